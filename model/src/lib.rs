@@ -1,0 +1,1 @@
+//! The domain of Sistema TS: codes, identities, dates, outcomes and the states of a CUN. Pure, without I/O.

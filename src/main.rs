@@ -1,0 +1,3 @@
+//! The `sistema-ts` command.
+
+fn main() {}
