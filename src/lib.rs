@@ -1,1 +1,2 @@
 //! The Sistema TS server.
+pub mod config;

@@ -1,0 +1,307 @@
+//! The hard bounds: what no installation may set, whatever it wishes.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Configuration, ConfigurationError, ListenerSection};
+
+/// Gathers every fault, so that a person mends them all at once.
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, fault: String) {
+        self.0.push(fault);
+    }
+
+    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
+        if !allowed.contains(&value) {
+            self.add(format!(
+                "{key} must be from {} to {}",
+                allowed.start(),
+                allowed.end()
+            ));
+        }
+    }
+
+    fn path(&mut self, key: &str, path: &Path) {
+        if path.as_os_str().is_empty() {
+            self.add(format!("{key} must not be empty"));
+        }
+    }
+
+    /// An address that callers can use as it stands: `https://host[:port]`, nothing after it.
+    fn listener(&mut self, section: &str, listener: &ListenerSection) {
+        let host = listener.public_url.strip_prefix("https://");
+        let good = host.is_some_and(|host| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+        });
+        if !good {
+            self.add(format!(
+                "{section}.public_url must be https://host or https://host:port, without a path"
+            ));
+        }
+    }
+}
+
+impl Configuration {
+    /// Checks every value against its bounds.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Bounds`] with all faults at once.
+    pub fn check(&self) -> Result<(), ConfigurationError> {
+        let mut faults = Faults(Vec::new());
+        self.check_listeners(&mut faults);
+        self.check_limits(&mut faults);
+        self.check_files(&mut faults);
+        self.check_load(&mut faults);
+        self.check_authentication(&mut faults);
+        if faults.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigurationError::Bounds(faults.0))
+        }
+    }
+
+    fn check_listeners(&self, faults: &mut Faults) {
+        faults.listener("mutual_tls", &self.mutual_tls);
+        faults.listener("basic", &self.basic);
+        let addresses = [
+            ("mutual_tls", self.mutual_tls.bind_address),
+            ("basic", self.basic.bind_address),
+            ("status", self.status.bind_address),
+        ];
+        for (index, (first, one)) in addresses.iter().enumerate() {
+            for (second, other) in &addresses[index + 1..] {
+                if one == other && one.port() != 0 {
+                    faults.add(format!(
+                        "{first}.bind_address and {second}.bind_address must differ"
+                    ));
+                }
+            }
+        }
+        if !self.status.bind_address.ip().is_loopback() {
+            faults.add(
+                "status.bind_address must be a loopback address: it answers anyone, in the clear"
+                    .to_owned(),
+            );
+        }
+        for network in &self.proxy.trusted_networks {
+            if network.prefix_len() == 0 {
+                faults.add(
+                    "proxy.trusted_networks must not hold a network of all addresses".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn check_limits(&self, faults: &mut Faults) {
+        let limits = &self.limits;
+        faults.range("limits.worker_threads", limits.worker_threads, 0..=512);
+        faults.range(
+            "limits.maximum_connections",
+            limits.maximum_connections,
+            16..=1_000_000,
+        );
+        faults.range(
+            "limits.maximum_handshakes",
+            limits.maximum_handshakes,
+            1..=65_536,
+        );
+        faults.range("limits.accept_backlog", limits.accept_backlog, 16..=65_535);
+        faults.range(
+            "limits.handshake_timeout_seconds",
+            limits.handshake_timeout_seconds,
+            1..=60,
+        );
+        faults.range(
+            "limits.header_timeout_seconds",
+            limits.header_timeout_seconds,
+            1..=60,
+        );
+        faults.range(
+            "limits.body_timeout_seconds",
+            limits.body_timeout_seconds,
+            1..=120,
+        );
+        faults.range(
+            "limits.idle_timeout_seconds",
+            limits.idle_timeout_seconds,
+            1..=600,
+        );
+        faults.range(
+            "limits.maximum_body_bytes",
+            limits.maximum_body_bytes,
+            8_192..=1_048_576,
+        );
+        faults.range(
+            "limits.shutdown_timeout_seconds",
+            limits.shutdown_timeout_seconds,
+            1..=600,
+        );
+    }
+
+    fn check_files(&self, faults: &mut Faults) {
+        faults.path("tls.certificate_file", &self.tls.certificate_file);
+        faults.path("tls.private_key_file", &self.tls.private_key_file);
+        faults.path("tls.client_authority_file", &self.tls.client_authority_file);
+        faults.path(
+            "tls.client_revocation_list_file",
+            &self.tls.client_revocation_list_file,
+        );
+        faults.path("store.data_folder", &self.store.data_folder);
+        faults.range(
+            "tls.reload_interval_seconds",
+            self.tls.reload_interval_seconds,
+            1..=3_600,
+        );
+        for (key, path) in [
+            ("store.key_ring_file", &self.store.key_ring_file),
+            ("register.key_file", &self.register.key_file),
+        ] {
+            faults.path(key, path);
+            if lies_inside(path, &self.store.data_folder) {
+                faults.add(format!(
+                    "{key} must lie outside store.data_folder: who copies that folder must not get the keys with it"
+                ));
+            }
+        }
+        if real(&self.store.key_ring_file) == real(&self.register.key_file) {
+            faults.add("store.key_ring_file and register.key_file must be two files".to_owned());
+        }
+    }
+
+    fn check_load(&self, faults: &mut Faults) {
+        faults.range("store.write_queue", self.store.write_queue, 64..=1_048_576);
+        faults.range(
+            "store.maximum_batch_rows",
+            self.store.maximum_batch_rows,
+            1..=16_384,
+        );
+        // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
+        faults.range("store.retention_days", self.store.retention_days, 14..=365);
+        faults.range(
+            "register.poll_interval_milliseconds",
+            self.register.poll_interval_milliseconds,
+            10..=1_000,
+        );
+        let admission = &self.admission;
+        faults.range(
+            "admission.maximum_in_flight",
+            admission.maximum_in_flight,
+            16..=65_536,
+        );
+        faults.range(
+            "admission.maximum_share_percent",
+            admission.maximum_share_percent,
+            1..=100,
+        );
+        faults.range(
+            "admission.retry_after_minimum_seconds",
+            admission.retry_after_minimum_seconds,
+            1..=300,
+        );
+        faults.range(
+            "admission.retry_after_maximum_seconds",
+            admission.retry_after_maximum_seconds,
+            1..=300,
+        );
+        if admission.retry_after_maximum_seconds < admission.retry_after_minimum_seconds {
+            faults.add(
+                "admission.retry_after_maximum_seconds must not be less than admission.retry_after_minimum_seconds"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn check_authentication(&self, faults: &mut Faults) {
+        let authentication = &self.authentication;
+        // The least that OWASP's password storage guide accepts for Argon2id: 19 MiB with 2 passes.
+        faults.range(
+            "authentication.argon2_memory_kibibytes",
+            authentication.argon2_memory_kibibytes,
+            19_456..=1_048_576,
+        );
+        faults.range(
+            "authentication.argon2_passes",
+            authentication.argon2_passes,
+            2..=16,
+        );
+        faults.range(
+            "authentication.hashing_threads",
+            authentication.hashing_threads,
+            1..=64,
+        );
+        faults.range(
+            "authentication.hashing_queue",
+            authentication.hashing_queue,
+            1..=4_096,
+        );
+        faults.range(
+            "authentication.remember_seconds",
+            authentication.remember_seconds,
+            0..=3_600,
+        );
+        faults.range(
+            "authentication.lockout_threshold",
+            authentication.lockout_threshold,
+            3..=100,
+        );
+        faults.range(
+            "authentication.lockout_window_seconds",
+            authentication.lockout_window_seconds,
+            60..=86_400,
+        );
+        faults.range(
+            "authentication.lockout_seconds",
+            authentication.lockout_seconds,
+            60..=86_400,
+        );
+        faults.range(
+            "authentication.source_burst",
+            authentication.source_burst,
+            1..=100_000,
+        );
+        faults.range(
+            "authentication.source_failures_per_minute",
+            authentication.source_failures_per_minute,
+            1..=100_000,
+        );
+    }
+}
+
+/// Whether `path` is `folder` or lies in it, links followed as far as the files exist.
+fn lies_inside(path: &Path, folder: &Path) -> bool {
+    real(path).starts_with(real(folder))
+}
+
+/// The path with links followed as far as it exists, and `.` and `..` resolved in the rest.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut existing = absolute.clone();
+    let mut rest: Vec<OsString> = Vec::new();
+    let resolved = loop {
+        if let Ok(resolved) = existing.canonicalize() {
+            break resolved;
+        }
+        match existing.components().next_back() {
+            Some(last @ (Component::Normal(_) | Component::ParentDir)) => {
+                rest.push(last.as_os_str().to_owned());
+                existing.pop();
+            }
+            _ => break existing,
+        }
+    };
+    rest.into_iter().rev().fold(resolved, |mut path, part| {
+        if part == ".." {
+            path.pop();
+        } else {
+            path.push(part);
+        }
+        path
+    })
+}

@@ -1,0 +1,296 @@
+//! The sections of the configuration: their keys, and the default of each as a named function.
+//!
+//! Every key is documented once, in `sistema-ts.sample.toml`; what stands here says what the code relies on.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// A public listener: where it listens, and the address its callers know it by.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSection {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub bind_address: SocketAddr,
+    /// Base of every `soap:address` in the WSDLs this listener serves: `https://host[:port]`, without a path.
+    pub public_url: String,
+}
+
+/// The listener for regions and call centres, which prove themselves by a client certificate.
+#[must_use]
+pub fn default_mutual_tls() -> ListenerSection {
+    ListenerSection {
+        bind_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
+        public_url: "https://localhost:8443".to_owned(),
+    }
+}
+
+/// The listener for the operators of structures, who prove themselves by user id, password and pincode.
+#[must_use]
+pub fn default_basic() -> ListenerSection {
+    ListenerSection {
+        bind_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8444)),
+        public_url: "https://localhost:8444".to_owned(),
+    }
+}
+
+/// The listener for health and metrics, in the clear: loopback only.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusSection {
+    /// Address and port to listen on.
+    pub bind_address: SocketAddr,
+}
+
+impl Default for StatusSection {
+    fn default() -> Self {
+        StatusSection {
+            bind_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+        }
+    }
+}
+
+/// Which proxies are believed about a caller's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxySection {
+    /// A connection from these networks must begin with a PROXY protocol header; from any other it may not.
+    pub trusted_networks: Vec<IpNet>,
+}
+
+/// Limits of both public listeners, and the server's threads.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Threads that serve connections, in all listeners together; 0 means one for each processor.
+    pub worker_threads: usize,
+    /// Connections open at once on one listener.
+    pub maximum_connections: usize,
+    /// TLS handshakes under way at once on one worker thread.
+    pub maximum_handshakes: usize,
+    /// Connections waiting to be accepted by the kernel.
+    pub accept_backlog: u32,
+    /// From accepting a connection to the end of its handshake, the PROXY header included.
+    pub handshake_timeout_seconds: u64,
+    /// From the first byte of a request to the end of its headers.
+    pub header_timeout_seconds: u64,
+    /// From the end of the headers to the end of the body.
+    pub body_timeout_seconds: u64,
+    /// How long a connection may stay open without a request.
+    pub idle_timeout_seconds: u64,
+    /// Largest body of a request to a service.
+    pub maximum_body_bytes: usize,
+    /// How long a server asked to stop waits for what it has accepted.
+    pub shutdown_timeout_seconds: u64,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        LimitsSection {
+            worker_threads: 0,
+            maximum_connections: 25_000,
+            maximum_handshakes: 256,
+            accept_backlog: 2_048,
+            handshake_timeout_seconds: 10,
+            header_timeout_seconds: 10,
+            body_timeout_seconds: 15,
+            idle_timeout_seconds: 60,
+            maximum_body_bytes: 64 * 1024,
+            shutdown_timeout_seconds: 30,
+        }
+    }
+}
+
+/// Files of certificates and keys, all in PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSection {
+    /// The server's certificate, then those between it and its authority.
+    pub certificate_file: PathBuf,
+    /// The server's private key.
+    pub private_key_file: PathBuf,
+    /// The authorities whose client certificates are accepted.
+    pub client_authority_file: PathBuf,
+    /// The list of revoked client certificates.
+    pub client_revocation_list_file: PathBuf,
+    /// How often the files are looked at for a change.
+    pub reload_interval_seconds: u64,
+}
+
+impl Default for TlsSection {
+    fn default() -> Self {
+        TlsSection {
+            certificate_file: PathBuf::from("pki/server.crt"),
+            private_key_file: PathBuf::from("pki/server.key"),
+            client_authority_file: PathBuf::from("pki/ca.crt"),
+            client_revocation_list_file: PathBuf::from("pki/ca.crl"),
+            reload_interval_seconds: 10,
+        }
+    }
+}
+
+/// Where data lie, and how much may wait for the store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// Folder of the embedded store and of the register.
+    pub data_folder: PathBuf,
+    /// The ring of day keys; outside the data folder, so that a copy of that folder is no copy of the keys.
+    pub key_ring_file: PathBuf,
+    /// Writes that may wait for the store's writer before the next is refused.
+    pub write_queue: usize,
+    /// Rows that one commit may hold.
+    pub maximum_batch_rows: usize,
+    /// How long the tests' archive keeps a test, counted from its communication.
+    pub retention_days: u32,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        StoreSection {
+            data_folder: PathBuf::from("data"),
+            key_ring_file: PathBuf::from("keys/day-keys"),
+            write_queue: 4_096,
+            maximum_batch_rows: 1_024,
+            retention_days: 14,
+        }
+    }
+}
+
+/// The register of callers and users.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegisterSection {
+    /// Key that seals operators' fiscal codes and strengthens their password hashes; outside the data folder.
+    pub key_file: PathBuf,
+    /// How often the server looks whether the command line changed the register.
+    pub poll_interval_milliseconds: u64,
+}
+
+impl Default for RegisterSection {
+    fn default() -> Self {
+        RegisterSection {
+            key_file: PathBuf::from("keys/register-key"),
+            poll_interval_milliseconds: 250,
+        }
+    }
+}
+
+/// How many requests may be in flight, and what one caller may take of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionSection {
+    /// Requests in flight in the whole server before the next is answered 503.
+    pub maximum_in_flight: usize,
+    /// Share of them, in percent, that one caller may hold while others are waiting too.
+    pub maximum_share_percent: u32,
+    /// Lower end of the jittered `Retry-After`.
+    pub retry_after_minimum_seconds: u64,
+    /// Upper end of the jittered `Retry-After`.
+    pub retry_after_maximum_seconds: u64,
+}
+
+impl Default for AdmissionSection {
+    fn default() -> Self {
+        AdmissionSection {
+            maximum_in_flight: 1_024,
+            maximum_share_percent: 50,
+            retry_after_minimum_seconds: 1,
+            retry_after_maximum_seconds: 5,
+        }
+    }
+}
+
+/// How passwords and pincodes are checked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthenticationSection {
+    /// Memory of one Argon2id hash.
+    pub argon2_memory_kibibytes: u32,
+    /// Passes of one Argon2id hash.
+    pub argon2_passes: u32,
+    /// Threads that hash.
+    pub hashing_threads: usize,
+    /// Checks that may wait for those threads before the next is answered 503.
+    pub hashing_queue: usize,
+    /// How long a verified pair of password and pincode is remembered in memory; 0 remembers none.
+    pub remember_seconds: u64,
+    /// Failures of one user within the window that lock the user out.
+    pub lockout_threshold: u32,
+    /// Window in which a user's failures are counted.
+    pub lockout_window_seconds: u64,
+    /// How long a lockout lasts.
+    pub lockout_seconds: u64,
+    /// Failed checks that one source address may cause in a burst (an IPv6 source is its /64 network).
+    pub source_burst: u32,
+    /// Failed checks a minute that one source address may cause in the long run.
+    pub source_failures_per_minute: u32,
+}
+
+impl Default for AuthenticationSection {
+    fn default() -> Self {
+        AuthenticationSection {
+            argon2_memory_kibibytes: 19 * 1024,
+            argon2_passes: 2,
+            hashing_threads: 1,
+            hashing_queue: 64,
+            remember_seconds: 300,
+            lockout_threshold: 5,
+            lockout_window_seconds: 3_600,
+            lockout_seconds: 900,
+            source_burst: 20,
+            source_failures_per_minute: 20,
+        }
+    }
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For a person's eyes.
+    Text,
+}
+
+/// The least severity that is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Failures that need a person.
+    Error,
+    /// And what may need one.
+    Warn,
+    /// And what an operator wants to follow.
+    #[default]
+    Info,
+    /// And what a developer wants to follow.
+    Debug,
+}
+
+impl LogLevel {
+    /// The level under the name that `tracing` filters use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
+}
+
+/// The operational log, on standard error. Personal data never reach it at any level.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoggingSection {
+    /// Form of a line.
+    pub format: LogFormat,
+    /// Least severity.
+    pub level: LogLevel,
+}

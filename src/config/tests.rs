@@ -1,0 +1,237 @@
+//! A failure here means that an installation could start with a value nobody meant: an unknown key taken, a bound not
+//! enforced, the sample saying other than the code, or a message that repeats a configured value.
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{Configuration, ConfigurationError};
+
+const SAMPLE: &str = include_str!("../../sistema-ts.sample.toml");
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Configuration, ConfigurationError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sistema-ts.toml");
+    std::fs::write(&file, text).unwrap();
+    load_file(Some(&file), environment)
+}
+
+fn load_file(
+    file: Option<&Path>,
+    environment: &[(&str, &str)],
+) -> Result<Configuration, ConfigurationError> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Configuration::load_from(file, environment)
+}
+
+#[test]
+fn the_sample_holds_every_key_with_its_default() {
+    let sample = toml::from_str::<Table>(SAMPLE).unwrap();
+    let defaults = Table::try_from(Configuration::default()).unwrap();
+    assert_eq!(sample, defaults);
+}
+
+#[test]
+fn every_key_of_the_sample_has_a_comment_above_it() {
+    let mut commented = false;
+    for line in SAMPLE.lines() {
+        if line.starts_with('#') {
+            commented = true;
+        } else if line.is_empty() || line.starts_with('[') {
+            commented = false;
+        } else {
+            assert!(commented, "no comment above: {line}");
+            // The two ends of one range share their comment.
+            commented = line.starts_with("retry_after_minimum_seconds");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_within_their_bounds() {
+    let configuration = load_file(None, &[]).unwrap();
+    assert_eq!(configuration, Configuration::default());
+}
+
+#[test]
+fn the_sample_loads_with_paths_from_its_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sistema-ts.toml");
+    std::fs::write(&file, SAMPLE).unwrap();
+    let configuration = load_file(Some(&file), &[]).unwrap();
+    assert_eq!(configuration.store.data_folder, folder.path().join("data"));
+    assert_eq!(
+        configuration.register.key_file,
+        folder.path().join("keys/register-key")
+    );
+}
+
+#[test]
+fn an_unknown_key_or_section_in_the_file_is_refused_with_its_line() {
+    for (text, key) in [
+        ("[limits]\nheader_timeout = 3\n", "header_timeout"),
+        ("\n[limit]\n", "limit"),
+        ("# a\nlimits_body = 1\n", "limits_body"),
+    ] {
+        let message = load(text, &[]).unwrap_err().to_string();
+        assert!(
+            message.contains("line 2") && message.contains(key),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_goes_over_the_file_and_over_the_defaults() {
+    let configuration = load(
+        "[limits]\nbody_timeout_seconds = 20\nidle_timeout_seconds = 30\n",
+        &[
+            ("SISTEMA_TS_LIMITS__BODY_TIMEOUT_SECONDS", "25"),
+            ("SISTEMA_TS_BASIC__BIND_ADDRESS", "127.0.0.1:0"),
+            ("SISTEMA_TS_STORE__DATA_FOLDER", "/srv/123"),
+            (
+                "SISTEMA_TS_PROXY__TRUSTED_NETWORKS",
+                "10.0.0.7/32, 10.1.0.0/16",
+            ),
+            ("SISTEMA_TS_LOGGING__FORMAT", "text"),
+            ("SISTEMA_TS_CONFIGURATION", "/elsewhere.toml"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(configuration.limits.body_timeout_seconds, 25);
+    assert_eq!(configuration.limits.idle_timeout_seconds, 30);
+    assert_eq!(configuration.basic.bind_address.port(), 0);
+    assert_eq!(
+        configuration.basic.public_url,
+        Configuration::default().basic.public_url
+    );
+    assert_eq!(configuration.store.data_folder, PathBuf::from("/srv/123"));
+    assert_eq!(configuration.proxy.trusted_networks.len(), 2);
+    assert_eq!(configuration.logging.format, super::LogFormat::Text);
+}
+
+#[test]
+fn a_list_in_the_environment_may_be_a_toml_array() {
+    let list = [("SISTEMA_TS_PROXY__TRUSTED_NETWORKS", r#"["10.0.0.7/32"]"#)];
+    assert_eq!(load("", &list).unwrap().proxy.trusted_networks.len(), 1);
+}
+
+#[test]
+fn a_wrong_variable_is_refused_by_its_name_and_without_its_value() {
+    for (name, value) in [
+        ("SISTEMA_TS_LIMITS__HEADER_TIMEOUT", "31337"),
+        ("SISTEMA_TS_LIMIT__HEADER_TIMEOUT_SECONDS", "31337"),
+        ("SISTEMA_TS_HEADER_TIMEOUT_SECONDS", "31337"),
+        ("SISTEMA_TS_limits__header_timeout_seconds", "31337"),
+        ("SISTEMA_TS_LIMITS__HEADER_TIMEOUT_SECONDS", "31337 seconds"),
+        ("SISTEMA_TS_LIMITS__HEADER_TIMEOUT_SECONDS", "-31337"),
+        ("SISTEMA_TS_BASIC__BIND_ADDRESS", "31337"),
+        ("SISTEMA_TS_PROXY__TRUSTED_NETWORKS", "31337"),
+    ] {
+        let message = load("", &[(name, value)]).unwrap_err().to_string();
+        assert!(message.contains(name), "{name}: {message}");
+        assert!(!message.contains("31337"), "{name}: {message}");
+    }
+}
+
+#[test]
+fn all_values_out_of_bounds_are_told_at_once() {
+    let text = "[limits]\nbody_timeout_seconds = 0\n[status]\nbind_address = \"0.0.0.0:9464\"\n\
+                [authentication]\nargon2_passes = 1\nlockout_threshold = 1000000\n";
+    let message = load(text, &[]).unwrap_err().to_string();
+    for key in [
+        "limits.body_timeout_seconds must be from 1 to 120",
+        "status.bind_address must be a loopback",
+        "authentication.argon2_passes",
+        "authentication.lockout_threshold",
+    ] {
+        assert!(message.contains(key), "{key} missing in: {message}");
+    }
+}
+
+#[test]
+fn listeners_may_not_share_an_address_and_have_a_plain_https_url() {
+    let text =
+        "[basic]\nbind_address = \"127.0.0.1:8443\"\npublic_url = \"http://example.org/path\"\n";
+    let message = load(text, &[]).unwrap_err().to_string();
+    assert!(message.contains("must differ"), "{message}");
+    assert!(message.contains("basic.public_url"), "{message}");
+}
+
+#[test]
+fn a_network_of_all_addresses_is_no_proxy() {
+    for network in ["0.0.0.0/0", "::/0"] {
+        let message = load(
+            &format!("[proxy]\ntrusted_networks = [\"{network}\"]\n"),
+            &[],
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(message.contains("proxy.trusted_networks"), "{message}");
+    }
+}
+
+#[test]
+fn keys_inside_the_data_folder_are_refused_however_the_path_is_spelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink(&data, folder.path().join("link")).unwrap();
+    let file = folder.path().join("sistema-ts.toml");
+    for key in [
+        "data/ring",
+        "keys/../data/ring",
+        "link/new/ring",
+        "./data/sub/ring",
+    ] {
+        std::fs::write(&file, format!("[store]\nkey_ring_file = \"{key}\"\n")).unwrap();
+        let message = load_file(Some(&file), &[]).unwrap_err().to_string();
+        assert!(
+            message.contains("store.key_ring_file must lie outside"),
+            "{key}: {message}"
+        );
+    }
+    std::fs::write(&file, "[register]\nkey_file = \"keys/day-keys\"\n").unwrap();
+    let message = load_file(Some(&file), &[]).unwrap_err().to_string();
+    assert!(message.contains("must be two files"), "{message}");
+    std::fs::write(&file, "[store]\nkey_ring_file = \"database/ring\"\n").unwrap();
+    assert!(
+        load_file(Some(&file), &[]).is_ok(),
+        "a folder whose name only begins alike is another folder"
+    );
+}
+
+#[test]
+fn values_out_of_bounds_are_bounded_at_both_ends() {
+    for (section, key, below, above) in [
+        ("limits", "maximum_body_bytes", 8_191_i64, 1_048_577_i64),
+        ("limits", "handshake_timeout_seconds", 0, 61),
+        ("store", "retention_days", 13, 366),
+        ("register", "poll_interval_milliseconds", 9, 1_001),
+        ("admission", "maximum_share_percent", 0, 101),
+        (
+            "authentication",
+            "argon2_memory_kibibytes",
+            19_455,
+            1_048_577,
+        ),
+        ("authentication", "lockout_seconds", 59, 86_401),
+    ] {
+        for value in [below, above] {
+            let mut table = Table::new();
+            table.insert(key.to_owned(), Value::Integer(value));
+            let message = load(&format!("[{section}]\n{table}"), &[])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains(&format!("{section}.{key} must be from")),
+                "{message}"
+            );
+        }
+    }
+}
