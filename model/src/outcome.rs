@@ -1,0 +1,355 @@
+//! The one catalogue of outcomes: what a service answers to a request that reached it.
+//!
+//! An answer carries a [`Verdict`] (`esito`) and, for everything worth telling, a [`Finding`] (`errore`): an [`Outcome`]
+//! of this catalogue and the element that it is about. Codes are stable: once published, a code keeps its meaning for ever
+//! and is never given to another outcome. Texts are Italian, short, say what to do, and never echo a value.
+//! `docs/esiti.md` is made from this table and checked against it in the tests.
+//!
+//! Codes go by family: `1…` what was typed, `2…` who is calling, `4…` receipts of requests sent again.
+
+/// Whether a finding stops the request (`tipo` on the wire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// `E`: the request was not carried out.
+    Error,
+    /// `W`: the request was carried out, and this is worth knowing.
+    Warning,
+}
+
+impl Severity {
+    /// The letter on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "E",
+            Self::Warning => "W",
+        }
+    }
+}
+
+/// The family of an outcome, which says who can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A value or a combination of values of the message (`1…`).
+    Message,
+    /// Who the caller is and what it may do (`2…`).
+    Caller,
+    /// A request sent again with its key (`4…`).
+    Receipt,
+}
+
+/// Makes the enumeration and its table from one list, so that neither can hold an entry that the other lacks.
+macro_rules! catalogue {
+    ($( $(#[doc = $meaning:literal])+ $name:ident = $code:literal, $family:ident, $severity:ident, $text:literal, $advice:literal; )+) => {
+        /// Every outcome that a service can answer with.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Outcome {
+            $( $(#[doc = $meaning])+ $name, )+
+        }
+
+        impl Outcome {
+            /// The whole catalogue, in order of code.
+            pub const ALL: &'static [Self] = &[$( Self::$name, )+];
+
+            /// The four digits on the wire (`codice`). Stable for ever.
+            pub const fn code(self) -> &'static str {
+                match self { $( Self::$name => $code, )+ }
+            }
+
+            /// The family, which the first digit of the code repeats.
+            pub const fn family(self) -> Family {
+                match self { $( Self::$name => Family::$family, )+ }
+            }
+
+            /// Whether it stops the request.
+            pub const fn severity(self) -> Severity {
+                match self { $( Self::$name => Severity::$severity, )+ }
+            }
+
+            /// The Italian text on the wire (`descrizione`). It never holds a value of the request.
+            pub const fn text(self) -> &'static str {
+                match self { $( Self::$name => $text, )+ }
+            }
+
+            /// For the documentation: what the caller's engineer should do.
+            pub const fn advice(self) -> &'static str {
+                match self { $( Self::$name => $advice, )+ }
+            }
+
+            /// The name in code, which metrics use as a label.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$name => stringify!($name), )+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// A required element is there but empty, or nil.
+    FieldRequired = "1001", Message, Error,
+        "Campo obbligatorio non valorizzato: indicarlo.",
+        "Fill the element named in `campo`.";
+    /// A certificate caller did not say how its user was authenticated (§2.3).
+    AuthenticationKindRequired = "1011", Message, Error,
+        "Con il certificato il tipo di autenticazione è obbligatorio: indicare 2F, CNS, CIE o SPID.",
+        "Say how the person at the keyboard was authenticated by your own system.";
+    /// The kind of authentication is not one of the four.
+    AuthenticationKindUnknown = "1012", Message, Error,
+        "Tipo di autenticazione non previsto: indicare 2F, CNS, CIE o SPID.",
+        "Send one of the four values, in capitals.";
+    /// A Basic caller sent the kind of authentication, which is for certificates.
+    AuthenticationKindNotAllowed = "1013", Message, Error,
+        "Il tipo di autenticazione non va indicato con utente e password: toglierlo.",
+        "Leave the element out when calling with Basic.";
+    /// A Basic caller did not send the pincode.
+    PinCodeRequired = "1014", Message, Error,
+        "Con utente e password il pincode è obbligatorio: indicarlo.",
+        "Send the ten digits of the user's pincode.";
+    /// A certificate caller sent a pincode, which is for Basic.
+    PinCodeNotAllowed = "1015", Message, Error,
+        "Il pincode non va indicato con il certificato: toglierlo.",
+        "Leave the element out when calling with a certificate.";
+    /// The request key is not 1 to 64 printable ASCII characters.
+    RequestKeyMalformed = "1021", Message, Error,
+        "Identificativo della richiesta non valido: da 1 a 64 caratteri ASCII stampabili, senza spazi.",
+        "Use a key of your own within those bounds, a UUID for example.";
+    /// A region named neither the structure's identifier nor its description (Table 2).
+    StructureRequired = "1101", Message, Error,
+        "Struttura mancante: indicare l'identificativo oppure la descrizione.",
+        "Send the identifier if the structure is registered, else its description.";
+    /// A region named both the identifier and the description (Table 2).
+    StructureTwice = "1102", Message, Error,
+        "Identificativo e descrizione della struttura sono in alternativa: indicarne uno solo.",
+        "Keep the identifier if the structure is registered.";
+    /// A structure did not send its own identifier (Table 2).
+    StructureIdentifierRequired = "1103", Message, Error,
+        "Per l'invio dalla struttura l'identificativo della struttura è obbligatorio: indicarlo.",
+        "Send the three codes that Sistema TS gave to the structure.";
+    /// A structure sent a description, which is for regions (Table 2).
+    StructureDescriptionNotAllowed = "1104", Message, Error,
+        "Per l'invio dalla struttura la descrizione non va valorizzata: toglierla.",
+        "Leave the element out; the identifier is enough.";
+    /// The region's code is not one of the twenty-one.
+    RegionCodeUnknown = "1105", Message, Error,
+        "Codice regione non valido: tre cifre di una regione o provincia autonoma (041 Bolzano, 042 Trento).",
+        "Send three digits with their leading zero, 010 to 200.";
+    /// The ASL's code is not three digits.
+    AslCodeMalformed = "1106", Message, Error,
+        "Codice ASL non valido: tre cifre, zeri iniziali compresi.",
+        "Send three digits.";
+    /// The structure's code is not 1 to 6 letters or digits.
+    StructureCodeMalformed = "1107", Message, Error,
+        "Codice struttura non valido: da 1 a 6 lettere o cifre.",
+        "Send the code as Sistema TS gave it.";
+    /// The structure's description is longer than 256 characters, or holds control characters.
+    StructureDescriptionMalformed = "1108", Message, Error,
+        "Descrizione della struttura non valida: da 1 a 256 caratteri, senza caratteri di controllo.",
+        "Shorten it; it is matched to the letter when the test is cancelled.";
+    /// The fiscal code is neither 16 nor 11 characters long.
+    FiscalCodeLength = "1201", Message, Error,
+        "Codice fiscale di lunghezza errata: 16 caratteri, oppure 11 cifre se provvisorio.",
+        "Read the code from the health card again.";
+    /// The fiscal code has a character where another kind of character belongs.
+    FiscalCodeForm = "1202", Message, Error,
+        "Codice fiscale non valido: lettere maiuscole e cifre non sono al loro posto.",
+        "Read the code from the health card again; look for O and 0, I and 1.";
+    /// The fiscal code's check character is wrong.
+    FiscalCodeCheck = "1203", Message, Error,
+        "Codice fiscale non valido: il carattere di controllo non corrisponde, c'è un errore di battitura.",
+        "Read the code from the health card again; one character is probably wrong.";
+    /// A date is not a date.
+    DateMalformed = "1301", Message, Error,
+        "Data non valida: indicarla come AAAA-MM-GG.",
+        "Send an existing day as xs:date; a zone after it is ignored.";
+    /// A date lies after today (in Rome).
+    DateInFuture = "1302", Message, Error,
+        "Data futura: indicare oggi o un giorno precedente.",
+        "Check the date and the clock of your system.";
+    /// A date lies more than 180 days ago.
+    DateTooOld = "1303", Message, Error,
+        "Data troppo lontana: sono ammessi gli ultimi 180 giorni.",
+        "Check the year.";
+    /// The kind of test is not `M`.
+    TestKindUnknown = "1311", Message, Error,
+        "Tipologia del test non prevista: indicare M (tampone molecolare).",
+        "Send `M`; other kinds are not collected by this service.";
+    /// The result is neither `P` nor `N`.
+    TestResultUnknown = "1312", Message, Error,
+        "Esito del test non previsto: indicare P (positivo) o N (negativo).",
+        "Send one of the two letters, in capitals.";
+    /// The mobile number is not `\+?[0-9]{6,15}`.
+    MobileNumberMalformed = "1401", Message, Error,
+        "Numero di cellulare non valido: da 6 a 15 cifre, con un eventuale + iniziale, senza spazi.",
+        "Send digits alone, with the country's prefix after a plus sign if it is foreign.";
+    /// The e-mail address is not one.
+    EmailAddressMalformed = "1402", Message, Error,
+        "Indirizzo e-mail non valido: al massimo 254 caratteri, nella forma nome@dominio.",
+        "Correct the address, or leave it out: it is optional.";
+    /// Both a mobile number and an e-mail address were sent (Table 2).
+    ContactTwice = "1403", Message, Error,
+        "Cellulare ed e-mail sono in alternativa: indicarne uno solo.",
+        "Keep the contact that the patient prefers.";
+    /// The caller is known, but this service is not for it.
+    ServiceNotAllowed = "2001", Caller, Error,
+        "Servizio non consentito a questo utente: rivolgersi al proprio amministratore di sicurezza.",
+        "Check which certificate or user is in use, and its profiles.";
+    /// The structure named belongs to another region than the caller.
+    StructureOfAnotherRegion = "2101", Caller, Error,
+        "La struttura indicata è di un'altra regione: si comunicano solo test della propria.",
+        "Check `codiceRegione`, or which region's certificate is in use.";
+    /// A structure named another structure than its own.
+    StructureNotOwn = "2102", Caller, Error,
+        "La struttura indicata non è quella dell'utente: indicare la propria.",
+        "Send the identifier of the structure that the user belongs to.";
+    /// No structure is registered under the identifier.
+    StructureNotRegistered = "2103", Caller, Error,
+        "Struttura non censita: verificare i tre codici, oppure indicare la descrizione (solo dalla regione).",
+        "Have the structure registered; until then a region may send its description.";
+    /// The same request was received before; this is its first answer again.
+    AlreadyReceived = "4001", Receipt, Warning,
+        "Richiesta già acquisita: questa è la prima risposta, nulla è stato ripetuto.",
+        "Nothing: the transaction is the one of the first answer.";
+    /// The key was used before for a request with other content.
+    RequestKeyReused = "4002", Receipt, Error,
+        "Identificativo della richiesta già usato con altro contenuto: usarne uno nuovo.",
+        "Give every request its own key, and repeat it only with the very same content.";
+}
+
+/// One thing to tell about a request (`errore` on the wire): an outcome and the element that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Finding {
+    /// What happened.
+    pub outcome: Outcome,
+    /// The name of the element (`campo`), if one is at fault.
+    pub field: Option<&'static str>,
+}
+
+impl Finding {
+    /// A finding about one element of the request.
+    pub const fn on(field: &'static str, outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            field: Some(field),
+        }
+    }
+
+    /// A finding about the request as a whole.
+    pub const fn whole(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            field: None,
+        }
+    }
+}
+
+/// What became of a request (`esito` on the wire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// `0000`: done.
+    Done,
+    /// `0001`: done, with warnings.
+    DoneWithWarnings,
+    /// `9999`: not done; nothing changed.
+    NotDone,
+}
+
+impl Verdict {
+    /// Every verdict, in order of code.
+    pub const ALL: [Self; 3] = [Self::Done, Self::DoneWithWarnings, Self::NotDone];
+
+    /// The verdict that follows from what there is to tell.
+    pub fn of(findings: &[Finding]) -> Self {
+        if findings
+            .iter()
+            .any(|finding| finding.outcome.severity() == Severity::Error)
+        {
+            Self::NotDone
+        } else if findings.is_empty() {
+            Self::Done
+        } else {
+            Self::DoneWithWarnings
+        }
+    }
+
+    /// The four digits on the wire.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Done => "0000",
+            Self::DoneWithWarnings => "0001",
+            Self::NotDone => "9999",
+        }
+    }
+
+    /// The Italian text on the wire (`descrizioneEsito`).
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Done => "Operazione eseguita",
+            Self::DoneWithWarnings => "Operazione eseguita con avvisi: si veda listaErrori",
+            Self::NotDone => "Operazione non eseguita: si veda listaErrori",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Failure here means that two outcomes share a code, that a code left its family, that the order of the catalogue is
+    //! not that of its codes, or that a text cannot be shown to a person.
+    use super::*;
+
+    #[test]
+    fn codes_are_four_digits_unique_and_in_order() {
+        let codes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.code()).collect();
+        assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
+        for code in codes {
+            assert!(code.len() == 4 && code.bytes().all(|digit| digit.is_ascii_digit()));
+        }
+    }
+
+    #[test]
+    fn the_first_digit_is_the_family() {
+        for outcome in Outcome::ALL {
+            let first = match outcome.family() {
+                Family::Message => '1',
+                Family::Caller => '2',
+                Family::Receipt => '4',
+            };
+            assert!(outcome.code().starts_with(first), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn no_code_is_also_a_verdict() {
+        for verdict in Verdict::ALL {
+            assert!(
+                Outcome::ALL
+                    .iter()
+                    .all(|outcome| outcome.code() != verdict.code())
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_short_sentences_of_their_own() {
+        for (index, outcome) in Outcome::ALL.iter().enumerate() {
+            let text = outcome.text();
+            assert!(
+                text.chars().count() <= 120 && text.ends_with('.'),
+                "{outcome:?}: {text}"
+            );
+            assert!(!outcome.advice().is_empty());
+            assert!(
+                Outcome::ALL[index + 1..]
+                    .iter()
+                    .all(|other| other.text() != text)
+            );
+        }
+    }
+
+    #[test]
+    fn the_worst_finding_decides_the_verdict() {
+        let warning = Finding::whole(Outcome::AlreadyReceived);
+        let error = Finding::on("esitoTest", Outcome::TestResultUnknown);
+        assert_eq!(Verdict::of(&[]), Verdict::Done);
+        assert_eq!(Verdict::of(&[warning]), Verdict::DoneWithWarnings);
+        assert_eq!(Verdict::of(&[warning, error]), Verdict::NotDone);
+    }
+}
