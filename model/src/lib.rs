@@ -18,6 +18,7 @@ mod codice_fiscale;
 mod contact;
 mod cun;
 mod dates;
+mod life;
 mod otp;
 mod outcome;
 mod pincode;
@@ -40,6 +41,12 @@ pub use contact::{
 };
 pub use cun::{CUN_COUNT, Cun, FirstSymbol};
 pub use dates::{DateError, DateWindow, parse_date};
+pub use life::{
+    AnnulRefusal, CancelRefusal, ClaimId, ClaimRefusal, Claimed, ConfirmRefusal, CunState, Effect,
+    Erasure, GivenSession, Life, LifeDecodeError, Moment, NewClaim, Origin, Over,
+    PersonClaimRefusal, PostOutcome, Presenter, Session, SessionDigest, Settlement, Step,
+    VerificationRefusal,
+};
 pub use otp::Otp;
 pub use outcome::{Family, Finding, Outcome, Severity, Verdict};
 pub use pincode::{PinCode, PinCodeError};
