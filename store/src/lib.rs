@@ -1,1 +1,29 @@
 //! What a store of Sistema TS must do, the embedded store, and the conformance suite that every store passes.
+//!
+//! [`Store`] speaks the language of the service ("record a test", "claim an unlock"), never that of tables, so that the embedded
+//! store and a cluster can both be behind it. Everything that a method has answered is durable.
+
+mod access;
+mod error;
+pub mod keys;
+mod listing;
+mod store;
+mod submission;
+mod transition;
+
+pub use access::{
+    AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery, AccessRecord,
+    ConfirmationKind,
+};
+pub use error::StoreError;
+pub use listing::{
+    ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
+};
+pub use store::{Expired, Readiness, Store};
+pub use submission::{
+    NewTest, PatientView, ReceiptRequest, RecordOutcome, ReservedCun, SubmissionAccess, TestView,
+};
+pub use transition::{
+    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
+    Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
+};

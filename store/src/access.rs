@@ -1,0 +1,171 @@
+//! Access records (§2.5, §3.4, §5.2): an archive of its own, with the fields that each section names and no others.
+
+use std::net::IpAddr;
+
+use sistema_ts_model::{
+    AuthenticationKind, Caller, CodiceFiscale, Cun, Service, SessionId, StructureReference,
+    Timestamp, TransactionId,
+};
+
+/// One access to a service and its outcome. Immutable once recorded; kept for 12 months.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessRecord {
+    /// When the request reached the service.
+    pub accessed_at: Timestamp,
+    /// The registered caller.
+    pub caller: Caller,
+    /// `esito` and the codes of `listaErrori`.
+    pub outcome: AccessOutcome,
+    /// `identificativoTransazione` of the answer.
+    pub transaction: TransactionId,
+    /// What the service's own section names.
+    pub detail: AccessDetail,
+}
+
+impl AccessRecord {
+    /// The service that was called.
+    pub fn service(&self) -> Service {
+        match self.detail {
+            AccessDetail::Submission { .. } => Service::SubmitTest,
+            AccessDetail::Cancellation { .. } => Service::CancelTest,
+            AccessDetail::Listing { .. } => Service::ListTests,
+            AccessDetail::Verification { .. } => Service::VerifyPositive,
+            AccessDetail::Unlock { .. } => Service::UnlockCode,
+            AccessDetail::Confirmation { .. } => Service::ConfirmUnlock,
+            AccessDetail::AslCode { .. } => Service::SendOtp,
+        }
+    }
+
+    /// The operator, where the service's section names one and the request had a well-formed one.
+    pub fn operator(&self) -> Option<&CodiceFiscale> {
+        match &self.detail {
+            AccessDetail::Submission { .. } | AccessDetail::Cancellation { .. } => None,
+            AccessDetail::Listing { operator, .. }
+            | AccessDetail::Verification { operator, .. }
+            | AccessDetail::Unlock { operator, .. }
+            | AccessDetail::Confirmation { operator, .. }
+            | AccessDetail::AslCode { operator } => operator.as_ref(),
+        }
+    }
+}
+
+/// How an access ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessOutcome {
+    /// `esito`: `0000`, `0001` or `9999`.
+    pub outcome: String,
+    /// The codes of `listaErrori`, in the order of the answer.
+    pub errors: Vec<String>,
+}
+
+/// The fields that the section of each service names. What a caller sent as code or id is here only if well-formed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AccessDetail {
+    /// §2.5, `invioEsecuzioneTest`.
+    Submission {
+        /// Identifier or description of the structure.
+        structure: Option<StructureReference>,
+    },
+    /// §2.5, `annullamentoEsecuzioneTest`.
+    Cancellation {
+        /// Identifier or description of the structure.
+        structure: Option<StructureReference>,
+    },
+    /// §2.5, `elencoTestEffettuati`.
+    Listing {
+        /// Identifier or description of the structure.
+        structure: Option<StructureReference>,
+        /// The region's operator.
+        operator: Option<CodiceFiscale>,
+    },
+    /// §3.4, `verificaPositivita`.
+    Verification {
+        /// Operator who asked.
+        operator: Option<CodiceFiscale>,
+        /// `idVerificaTampone` that was given.
+        session: Option<SessionId>,
+        /// The code that was asked about.
+        cun: Option<Cun>,
+        /// Address of the client.
+        client_address: IpAddr,
+    },
+    /// §3.4, `sbloccoCodiceImmuni`.
+    Unlock {
+        /// Operator who asked.
+        operator: Option<CodiceFiscale>,
+        /// How the client authenticated its operator.
+        authentication: Option<AuthenticationKind>,
+        /// When the transaction ended; it began at `accessed_at`.
+        ended_at: Timestamp,
+        /// `idVerificaTampone` of the request.
+        session: Option<SessionId>,
+        /// Address of the client.
+        client_address: IpAddr,
+    },
+    /// §3.4, `confermaSbloccoImmuni`.
+    Confirmation {
+        /// Operator, if the message has one.
+        operator: Option<CodiceFiscale>,
+        /// `idTipoComunicazione`.
+        kind: Option<ConfirmationKind>,
+        /// `idVerificaTampone` of the request.
+        session: Option<SessionId>,
+        /// The code of the request.
+        cun: Option<Cun>,
+        /// Those of `opzioni` that the configuration lets through.
+        options: Vec<(String, String)>,
+        /// Address of the client.
+        client_address: IpAddr,
+    },
+    /// §5.2, `invioCodiceOtp`.
+    AslCode {
+        /// The health operator.
+        operator: Option<CodiceFiscale>,
+    },
+}
+
+/// `idTipoComunicazione` (§3.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConfirmationKind {
+    /// `C`: the upload happened.
+    Confirm,
+    /// `A`: the unlock is annulled.
+    Annul,
+}
+
+/// What an administrator looks for. Every condition that is given must hold.
+#[derive(Clone, Debug)]
+pub struct AccessQuery {
+    /// First moment, included.
+    pub from: Timestamp,
+    /// Last moment, excluded.
+    pub to: Timestamp,
+    /// The operator.
+    pub operator: Option<CodiceFiscale>,
+    /// The registered caller.
+    pub caller: Option<Caller>,
+    /// The transaction.
+    pub transaction: Option<TransactionId>,
+    /// Go on after this page.
+    pub after: Option<AccessPosition>,
+    /// At most so many records.
+    pub limit: usize,
+}
+
+/// Where a page of access records ended. Opaque to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessPosition {
+    /// The Rome day of the archive, in days since 1970-01-01.
+    pub day: i32,
+    /// The record within it.
+    pub record: i64,
+}
+
+/// Some access records, in the order of the archive: by day, then by arrival in it.
+#[derive(Clone, Debug)]
+pub struct AccessPage {
+    /// The records.
+    pub records: Vec<AccessRecord>,
+    /// Where to go on, if there may be more.
+    pub next: Option<AccessPosition>,
+}

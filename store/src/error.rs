@@ -1,0 +1,62 @@
+//! What can go wrong in a store, in the terms of whoever calls it.
+
+use thiserror::Error;
+
+/// Why a store could not do what it was asked.
+///
+/// No variant carries personal data: texts name files, operations and limits, never a value of a request.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// A queue or a semaphore is full. Nothing was done; the caller may be told to come back (503).
+    #[error("the store has no room for more work right now: {what}")]
+    Overloaded {
+        /// The queue or the limit that is full.
+        what: &'static str,
+    },
+    /// The store cannot serve at all: not started, shutting down, its disk or its cluster failing. Nothing was done.
+    #[error("the store is unavailable: {reason}")]
+    Unavailable {
+        /// What happened, for the operator of the service.
+        reason: String,
+    },
+    /// The key of a day that is needed cannot be had: the ring is missing, too old, or that day's key is destroyed.
+    #[error("the day key is not available: {0}")]
+    KeyMissing(#[from] crate::keys::KeyError),
+    /// The write may or may not have happened. The caller repeats with the same request key, or is told so.
+    #[error("the outcome of a write is unknown: {reason}")]
+    UnknownOutcome {
+        /// What happened, for the operator of the service.
+        reason: String,
+    },
+    /// What was read contradicts itself: a damaged file, a row that no version of this store writes.
+    #[error("stored data are damaged: {what}")]
+    Corrupt {
+        /// Which datum, without its value.
+        what: String,
+    },
+    /// A request that no correct caller makes, such as a bookmark of another store.
+    #[error("not a valid request to the store: {what}")]
+    Invalid {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+impl StoreError {
+    /// Whether nothing at all was done, so that the same request may be sent again without a request key.
+    pub fn had_no_effect(&self) -> bool {
+        !matches!(self, StoreError::UnknownOutcome { .. })
+    }
+
+    /// A short name for metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            StoreError::Overloaded { .. } => "overloaded",
+            StoreError::Unavailable { .. } => "unavailable",
+            StoreError::KeyMissing(_) => "key_missing",
+            StoreError::UnknownOutcome { .. } => "unknown_outcome",
+            StoreError::Corrupt { .. } => "corrupt",
+            StoreError::Invalid { .. } => "invalid",
+        }
+    }
+}

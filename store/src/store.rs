@@ -1,0 +1,124 @@
+//! The trait that every store implements.
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    ClaimId, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
+};
+
+use crate::access::{AccessPage, AccessQuery, AccessRecord};
+use crate::error::StoreError;
+use crate::listing::{ListingMark, ListingPage, ListingRequest};
+use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
+use crate::transition::{
+    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
+    Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
+};
+
+/// The archives of tests, patients, sessions, receipts and access records.
+///
+/// What every implementation keeps (architecture.md, "Stores"):
+///
+/// 1. What was answered is durable and is then found by every reading path; a write without an answer is, after the store has
+///    recovered, found by all reading paths or by none.
+/// 2. No code is issued twice while it is known (13 months).
+/// 3. One session at most holds a code's unlock; transitions race to exactly one winner.
+/// 4. The same receipt key has the same answer.
+/// 5. A listing is complete up to its mark, and in order.
+///
+/// Time is the store's own, from the clock that it was opened with. No method blocks the thread it is called on, none queues
+/// without bound: when there is no room they answer [`StoreError::Overloaded`] at once and have done nothing.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Draws up to `count` free codes that begin with `first`, for this process to issue. Codes that are taken are left out, so
+    /// the answer may be shorter than `count`; it is in the order in which the codes were drawn.
+    async fn reserve(
+        &self,
+        first: FirstSymbol,
+        count: usize,
+    ) -> Result<Vec<ReservedCun>, StoreError>;
+
+    /// Records a test under its reserved code, with its patient, its receipt and its access record (§2.4.1).
+    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError>;
+
+    /// The test with this code, if it is kept and not expired.
+    async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError>;
+
+    /// The test whose code has this SHA-256 (of `CUN-` and ten symbols), if it is kept and not expired.
+    async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError>;
+
+    /// The test with this code and its person's fiscal code, if it is positive and the fiscal code is not erased.
+    async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError>;
+
+    /// Opens a session on a verified code (§3.3.1).
+    async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError>;
+
+    /// The binding of a session, unless it was closed or has lapsed long ago.
+    async fn find_session(&self, session: SessionId) -> Result<Option<SessionView>, StoreError>;
+
+    /// Claims the session's code for one post (§3.3.2).
+    async fn claim_unlock(&self, claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError>;
+
+    /// Writes what came of a post, if the claim still holds the code.
+    async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError>;
+
+    /// `C`: the upload happened. Consumes the code and erases fiscal code, contact and sessions before it answers (§3.3.3).
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConfirmOutcome, StoreError>;
+
+    /// `A`: the unlock is annulled, and the code may be verified again (§3.3.3).
+    async fn annul(&self, confirmation: Confirmation) -> Result<AnnulOutcome, StoreError>;
+
+    /// Cancels a test and erases fiscal code and contact before it answers (§2.4.2).
+    async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError>;
+
+    /// Claims every live positive code of a person for an ASL's post (§5.1). Writes nothing if there is none.
+    async fn claim_person(
+        &self,
+        fiscal_code: CodiceFiscale,
+        claim: NewClaim,
+    ) -> Result<PersonOutcome, StoreError>;
+
+    /// Writes what came of an ASL's post on each code that its claim still holds, erasing before it answers where that is what it
+    /// means. Answers how many codes were consumed.
+    async fn settle_person(
+        &self,
+        person: PersonClaim,
+        claim: ClaimId,
+        outcome: PostOutcome,
+    ) -> Result<usize, StoreError>;
+
+    /// Erases what is past its time, at most about `limit` tests in one call, and answers whether more is due.
+    async fn expire_due(&self, limit: usize) -> Result<Expired, StoreError>;
+
+    /// Fixes the mark of a listing that begins now.
+    async fn listing_mark(&self) -> Result<ListingMark, StoreError>;
+
+    /// Reads one page of a listing.
+    async fn list_page(&self, request: ListingRequest) -> Result<ListingPage, StoreError>;
+
+    /// Adds a record to the archive of access records.
+    async fn record_access(&self, record: AccessRecord) -> Result<(), StoreError>;
+
+    /// Searches the archive of access records.
+    async fn search_access(&self, query: AccessQuery) -> Result<AccessPage, StoreError>;
+
+    /// Whether the store can serve, and if not, why.
+    async fn readiness(&self) -> Readiness;
+}
+
+/// What [`Store::expire_due`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Tests that were erased.
+    pub tests: usize,
+    /// Whether more is due: call again.
+    pub more: bool,
+}
+
+/// Whether a store can serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It cannot, for these reasons; none names a person.
+    NotReady(Vec<String>),
+}

@@ -1,0 +1,126 @@
+//! What goes in and out when a test is recorded (§2.4.1) and looked up.
+
+use chrono::NaiveDate;
+use sistema_ts_model::{
+    Caller, CodiceFiscale, Contact, Cun, Life, RequestKey, StructureReference, TestKind,
+    TestResult, Timestamp,
+};
+
+/// A code that its holder alone may issue, until it is used or forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReservedCun {
+    /// The code.
+    pub cun: Cun,
+    /// What the store needs to honour the reservation when the code is used. The embedded store notes how far its check for
+    /// uniqueness reached; a cluster may note the claim that won. Opaque to callers.
+    pub checked_through: i64,
+}
+
+/// A retry key and what a retry must repeat (contract.md, "Receipts").
+#[derive(Clone)]
+pub struct ReceiptRequest {
+    /// The caller's own key, `identificativoRichiesta`.
+    pub key: RequestKey,
+    /// All that the message says but fiscal code, contact and pincode, in one canonical form that never changes between
+    /// versions of the server. The store keeps a MAC of it and nothing else.
+    pub content: Vec<u8>,
+}
+
+impl std::fmt::Debug for ReceiptRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiptRequest").finish_non_exhaustive()
+    }
+}
+
+/// One swab result to be recorded under a reserved code.
+#[derive(Clone, Debug)]
+pub struct NewTest {
+    /// The code to issue, from [`Store::reserve`](crate::Store::reserve).
+    pub reserved: ReservedCun,
+    /// Who submits.
+    pub caller: Caller,
+    /// The structure that took the swab, as the message or the caller's registration says; its region is the caller's.
+    pub structure: StructureReference,
+    /// The fiscal code of the person. A positive's is sealed in the patients' archive; of a negative's a MAC is kept.
+    pub fiscal_code: CodiceFiscale,
+    /// Day of the swab.
+    pub swab_date: NaiveDate,
+    /// Kind of test; `M` alone is defined.
+    pub kind: TestKind,
+    /// What the test found.
+    pub result: TestResult,
+    /// Phone or e-mail of the person; sealed.
+    pub contact: Option<Contact>,
+    /// The retry key, if the message has one.
+    pub receipt: Option<ReceiptRequest>,
+    /// What the access record of §2.5 says beside the test's own fields.
+    pub access: SubmissionAccess,
+}
+
+/// The part of a submission's access record (§2.5) that is not in the test itself: it is durable with the test's row, and copied
+/// from there to the archive of access records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmissionAccess {
+    /// When the request reached the service.
+    pub accessed_at: Timestamp,
+    /// Whether the answer is `0001` (done with warnings) rather than `0000`.
+    pub with_warnings: bool,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordOutcome {
+    /// Recorded and durable.
+    Recorded {
+        /// The code, now issued.
+        cun: Cun,
+        /// `dataInserimento`, given by the writer.
+        inserted_at: Timestamp,
+    },
+    /// The same message was recorded before, under the same key: its first answer again. The reserved code is free.
+    Replayed {
+        /// The code issued then.
+        cun: Cun,
+        /// `dataInserimento` of then.
+        inserted_at: Timestamp,
+        /// Whether the test was cancelled in the meantime.
+        cancelled: bool,
+    },
+    /// The same message, as far as can still be told, was recorded before, but the person's data are erased: the code is not
+    /// told, since it could be another person's. The reserved code is free.
+    ReplayedErased,
+    /// The key was used for other content. Nothing was done; the reserved code is free.
+    RequestKeyReused,
+    /// The code is no longer free: draw another. Nothing was done.
+    CodeTaken,
+}
+
+/// What the store knows of a test, as of one moment. It holds neither fiscal code nor contact.
+#[derive(Clone, Debug)]
+pub struct TestView {
+    /// The code.
+    pub cun: Cun,
+    /// `dataInserimento`.
+    pub inserted_at: Timestamp,
+    /// Who submitted it.
+    pub caller: Caller,
+    /// The structure that took the swab.
+    pub structure: StructureReference,
+    /// Day of the swab.
+    pub swab_date: NaiveDate,
+    /// Kind of test.
+    pub kind: TestKind,
+    /// What the test found.
+    pub result: TestResult,
+    /// Where its life stands, as stored: the functions of `Life` that take a time say what that means now.
+    pub life: Life,
+}
+
+/// A live positive test with the fiscal code of its person, for the check of the card (§3.3.1).
+#[derive(Clone, Debug)]
+pub struct PatientView {
+    /// The test.
+    pub test: TestView,
+    /// The person's fiscal code, opened. Redacted in `Debug`, zeroized when dropped.
+    pub fiscal_code: CodiceFiscale,
+}
