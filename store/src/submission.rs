@@ -83,12 +83,13 @@ pub enum RecordOutcome {
         cun: Cun,
         /// `dataInserimento` of then.
         inserted_at: Timestamp,
-        /// Whether the test was cancelled in the meantime.
-        cancelled: bool,
     },
     /// The same message, as far as can still be told, was recorded before, but the person's data are erased: the code is not
     /// told, since it could be another person's. The reserved code is free.
-    ReplayedErased,
+    ReplayedErased {
+        /// Whether that was because the test was cancelled.
+        cancelled: bool,
+    },
     /// The key was used for other content. Nothing was done; the reserved code is free.
     RequestKeyReused,
     /// The code is no longer free: draw another. Nothing was done.
