@@ -1,2 +1,3 @@
 //! The Sistema TS server.
+pub mod cli;
 pub mod config;

@@ -1,3 +1,7 @@
 //! The `sistema-ts` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sistema_ts::cli::run()
+}

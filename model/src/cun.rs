@@ -26,7 +26,11 @@ pub struct Cun(u64);
 impl Cun {
     /// Reads a CUN as it stands on the wire: `CUN-` and ten symbols in upper case, nothing else.
     pub fn parse(value: &str) -> Result<Self, CodeError> {
-        Self::parse_bare(value.strip_prefix(PREFIX).ok_or(CodeError::Prefix)?)
+        match value.split_at_checked(PREFIX.len()) {
+            Some((PREFIX, symbols)) => Self::parse_bare(symbols),
+            Some((prefix, _)) if prefix.eq_ignore_ascii_case(PREFIX) => Err(CodeError::LowerCase),
+            _ => Err(CodeError::Prefix),
+        }
     }
 
     /// Reads the ten symbols of a CUN without its prefix, in upper case.

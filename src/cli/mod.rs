@@ -1,0 +1,51 @@
+//! The command line: one file per command, each with its options, its entry point and what it prints.
+//!
+//! Exit status: 0 done, 1 the command's own "no" (a code that is not valid), 2 a wrong command line or a failure.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod code;
+
+/// The services of Sistema TS for swab results and for unlocking the Immuni app.
+#[derive(Debug, Parser)]
+#[command(name = "sistema-ts", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check and complete codes: CUN, OTP, codice fiscale
+    #[command(subcommand)]
+    Code(code::Command),
+}
+
+/// Why a command could not be done. Its text never holds a code or another personal value.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// Standard input could not be read.
+    #[error("standard input: {0}")]
+    Input(#[source] io::Error),
+    /// Standard output could not be written.
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+}
+
+/// Does what the command line says, and returns the exit status.
+#[must_use]
+pub fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Code(command) => code::run(command),
+    };
+    result.unwrap_or_else(|error| {
+        // Whoever closed the pipe has read enough, and wants no complaint.
+        if !matches!(&error, CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
+            eprintln!("sistema-ts: {error}");
+        }
+        ExitCode::from(2)
+    })
+}
