@@ -1,0 +1,3 @@
+//! The embedded store.
+
+pub mod index;
