@@ -1,3 +1,4 @@
 //! The Sistema TS server.
 pub mod cli;
 pub mod config;
+pub mod front;

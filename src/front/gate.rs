@@ -1,0 +1,228 @@
+//! The outermost service: counts requests, refuses them during a drain or above the bound, and tells the connection's
+//! watch when a request begins and ends. Around actix-web's application, so that nothing of it runs for a refused one.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::{Payload, Request, Response};
+use actix_service::{Service, ServiceFactory};
+use actix_web::dev::ServiceResponse;
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::LocalBoxFuture;
+
+use super::connection::Connection;
+use super::drain::{Drain, InFlight, NotNow};
+use super::refusal::{Refusal, RefusalRenderer};
+use super::watch::Watch;
+
+/// What the gates of all workers have in common; absent on the loopback listener, which is open during a drain.
+#[derive(Clone)]
+pub(super) struct GateRules {
+    pub(super) drain: Option<Arc<Drain>>,
+    pub(super) render: RefusalRenderer,
+    pub(super) max_body_bytes: usize,
+}
+
+/// Makes a [`Gate`] around the application of each worker.
+pub(super) struct GateFactory<F> {
+    pub(super) application: F,
+    pub(super) rules: GateRules,
+}
+
+impl<F> ServiceFactory<Request> for GateFactory<F>
+where
+    F: ServiceFactory<
+            Request,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+        >,
+    F::Future: 'static,
+    F::InitError: 'static,
+    <F::Service as Service<Request>>::Future: Unpin,
+{
+    type Response = Response<GateBody>;
+    type Error = actix_web::Error;
+    type Config = ();
+    type Service = Gate<F::Service>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        let application = self.application.new_service(());
+        let rules = self.rules.clone();
+        Box::pin(async move {
+            Ok(Gate {
+                application: application.await?,
+                rules,
+            })
+        })
+    }
+}
+
+/// See the module.
+pub(super) struct Gate<S> {
+    application: S,
+    rules: GateRules,
+}
+
+impl<S> Service<Request> for Gate<S>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
+    S::Future: Unpin,
+{
+    type Response = Response<GateBody>;
+    type Error = actix_web::Error;
+    type Future = GateFuture<S::Future>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.application.poll_ready(context)
+    }
+
+    fn call(&self, mut request: Request) -> Self::Future {
+        let watch = request
+            .conn_data::<Connection>()
+            .map(|connection| Rc::clone(&connection.watch));
+        if let Some(watch) = &watch {
+            watch.on_request();
+        }
+        let mut held = Held {
+            watch,
+            _in_flight: None,
+        };
+        let refusal = match self.rules.drain.as_ref().map(Drain::enter) {
+            None => None,
+            Some(Ok(in_flight)) => {
+                held._in_flight = Some(in_flight);
+                None
+            }
+            Some(Err(NotNow::Draining)) => Some(Refusal::Draining),
+            Some(Err(NotNow::Full)) => Some(Refusal::Overloaded),
+        };
+        match refusal {
+            None => GateFuture::Running {
+                future: self.application.call(request),
+                held: Some(held),
+            },
+            Some(refusal) => GateFuture::Refusing {
+                payload: request.take_payload(),
+                unread: self.rules.max_body_bytes,
+                refusal,
+                render: self.rules.render,
+                held: Some(held),
+            },
+        }
+    }
+}
+
+/// What a request holds until its answer is written.
+pub(super) struct Held {
+    watch: Option<Rc<Watch>>,
+    _in_flight: Option<InFlight>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.on_answered();
+        }
+    }
+}
+
+/// A request on its way through.
+pub(super) enum GateFuture<F> {
+    /// The application works on it.
+    Running { future: F, held: Option<Held> },
+    /// It is refused, once its body has been read away: an answer before that would have to close the connection, and
+    /// the next handshake costs more than ten requests.
+    Refusing {
+        payload: Payload,
+        unread: usize,
+        refusal: Refusal,
+        render: RefusalRenderer,
+        held: Option<Held>,
+    },
+}
+
+impl<F> Future for GateFuture<F>
+where
+    F: Future<Output = Result<ServiceResponse<BoxBody>, actix_web::Error>> + Unpin,
+{
+    type Output = Result<Response<GateBody>, actix_web::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Running { future, held } => {
+                let response: Response<BoxBody> = ready!(Pin::new(future).poll(context))?.into();
+                let held = held.take();
+                Poll::Ready(Ok(
+                    response.map_body(|_, body| GateBody { body, _held: held })
+                ))
+            }
+            Self::Refusing {
+                payload,
+                unread,
+                refusal,
+                render,
+                held,
+            } => {
+                ready!(read_away(payload, unread, held.as_ref(), context));
+                let response: Response<BoxBody> = refusal.response(render(refusal)).into();
+                let held = held.take();
+                Poll::Ready(Ok(
+                    response.map_body(|_, body| GateBody { body, _held: held })
+                ))
+            }
+        }
+    }
+}
+
+/// Reads a body away until its end, `unread` bytes, or the body's time limit.
+fn read_away(
+    payload: &mut Payload,
+    unread: &mut usize,
+    held: Option<&Held>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let watch = held.and_then(|held| held.watch.as_ref());
+    loop {
+        if watch.is_some_and(|watch| watch.body_is_late()) {
+            return Poll::Ready(());
+        }
+        match Pin::new(&mut *payload).poll_next(context) {
+            Poll::Ready(Some(Ok(chunk))) if chunk.len() <= *unread => *unread -= chunk.len(),
+            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Pending => {
+                if let Some(watch) = watch {
+                    watch.on_body_pending(context);
+                }
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// An answer's body; the request counts as in flight until it is written or given up.
+pub(super) struct GateBody {
+    body: BoxBody,
+    _held: Option<Held>,
+}
+
+impl MessageBody for GateBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
+}

@@ -1,0 +1,209 @@
+//! A listener at work: how many connections it has, and how a new one is made ready for HTTP.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::certificate::{CertificateError, ClientCertificate};
+use super::connection::ConnectionInfo;
+use super::drain::Drain;
+use super::proxy::{ProxyHeaderError, read_proxy_header};
+use super::settings::ListenerKind;
+use super::stream::FrontStream;
+use super::trust::TrustStore;
+use super::watch::Sweep;
+
+/// What all workers share of one listener.
+pub(super) struct Listener {
+    pub(super) name: Arc<str>,
+    pub(super) kind: ListenerKind,
+    pub(super) trust: Option<Arc<TrustStore>>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) handshake: Duration,
+    pub(super) max_connections: usize,
+    pub(super) open: AtomicUsize,
+    pub(super) drain: Arc<Drain>,
+}
+
+/// Why a connection came to nothing before its first request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("too many connections")]
+    TooMany,
+    #[error("handshake not done in time")]
+    Timeout,
+    #[error(transparent)]
+    ProxyHeader(#[from] ProxyHeaderError),
+    #[error("TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("connection lost: {0}")]
+    Socket(#[source] io::Error),
+    #[error("the listener has no certificates")]
+    NoTrust,
+}
+
+impl ConnectError {
+    /// A short fixed name, used as a metric label.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::TooMany => "too-many",
+            Self::Timeout => "timeout",
+            Self::ProxyHeader(_) => "proxy-header",
+            Self::Tls(_) => "tls",
+            Self::Certificate(_) => "certificate",
+            Self::Socket(_) => "socket",
+            Self::NoTrust => "no-trust",
+        }
+    }
+}
+
+/// A connection's place among `max_connections`; given back when dropped.
+pub(super) struct ConnectionSlot(Arc<Listener>);
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.drain.connection_closed();
+    }
+}
+
+impl Listener {
+    fn slot(self: &Arc<Self>) -> Result<ConnectionSlot, ConnectError> {
+        let before = self.open.fetch_add(1, Ordering::AcqRel);
+        self.drain.connection_opened();
+        let slot = ConnectionSlot(Arc::clone(self));
+        if before < self.max_connections {
+            Ok(slot)
+        } else {
+            Err(ConnectError::TooMany)
+        }
+    }
+
+    /// Makes an accepted TCP connection ready for HTTP: PROXY header, then TLS, both within the time limit.
+    pub(super) async fn accept_tls(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        sweep: Rc<Sweep>,
+    ) -> io::Result<FrontStream<TlsStream<TcpStream>>> {
+        let slot = self.slot().map_err(|error| self.refused(error))?;
+        let established = tokio::time::timeout(self.handshake, self.establish(tcp)).await;
+        let (stream, info) = established
+            .unwrap_or(Err(ConnectError::Timeout))
+            .map_err(|error| self.refused(error))?;
+        let watch = sweep.watch(&self.drain.stage());
+        Ok(FrontStream {
+            stream,
+            info: Arc::new(info),
+            watch,
+            _slot: slot,
+        })
+    }
+
+    /// The same without TLS, on the loopback listener.
+    pub(super) async fn accept_plain(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        sweep: Rc<Sweep>,
+    ) -> io::Result<FrontStream<TcpStream>> {
+        let slot = self.slot().map_err(|error| self.refused(error))?;
+        let peer = ready_socket(&tcp).map_err(|error| self.refused(error))?;
+        let info = self.info(peer, Some(peer), false, None);
+        let watch = sweep.watch(&self.drain.stage());
+        Ok(FrontStream {
+            stream: tcp,
+            info: Arc::new(info),
+            watch,
+            _slot: slot,
+        })
+    }
+
+    async fn establish(
+        &self,
+        mut tcp: TcpStream,
+    ) -> Result<(TlsStream<TcpStream>, ConnectionInfo), ConnectError> {
+        let peer = ready_socket(&tcp)?;
+        let mut source = Some(peer);
+        if self.trusts_proxy(peer.ip()) {
+            source = read_proxy_header(&mut tcp).await?;
+        }
+        // From anybody else a PROXY header is no TLS, and the handshake refuses it.
+        let trust = self.trust.as_ref().ok_or(ConnectError::NoTrust)?;
+        let state = trust.current().clone();
+        let stream = TlsAcceptor::from(Arc::clone(&state.server_config))
+            .accept(tcp)
+            .await
+            .map_err(ConnectError::Tls)?;
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        let certificate = session
+            .peer_certificates()
+            .map(ClientCertificate::from_chain)
+            .transpose()?;
+        let info = self.info(peer, source, resumed, certificate);
+        Ok((stream, info))
+    }
+
+    fn info(
+        &self,
+        peer: SocketAddr,
+        source: Option<SocketAddr>,
+        resumed: bool,
+        certificate: Option<ClientCertificate>,
+    ) -> ConnectionInfo {
+        ConnectionInfo {
+            listener: Arc::clone(&self.name),
+            kind: self.kind,
+            peer,
+            source,
+            resumed,
+            certificate,
+            trust: self.trust.clone(),
+            // Judged by no generation yet: a resumed handshake verifies no chain, and none asks the lists.
+            judged_in: AtomicU64::new(0),
+        }
+    }
+
+    fn trusts_proxy(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(&peer))
+    }
+
+    /// Counts and notes a connection that came to nothing.
+    fn refused(&self, error: ConnectError) -> io::Error {
+        let listener = self.name.to_string();
+        metrics::counter!("front_connections_refused_total", "listener" => listener, "reason" => error.reason())
+            .increment(1);
+        tracing::debug!(listener = &*self.name, reason = error.reason(), %error, "connection refused");
+        io::Error::other(error)
+    }
+}
+
+/// Sets up an accepted socket and tells its other end.
+fn ready_socket(tcp: &TcpStream) -> Result<SocketAddr, ConnectError> {
+    // Answers are written in one piece: nothing is gained by waiting for more.
+    tcp.set_nodelay(true).map_err(ConnectError::Socket)?;
+    let peer = tcp.peer_addr().map_err(ConnectError::Socket)?;
+    Ok(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Listener")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

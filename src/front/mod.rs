@@ -1,0 +1,42 @@
+//! The network front: from a TCP connection to a request whose sender is known, without any knowledge of SOAP.
+//!
+//! `actix_server` accepts; an acceptor of ours reads the PROXY header and makes the TLS handshake within their time
+//! limit; actix-http speaks HTTP/1 over the result; a gate counts requests and refuses them during a drain; then
+//! actix-web's application runs. A handler finds who is at the other end by [`Connection::of`], asks
+//! [`ConnectionInfo::valid_certificate`] **at each request**, reads its body with [`gather_body`], and takes a
+//! [`Permit`] from the [`Admission`] before it has any effect.
+//!
+//! Time limits are kept without a timer per request (see `watch.rs`). Neither bodies nor headers are logged here; a
+//! log filter should hold `actix_http` at `off`, since it notes each broken request of a stranger as an error.
+
+mod admission;
+mod body;
+mod certificate;
+mod connection;
+mod drain;
+mod gate;
+mod listener;
+mod media_type;
+mod proxy;
+mod refusal;
+mod reload;
+mod revocation;
+mod server;
+mod settings;
+mod stream;
+mod trust;
+mod watch;
+
+pub use admission::{Admission, CallerShare, Lane, LaneCapacities, Permit};
+pub use body::gather_body;
+pub use certificate::{CertificateError, CertificateSubject, ClientCertificate, RevocationKey};
+pub use connection::{CertificateRefusal, Connection, ConnectionInfo};
+pub use drain::{ShutdownHandle, Stage};
+pub use media_type::{Charset, MediaTypeError, charset_of, check_media_type};
+pub use proxy::{ProxyHeaderError, read_proxy_header};
+pub use refusal::{Refusal, RefusalBody, RefusalRenderer, plain_refusal};
+pub use reload::{Reloader, spawn_signal_handlers};
+pub use revocation::{RevocationListError, RevocationListStatus, RevocationSet};
+pub use server::{DrainReport, Front, FrontError, ListenerInfo};
+pub use settings::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings, TlsFiles};
+pub use trust::{Trust, TrustError, TrustStore};

@@ -1,0 +1,249 @@
+//! The time limits of open connections, kept without a timer per request.
+//!
+//! Each connection notes in a few cells what it is doing and since when, by a clock that ticks a few times a second;
+//! one sweeper for each worker and listener looks at all of them at each tick and wakes those that are over their
+//! time. actix-http's own header limit covers the first request of a connection only (it answers 408), and it has none
+//! for a client that takes no bytes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+use super::drain::{Stage, StageReceiver};
+use super::settings::FrontLimits;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for its first request: actix-http's header limit watches.
+    Fresh,
+    /// Between two requests.
+    Idle,
+    /// Within the header of a later request.
+    Header,
+    /// A request is being worked on.
+    Request,
+}
+
+/// The state of one connection.
+pub(super) struct Watch {
+    sweep: Rc<Sweep>,
+    phase: Cell<Phase>,
+    since: Cell<u64>,
+    /// Since when the client has taken no byte although there are some.
+    stalled_since: Cell<Option<u64>>,
+    /// Whether a handler is waiting for the body.
+    awaits_body: Cell<bool>,
+    slow_body: Cell<bool>,
+    /// Reads end here: the connection closes once it has answered.
+    ended: Cell<bool>,
+    /// Reads and writes fail from here.
+    aborted: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    /// Whether reads are to see the end of the stream.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Whether the client has taken nothing for too long.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    /// Bytes came.
+    pub(super) fn on_read(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Header);
+        }
+    }
+
+    /// Nothing can be sent at the moment.
+    pub(super) fn on_write_pending(&self, context: &Context<'_>) {
+        if self.stalled_since.get().is_none() {
+            self.stalled_since.set(Some(self.sweep.now.get()));
+        }
+        self.wake_later(context);
+    }
+
+    /// Something was sent.
+    pub(super) fn on_written(&self) {
+        self.stalled_since.set(None);
+    }
+
+    /// A request's header is complete.
+    pub(super) fn on_request(&self) {
+        self.enter(Phase::Request);
+    }
+
+    /// A request's answer is complete.
+    pub(super) fn on_answered(&self) {
+        self.awaits_body.set(false);
+        self.enter(Phase::Idle);
+    }
+
+    /// The handler waits for more of the body; woken when it comes too late.
+    pub(super) fn on_body_pending(&self, context: &Context<'_>) {
+        self.awaits_body.set(true);
+        self.wake_later(context);
+    }
+
+    /// Whether the body did not come in time.
+    pub(super) fn body_is_late(&self) -> bool {
+        self.slow_body.get()
+    }
+
+    /// Remembers whom to wake.
+    pub(super) fn wake_later(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(context.waker()))
+        {
+            *waker = Some(context.waker().clone());
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.sweep.now.get());
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn end(&self) {
+        self.ended.set(true);
+        self.wake();
+    }
+
+    /// Looks whether this connection is over one of its times.
+    fn judge(&self, limits: &TickLimits, now: u64) {
+        let stalled = self.stalled_since.get();
+        if stalled.is_some_and(|since| now.saturating_sub(since) > limits.write_stall) {
+            self.aborted.set(true);
+            self.wake();
+            return;
+        }
+        let time = now.saturating_sub(self.since.get());
+        match self.phase.get() {
+            Phase::Idle if time > limits.idle => self.end(),
+            Phase::Header if time > limits.header => self.end(),
+            Phase::Request if self.awaits_body.get() && time > limits.body => {
+                self.slow_body.set(true);
+                self.wake();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The limits in milliseconds, each one tick longer than set, since the clock may be a tick behind.
+struct TickLimits {
+    header: u64,
+    body: u64,
+    idle: u64,
+    write_stall: u64,
+}
+
+/// All connections of one worker and listener.
+pub(super) struct Sweep {
+    started: Instant,
+    now: Cell<u64>,
+    tick: Duration,
+    limits: TickLimits,
+    connections: RefCell<Vec<Weak<Watch>>>,
+    running: Cell<bool>,
+    closing: Cell<bool>,
+}
+
+impl Sweep {
+    pub(super) fn new(limits: &FrontLimits) -> Rc<Self> {
+        let shortest = limits
+            .header
+            .min(limits.body)
+            .min(limits.idle)
+            .min(limits.write_stall);
+        let tick = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(250));
+        let millis = |limit: Duration| milliseconds(limit.saturating_add(tick));
+        Rc::new(Self {
+            started: Instant::now(),
+            now: Cell::new(0),
+            tick,
+            limits: TickLimits {
+                header: millis(limits.header),
+                body: millis(limits.body),
+                idle: millis(limits.idle),
+                write_stall: millis(limits.write_stall),
+            },
+            connections: RefCell::default(),
+            running: Cell::new(false),
+            closing: Cell::new(false),
+        })
+    }
+
+    /// Takes a new connection under watch. Starts the sweeper with the first one, so it must run on the worker.
+    pub(super) fn watch(self: &Rc<Self>, stage: &StageReceiver) -> Rc<Watch> {
+        if !self.running.replace(true) {
+            actix_rt::spawn(Self::run(Rc::downgrade(self), stage.clone()));
+        }
+        let watch = Rc::new(Watch {
+            sweep: Rc::clone(self),
+            phase: Cell::new(Phase::Fresh),
+            since: Cell::new(self.now.get()),
+            stalled_since: Cell::new(None),
+            awaits_body: Cell::new(false),
+            slow_body: Cell::new(false),
+            ended: Cell::new(self.closing.get()),
+            aborted: Cell::new(false),
+            waker: RefCell::default(),
+        });
+        self.connections.borrow_mut().push(Rc::downgrade(&watch));
+        watch
+    }
+
+    async fn run(sweep: Weak<Self>, mut stage: StageReceiver) {
+        let Some(tick) = sweep.upgrade().map(|sweep| sweep.tick) else {
+            return;
+        };
+        let mut ticks = tokio::time::interval(tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut front_lives = true;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = stage.changed(), if front_lives => front_lives = changed.is_ok(),
+            }
+            let Some(sweep) = sweep.upgrade() else { return };
+            sweep.sweep(*stage.borrow() == Stage::Closing);
+        }
+    }
+
+    fn sweep(&self, closing: bool) {
+        let now = milliseconds(self.started.elapsed());
+        self.now.set(now);
+        let closes_now = closing && !self.closing.replace(closing);
+        self.connections.borrow_mut().retain(|watch| {
+            let Some(watch) = watch.upgrade() else {
+                return false;
+            };
+            watch.judge(&self.limits, now);
+            if closes_now {
+                watch.end();
+            }
+            true
+        });
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
