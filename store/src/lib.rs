@@ -8,6 +8,7 @@ pub mod embedded;
 mod error;
 pub mod keys;
 mod listing;
+pub mod register;
 mod store;
 mod submission;
 mod transition;

@@ -1,3 +1,4 @@
 //! The embedded store.
 
 pub mod index;
+pub mod register;

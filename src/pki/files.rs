@@ -1,0 +1,127 @@
+//! The authority's files: never overwritten, private keys readable by their owner alone.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rcgen::{Certificate, CertificateParams, KeyPair};
+use x509_parser::pem::parse_x509_pem;
+use zeroize::Zeroizing;
+
+use super::{Issued, PkiError, fingerprint, strip_zeros};
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> PkiError + '_ {
+    move |reason| {
+        if reason.kind() == std::io::ErrorKind::AlreadyExists {
+            PkiError::Exists(path.to_owned())
+        } else {
+            PkiError::File {
+                path: path.to_owned(),
+                reason,
+            }
+        }
+    }
+}
+
+pub(super) fn create_folder(folder: &Path) -> Result<(), PkiError> {
+    std::fs::create_dir_all(folder).map_err(failed(folder))
+}
+
+/// Writes `<stem>.key` and `<stem>.crt`, neither of which may be there.
+pub(super) fn write_pair(
+    folder: &Path,
+    stem: &str,
+    certificate: &Certificate,
+    key: &KeyPair,
+    params: &CertificateParams,
+) -> Result<Issued, PkiError> {
+    let certificate_file = folder.join(format!("{stem}.crt"));
+    let private_key_file = folder.join(format!("{stem}.key"));
+    if certificate_file.exists() {
+        return Err(PkiError::Exists(certificate_file));
+    }
+    let key_pem = Zeroizing::new(key.serialize_pem());
+    create(&private_key_file, key_pem.as_bytes(), 0o600)?;
+    create(&certificate_file, certificate.pem().as_bytes(), 0o644)?;
+    let serial = params
+        .serial_number
+        .as_ref()
+        .map(rcgen::SerialNumber::to_bytes);
+    Ok(Issued {
+        certificate_file,
+        private_key_file,
+        fingerprint: fingerprint(certificate.der()),
+        serial: strip_zeros(&serial.unwrap_or_default()).to_vec(),
+        not_after: params.not_after,
+    })
+}
+
+fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(failed(path))?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(failed(path))
+}
+
+/// Puts new content in the place of a file, so that a reader finds the old or the new, never a part.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), PkiError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = File::create(&beside).and_then(|mut file| {
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(failed(path))
+}
+
+/// Holds the authority against other processes until the file is dropped.
+pub(super) fn lock(folder: &Path) -> Result<File, PkiError> {
+    let path = folder.join("ca.key");
+    let file = File::open(&path).map_err(failed(&path))?;
+    file.lock().map_err(failed(&path))?;
+    Ok(file)
+}
+
+/// The DER of the first certificate in a PEM file.
+///
+/// # Errors
+/// [`PkiError::File`], and [`PkiError::Content`] if there is no certificate in it.
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, PkiError> {
+    let pem = std::fs::read(path).map_err(failed(path))?;
+    let block = parse_x509_pem(&pem).ok().map(|(_, block)| block);
+    let certificate = block.filter(|block| block.label == "CERTIFICATE");
+    let readable = certificate
+        .filter(|certificate| x509_parser::parse_x509_certificate(&certificate.contents).is_ok());
+    readable
+        .map(|certificate| certificate.contents)
+        .ok_or_else(|| PkiError::Content {
+            path: path.to_owned(),
+            expected: "a certificate in PEM",
+        })
+}
+
+/// SHA-256 of the first certificate in a PEM file.
+///
+/// # Errors
+/// As [`read_certificate`].
+pub fn fingerprint_of_file(path: &Path) -> Result<[u8; 32], PkiError> {
+    read_certificate(path).map(|der| fingerprint(&der))
+}
+
+pub(super) fn read_private_key(path: &Path) -> Result<KeyPair, PkiError> {
+    let pem = Zeroizing::new(std::fs::read_to_string(path).map_err(failed(path))?);
+    KeyPair::from_pem(&pem).map_err(|_| PkiError::Content {
+        path: path.to_owned(),
+        expected: "a private key in PEM",
+    })
+}

@@ -1,0 +1,360 @@
+//! The register in SQLite: one file, `register.db`, that the command line writes beside a running server.
+//!
+//! Two threads serve it. The *writer* runs every write, one after another, behind a bounded queue, so that no caller of these
+//! async methods ever waits on a lock of the file itself. The *watch* looks at `PRAGMA data_version` at each interval (about a
+//! microsecond when nobody has written) and swaps in a new snapshot when the register's generation has moved.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel,
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
+use tokio::sync::oneshot;
+
+use self::read::Reader;
+use self::write::Writer;
+use crate::register::{
+    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
+    Profiles, Register, RegisterError, RegisterKey, RegisterSnapshot, UserId,
+};
+
+mod read;
+mod schema;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+/// The name of the register's file in the data folder.
+pub const REGISTER_FILE: &str = "register.db";
+
+/// How a register is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct RegisterOptions {
+    /// How often to look whether another process changed it; `None` for a command that ends at once.
+    pub poll_interval: Option<Duration>,
+    /// How many writes may wait for the writer before the next is refused.
+    pub queue: usize,
+}
+
+impl Default for RegisterOptions {
+    fn default() -> Self {
+        RegisterOptions {
+            poll_interval: None,
+            queue: 256,
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+struct Shared {
+    snapshot: ArcSwap<RegisterSnapshot>,
+    reader: Mutex<Reader>,
+    current: AtomicBool,
+}
+
+impl Shared {
+    /// Swaps in a newer snapshot, if there is one.
+    fn look(&self) -> Result<(), RegisterError> {
+        let mut reader = self.reader();
+        let looked = reader.newer(&self.snapshot.load());
+        self.current.store(looked.is_ok(), Ordering::Release);
+        if let Some(snapshot) = looked? {
+            self.snapshot.store(Arc::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// A panic while reading leaves the reader as it was before: its state is written last.
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The register in the data folder of this machine.
+pub struct EmbeddedRegister {
+    shared: Arc<Shared>,
+    // Taken when dropped: their end is what tells the threads to end.
+    jobs: Option<SyncSender<Job>>,
+    stop_watch: Option<std::sync::mpsc::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for EmbeddedRegister {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("EmbeddedRegister(..)")
+    }
+}
+
+impl EmbeddedRegister {
+    /// Makes a new, empty register in `folder`, which is created if need be.
+    ///
+    /// # Errors
+    /// [`RegisterError::Exists`] if there is one already.
+    pub fn create(folder: &Path, key: &RegisterKey) -> Result<(), RegisterError> {
+        std::fs::create_dir_all(folder).map_err(|reason| {
+            RegisterError::Unavailable(format!("{}: {reason}", folder.display()))
+        })?;
+        schema::create(&file_in(folder), key)
+    }
+
+    /// Opens the register in `folder` and reads it whole.
+    ///
+    /// # Errors
+    /// [`RegisterError::NotFound`], [`RegisterError::WrongKey`], [`RegisterError::TooNew`], [`RegisterError::Corrupt`].
+    pub fn open(
+        folder: &Path,
+        key: Arc<RegisterKey>,
+        options: RegisterOptions,
+    ) -> Result<Self, RegisterError> {
+        let file = file_in(folder);
+        let mut writer = Writer::open(&file, Arc::clone(&key))?;
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::default(),
+            reader: Mutex::new(Reader::open(&file, key)?),
+            current: AtomicBool::new(true),
+        });
+        shared.look()?;
+        let (jobs, waiting) = sync_channel::<Job>(options.queue);
+        let mut threads = vec![spawn("register-writer", move || {
+            while let Ok(job) = waiting.recv() {
+                job(&mut writer);
+            }
+        })?];
+        let mut stop_watch = None;
+        if let Some(interval) = options.poll_interval {
+            let (stop, stopped) = channel();
+            let shared = Arc::clone(&shared);
+            threads.push(spawn("register-watch", move || {
+                watch(&shared, interval, &stopped)
+            })?);
+            stop_watch = Some(stop);
+        }
+        Ok(EmbeddedRegister {
+            shared,
+            jobs: Some(jobs),
+            stop_watch,
+            threads,
+        })
+    }
+
+    /// Runs a write on the writer's thread.
+    async fn on_writer<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Writer) -> Result<T, RegisterError> + Send + 'static,
+    ) -> Result<T, RegisterError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |writer| {
+            // Whoever asked may have gone; the write stands all the same.
+            let _ = reply.send(write(writer));
+        });
+        let stopped = || RegisterError::Unavailable("it is shutting down".to_owned());
+        self.jobs
+            .as_ref()
+            .ok_or_else(stopped)?
+            .try_send(job)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => RegisterError::Overloaded,
+                TrySendError::Disconnected(_) => stopped(),
+            })?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs an administrator's change, and has the snapshot hold it before it returns.
+    async fn change<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Writer) -> Result<T, RegisterError> + Send + 'static,
+    ) -> Result<T, RegisterError> {
+        let shared = Arc::clone(&self.shared);
+        self.on_writer(move |writer| {
+            let outcome = write(writer)?;
+            shared.look()?;
+            Ok(outcome)
+        })
+        .await
+    }
+}
+
+impl Drop for EmbeddedRegister {
+    fn drop(&mut self) {
+        self.jobs = None;
+        self.stop_watch = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn file_in(folder: &Path) -> PathBuf {
+    folder.join(REGISTER_FILE)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RegisterError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|reason| RegisterError::Unavailable(reason.to_string()))
+}
+
+fn watch(shared: &Shared, interval: Duration, stopped: &Receiver<()>) {
+    // Nothing is ever sent: the channel's end is the sign to stop.
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
+        let was_current = shared.current.load(Ordering::Acquire);
+        match shared.look() {
+            Ok(()) if !was_current => tracing::info!("the register can be read again"),
+            Err(error) if was_current => {
+                tracing::error!(%error, "the register cannot be read; its last state stays in use")
+            }
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl Register for EmbeddedRegister {
+    fn snapshot(&self) -> Arc<RegisterSnapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    fn is_current(&self) -> bool {
+        self.shared.current.load(Ordering::Acquire)
+    }
+
+    async fn refresh(&self) -> Result<(), RegisterError> {
+        self.change(|_| Ok(())).await
+    }
+
+    async fn begin_attempt(
+        &self,
+        user: Option<&UserId>,
+        policy: LockoutPolicy,
+        now: Timestamp,
+    ) -> Result<Attempt, RegisterError> {
+        let user = user.cloned();
+        self.on_writer(move |writer| writer.begin_attempt(user, policy, now))
+            .await
+    }
+
+    async fn return_attempt(&self, ticket: AttemptTicket) -> Result<(), RegisterError> {
+        self.on_writer(move |writer| writer.return_attempt(&ticket))
+            .await
+    }
+
+    async fn attempts(&self, user: &UserId) -> Result<Option<AttemptCounter>, RegisterError> {
+        let user = user.clone();
+        self.on_writer(move |writer| writer.attempts(&user)).await
+    }
+
+    async fn clear_attempts(&self, user: &UserId) -> Result<(), RegisterError> {
+        let user = user.clone();
+        self.change(move |writer| writer.clear_attempts(&user))
+            .await
+    }
+
+    async fn add_caller(
+        &self,
+        caller: Caller,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        let name = name.to_owned();
+        self.change(move |writer| writer.add_caller(caller, &name, now))
+            .await
+    }
+
+    async fn set_caller_enabled(&self, caller: Caller, enabled: bool) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.set_caller_enabled(caller, enabled))
+            .await
+    }
+
+    async fn add_certificate(
+        &self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+        not_after: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.add_certificate(caller, fingerprint, not_after, now))
+            .await
+    }
+
+    async fn remove_certificate(
+        &self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.remove_certificate(caller, fingerprint))
+            .await
+    }
+
+    async fn add_structure(
+        &self,
+        id: StructureId,
+        description: &StructureDescription,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        let description = description.clone();
+        self.change(move |writer| writer.add_structure(id, &description, now))
+            .await
+    }
+
+    async fn set_structure_enabled(
+        &self,
+        id: StructureId,
+        enabled: bool,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.set_structure_enabled(id, enabled))
+            .await
+    }
+
+    async fn add_user(&self, user: NewUser, now: Timestamp) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.add_user(&user, now)).await
+    }
+
+    async fn set_user_enabled(&self, user: &UserId, enabled: bool) -> Result<(), RegisterError> {
+        let user = user.clone();
+        self.change(move |writer| writer.set_user_enabled(&user, enabled))
+            .await
+    }
+
+    async fn set_user_credential(
+        &self,
+        user: &UserId,
+        credential: CredentialHash,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        let user = user.clone();
+        self.change(move |writer| writer.set_user_credential(&user, &credential, expires_at, now))
+            .await
+    }
+
+    async fn set_user_expiry(
+        &self,
+        user: &UserId,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), RegisterError> {
+        let user = user.clone();
+        self.change(move |writer| writer.set_user_expiry(&user, expires_at))
+            .await
+    }
+
+    async fn set_user_profiles(
+        &self,
+        user: &UserId,
+        profiles: Profiles,
+    ) -> Result<(), RegisterError> {
+        let user = user.clone();
+        self.change(move |writer| writer.set_user_profiles(&user, profiles))
+            .await
+    }
+}

@@ -1,0 +1,232 @@
+//! From the file to a snapshot: whole at start, afterwards what has changed.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, Transaction};
+use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
+
+use super::schema::{self, failed};
+use crate::register::{
+    CredentialHash, Fingerprint, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
+    RegisteredCaller, RegisteredCertificate, RegisteredStructure, RegisteredUser, UserId,
+};
+
+/// A connection of its own, so that `data_version` tells of every commit, those of this process included.
+pub(super) struct Reader {
+    connection: Connection,
+    key: Arc<RegisterKey>,
+    seen_data_version: i64,
+}
+
+impl Reader {
+    pub(super) fn open(file: &Path, key: Arc<RegisterKey>) -> Result<Self, RegisterError> {
+        let connection = schema::open(file, &key)?;
+        Ok(Reader {
+            connection,
+            key,
+            seen_data_version: -1,
+        })
+    }
+
+    /// A newer snapshot than `current`, if there is one. Costs one pragma when nobody has written.
+    pub(super) fn newer(
+        &mut self,
+        current: &RegisterSnapshot,
+    ) -> Result<Option<RegisterSnapshot>, RegisterError> {
+        let data_version = self
+            .connection
+            .pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0))
+            .map_err(failed)?;
+        if data_version == self.seen_data_version {
+            return Ok(None);
+        }
+        let transaction = self.connection.transaction().map_err(failed)?;
+        let generation = generation(&transaction)?;
+        let snapshot = if generation == current.generation {
+            None
+        } else {
+            Some(load(&transaction, &self.key, current, generation)?)
+        };
+        drop(transaction);
+        // Remembered last, so that a failure above is tried again at the next look.
+        self.seen_data_version = data_version;
+        Ok(snapshot)
+    }
+}
+
+fn generation(transaction: &Transaction<'_>) -> Result<u64, RegisterError> {
+    transaction
+        .query_row("SELECT generation FROM register", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map_err(failed)
+        .and_then(|generation| {
+            u64::try_from(generation).map_err(|_| RegisterError::Corrupt("its generation"))
+        })
+}
+
+/// Structures and users change row by row and are never removed, so only those newer than `current` are read; the few callers
+/// and their certificates are read whole.
+fn load(
+    transaction: &Transaction<'_>,
+    key: &RegisterKey,
+    current: &RegisterSnapshot,
+    generation: u64,
+) -> Result<RegisterSnapshot, RegisterError> {
+    // A register that went back is another one: nothing of the old snapshot is kept.
+    let mut snapshot = if generation > current.generation {
+        current.clone()
+    } else {
+        RegisterSnapshot::default()
+    };
+    let since = snapshot.generation as i64;
+    snapshot.generation = generation;
+    load_callers(transaction, &mut snapshot)?;
+    each(
+        transaction,
+        "SELECT structure, description, enabled FROM structures WHERE generation > ?1",
+        [since],
+        |row| {
+            let structure = structure(row)?;
+            snapshot
+                .structures
+                .insert(structure.id, Arc::new(structure));
+            Ok(())
+        },
+    )?;
+    each(
+        transaction,
+        "SELECT user_id, structure, fiscal_code, credential, credential_set_at, expires_at, profiles, enabled, generation \
+         FROM users WHERE generation > ?1",
+        [since],
+        |row| {
+            let user = user(row, key)?;
+            snapshot.users.insert(user.id.clone(), Arc::new(user));
+            Ok(())
+        },
+    )?;
+    Ok(snapshot)
+}
+
+fn load_callers(
+    transaction: &Transaction<'_>,
+    snapshot: &mut RegisterSnapshot,
+) -> Result<(), RegisterError> {
+    let mut callers = HashMap::new();
+    each(
+        transaction,
+        "SELECT caller, name, enabled FROM callers",
+        [],
+        |row| {
+            let caller = caller(&text(row, 0)?)?;
+            let entry = RegisteredCaller {
+                caller,
+                name: text(row, 1)?,
+                enabled: row.get(2).map_err(failed)?,
+                certificates: Vec::new(),
+            };
+            callers.insert(caller, entry);
+            Ok(())
+        },
+    )?;
+    each(
+        transaction,
+        "SELECT fingerprint, caller, not_after, added_at FROM certificates ORDER BY fingerprint",
+        [],
+        |row| {
+            let certificate = RegisteredCertificate {
+                fingerprint: Fingerprint(row.get(0).map_err(failed)?),
+                not_after: time(row.get(2).map_err(failed)?),
+                added_at: time(row.get(3).map_err(failed)?),
+            };
+            callers
+                .get_mut(&caller(&text(row, 1)?)?)
+                .ok_or(RegisterError::Corrupt("the caller of a certificate"))?
+                .certificates
+                .push(certificate);
+            Ok(())
+        },
+    )?;
+    snapshot.callers = callers
+        .into_iter()
+        .map(|(caller, entry)| (caller, Arc::new(entry)))
+        .collect();
+    snapshot.certificates = snapshot
+        .callers
+        .values()
+        .flat_map(|entry| {
+            let fingerprints = entry
+                .certificates
+                .iter()
+                .map(|certificate| certificate.fingerprint);
+            fingerprints.map(|fingerprint| (fingerprint, Arc::clone(entry)))
+        })
+        .collect();
+    Ok(())
+}
+
+fn structure(row: &Row<'_>) -> Result<RegisteredStructure, RegisterError> {
+    Ok(RegisteredStructure {
+        id: structure_id(&text(row, 0)?)?,
+        description: StructureDescription::parse(&text(row, 1)?)
+            .map_err(|_| RegisterError::Corrupt("the description of a structure"))?,
+        enabled: row.get(2).map_err(failed)?,
+    })
+}
+
+fn user(row: &Row<'_>, key: &RegisterKey) -> Result<RegisteredUser, RegisterError> {
+    let id = UserId::parse(&text(row, 0)?).map_err(|_| RegisterError::Corrupt("a user id"))?;
+    let sealed = row
+        .get_ref(2)
+        .map_err(failed)?
+        .as_blob()
+        .unwrap_or_default();
+    let version = row.get::<_, i64>(8).map_err(failed)?;
+    Ok(RegisteredUser {
+        structure: structure_id(&text(row, 1)?)?,
+        fiscal_code: key
+            .open(&id, sealed)
+            .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?,
+        credential: CredentialHash::new(&text(row, 3)?),
+        credential_set_at: time(row.get(4).map_err(failed)?),
+        expires_at: row.get::<_, Option<i64>>(5).map_err(failed)?.map(time),
+        profiles: Profiles::from_text(&text(row, 6)?)
+            .ok_or(RegisterError::Corrupt("the profiles of a user"))?,
+        enabled: row.get(7).map_err(failed)?,
+        version: u64::try_from(version)
+            .map_err(|_| RegisterError::Corrupt("the generation of a user"))?,
+        id,
+    })
+}
+
+fn each<P: rusqlite::Params>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: P,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), RegisterError>,
+) -> Result<(), RegisterError> {
+    let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(parameters).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+fn text(row: &Row<'_>, column: usize) -> Result<String, RegisterError> {
+    row.get(column).map_err(failed)
+}
+
+pub(super) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis_clamped(millis)
+}
+
+fn caller(key: &str) -> Result<Caller, RegisterError> {
+    Caller::from_key(key).map_err(|_| RegisterError::Corrupt("the key of a caller"))
+}
+
+fn structure_id(text: &str) -> Result<StructureId, RegisterError> {
+    StructureId::parse(text).map_err(|_| RegisterError::Corrupt("the identifier of a structure"))
+}

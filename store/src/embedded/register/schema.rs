@@ -1,0 +1,115 @@
+//! Opening the register's file: its settings, its migrations, and whether its key is ours.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi};
+
+use crate::register::{RegisterError, RegisterKey};
+
+/// The migrations, each applied once and never changed afterwards; the n-th leads to version n.
+const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+
+/// How long a write waits for another process's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Turns SQLite's errors into ours. Their texts name tables and columns, never values.
+pub(super) fn failed(error: rusqlite::Error) -> RegisterError {
+    match error.sqlite_error_code() {
+        Some(ffi::ErrorCode::DatabaseCorrupt | ffi::ErrorCode::NotADatabase) => {
+            RegisterError::Corrupt("its file")
+        }
+        _ => RegisterError::Unavailable(error.to_string()),
+    }
+}
+
+/// Makes the file of a new register.
+pub(super) fn create(file: &Path, key: &RegisterKey) -> Result<(), RegisterError> {
+    // The file must not be there: whoever makes it first makes the register.
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .map_err(|reason| match reason.kind() {
+            std::io::ErrorKind::AlreadyExists => RegisterError::Exists("a register".to_owned()),
+            _ => RegisterError::Unavailable(format!("{}: {reason}", file.display())),
+        })?;
+    let mut connection = connect(file)?;
+    migrate(&mut connection)?;
+    connection
+        .execute(
+            "INSERT INTO register (only_row, generation, key_check) VALUES (1, 1, ?1)",
+            [key.check_value()],
+        )
+        .map_err(failed)?;
+    Ok(())
+}
+
+/// Opens the file of an existing register, brings it to the last version and checks the key.
+pub(super) fn open(file: &Path, key: &RegisterKey) -> Result<Connection, RegisterError> {
+    if !file.exists() {
+        return Err(RegisterError::NotFound(
+            file.parent().unwrap_or(Path::new(".")).to_owned(),
+        ));
+    }
+    let mut connection = connect(file)?;
+    migrate(&mut connection)?;
+    let check = connection
+        .query_row("SELECT key_check FROM register", [], |row| {
+            row.get::<_, [u8; 16]>(0)
+        })
+        .optional()
+        .map_err(failed)?;
+    match check {
+        Some(check) if check == key.check_value() => Ok(connection),
+        Some(_) => Err(RegisterError::WrongKey),
+        None => Err(RegisterError::Corrupt(
+            "it was never finished: remove its file and make it again",
+        )),
+    }
+}
+
+fn connect(file: &Path) -> Result<Connection, RegisterError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; \
+             PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), RegisterError> {
+    let known = MIGRATIONS.len() as i64;
+    // Checked before the write lock is asked for: at most openings there is nothing to do.
+    if version(connection)? == known {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let found = version(&transaction)?;
+    if found > known {
+        return Err(RegisterError::TooNew { found, known });
+    }
+    for (index, migration) in MIGRATIONS
+        .iter()
+        .enumerate()
+        .skip(usize::try_from(found).unwrap_or(0))
+    {
+        transaction.execute_batch(migration).map_err(failed)?;
+        transaction
+            .pragma_update(None, "user_version", index as i64 + 1)
+            .map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
+}
+
+fn version(connection: &Connection) -> Result<i64, RegisterError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed)
+}

@@ -1,0 +1,486 @@
+//! The register's writes. Each is one transaction that takes the write lock first, so that what it checks still holds when it
+//! writes, whatever other processes do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{
+    Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
+};
+use sistema_ts_model::{Caller, RegionCode, Service, StructureDescription, StructureId, Timestamp};
+
+use super::read::time;
+use super::schema::{self, failed};
+use crate::register::{
+    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy,
+    MAXIMUM_LISTING_OPERATORS, NewUser, Profiles, RegisterError, RegisterKey, UserId,
+};
+
+/// The connection that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    key: Arc<RegisterKey>,
+}
+
+/// How an administrator's change differs from a counter: it must survive a loss of power, and snapshots must learn of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Entry,
+    Counter,
+}
+
+impl Writer {
+    pub(super) fn open(file: &Path, key: Arc<RegisterKey>) -> Result<Self, RegisterError> {
+        let connection = schema::open(file, &key)?;
+        Ok(Writer { connection, key })
+    }
+
+    fn change<T>(
+        &mut self,
+        change: Change,
+        write: impl FnOnce(&Transaction<'_>, &RegisterKey, i64) -> Result<T, RegisterError>,
+    ) -> Result<T, RegisterError> {
+        // Counters are written at every attempt, an attacker's too: they leave the disk's flushes to the tests' archive.
+        let synchronous = match change {
+            Change::Entry => "FULL",
+            Change::Counter => "NORMAL",
+        };
+        self.connection
+            .pragma_update(None, "synchronous", synchronous)
+            .map_err(failed)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let generation = match change {
+            Change::Entry => transaction
+                .query_row(
+                    "UPDATE register SET generation = generation + 1 RETURNING generation",
+                    [],
+                    |row| row.get(0),
+                )
+                .map_err(failed)?,
+            Change::Counter => 0,
+        };
+        let outcome = write(&transaction, &self.key, generation)?;
+        transaction.commit().map_err(failed)?;
+        Ok(outcome)
+    }
+
+    pub(super) fn begin_attempt(
+        &mut self,
+        user: Option<UserId>,
+        policy: LockoutPolicy,
+        now: Timestamp,
+    ) -> Result<Attempt, RegisterError> {
+        self.change(Change::Counter, |transaction, _, _| {
+            let name = user.as_ref().map_or("", UserId::as_str);
+            let (counter, admitted) =
+                AttemptCounter::raise(counter(transaction, name)?, policy, now);
+            store_counter(transaction, name, counter)?;
+            if !admitted {
+                return Ok(Attempt::Locked);
+            }
+            let ticket = AttemptTicket {
+                window_started: counter.window_started,
+                user,
+            };
+            Ok(Attempt::Admitted {
+                ticket,
+                locks: counter.locked_until.is_some(),
+            })
+        })
+    }
+
+    pub(super) fn return_attempt(&mut self, ticket: &AttemptTicket) -> Result<(), RegisterError> {
+        self.change(Change::Counter, |transaction, _, _| {
+            let name = ticket.user.as_ref().map_or("", UserId::as_str);
+            match counter(transaction, name)? {
+                Some(counter) => {
+                    store_counter(transaction, name, counter.lower(ticket.window_started))
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    pub(super) fn attempts(
+        &mut self,
+        user: &UserId,
+    ) -> Result<Option<AttemptCounter>, RegisterError> {
+        let transaction = self.connection.transaction().map_err(failed)?;
+        counter(&transaction, user.as_str())
+    }
+
+    pub(super) fn clear_attempts(&mut self, user: &UserId) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, _| {
+            existing(
+                transaction,
+                "SELECT 1 FROM users WHERE user_id = ?1",
+                user.as_str(),
+                || user_name(user),
+            )?;
+            clear(transaction, user)
+        })
+    }
+
+    pub(super) fn add_caller(
+        &mut self,
+        caller: Caller,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, _| {
+            insert(
+                transaction,
+                "INSERT INTO callers (caller, name, enabled, created_at) VALUES (?1, ?2, 1, ?3) ON CONFLICT DO NOTHING",
+                params![caller.to_key().as_str(), name, now.millis()],
+                || caller_name(caller),
+            )
+        })
+    }
+
+    pub(super) fn set_caller_enabled(
+        &mut self,
+        caller: Caller,
+        enabled: bool,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, _| {
+            update(
+                transaction,
+                "UPDATE callers SET enabled = ?2 WHERE caller = ?1",
+                params![caller.to_key().as_str(), enabled],
+                || caller_name(caller),
+            )
+        })
+    }
+
+    pub(super) fn add_certificate(
+        &mut self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+        not_after: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, _| {
+            let key = caller.to_key();
+            existing(transaction, "SELECT 1 FROM callers WHERE caller = ?1", key.as_str(), || caller_name(caller))?;
+            let holder = transaction
+                .query_row("SELECT caller FROM certificates WHERE fingerprint = ?1", [fingerprint.0], |row| {
+                    row.get::<_, String>(0)
+                })
+                .optional()
+                .map_err(failed)?;
+            if let Some(holder) = holder {
+                let holder = Caller::from_key(&holder).map_err(|_| RegisterError::Corrupt("the key of a caller"))?;
+                return Err(RegisterError::CertificateInUse(caller_name(holder)));
+            }
+            transaction
+                .execute(
+                    "INSERT INTO certificates (fingerprint, caller, not_after, added_at) VALUES (?1, ?2, ?3, ?4)",
+                    params![fingerprint.0, key.as_str(), not_after.millis(), now.millis()],
+                )
+                .map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    pub(super) fn remove_certificate(
+        &mut self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, _| {
+            update(
+                transaction,
+                "DELETE FROM certificates WHERE caller = ?1 AND fingerprint = ?2",
+                params![caller.to_key().as_str(), fingerprint.0],
+                || format!("the certificate of {}", caller_name(caller)),
+            )
+        })
+    }
+
+    pub(super) fn add_structure(
+        &mut self,
+        id: StructureId,
+        description: &StructureDescription,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, generation| {
+            insert(
+                transaction,
+                "INSERT INTO structures (structure, description, enabled, created_at, generation) \
+                 VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING",
+                params![
+                    id.to_string(),
+                    description.as_str(),
+                    now.millis(),
+                    generation
+                ],
+                || structure_name(id),
+            )
+        })
+    }
+
+    pub(super) fn set_structure_enabled(
+        &mut self,
+        id: StructureId,
+        enabled: bool,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, generation| {
+            update(
+                transaction,
+                "UPDATE structures SET enabled = ?2, generation = ?3 WHERE structure = ?1",
+                params![id.to_string(), enabled, generation],
+                || structure_name(id),
+            )
+        })
+    }
+
+    pub(super) fn add_user(&mut self, user: &NewUser, now: Timestamp) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, key, generation| {
+            let structure = user.structure.to_string();
+            existing(transaction, "SELECT 1 FROM structures WHERE structure = ?1", &structure, || {
+                structure_name(user.structure)
+            })?;
+            let sealed = key
+                .seal(&user.id, &user.fiscal_code)
+                .map_err(|error| RegisterError::Unavailable(error.to_string()))?;
+            insert(
+                transaction,
+                "INSERT INTO users (user_id, structure, fiscal_code, credential, credential_set_at, expires_at, profiles, \
+                 enabled, created_at, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?5, ?8) ON CONFLICT DO NOTHING",
+                params![
+                    user.id.as_str(),
+                    structure,
+                    sealed,
+                    user.credential.expose(),
+                    now.millis(),
+                    user.expires_at.map(Timestamp::millis),
+                    user.profiles.to_text(),
+                    generation
+                ],
+                || user_name(&user.id),
+            )?;
+            check_listing_operators(transaction, key, user.structure.region)
+        })
+    }
+
+    pub(super) fn set_user_enabled(
+        &mut self,
+        user: &UserId,
+        enabled: bool,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, generation| {
+            update(
+                transaction,
+                "UPDATE users SET enabled = ?2, generation = ?3 WHERE user_id = ?1",
+                params![user.as_str(), enabled, generation],
+                || user_name(user),
+            )
+        })
+    }
+
+    pub(super) fn set_user_credential(
+        &mut self,
+        user: &UserId,
+        credential: &CredentialHash,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, generation| {
+            update(
+                transaction,
+                "UPDATE users SET credential = ?2, credential_set_at = ?3, expires_at = ?4, generation = ?5 WHERE user_id = ?1",
+                params![
+                    user.as_str(),
+                    credential.expose(),
+                    now.millis(),
+                    expires_at.map(Timestamp::millis),
+                    generation
+                ],
+                || user_name(user),
+            )?;
+            clear(transaction, user)
+        })
+    }
+
+    pub(super) fn set_user_expiry(
+        &mut self,
+        user: &UserId,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, _, generation| {
+            update(
+                transaction,
+                "UPDATE users SET expires_at = ?2, generation = ?3 WHERE user_id = ?1",
+                params![user.as_str(), expires_at.map(Timestamp::millis), generation],
+                || user_name(user),
+            )
+        })
+    }
+
+    pub(super) fn set_user_profiles(
+        &mut self,
+        user: &UserId,
+        profiles: Profiles,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, key, generation| {
+            let structure = transaction
+                .query_row(
+                    "UPDATE users SET profiles = ?2, generation = ?3 WHERE user_id = ?1 RETURNING structure",
+                    params![user.as_str(), profiles.to_text(), generation],
+                    |row| row.get::<_, String>(0),
+                )
+                .optional()
+                .map_err(failed)?
+                .ok_or_else(|| RegisterError::Missing(user_name(user)))?;
+            let structure = StructureId::parse(&structure)
+                .map_err(|_| RegisterError::Corrupt("the identifier of a structure"))?;
+            check_listing_operators(transaction, key, structure.region)
+        })
+    }
+}
+
+/// Refuses the transaction if more people than allowed now hold the profile of `elencoTestEffettuati` in a region. Counted are
+/// people, not user ids: the same operator may call for several structures.
+fn check_listing_operators(
+    transaction: &Transaction<'_>,
+    key: &RegisterKey,
+    region: RegionCode,
+) -> Result<(), RegisterError> {
+    let mut statement = transaction
+        .prepare_cached(
+            "SELECT user_id, fiscal_code FROM users \
+             WHERE structure >= ?1 AND structure < ?2 AND instr(profiles, ?3) > 0",
+        )
+        .map_err(failed)?;
+    // Identifiers begin with the region and a dash; a dot is the character after the dash.
+    let (from, to) = (format!("{region}-"), format!("{region}."));
+    let holders = statement
+        .query_map(params![from, to, Service::ListTests.name()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .map_err(failed)?;
+    let mut people = Vec::new();
+    for holder in holders {
+        let (user, sealed) = holder.map_err(failed)?;
+        let user = UserId::parse(&user).map_err(|_| RegisterError::Corrupt("a user id"))?;
+        let person = key
+            .open(&user, &sealed)
+            .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?;
+        if !people.contains(&person) {
+            people.push(person);
+        }
+    }
+    if people.len() > MAXIMUM_LISTING_OPERATORS {
+        return Err(RegisterError::TooManyListingOperators(region));
+    }
+    Ok(())
+}
+
+fn counter(
+    transaction: &Transaction<'_>,
+    user: &str,
+) -> Result<Option<AttemptCounter>, RegisterError> {
+    transaction
+        .prepare_cached("SELECT window_started, failures, locked_until, refused FROM attempts WHERE user_id = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_row([user], |row| {
+                    Ok(AttemptCounter {
+                        window_started: time(row.get(0)?),
+                        failures: row.get(1)?,
+                        locked_until: row.get::<_, Option<i64>>(2)?.map(time),
+                        refused: row.get(3)?,
+                    })
+                })
+                .optional()
+        })
+        .map_err(failed)
+}
+
+fn store_counter(
+    transaction: &Transaction<'_>,
+    user: &str,
+    counter: AttemptCounter,
+) -> Result<(), RegisterError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO attempts (user_id, window_started, failures, locked_until, refused) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (user_id) DO UPDATE SET window_started = excluded.window_started, failures = excluded.failures, \
+             locked_until = excluded.locked_until, refused = excluded.refused",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                user,
+                counter.window_started.millis(),
+                counter.failures,
+                counter.locked_until.map(Timestamp::millis),
+                counter.refused
+            ])
+        })
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn clear(transaction: &Transaction<'_>, user: &UserId) -> Result<(), RegisterError> {
+    transaction
+        .execute("DELETE FROM attempts WHERE user_id = ?1", [user.as_str()])
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: impl Params,
+    name: impl FnOnce() -> String,
+) -> Result<(), RegisterError> {
+    match transaction.execute(sql, parameters).map_err(failed)? {
+        0 => Err(RegisterError::Exists(name())),
+        _ => Ok(()),
+    }
+}
+
+fn update(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: impl Params,
+    name: impl FnOnce() -> String,
+) -> Result<(), RegisterError> {
+    match transaction.execute(sql, parameters).map_err(failed)? {
+        0 => Err(RegisterError::Missing(name())),
+        _ => Ok(()),
+    }
+}
+
+fn existing(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    key: &str,
+    name: impl FnOnce() -> String,
+) -> Result<(), RegisterError> {
+    let found = transaction
+        .query_row(sql, [key], |_| Ok(()))
+        .optional()
+        .map_err(failed)?;
+    found.ok_or_else(|| RegisterError::Missing(name()))
+}
+
+fn caller_name(caller: Caller) -> String {
+    match caller {
+        Caller::Region(region) => format!("region {region}"),
+        Caller::Structure(id) => structure_name(id),
+        Caller::CallCenter(code) => format!("call centre {code}"),
+        Caller::Immuni => "the Immuni backend".to_owned(),
+    }
+}
+
+fn structure_name(id: StructureId) -> String {
+    format!("structure {id}")
+}
+
+fn user_name(user: &UserId) -> String {
+    format!("user {user}")
+}

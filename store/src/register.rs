@@ -1,0 +1,200 @@
+//! The register: who may call, with which certificates and credentials (§6.2).
+//!
+//! A running server asks [`Register::snapshot`], which costs it an atomic increment: all callers and users lie in memory, and a
+//! change swaps in a new snapshot whole. The command line changes the register beside the running server. Only the counters of
+//! failed attempts are read and written one by one, each by a guarded write, so that no number of attempts at once gets more
+//! tries than allowed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sistema_ts_model::{Caller, RegionCode, StructureDescription, StructureId, Timestamp};
+use thiserror::Error;
+
+mod attempts;
+mod key;
+mod profiles;
+mod snapshot;
+mod types;
+
+pub use attempts::{Attempt, AttemptCounter, AttemptTicket, LockoutPolicy};
+pub use key::{RegisterKey, RegisterKeyError};
+pub use profiles::Profiles;
+pub use snapshot::RegisterSnapshot;
+pub use types::{
+    CredentialHash, Fingerprint, IdentifierError, NewUser, RegisteredCaller, RegisteredCertificate,
+    RegisteredStructure, RegisteredUser, UserId,
+};
+
+/// At most so many operators of one region may hold the profile of `elencoTestEffettuati` (§2.4.3).
+pub const MAXIMUM_LISTING_OPERATORS: usize = 3;
+
+/// Why the register did not do what it was asked. No text holds a fiscal code or a credential.
+#[derive(Debug, Error)]
+pub enum RegisterError {
+    /// There is one with this name already.
+    #[error("{0} is registered already")]
+    Exists(String),
+    /// There is none with this name.
+    #[error("{0} is not registered")]
+    Missing(String),
+    /// The certificate belongs to a caller already.
+    #[error("the certificate is registered already, for {0}")]
+    CertificateInUse(String),
+    /// A region has as many operators who may list as it can.
+    #[error(
+        "region {0} already has {MAXIMUM_LISTING_OPERATORS} operators with the profile elencoTestEffettuati (§2.4.3)"
+    )]
+    TooManyListingOperators(RegionCode),
+    /// Too many attempts wait for the register. Nothing was done.
+    #[error("the register has no room for more work right now")]
+    Overloaded,
+    /// The register cannot be reached, is busy for too long, or is shutting down. Nothing was done.
+    #[error("the register is unavailable: {0}")]
+    Unavailable(String),
+    /// There is no register where one was expected.
+    #[error("there is no register in {0}: make one with `sistema-ts admin init`")]
+    NotFound(std::path::PathBuf),
+    /// The register was written under another key.
+    #[error("the register was made with another register key")]
+    WrongKey,
+    /// The register was written by a later version of this program.
+    #[error(
+        "the register has version {found}, which this program does not know; it knows up to {known}"
+    )]
+    TooNew {
+        /// The register's version.
+        found: i64,
+        /// The last that this program knows.
+        known: i64,
+    },
+    /// What was read cannot be, in any version.
+    #[error("the register is damaged: {0}")]
+    Corrupt(&'static str),
+}
+
+impl RegisterError {
+    /// A short name for metrics and logs.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            RegisterError::Exists(_) => "exists",
+            RegisterError::Missing(_) => "missing",
+            RegisterError::CertificateInUse(_) => "certificate_in_use",
+            RegisterError::TooManyListingOperators(_) => "too_many_listing_operators",
+            RegisterError::Overloaded => "overloaded",
+            RegisterError::Unavailable(_) => "unavailable",
+            RegisterError::NotFound(_) => "not_found",
+            RegisterError::WrongKey => "wrong_key",
+            RegisterError::TooNew { .. } => "too_new",
+            RegisterError::Corrupt(_) => "corrupt",
+        }
+    }
+}
+
+/// A register of callers, structures and users.
+///
+/// Every change is durable when its method returns; counters of attempts survive the end of the process, and may lose their
+/// last moments in a loss of power.
+#[async_trait]
+pub trait Register: Send + Sync {
+    /// What is registered, as of at most the poll interval ago; changes made through this register are in it at once.
+    fn snapshot(&self) -> Arc<RegisterSnapshot>;
+
+    /// Whether the last look for changes succeeded: if not, the snapshot may be old and the server is not ready.
+    fn is_current(&self) -> bool;
+
+    /// Looks for changes now instead of at the next poll.
+    async fn refresh(&self) -> Result<(), RegisterError>;
+
+    /// Counts an attempt of `user` before it is checked, by one guarded write, and says whether it may be checked at all.
+    ///
+    /// `None` stands for a user who is not registered: the same work, on a count of its own, so that the time it takes tells
+    /// nobody who is registered.
+    async fn begin_attempt(
+        &self,
+        user: Option<&UserId>,
+        policy: LockoutPolicy,
+        now: Timestamp,
+    ) -> Result<Attempt, RegisterError>;
+
+    /// Takes an attempt off the count again, because it succeeded.
+    async fn return_attempt(&self, ticket: AttemptTicket) -> Result<(), RegisterError>;
+
+    /// The count of `user`'s failed attempts, if there are any.
+    async fn attempts(&self, user: &UserId) -> Result<Option<AttemptCounter>, RegisterError>;
+
+    /// Forgets `user`'s failed attempts, and so ends a lockout.
+    async fn clear_attempts(&self, user: &UserId) -> Result<(), RegisterError>;
+
+    /// Registers a caller that proves itself by certificate, enabled and without certificates yet.
+    async fn add_caller(
+        &self,
+        caller: Caller,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Enables or disables such a caller.
+    async fn set_caller_enabled(&self, caller: Caller, enabled: bool) -> Result<(), RegisterError>;
+
+    /// Adds a certificate to a caller. Several are valid at once, as a renewal needs.
+    async fn add_certificate(
+        &self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+        not_after: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Removes a certificate from a caller.
+    async fn remove_certificate(
+        &self,
+        caller: Caller,
+        fingerprint: Fingerprint,
+    ) -> Result<(), RegisterError>;
+
+    /// Registers a structure, enabled.
+    async fn add_structure(
+        &self,
+        id: StructureId,
+        description: &StructureDescription,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Enables or disables a structure, and with it all its users.
+    async fn set_structure_enabled(
+        &self,
+        id: StructureId,
+        enabled: bool,
+    ) -> Result<(), RegisterError>;
+
+    /// Registers a user of a registered structure, enabled.
+    async fn add_user(&self, user: NewUser, now: Timestamp) -> Result<(), RegisterError>;
+
+    /// Enables or disables a user.
+    async fn set_user_enabled(&self, user: &UserId, enabled: bool) -> Result<(), RegisterError>;
+
+    /// Gives a user new credentials and a new end of validity, and forgets the failed attempts.
+    async fn set_user_credential(
+        &self,
+        user: &UserId,
+        credential: CredentialHash,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Sets the end of a user's credentials; `None` is never.
+    async fn set_user_expiry(
+        &self,
+        user: &UserId,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), RegisterError>;
+
+    /// Replaces the services that a user may call.
+    async fn set_user_profiles(
+        &self,
+        user: &UserId,
+        profiles: Profiles,
+    ) -> Result<(), RegisterError>;
+}

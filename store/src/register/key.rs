@@ -1,0 +1,311 @@
+//! The register key: a file outside the data folder, without which the register names no operator and checks no password.
+//!
+//! From it are derived the key that seals the operators' fiscal codes and the *pepper* that every password hash takes in, so
+//! that who has the register alone can neither read the ones nor guess the others.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{hkdf, rand};
+use sistema_ts_model::CodiceFiscale;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::UserId;
+
+const HEADER: &str = "sistema-ts register key 1";
+const KEY_LENGTH: usize = 32;
+const TAG_LENGTH: usize = 16;
+/// No key file is longer; what is longer is another file.
+const LONGEST_FILE: u64 = 256;
+
+/// Why there is no usable register key. No text holds key material.
+#[derive(Debug, Error)]
+pub enum RegisterKeyError {
+    /// The file is there already.
+    #[error("{} exists already and is not overwritten", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be read or written.
+    #[error("the register key {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// The file is not a register key.
+    #[error("{} does not hold a register key", .0.display())]
+    Content(PathBuf),
+    /// Others than the owner can read the file.
+    #[error("{} can be read by others than its owner: set its mode to 0600", .0.display())]
+    Permissions(PathBuf),
+    /// The cryptographic library failed, for want of random bytes.
+    #[error("the cryptographic library failed")]
+    Crypto,
+}
+
+/// The register key, ready for use.
+pub struct RegisterKey {
+    secret: Zeroizing<[u8; KEY_LENGTH]>,
+    seal: LessSafeKey,
+    check: [u8; 16],
+}
+
+impl std::fmt::Debug for RegisterKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("RegisterKey(..)")
+    }
+}
+
+struct Length;
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        KEY_LENGTH
+    }
+}
+
+impl RegisterKey {
+    /// Makes a new key in a new file, readable by its owner alone; its folder is created if need be.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Exists`] if the file is there already.
+    pub fn create(path: &Path) -> Result<Self, RegisterKeyError> {
+        let mut secret = Zeroizing::new([0; KEY_LENGTH]);
+        rand::fill(secret.as_mut()).map_err(|_| RegisterKeyError::Crypto)?;
+        let mut text = Zeroizing::new(String::with_capacity(128));
+        text.push_str(HEADER);
+        text.push('\n');
+        for byte in secret.iter() {
+            text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+            text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+        }
+        text.push('\n');
+        let failed = |reason: std::io::Error| match reason.kind() {
+            std::io::ErrorKind::AlreadyExists => RegisterKeyError::Exists(path.to_owned()),
+            _ => file_error(path, reason),
+        };
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all())
+            .map_err(|reason| file_error(path, reason))?;
+        Self::from_secret(secret)
+    }
+
+    /// Reads the key from its file.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError`], among others if others than the owner can read the file.
+    pub fn load(path: &Path) -> Result<Self, RegisterKeyError> {
+        let failed = |reason| file_error(path, reason);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(RegisterKeyError::Permissions(path.to_owned()));
+        }
+        let wrong = || RegisterKeyError::Content(path.to_owned());
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
+        file.take(LONGEST_FILE)
+            .read_to_string(&mut text)
+            .map_err(|_| wrong())?;
+        let mut lines = text.lines();
+        let (header, digits) = (lines.next(), lines.next().unwrap_or_default());
+        if header != Some(HEADER) || digits.len() != 2 * KEY_LENGTH || lines.next().is_some() {
+            return Err(wrong());
+        }
+        let mut secret = Zeroizing::new([0; KEY_LENGTH]);
+        for (byte, pair) in secret.iter_mut().zip(digits.as_bytes().chunks(2)) {
+            let digit = |digit: u8| char::from(digit).to_digit(16).ok_or_else(wrong);
+            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        }
+        Self::from_secret(secret)
+    }
+
+    fn from_secret(secret: Zeroizing<[u8; KEY_LENGTH]>) -> Result<Self, RegisterKeyError> {
+        let sealing = derive(&secret, "sistema-ts register fiscal codes")?;
+        let unbound = UnboundKey::new(&AES_256_GCM, sealing.as_ref())
+            .map_err(|_| RegisterKeyError::Crypto)?;
+        let check_value = derive(&secret, "sistema-ts register check")?;
+        let mut check = [0; 16];
+        check.copy_from_slice(&check_value[..16]);
+        Ok(RegisterKey {
+            secret,
+            seal: LessSafeKey::new(unbound),
+            check,
+        })
+    }
+
+    /// What shows that two holders hold the same key, and says nothing else about it.
+    #[must_use]
+    pub fn check_value(&self) -> [u8; 16] {
+        self.check
+    }
+
+    /// The secret that every hash of password and pincode takes in.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn pepper(&self) -> Result<Zeroizing<[u8; 32]>, RegisterKeyError> {
+        derive(&self.secret, "sistema-ts register pepper")
+    }
+
+    /// Seals an operator's fiscal code for the entry of one user, under a random nonce.
+    pub(crate) fn seal(
+        &self,
+        user: &UserId,
+        fiscal_code: &CodiceFiscale,
+    ) -> Result<Vec<u8>, RegisterKeyError> {
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).map_err(|_| RegisterKeyError::Crypto)?;
+        let text = fiscal_code.expose().as_bytes();
+        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + TAG_LENGTH);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(text);
+        let aad = Aad::from(user.as_str().as_bytes());
+        let tag = self
+            .seal
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                aad,
+                &mut sealed[NONCE_LEN..],
+            )
+            .map_err(|_| RegisterKeyError::Crypto)?;
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
+    }
+
+    /// Opens what [`RegisterKey::seal`] sealed for the same user.
+    pub(crate) fn open(&self, user: &UserId, sealed: &[u8]) -> Option<CodiceFiscale> {
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let aad = Aad::from(user.as_str().as_bytes());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let text = self.seal.open_in_place(nonce, aad, &mut text).ok()?;
+        CodiceFiscale::parse(std::str::from_utf8(text).ok()?).ok()
+    }
+}
+
+fn file_error(path: &Path, reason: std::io::Error) -> RegisterKeyError {
+    RegisterKeyError::File {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+fn derive(
+    secret: &[u8; KEY_LENGTH],
+    purpose: &str,
+) -> Result<Zeroizing<[u8; KEY_LENGTH]>, RegisterKeyError> {
+    let mut derived = Zeroizing::new([0; KEY_LENGTH]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"sistema-ts register")
+        .extract(secret)
+        .expand(&[purpose.as_bytes()], Length)
+        .and_then(|okm| okm.fill(derived.as_mut()))
+        .map_err(|_| RegisterKeyError::Crypto)?;
+    Ok(derived)
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a fiscal code could be read without the key or under another user's name, that a key could be lost
+    //! by overwriting it, or that it lies open.
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn fiscal_code() -> CodiceFiscale {
+        CodiceFiscale::parse("RSSMRA80A01H501U").unwrap()
+    }
+
+    #[test]
+    fn a_key_is_read_back_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/register-key");
+        let made = RegisterKey::create(&path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(matches!(
+            RegisterKey::create(&path),
+            Err(RegisterKeyError::Exists(_))
+        ));
+        let read = RegisterKey::load(&path).unwrap();
+        assert_eq!(made.check_value(), read.check_value());
+        assert_eq!(*made.pepper().unwrap(), *read.pepper().unwrap());
+        let user = UserId::parse("mario.rossi").unwrap();
+        let sealed = made.seal(&user, &fiscal_code()).unwrap();
+        assert_eq!(read.open(&user, &sealed), Some(fiscal_code()));
+    }
+
+    #[test]
+    fn a_sealed_code_opens_for_its_own_user_and_key_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("one")).unwrap();
+        let other = RegisterKey::create(&folder.path().join("two")).unwrap();
+        let (mario, luigi) = (
+            UserId::parse("mario").unwrap(),
+            UserId::parse("luigi").unwrap(),
+        );
+        let sealed = key.seal(&mario, &fiscal_code()).unwrap();
+        assert_eq!(key.open(&luigi, &sealed), None);
+        assert_eq!(other.open(&mario, &sealed), None);
+        assert_eq!(key.open(&mario, &sealed[..20]), None);
+        assert_eq!(key.open(&mario, &[]), None);
+        assert_ne!(key.check_value(), other.check_value());
+        assert_ne!(
+            sealed,
+            key.seal(&mario, &fiscal_code()).unwrap(),
+            "the nonce is random"
+        );
+        assert!(
+            !sealed
+                .windows(8)
+                .any(|part| b"RSSMRA80A01H501U".windows(8).any(|plain| plain == part))
+        );
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_that_is_no_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        RegisterKey::create(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (wrong, mode) in [
+            (text.clone(), 0o640),
+            (text.replace("key 1", "key 2"), 0o600),
+            (text[..text.len() - 2].to_owned(), 0o600),
+            (format!("{text}more\n"), 0o600),
+            (String::new(), 0o600),
+        ] {
+            std::fs::write(&path, wrong).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let error = RegisterKey::load(&path).unwrap_err();
+            match mode {
+                0o640 => assert!(matches!(error, RegisterKeyError::Permissions(_))),
+                _ => assert!(matches!(error, RegisterKeyError::Content(_))),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        assert_eq!(format!("{key:?}"), "RegisterKey(..)");
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything registered, at one moment, in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sistema_ts_model::{Caller, StructureId};
+
+use super::{Fingerprint, RegisteredCaller, RegisteredStructure, RegisteredUser, UserId};
+
+/// What is registered, at one moment. It never changes; a change of the register makes another.
+#[derive(Debug, Default, Clone)]
+pub struct RegisterSnapshot {
+    pub(crate) generation: u64,
+    pub(crate) callers: HashMap<Caller, Arc<RegisteredCaller>>,
+    pub(crate) certificates: HashMap<Fingerprint, Arc<RegisteredCaller>>,
+    pub(crate) structures: HashMap<StructureId, Arc<RegisteredStructure>>,
+    pub(crate) users: HashMap<UserId, Arc<RegisteredUser>>,
+}
+
+impl RegisterSnapshot {
+    /// The number of the last change that is in it.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The caller with this certificate, enabled or not.
+    #[must_use]
+    pub fn caller_of_certificate(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Option<&Arc<RegisteredCaller>> {
+        self.certificates.get(fingerprint)
+    }
+
+    /// A caller that proves itself by certificate, enabled or not.
+    #[must_use]
+    pub fn caller(&self, caller: &Caller) -> Option<&Arc<RegisteredCaller>> {
+        self.callers.get(caller)
+    }
+
+    /// A structure, enabled or not.
+    #[must_use]
+    pub fn structure(&self, id: &StructureId) -> Option<&Arc<RegisteredStructure>> {
+        self.structures.get(id)
+    }
+
+    /// The user with this id, enabled or not.
+    #[must_use]
+    pub fn user(&self, id: &str) -> Option<&Arc<RegisteredUser>> {
+        self.users.get(id)
+    }
+
+    /// All callers, in the order of their keys.
+    #[must_use]
+    pub fn callers(&self) -> Vec<Arc<RegisteredCaller>> {
+        sorted(self.callers.values(), |entry| entry.caller.to_key())
+    }
+
+    /// All structures, in the order of their identifiers.
+    #[must_use]
+    pub fn structures(&self) -> Vec<Arc<RegisteredStructure>> {
+        sorted(self.structures.values(), |entry| entry.id.to_string())
+    }
+
+    /// All users, in the order of their ids.
+    #[must_use]
+    pub fn users(&self) -> Vec<Arc<RegisteredUser>> {
+        sorted(self.users.values(), |entry| entry.id.clone())
+    }
+}
+
+fn sorted<'a, T: 'a, K: Ord>(
+    entries: impl Iterator<Item = &'a Arc<T>>,
+    key: impl Fn(&T) -> K,
+) -> Vec<Arc<T>> {
+    let mut entries: Vec<_> = entries.cloned().collect();
+    entries.sort_by_cached_key(|entry| key(entry));
+    entries
+}
