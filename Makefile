@@ -1,0 +1,58 @@
+# Every command a person needs. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo run test lint format audit docs bench bench-codes bench-store bench-submissions clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
+
+setup: ## Check what this machine has and install what the project needs
+	@scripts/setup
+
+demo: setup ## Build, start a server on made-up data, submit swab results to it, and check every answer
+	@cargo build --locked
+	@scripts/demo
+
+run: setup ## The same start, and the server stays up: prints addresses, certificates and a curl that works
+	@cargo build --locked
+	@scripts/run
+
+test: setup .venv/ready ## All tests
+	cargo test --locked --workspace
+
+lint: setup ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+format: ## Format the code
+	cargo fmt --all
+
+audit: ## Licences and advisories of all dependencies
+	@scripts/audit
+
+docs: ## Rewrite the documents that are made from code
+	SISTEMA_TS_WRITE_DOCS=1 cargo test --locked --workspace -- documentation
+
+bench: bench-codes bench-store bench-submissions ## All benchmarks (an hour or so)
+
+bench-codes: ## Codes, dates and messages, in nanoseconds
+	cargo bench --locked -p sistema-ts-model --bench codes
+	cargo bench --locked --bench soap
+
+bench-store: ## The store alone, over two million rows
+	cargo bench --locked -p sistema-ts-store
+
+bench-submissions: setup ## Submissions over mutual TLS, beside the same server answering a constant
+	@scripts/bench-submissions
+
+clean: ## Remove what was built and the development data
+	rm -rf .dev .venv
+	cargo clean
+
+# The SOAP client that the tests drive, pinned.
+.venv/ready: tests/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
