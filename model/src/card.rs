@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::ZeroizeOnDrop;
+
 use crate::ascii::SecretAscii;
 
 /// Why a text is not the last eight digits of a health card. Its text never repeats what was given.
@@ -39,6 +41,9 @@ impl CardDigits {
         self.0.expose()
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for CardDigits {}
 
 impl fmt::Debug for CardDigits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::ZeroizeOnDrop;
+
 use crate::ascii::SecretAscii;
 use crate::symbols::{EVEN, NO_VALUE, ODD};
 
@@ -143,6 +145,9 @@ impl CodiceFiscale {
         Self(SecretAscii::new(code.as_slice()).expect("16 ASCII characters"))
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for CodiceFiscale {}
 
 impl fmt::Debug for CodiceFiscale {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

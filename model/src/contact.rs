@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::ascii::SecretAscii;
 
@@ -52,6 +52,9 @@ impl MobileNumber {
         self.0.expose()
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for MobileNumber {}
 
 impl fmt::Debug for MobileNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +121,9 @@ impl EmailAddress {
         &self.0
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for EmailAddress {}
 
 impl fmt::Debug for EmailAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::ZeroizeOnDrop;
+
 use crate::ascii::SecretAscii;
 use crate::code::{CodeError, check_ten};
 
@@ -28,6 +30,9 @@ impl Otp {
         self.0.expose()
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for Otp {}
 
 impl fmt::Debug for Otp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::ZeroizeOnDrop;
+
 use crate::ascii::SecretAscii;
 use crate::card::{NotDigits, digits};
 
@@ -39,6 +41,9 @@ impl PinCode {
         self.0.expose()
     }
 }
+
+// Its only field is.
+impl ZeroizeOnDrop for PinCode {}
 
 impl fmt::Debug for PinCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

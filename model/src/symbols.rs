@@ -3,9 +3,12 @@
 /// The 25 symbols, in the order of the document, which is also the order that the check symbol is looked up in.
 pub const ALPHABET: [u8; 25] = *b"AEFHIJKLQRSUWXYZ123456789";
 
-/// The pairs of symbols whose confusion the check symbol never notices, wherever they stand. Beside these it misses
-/// `1`/`X` at odd places and `A`/`Z` at even places (the first symbol stands at place 1), and no other single
-/// substitution.
+/// The pairs of symbols whose confusion the check symbol never notices, wherever they stand in the body. Of single
+/// substitutions it misses beside these only `1`/`X` at odd places and `A`/`Z` at even places (the first symbol stands
+/// at place 1).
+///
+/// Of two neighbours exchanged it misses those of these pairs and `W`/`Y`, and of the ninth with the check symbol one
+/// in thirty. Symbols exchanged at the distance of two have the same sum, so those it never notices.
 pub const UNDETECTED_PAIRS: [(char, char); 5] =
     [('4', 'E'), ('5', 'F'), ('7', 'H'), ('8', 'I'), ('9', 'J')];
 
