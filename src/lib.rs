@@ -3,3 +3,5 @@ pub mod cli;
 pub mod config;
 pub mod front;
 pub mod pki;
+pub mod services;
+pub mod soap;

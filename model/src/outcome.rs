@@ -110,7 +110,7 @@ catalogue! {
         "Leave the element out when calling with a certificate.";
     /// The request key is not 1 to 64 printable ASCII characters.
     RequestKeyMalformed = "1021", Message, Error,
-        "Identificativo della richiesta non valido: da 1 a 64 caratteri ASCII stampabili, senza spazi.",
+        "Identificativo della richiesta non valido: da 1 a 64 caratteri ASCII stampabili.",
         "Use a key of your own within those bounds, a UUID for example.";
     /// A region named neither the structure's identifier nor its description (Table 2).
     StructureRequired = "1101", Message, Error,
@@ -150,12 +150,24 @@ catalogue! {
         "Read the code from the health card again.";
     /// The fiscal code has a character where another kind of character belongs.
     FiscalCodeForm = "1202", Message, Error,
-        "Codice fiscale non valido: lettere maiuscole e cifre non sono al loro posto.",
+        "Codice fiscale non valido: lettere e cifre non sono al loro posto.",
         "Read the code from the health card again; look for O and 0, I and 1.";
     /// The fiscal code's check character is wrong.
     FiscalCodeCheck = "1203", Message, Error,
         "Codice fiscale non valido: il carattere di controllo non corrisponde, c'è un errore di battitura.",
         "Read the code from the health card again; one character is probably wrong.";
+    /// The fiscal code has lower-case letters.
+    FiscalCodeLowerCase = "1204", Message, Error,
+        "Codice fiscale in minuscolo: usare lettere maiuscole.",
+        "Send the letters in capitals.";
+    /// The month or the day of birth in the fiscal code does not exist.
+    FiscalCodeBirth = "1205", Message, Error,
+        "Codice fiscale non valido: mese o giorno di nascita inesistente.",
+        "Read the code from the health card again, from the ninth to the eleventh character.";
+    /// An STP or ENI code, which this installation does not take.
+    FiscalCodeStpEni = "1206", Message, Error,
+        "Codici STP ed ENI non ammessi: indicare il codice fiscale.",
+        "Send the person's fiscal code, definitive or provisional.";
     /// A date is not a date.
     DateMalformed = "1301", Message, Error,
         "Data non valida: indicarla come AAAA-MM-GG.",
@@ -212,6 +224,10 @@ catalogue! {
     RequestKeyReused = "4002", Receipt, Error,
         "Identificativo della richiesta già usato con altro contenuto: usarne uno nuovo.",
         "Give every request its own key, and repeat it only with the very same content.";
+    /// The same request was received before, and the person's data have been erased since.
+    AlreadyReceivedErased = "4003", Receipt, Warning,
+        "Richiesta già acquisita, dato cancellato: il CUN non è più disponibile.",
+        "Nothing: the test was received, and its life is over.";
 }
 
 /// One thing to tell about a request (`errore` on the wire): an outcome and the element that it is about.

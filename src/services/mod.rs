@@ -1,0 +1,3 @@
+//! The services of the document, one folder each.
+
+pub mod submission;

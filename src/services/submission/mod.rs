@@ -1,0 +1,3 @@
+//! `invioEsecuzioneTest` (§2.4.1).
+
+pub mod rules;

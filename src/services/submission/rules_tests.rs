@@ -1,0 +1,451 @@
+//! Failure here means that a mistake in a submission goes unnoticed, is told under another code or on another element than
+//! it should be, hides another mistake, or that a right submission is refused.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::front::Charset;
+use crate::soap::{body_text, decode};
+
+const FISCAL_CODE: &str = "RSSMRA80A01H501U";
+
+fn today() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2020, 10, 31).unwrap()
+}
+
+fn region() -> Caller {
+    Caller::Region(RegionCode::parse("010").unwrap())
+}
+
+fn structure() -> Caller {
+    Caller::Structure(StructureId::parse("010-101-000123").unwrap())
+}
+
+/// A right submission of the caller, with some elements replaced (an empty text leaves the element empty).
+fn judge(
+    caller: &Caller,
+    changes: &[(&str, &str)],
+) -> Result<ValidSubmission, Vec<(&'static str, Outcome)>> {
+    let mut values: Vec<(&str, &str)> = vec![
+        ("tipoAutenticazione", "2F"),
+        ("pinCode", "1234567890"),
+        ("codiceRegione", "010"),
+        ("codiceAsl", "101"),
+        ("codiceStruttura", "000123"),
+        ("codiceFiscaleAssistito", FISCAL_CODE),
+        ("dataPrelievo", "2020-10-30"),
+        ("tipologiaTest", "M"),
+        ("esitoTest", "P"),
+    ];
+    match caller {
+        Caller::Structure(_) => values.retain(|(name, _)| *name != "tipoAutenticazione"),
+        _ => values.retain(|(name, _)| *name != "pinCode"),
+    }
+    for &(name, value) in changes {
+        values.retain(|(known, _)| *known != name);
+        values.push((name, value));
+    }
+    let element = |(name, value): &(&str, &str), prefix: &str| {
+        format!("<{prefix}:{name}>{value}</{prefix}:{name}>")
+    };
+    let (inner, outer): (Vec<_>, Vec<_>) = values
+        .into_iter()
+        .partition(|(name, _)| ["codiceRegione", "codiceAsl", "codiceStruttura"].contains(name));
+    let body = format!(
+        "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>\
+         <s:InvioEsecuzioneTestRichiesta xmlns:s='urn:sistemats:invioEsecuzioneTest:v1' xmlns:t='urn:sistemats:tipi:v1'>\
+         {}<s:identificativoStruttura>{}</s:identificativoStruttura></s:InvioEsecuzioneTestRichiesta></e:Body></e:Envelope>",
+        outer
+            .iter()
+            .map(|value| element(value, "s"))
+            .collect::<String>(),
+        inner
+            .iter()
+            .map(|value| element(value, "t"))
+            .collect::<String>(),
+    );
+    let text = body_text(body.as_bytes(), Charset::Utf8).unwrap();
+    let raw = InvioEsecuzioneTest::from(decode(&text, &REQUEST).unwrap());
+    let context = RuleContext {
+        caller,
+        today: today(),
+        fiscal_codes: CodiceFiscaleOptions::default(),
+    };
+    validate(&raw, context).map_err(|findings| {
+        findings
+            .into_iter()
+            .map(|finding| (finding.field.unwrap_or("-"), finding.outcome))
+            .collect()
+    })
+}
+
+const NO_IDENTIFIER: [(&str, &str); 3] = [
+    ("codiceRegione", ""),
+    ("codiceAsl", ""),
+    ("codiceStruttura", ""),
+];
+
+fn without_identifier<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    NO_IDENTIFIER.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn right_submissions_are_taken() {
+    let by_region = judge(&region(), &[]).unwrap();
+    assert_eq!(
+        by_region.authentication,
+        Some(AuthenticationKind::TwoFactor)
+    );
+    assert_eq!(
+        by_region.structure,
+        StructureReference::Identifier(StructureId::parse("010-101-000123").unwrap())
+    );
+    assert_eq!(by_region.fiscal_code.expose(), FISCAL_CODE);
+    assert_eq!(by_region.result, TestResult::Positive);
+    assert!(by_region.contact.is_none() && by_region.request_key.is_none());
+
+    let by_structure = judge(&structure(), &[("contattoEmail", "a@b.it")]).unwrap();
+    assert_eq!(by_structure.authentication, None);
+    assert!(matches!(by_structure.contact, Some(Contact::Email(_))));
+
+    let described = judge(
+        &region(),
+        &without_identifier(&[
+            ("descrizioneStruttura", "Drive-in «Nord»"),
+            ("numeroCellulare", "+39333123456"),
+            ("identificativoRichiesta", "a-1"),
+            ("dataPrelievo", "2020-10-31+02:00"),
+        ]),
+    )
+    .unwrap();
+    assert!(matches!(
+        described.structure,
+        StructureReference::Description(text) if text.as_str() == "Drive-in «Nord»"
+    ));
+    assert!(matches!(described.contact, Some(Contact::Mobile(_))));
+    assert_eq!(described.request_key.unwrap().as_str(), "a-1");
+    assert_eq!(described.swab_date, today());
+}
+
+#[test]
+fn each_mistake_has_its_own_outcome() {
+    use Outcome::*;
+    let long = "x".repeat(257);
+    let key = "k".repeat(65);
+    type Case<'a> = (Caller, &'a [(&'a str, &'a str)], &'a str, Outcome);
+    let cases: &[Case<'_>] = &[
+        (
+            region(),
+            &[("tipoAutenticazione", "")],
+            "tipoAutenticazione",
+            AuthenticationKindRequired,
+        ),
+        (
+            region(),
+            &[("tipoAutenticazione", "cns")],
+            "tipoAutenticazione",
+            AuthenticationKindUnknown,
+        ),
+        (
+            structure(),
+            &[("tipoAutenticazione", "2F")],
+            "tipoAutenticazione",
+            AuthenticationKindNotAllowed,
+        ),
+        (
+            structure(),
+            &[("tipoAutenticazione", "XX")],
+            "tipoAutenticazione",
+            AuthenticationKindNotAllowed,
+        ),
+        (structure(), &[("pinCode", "")], "pinCode", PinCodeRequired),
+        (region(), &[("pinCode", "1")], "pinCode", PinCodeNotAllowed),
+        (
+            region(),
+            &[("identificativoRichiesta", &key)],
+            "identificativoRichiesta",
+            RequestKeyMalformed,
+        ),
+        (
+            region(),
+            &[("identificativoRichiesta", "è")],
+            "identificativoRichiesta",
+            RequestKeyMalformed,
+        ),
+        (
+            region(),
+            &NO_IDENTIFIER,
+            "identificativoStruttura",
+            StructureRequired,
+        ),
+        (
+            structure(),
+            &NO_IDENTIFIER,
+            "identificativoStruttura",
+            StructureIdentifierRequired,
+        ),
+        (
+            region(),
+            &[("descrizioneStruttura", "ab")],
+            "descrizioneStruttura",
+            StructureTwice,
+        ),
+        (
+            structure(),
+            &[("descrizioneStruttura", "ab")],
+            "descrizioneStruttura",
+            StructureDescriptionNotAllowed,
+        ),
+        (
+            region(),
+            &[("codiceRegione", "043")],
+            "codiceRegione",
+            RegionCodeUnknown,
+        ),
+        (
+            region(),
+            &[("codiceRegione", "")],
+            "codiceRegione",
+            FieldRequired,
+        ),
+        (
+            region(),
+            &[("codiceRegione", "020")],
+            "codiceRegione",
+            StructureOfAnotherRegion,
+        ),
+        (
+            region(),
+            &[("codiceAsl", "1O1")],
+            "codiceAsl",
+            AslCodeMalformed,
+        ),
+        (region(), &[("codiceAsl", "")], "codiceAsl", FieldRequired),
+        (
+            region(),
+            &[("codiceStruttura", "1234567")],
+            "codiceStruttura",
+            StructureCodeMalformed,
+        ),
+        (
+            region(),
+            &[("codiceStruttura", "")],
+            "codiceStruttura",
+            FieldRequired,
+        ),
+        (
+            structure(),
+            &[("codiceStruttura", "123")],
+            "identificativoStruttura",
+            StructureNotOwn,
+        ),
+        (
+            structure(),
+            &[("codiceRegione", "020")],
+            "identificativoStruttura",
+            StructureNotOwn,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "")],
+            "codiceFiscaleAssistito",
+            FieldRequired,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "RSSMRA80A01H501")],
+            "codiceFiscaleAssistito",
+            FiscalCodeLength,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "RSSMRA80A0?H501U")],
+            "codiceFiscaleAssistito",
+            FiscalCodeForm,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "RSSMRA80A01H501X")],
+            "codiceFiscaleAssistito",
+            FiscalCodeCheck,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "rssmra80a01h501u")],
+            "codiceFiscaleAssistito",
+            FiscalCodeLowerCase,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "RSSMRA80A99H501U")],
+            "codiceFiscaleAssistito",
+            FiscalCodeBirth,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "STP1234567890123")],
+            "codiceFiscaleAssistito",
+            FiscalCodeStpEni,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "12345678901")],
+            "codiceFiscaleAssistito",
+            FiscalCodeCheck,
+        ),
+        (
+            region(),
+            &[("codiceFiscaleAssistito", "00000000000")],
+            "codiceFiscaleAssistito",
+            FiscalCodeForm,
+        ),
+        (
+            region(),
+            &[("dataPrelievo", "")],
+            "dataPrelievo",
+            FieldRequired,
+        ),
+        (
+            region(),
+            &[("dataPrelievo", "30/10/2020")],
+            "dataPrelievo",
+            DateMalformed,
+        ),
+        (
+            region(),
+            &[("dataPrelievo", "2020-02-30")],
+            "dataPrelievo",
+            DateMalformed,
+        ),
+        (
+            region(),
+            &[("dataPrelievo", "2020-11-01")],
+            "dataPrelievo",
+            DateInFuture,
+        ),
+        (
+            region(),
+            &[("dataPrelievo", "2020-05-03")],
+            "dataPrelievo",
+            DateTooOld,
+        ),
+        (
+            region(),
+            &[("tipologiaTest", "")],
+            "tipologiaTest",
+            FieldRequired,
+        ),
+        (
+            region(),
+            &[("tipologiaTest", "A")],
+            "tipologiaTest",
+            TestKindUnknown,
+        ),
+        (region(), &[("esitoTest", "")], "esitoTest", FieldRequired),
+        (
+            region(),
+            &[("esitoTest", "p")],
+            "esitoTest",
+            TestResultUnknown,
+        ),
+        (
+            region(),
+            &[("numeroCellulare", "333 12345")],
+            "numeroCellulare",
+            MobileNumberMalformed,
+        ),
+        (
+            region(),
+            &[("contattoEmail", "nessuno")],
+            "contattoEmail",
+            EmailAddressMalformed,
+        ),
+        (
+            region(),
+            &[("contattoEmail", "a@b.it"), ("numeroCellulare", "333123")],
+            "contattoEmail",
+            ContactTwice,
+        ),
+    ];
+    for (caller, changes, field, outcome) in cases {
+        let name = format!("{caller:?} {changes:?}");
+        assert_eq!(
+            judge(caller, changes).unwrap_err(),
+            [(*field, *outcome)],
+            "{name}"
+        );
+    }
+    let described = without_identifier(&[("descrizioneStruttura", &long)]);
+    assert_eq!(
+        judge(&region(), &described).unwrap_err(),
+        [("descrizioneStruttura", StructureDescriptionMalformed)]
+    );
+    // Exactly 180 days ago is still allowed.
+    assert!(judge(&region(), &[("dataPrelievo", "2020-05-04")]).is_ok());
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_message() {
+    use Outcome::*;
+    let found = judge(
+        &region(),
+        &[
+            ("tipoAutenticazione", "?"),
+            ("pinCode", "1"),
+            ("identificativoRichiesta", "é"),
+            ("codiceRegione", "020"),
+            ("codiceAsl", "1"),
+            ("codiceStruttura", "a b"),
+            ("descrizioneStruttura", "\t x\u{85}y "),
+            ("codiceFiscaleAssistito", "X"),
+            ("dataPrelievo", "ieri"),
+            ("tipologiaTest", "R"),
+            ("esitoTest", "?"),
+            ("numeroCellulare", "0"),
+            ("contattoEmail", "@"),
+        ],
+    )
+    .unwrap_err();
+    assert_eq!(
+        found,
+        [
+            ("tipoAutenticazione", AuthenticationKindUnknown),
+            ("pinCode", PinCodeNotAllowed),
+            ("identificativoRichiesta", RequestKeyMalformed),
+            ("codiceRegione", StructureOfAnotherRegion),
+            ("codiceAsl", AslCodeMalformed),
+            ("codiceStruttura", StructureCodeMalformed),
+            ("descrizioneStruttura", StructureTwice),
+            ("descrizioneStruttura", StructureDescriptionMalformed),
+            ("codiceFiscaleAssistito", FiscalCodeLength),
+            ("dataPrelievo", DateMalformed),
+            ("tipologiaTest", TestKindUnknown),
+            ("esitoTest", TestResultUnknown),
+            ("numeroCellulare", MobileNumberMalformed),
+            ("contattoEmail", EmailAddressMalformed),
+            ("contattoEmail", ContactTwice),
+        ]
+    );
+}
+
+#[test]
+fn who_may_not_submit_hears_that_alone() {
+    for caller in [
+        Caller::Immuni,
+        Caller::CallCenter(sistema_ts_model::CallCenterCode::parse("CC1").unwrap()),
+    ] {
+        assert_eq!(
+            judge(&caller, &[("esitoTest", "?")]).unwrap_err(),
+            [("-", Outcome::ServiceNotAllowed)]
+        );
+    }
+}
+
+#[test]
+fn debug_shows_no_value_of_the_patient() {
+    let valid = judge(&region(), &[("contattoEmail", "mario@esempio.it")]).unwrap();
+    let shown = format!("{valid:?}");
+    assert!(
+        !shown.contains("RSSMRA") && !shown.contains("mario"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,290 @@
+//! From the bytes of a body to its characters: byte order mark, XML declaration, charset.
+
+use std::borrow::Cow;
+
+use super::fault::{EncodingProblem, Malformed, Position, SoapFault};
+use super::names::is_blank;
+use crate::front::Charset;
+
+/// A body as characters, every one of them allowed in XML 1.0.
+pub struct BodyText<'a> {
+    text: Cow<'a, str>,
+    /// Where the XML declaration ends.
+    start: usize,
+}
+
+impl BodyText<'_> {
+    /// The whole document, without byte order mark.
+    pub(super) fn document(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the document begins behind its XML declaration.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads the bytes of a body. `charset` is what the Content-Type says. Copies only what is in ISO-8859-1 and not ASCII.
+///
+/// # Errors
+/// A fault if the charset, the byte order mark and the declaration disagree, if the bytes are not in that encoding, if a
+/// character is not allowed in XML 1.0, or if the XML declaration is wrong.
+pub fn body_text(body: &[u8], charset: Charset) -> Result<BodyText<'_>, SoapFault> {
+    let (bytes, marked) = match body.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => (rest, true),
+        None => (body, false),
+    };
+    if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
+        // UTF-16.
+        return Err(SoapFault::Encoding(EncodingProblem::Contradiction));
+    }
+    let declaration = read_declaration(bytes)?;
+    let contradiction = SoapFault::Encoding(EncodingProblem::Contradiction);
+    let latin1 = match (charset, declaration.encoding, marked) {
+        (Charset::Latin1, Some(Encoding::Utf8), _)
+        | (Charset::Utf8, Some(Encoding::Latin1), _)
+        | (Charset::Latin1, _, true)
+        | (_, Some(Encoding::Latin1), true) => return Err(contradiction),
+        (Charset::Latin1, _, false) | (Charset::Unstated, Some(Encoding::Latin1), false) => true,
+        _ => false,
+    };
+    if let Some(at) = bytes.iter().position(|&byte| is_forbidden_control(byte)) {
+        return Err(forbidden_character(bytes, at));
+    }
+    let text = if bytes.is_ascii() || !latin1 {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| SoapFault::Encoding(EncodingProblem::NotUtf8))?;
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect())
+    };
+    if !latin1 {
+        for forbidden in ["\u{FFFE}", "\u{FFFF}"] {
+            if let Some(at) = memchr::memmem::find(bytes, forbidden.as_bytes()) {
+                return Err(forbidden_character(bytes, at));
+            }
+        }
+    }
+    Ok(BodyText {
+        text,
+        start: declaration.length,
+    })
+}
+
+/// Bytes that are forbidden characters in either encoding; the others above ASCII are U+FFFE and U+FFFF alone.
+const fn is_forbidden_control(byte: u8) -> bool {
+    byte < 0x20 && !is_blank(byte)
+}
+
+fn forbidden_character(bytes: &[u8], at: usize) -> SoapFault {
+    let before = &bytes[..at];
+    let line_start = before
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    SoapFault::Malformed {
+        problem: Malformed::Character,
+        position: Some(Position {
+            line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
+        }),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Latin1,
+}
+
+struct Declaration {
+    length: usize,
+    encoding: Option<Encoding>,
+}
+
+/// Reads `<?xml version="1.0" encoding="…" standalone="…"?>`, if the document begins with it.
+fn read_declaration(bytes: &[u8]) -> Result<Declaration, SoapFault> {
+    let wrong = || SoapFault::Malformed {
+        problem: Malformed::Declaration,
+        position: Some(Position { line: 1, column: 1 }),
+    };
+    let begins = bytes.starts_with(b"<?xml") && bytes.get(5).is_some_and(|&byte| is_blank(byte));
+    if !begins {
+        return Ok(Declaration {
+            length: 0,
+            encoding: None,
+        });
+    }
+    let end = memchr::memmem::find(bytes, b"?>").ok_or_else(wrong)?;
+    let mut rest = &bytes[5..end];
+    let version = read_pseudo_attribute(&mut rest, b"version")
+        .ok_or_else(wrong)?
+        .ok_or_else(wrong)?;
+    if version != b"1.0" {
+        return Err(SoapFault::XmlVersion);
+    }
+    let encoding = match read_pseudo_attribute(&mut rest, b"encoding").ok_or_else(wrong)? {
+        None => None,
+        Some(name) if name.eq_ignore_ascii_case(b"UTF-8") => Some(Encoding::Utf8),
+        Some(name) if name.eq_ignore_ascii_case(b"ISO-8859-1") => Some(Encoding::Latin1),
+        Some(_) => return Err(SoapFault::Encoding(EncodingProblem::Unknown)),
+    };
+    match read_pseudo_attribute(&mut rest, b"standalone").ok_or_else(wrong)? {
+        None | Some(b"yes" | b"no") => {}
+        Some(_) => return Err(wrong()),
+    }
+    if !rest.iter().all(|&byte| is_blank(byte)) {
+        return Err(wrong());
+    }
+    Ok(Declaration {
+        length: end + 2,
+        encoding,
+    })
+}
+
+/// Reads ` name="value"` off the start of `rest`. `None`: malformed; `Some(None)`: something else comes next.
+#[expect(
+    clippy::option_option,
+    reason = "three answers, told apart where it is called"
+)]
+fn read_pseudo_attribute<'a>(rest: &mut &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
+    let trimmed = rest.trim_ascii_start();
+    let Some(after_name) = trimmed.strip_prefix(name) else {
+        return Some(None);
+    };
+    if trimmed.len() == rest.len() {
+        return None;
+    }
+    let after_equals = after_name.trim_ascii_start().strip_prefix(b"=")?;
+    let quoted = after_equals.trim_ascii_start();
+    let &quote = quoted
+        .first()
+        .filter(|&&byte| byte == b'"' || byte == b'\'')?;
+    let value = &quoted[1..];
+    let end = memchr::memchr(quote, value)?;
+    *rest = &value[end + 1..];
+    Some(Some(&value[..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Failure here means that a body is read in another encoding than it says, or that one which contradicts itself is read.
+    use super::*;
+
+    const UTF8: &[u8] = "<a>à</a>".as_bytes();
+    const LATIN1: &[u8] = b"<a>\xE0</a>";
+
+    fn read(parts: &[&[u8]], charset: Charset) -> Result<String, SoapFault> {
+        body_text(&parts.concat(), charset).map(|body| body.text[body.start..].to_owned())
+    }
+
+    #[test]
+    fn every_consistent_way_of_saying_the_encoding_is_read() {
+        let utf8_declared = b"<?xml version='1.0' encoding=\"utf-8\" ?>";
+        let latin1_declared = b"<?xml version=\"1.0\" encoding='iso-8859-1' standalone='no'?>";
+        let none = b"<?xml\tversion = '1.0'\n?>";
+        for (parts, charset) in [
+            (&[UTF8][..], Charset::Unstated),
+            (&[UTF8], Charset::Utf8),
+            (&[BYTE_ORDER_MARK, UTF8], Charset::Unstated),
+            (&[BYTE_ORDER_MARK, utf8_declared, UTF8], Charset::Utf8),
+            (&[none, UTF8], Charset::Utf8),
+            (&[LATIN1], Charset::Latin1),
+            (&[none, LATIN1], Charset::Latin1),
+            (&[latin1_declared, LATIN1], Charset::Latin1),
+            (&[latin1_declared, LATIN1], Charset::Unstated),
+        ] {
+            assert_eq!(read(parts, charset).as_deref(), Ok("<a>à</a>"));
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let utf8_declared = b"<?xml version='1.0' encoding='UTF-8'?>";
+        let latin1_declared = b"<?xml version='1.0' encoding='ISO-8859-1'?>";
+        for (parts, charset) in [
+            (&[&utf8_declared[..], LATIN1][..], Charset::Latin1),
+            (&[latin1_declared, UTF8], Charset::Utf8),
+            (&[BYTE_ORDER_MARK, UTF8], Charset::Latin1),
+            (&[BYTE_ORDER_MARK, latin1_declared, UTF8], Charset::Unstated),
+            (&[b"\xFF\xFE<\0a\0/\0>\0"], Charset::Unstated),
+        ] {
+            assert_eq!(
+                read(parts, charset),
+                Err(SoapFault::Encoding(EncodingProblem::Contradiction))
+            );
+        }
+        assert_eq!(
+            read(&[LATIN1], Charset::Utf8),
+            Err(SoapFault::Encoding(EncodingProblem::NotUtf8))
+        );
+        assert_eq!(
+            read(
+                &[b"<?xml version='1.0' encoding='UTF-16'?>", UTF8],
+                Charset::Utf8
+            ),
+            Err(SoapFault::Encoding(EncodingProblem::Unknown))
+        );
+    }
+
+    #[test]
+    fn only_version_1_0_and_only_the_grammar_of_a_declaration() {
+        assert_eq!(
+            read(&[b"<?xml version='1.1'?>", UTF8], Charset::Utf8),
+            Err(SoapFault::XmlVersion)
+        );
+        for declaration in [
+            "<?xml ?>",
+            "<?xml encoding='UTF-8'?>",
+            "<?xml encoding='UTF-8' version='1.0'?>",
+            "<?xml version='1.0'encoding='UTF-8'?>",
+            "<?xml version='1.0' standalone='maybe'?>",
+            "<?xml version='1.0' standalone='yes' encoding='UTF-8'?>",
+            "<?xml version='1.0' other='x'?>",
+            "<?xml version=1.0?>",
+            "<?xml version='1.0\"?>",
+            "<?xml version='1.0'>",
+        ] {
+            let fault = read(&[declaration.as_bytes(), UTF8], Charset::Utf8);
+            assert!(
+                matches!(
+                    fault,
+                    Err(SoapFault::Malformed {
+                        problem: Malformed::Declaration,
+                        ..
+                    })
+                ),
+                "{declaration}: {fault:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn forbidden_characters_are_found_wherever_they_are() {
+        for (body, column) in [
+            ("<a>\u{1}</a>", 4),
+            ("<a b='\u{FFFE}'/>", 7),
+            ("<a>à\u{FFFF}</a>", 5),
+            ("\0", 1),
+        ] {
+            assert_eq!(
+                read(&[body.as_bytes()], Charset::Utf8),
+                Err(SoapFault::Malformed {
+                    problem: Malformed::Character,
+                    position: Some(Position { line: 1, column })
+                })
+            );
+        }
+        // In ISO-8859-1 those bytes are three ordinary characters.
+        assert_eq!(
+            read(&["\u{FFFE}".as_bytes()], Charset::Latin1).as_deref(),
+            Ok("ï¿¾")
+        );
+    }
+}
