@@ -128,7 +128,7 @@ impl ClientCertificate {
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, CertificateError> {
     match X509Certificate::from_der(certificate) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         Ok(_) => Err(CertificateError("bytes after its end".into())),
         Err(error) => Err(CertificateError(error.to_string())),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::{Payload, Request, Response};
+use actix_http::{ConnectionType, Payload, Request, Response, Version};
 use actix_service::{Service, ServiceFactory};
 use actix_web::dev::ServiceResponse;
 use bytes::Bytes;
@@ -92,6 +92,7 @@ where
         }
         let mut held = Held {
             watch,
+            shape: Shape::of(&request),
             _in_flight: None,
         };
         let refusal = match self.rules.drain.as_ref().map(Drain::enter) {
@@ -122,6 +123,7 @@ where
 /// What a request holds until its answer is written.
 pub(super) struct Held {
     watch: Option<Rc<Watch>>,
+    shape: Shape,
     _in_flight: Option<InFlight>,
 }
 
@@ -131,6 +133,45 @@ impl Drop for Held {
             watch.on_answered();
         }
     }
+}
+
+/// What a request asks of the form of its answer that actix-http does not see to.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// HTTP/1.0 knows no chunks: a streamed answer ends with the connection.
+    unchunked: bool,
+    /// An upgrade (h2c, WebSocket) is not taken; actix-http would still answer `Connection: upgrade`.
+    asks_upgrade: bool,
+}
+
+impl Shape {
+    fn of(request: &Request) -> Self {
+        let head = request.head();
+        Self {
+            unchunked: head.version < Version::HTTP_11,
+            asks_upgrade: head.upgrade(),
+        }
+    }
+
+    fn apply(self, response: &mut Response<BoxBody>) {
+        let unchunked = self.unchunked && response.body().size() == BodySize::Stream;
+        if unchunked {
+            response.head_mut().no_chunking(true);
+        }
+        if unchunked || self.asks_upgrade {
+            response
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+        }
+    }
+}
+
+/// The answer, which holds what its request held.
+fn held_until_written(mut response: Response<BoxBody>, held: Option<Held>) -> Response<GateBody> {
+    if let Some(held) = &held {
+        held.shape.apply(&mut response);
+    }
+    response.map_body(|_, body| GateBody { body, _held: held })
 }
 
 /// A request on its way through.
@@ -158,10 +199,7 @@ where
         match &mut *self {
             Self::Running { future, held } => {
                 let response: Response<BoxBody> = ready!(Pin::new(future).poll(context))?.into();
-                let held = held.take();
-                Poll::Ready(Ok(
-                    response.map_body(|_, body| GateBody { body, _held: held })
-                ))
+                Poll::Ready(Ok(held_until_written(response, held.take())))
             }
             Self::Refusing {
                 payload,
@@ -172,10 +210,7 @@ where
             } => {
                 ready!(read_away(payload, unread, held.as_ref(), context));
                 let response: Response<BoxBody> = refusal.response(render(refusal)).into();
-                let held = held.take();
-                Poll::Ready(Ok(
-                    response.map_body(|_, body| GateBody { body, _held: held })
-                ))
+                Poll::Ready(Ok(held_until_written(response, held.take())))
             }
         }
     }

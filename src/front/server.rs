@@ -29,7 +29,7 @@ use super::trust::{TrustError, TrustStore};
 use super::watch::Sweep;
 
 /// How long connections may take to end once nothing is in flight.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
+const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// Why the front cannot start or had to stop.
 #[derive(Debug, thiserror::Error)]

@@ -222,10 +222,6 @@ impl Material {
         })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "both come from the same parse of the authorities"
-    )]
     fn verifier_and_revocations(
         &self,
         files: &TlsFiles,

@@ -193,6 +193,8 @@ impl Sweep {
     /// Takes a new connection under watch. Starts the sweeper with the first one, so it must run on the worker.
     pub(super) fn watch(self: &Rc<Self>, stage: &StageReceiver) -> Rc<Watch> {
         if !self.running.replace(true) {
+            // The clock has not ticked before.
+            self.now.set(milliseconds(self.started.elapsed()));
             actix_rt::spawn(Self::run(Rc::downgrade(self), stage.clone()));
         }
         let watch = Rc::new(Watch {

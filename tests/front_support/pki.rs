@@ -145,7 +145,7 @@ impl Files {
         files.write("server.pem", &server.certificate_pem);
         files.write("server.key", &server.key_pem);
         files.write("ca.pem", &files.authority.certificate_pem);
-        files.write("ca.crl", &files.authority.revoking(&[]));
+        files.write("ca.crl", files.authority.revoking(&[]));
         files
     }
 

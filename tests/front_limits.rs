@@ -1,0 +1,189 @@
+//! The front's time limits, each on the real socket with a short setting.
+//!
+//! Failure here means: a client that is slow on purpose holds a connection for good, or one that is merely between two
+//! requests, or honest and large, loses it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod front_support;
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use front_support::client::{connect, tcp, tls13, xml_header};
+use front_support::pki::Files;
+use front_support::{Running, listener, relaxed_limits, short_limits};
+use sistema_ts::front::FrontLimits;
+use sistema_ts::front::ListenerKind::MutualTls;
+
+/// The short limits' length, and far more than that: between the two a limit must have struck.
+const LIMIT: Duration = Duration::from_millis(400);
+const FAR_OVER: Duration = Duration::from_secs(10);
+
+/// Runs `wait` and checks that it ended by the limit: not before it, nor by anything much later.
+fn ends_by_the_limit<T>(wait: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = wait();
+    let took = started.elapsed();
+    assert!(took > LIMIT / 2 && took < FAR_OVER, "took {took:?}");
+    result
+}
+
+fn running(files: &Files, limits: FrontLimits) -> Running {
+    Running::start(listener(MutualTls, Some(files.tls())), limits)
+}
+
+#[test]
+fn a_handshake_that_does_not_come_is_ended() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            handshake: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut silent = tcp(front.address);
+    ends_by_the_limit(|| assert_eq!(silent.read(&mut [0; 1]).unwrap_or(0), 0));
+    assert_eq!(
+        connect(front.address, &tls13(&files.authority, None))
+            .unwrap()
+            .get("/who")
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_slow_first_header_gets_408() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            header: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    client.send("GET /who HTTP/1.1\r\nHost: loc");
+    let answer = ends_by_the_limit(|| client.answer());
+    assert_eq!(answer.status, 408);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_slow_later_header_ends_the_connection_even_if_it_drips() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            header: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    assert_eq!(client.get("/who").status, 200);
+    client.send("GET /who HTTP/1.1\r\nHost: loc");
+    ends_by_the_limit(|| {
+        // One byte whenever none came back for a moment: never idle, never done.
+        client
+            .stream
+            .sock
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        let started = Instant::now();
+        while started.elapsed() < FAR_OVER {
+            match client.stream.read(&mut [0; 1]) {
+                Ok(0) => return,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    if std::io::Write::write_all(&mut client.stream, b"x").is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+                Ok(_) => panic!("an answer to half a header"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_slow_body_gets_408() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            body: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.post(b"quick").status, 200);
+    }
+    client.send(xml_header(1_000));
+    client.send("some of it");
+    let answer = ends_by_the_limit(|| client.answer());
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (408, Some("close"))
+    );
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            idle: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    assert_eq!(client.get("/who").status, 200);
+    ends_by_the_limit(|| assert!(client.is_closed()));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut() {
+    let files = Files::new();
+    let front = running(
+        &files,
+        FrontLimits {
+            write_stall: LIMIT,
+            ..relaxed_limits()
+        },
+    );
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    let started = Instant::now();
+    while front.shutdown.connections() > 0 {
+        assert!(started.elapsed() < FAR_OVER, "the connection is still open");
+        std::thread::yield_now();
+    }
+    assert!(
+        client.try_answer().is_err(),
+        "the answer is whole although nobody took it"
+    );
+    // A client that does take it gets all of it, however long that takes.
+    let mut honest = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    assert_eq!(honest.get("/large").body.len(), 32 * 1024 * 1024);
+}
+
+#[test]
+fn a_request_at_work_and_its_connection_outlive_every_limit() {
+    let files = Files::new();
+    let front = running(&files, short_limits());
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    client.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    front.held.recv().unwrap();
+    // Another connection goes through its whole idle time meanwhile, and so do all others' limits.
+    let mut idle = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    assert_eq!(idle.get("/who").status, 200);
+    ends_by_the_limit(|| assert!(idle.is_closed()));
+    front.release.add_permits(1);
+    assert_eq!(client.answer().text(), "released");
+    assert_eq!(client.get("/who").status, 200);
+}
