@@ -203,6 +203,12 @@ impl<'a> PullReader<'a> {
         let problem = match error {
             Error::Syntax(SyntaxError::UnclosedDoctype) => return SoapFault::Doctype,
             Error::Syntax(SyntaxError::InvalidBangMarkup) => Malformed::Syntax,
+            // quick-xml also says so of `<![cdata[…]]>`, which is closed but none.
+            Error::Syntax(SyntaxError::UnclosedCData | SyntaxError::UnclosedComment)
+                if self.offset() < self.text.len() =>
+            {
+                Malformed::Syntax
+            }
             Error::Syntax(_) => Malformed::Truncated,
             Error::IllFormed(
                 IllFormedError::MismatchedEndTag { .. } | IllFormedError::UnmatchedEndTag(_),
