@@ -33,7 +33,8 @@ audit: ## Licences and advisories of all dependencies
 	@scripts/audit
 
 docs: ## Rewrite the documents that are made from code
-	SISTEMA_TS_WRITE_DOCS=1 cargo test --locked --workspace -- documentation
+	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
+	UPDATE_DOCUMENTATION=1 cargo test --locked --lib documentation
 
 bench: bench-codes bench-store bench-submissions ## All benchmarks (an hour or so)
 

@@ -105,34 +105,34 @@ pub enum SoapFault {
     #[error("method not allowed")]
     MethodNotAllowed,
     /// A media type, charset or coding that is not read (415).
-    #[error("media type: {0}")]
+    #[error("media type, charset or coding not read: {0}")]
     MediaType(#[from] MediaTypeError),
     /// A body beyond 64 KiB (413).
-    #[error("body too large")]
+    #[error("body beyond 64 KiB")]
     BodyTooLarge,
     /// The body did not come whole in its time (408).
-    #[error("body too slow")]
+    #[error("body not whole in its time")]
     BodyTooSlow,
     /// The body broke off, or its framing is wrong (400).
-    #[error("body broken")]
+    #[error("body broken off")]
     BodyBroken,
     /// No credentials or wrong ones on the Basic listener: unknown user, wrong password, wrong pincode, locked (401).
-    #[error("unauthorized")]
+    #[error("no credentials, or wrong ones (user, password, pincode, lock: one answer)")]
     Unauthorized,
     /// No client certificate on the mutual-TLS listener.
     #[error("client certificate missing")]
     CertificateMissing,
     /// A client certificate that no registered caller has now, or a revoked one.
-    #[error("client certificate not accepted")]
+    #[error("client certificate not registered, expired or revoked")]
     CertificateRefused,
     /// Too busy, or stopping: nothing was done (503).
-    #[error("unavailable")]
+    #[error("busy or stopping; nothing was done")]
     Unavailable,
     /// A mistake of the server: nothing was done.
-    #[error("internal error")]
+    #[error("mistake of the server; nothing was done")]
     Internal,
     /// The request may or may not have been carried out.
-    #[error("outcome unknown")]
+    #[error("the request may or may not have been carried out")]
     OutcomeUnknown,
 
     /// Not well-formed XML.
@@ -147,7 +147,7 @@ pub enum SoapFault {
     #[error("encoding: {0}")]
     Encoding(EncodingProblem),
     /// Another version of XML than 1.0.
-    #[error("XML version")]
+    #[error("another version of XML than 1.0")]
     XmlVersion,
     /// A document type declaration.
     #[error("DOCTYPE")]
@@ -156,26 +156,26 @@ pub enum SoapFault {
     #[error("processing instruction")]
     ProcessingInstruction,
     /// Larger or deeper than a request can be.
-    #[error("limit: {0}")]
+    #[error("too much: {0}")]
     TooMuch(Limit),
 
     /// Well-formed, but not a SOAP envelope.
-    #[error("not SOAP")]
+    #[error("no SOAP envelope")]
     NotSoap,
     /// A SOAP 1.2 envelope.
-    #[error("SOAP 1.2")]
+    #[error("SOAP 1.2 envelope")]
     Soap12,
     /// Something else than one Header and one Body in the envelope.
-    #[error("envelope")]
+    #[error("envelope with other parts than Header and Body")]
     Envelope,
     /// A header that must be understood.
-    #[error("mustUnderstand")]
+    #[error("header that must be understood")]
     MustUnderstand,
     /// None, or more than one, element in the Body.
-    #[error("body")]
+    #[error("none or several elements in the Body")]
     Body,
     /// The Body's child is not the request of this address.
-    #[error("unknown operation")]
+    #[error("the Body holds another element than the request of this address")]
     UnknownOperation {
         /// The element that this address takes.
         expected: &'static str,
@@ -523,4 +523,4 @@ fn limit_text(limit: Limit) -> String {
 
 #[cfg(test)]
 #[path = "fault_tests.rs"]
-mod tests;
+pub(crate) mod tests;

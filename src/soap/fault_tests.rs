@@ -2,6 +2,9 @@
 use super::*;
 use crate::soap::names::is_character;
 
+const ELEMENT: &str = "ELEMENTO";
+const NAMESPACE: &str = "SPAZIO-DEI-NOMI";
+
 /// One of each kind.
 pub(crate) fn every_fault() -> Vec<SoapFault> {
     let position = Position { line: 2, column: 7 };
@@ -25,23 +28,23 @@ pub(crate) fn every_fault() -> Vec<SoapFault> {
         SoapFault::MustUnderstand,
         SoapFault::Body,
         SoapFault::UnknownOperation {
-            expected: "A",
-            namespace: "urn:a",
+            expected: ELEMENT,
+            namespace: NAMESPACE,
         },
         SoapFault::WrongNamespace {
-            element: "a",
-            namespace: "urn:a",
+            element: ELEMENT,
+            namespace: NAMESPACE,
         },
         SoapFault::UnknownElement {
-            parent: "a",
+            parent: ELEMENT,
             position,
         },
-        SoapFault::RepeatedElement { element: "a" },
-        SoapFault::MissingElements(vec!["a", "b"]),
-        SoapFault::ElementInText { element: "a" },
-        SoapFault::TextInStructure { element: "a" },
-        SoapFault::UnknownAttribute { element: "a" },
-        SoapFault::Nil { element: "a" },
+        SoapFault::RepeatedElement { element: ELEMENT },
+        SoapFault::MissingElements(vec![ELEMENT, ELEMENT]),
+        SoapFault::ElementInText { element: ELEMENT },
+        SoapFault::TextInStructure { element: ELEMENT },
+        SoapFault::UnknownAttribute { element: ELEMENT },
+        SoapFault::Nil { element: ELEMENT },
     ];
     faults.extend(
         [

@@ -6,6 +6,8 @@
 
 mod decode;
 pub mod description;
+#[cfg(test)]
+mod documentation_tests;
 mod encode;
 mod escape;
 mod fault;
