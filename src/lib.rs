@@ -1,4 +1,5 @@
 //! The Sistema TS server.
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod front;

@@ -40,10 +40,7 @@ fn render(sample: &str) -> String {
             comment.clear();
         } else if let Some((key, value)) = line.split_once(" = ") {
             writeln!(guide, "| `{key}` | `{value}` | {comment} |").unwrap();
-            // The two ends of one range share their comment.
-            if key != "retry_after_minimum_seconds" {
-                comment.clear();
-            }
+            comment.clear();
         } else {
             comment.clear();
         }

@@ -107,42 +107,68 @@ impl Configuration {
             limits.maximum_connections,
             16..=1_000_000,
         );
-        faults.range(
-            "limits.maximum_handshakes",
-            limits.maximum_handshakes,
-            1..=65_536,
-        );
         faults.range("limits.accept_backlog", limits.accept_backlog, 16..=65_535);
-        faults.range(
-            "limits.handshake_timeout_seconds",
-            limits.handshake_timeout_seconds,
-            1..=60,
-        );
-        faults.range(
-            "limits.header_timeout_seconds",
-            limits.header_timeout_seconds,
-            1..=60,
-        );
-        faults.range(
-            "limits.body_timeout_seconds",
-            limits.body_timeout_seconds,
-            1..=120,
-        );
-        faults.range(
-            "limits.idle_timeout_seconds",
-            limits.idle_timeout_seconds,
-            1..=600,
-        );
+        for (key, seconds, maximum) in [
+            (
+                "limits.handshake_timeout_seconds",
+                limits.handshake_timeout_seconds,
+                60,
+            ),
+            (
+                "limits.header_timeout_seconds",
+                limits.header_timeout_seconds,
+                60,
+            ),
+            (
+                "limits.body_timeout_seconds",
+                limits.body_timeout_seconds,
+                120,
+            ),
+            (
+                "limits.idle_timeout_seconds",
+                limits.idle_timeout_seconds,
+                600,
+            ),
+            (
+                "limits.write_stall_timeout_seconds",
+                limits.write_stall_timeout_seconds,
+                120,
+            ),
+            (
+                "limits.linger_timeout_seconds",
+                limits.linger_timeout_seconds,
+                30,
+            ),
+            (
+                "limits.drain_timeout_seconds",
+                limits.drain_timeout_seconds,
+                600,
+            ),
+        ] {
+            faults.range(key, seconds, 1..=maximum);
+        }
         faults.range(
             "limits.maximum_body_bytes",
             limits.maximum_body_bytes,
             8_192..=1_048_576,
         );
         faults.range(
-            "limits.shutdown_timeout_seconds",
-            limits.shutdown_timeout_seconds,
-            1..=600,
+            "limits.maximum_requests",
+            limits.maximum_requests,
+            16..=65_536,
         );
+        faults.range("limits.tls_sessions", limits.tls_sessions, 16..=1_048_576);
+        faults.range(
+            "limits.drain_notice_seconds",
+            limits.drain_notice_seconds,
+            0..=300,
+        );
+        if limits.drain_notice_seconds > limits.drain_timeout_seconds {
+            faults.add(
+                "limits.drain_notice_seconds must not be more than limits.drain_timeout_seconds"
+                    .to_owned(),
+            );
+        }
     }
 
     fn check_files(&self, faults: &mut Faults) {
@@ -189,33 +215,11 @@ impl Configuration {
             self.register.poll_interval_milliseconds,
             10..=1_000,
         );
-        let admission = &self.admission;
         faults.range(
-            "admission.maximum_in_flight",
-            admission.maximum_in_flight,
+            "admission.submissions",
+            self.admission.submissions,
             16..=65_536,
         );
-        faults.range(
-            "admission.maximum_share_percent",
-            admission.maximum_share_percent,
-            1..=100,
-        );
-        faults.range(
-            "admission.retry_after_minimum_seconds",
-            admission.retry_after_minimum_seconds,
-            1..=300,
-        );
-        faults.range(
-            "admission.retry_after_maximum_seconds",
-            admission.retry_after_maximum_seconds,
-            1..=300,
-        );
-        if admission.retry_after_maximum_seconds < admission.retry_after_minimum_seconds {
-            faults.add(
-                "admission.retry_after_maximum_seconds must not be less than admission.retry_after_minimum_seconds"
-                    .to_owned(),
-            );
-        }
     }
 
     fn check_authentication(&self, faults: &mut Faults) {

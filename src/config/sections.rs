@@ -60,18 +60,16 @@ pub struct ProxySection {
     pub trusted_networks: Vec<IpNet>,
 }
 
-/// Limits of both public listeners, and the server's threads.
+/// Limits of the listeners, and the server's threads.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
     /// Threads that serve connections, in all listeners together; 0 means one for each processor.
     pub worker_threads: usize,
-    /// Connections open at once on one listener.
+    /// Connections open at once on one listener, those in a handshake included.
     pub maximum_connections: usize,
-    /// TLS handshakes under way at once on one worker thread.
-    pub maximum_handshakes: usize,
     /// Connections waiting to be accepted by the kernel.
-    pub accept_backlog: u32,
+    pub accept_backlog: i32,
     /// From accepting a connection to the end of its handshake, the PROXY header included.
     pub handshake_timeout_seconds: u64,
     /// From the first byte of a request to the end of its headers.
@@ -80,10 +78,20 @@ pub struct LimitsSection {
     pub body_timeout_seconds: u64,
     /// How long a connection may stay open without a request.
     pub idle_timeout_seconds: u64,
+    /// How long a client may take no byte of what is sent to it.
+    pub write_stall_timeout_seconds: u64,
+    /// How long an early answer waits for the rest of its request before the connection is cut.
+    pub linger_timeout_seconds: u64,
     /// Largest body of a request to a service.
     pub maximum_body_bytes: usize,
+    /// Requests at work in all listeners, those whose body is still being read included.
+    pub maximum_requests: usize,
+    /// TLS sessions remembered for resumption, on one listener.
+    pub tls_sessions: usize,
     /// How long a server asked to stop waits for what it has accepted.
-    pub shutdown_timeout_seconds: u64,
+    pub drain_timeout_seconds: u64,
+    /// How long it goes on answering 503 before its listeners close.
+    pub drain_notice_seconds: u64,
 }
 
 impl Default for LimitsSection {
@@ -91,14 +99,18 @@ impl Default for LimitsSection {
         LimitsSection {
             worker_threads: 0,
             maximum_connections: 25_000,
-            maximum_handshakes: 256,
             accept_backlog: 2_048,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 10,
             body_timeout_seconds: 15,
             idle_timeout_seconds: 60,
+            write_stall_timeout_seconds: 30,
+            linger_timeout_seconds: 2,
             maximum_body_bytes: 64 * 1024,
-            shutdown_timeout_seconds: 30,
+            maximum_requests: 4_096,
+            tls_sessions: 8_192,
+            drain_timeout_seconds: 30,
+            drain_notice_seconds: 0,
         }
     }
 }
@@ -126,7 +138,7 @@ impl Default for TlsSection {
             private_key_file: PathBuf::from("pki/server.key"),
             client_authority_file: PathBuf::from("pki/ca.crt"),
             client_revocation_list_file: PathBuf::from("pki/ca.crl"),
-            reload_interval_seconds: 10,
+            reload_interval_seconds: 5,
         }
     }
 }
@@ -178,28 +190,17 @@ impl Default for RegisterSection {
     }
 }
 
-/// How many requests may be in flight, and what one caller may take of them.
+/// How many requests of each kind may be at work; within a kind, one caller may hold as many as are still free.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissionSection {
-    /// Requests in flight in the whole server before the next is answered 503.
-    pub maximum_in_flight: usize,
-    /// Share of them, in percent, that one caller may hold while others are waiting too.
-    pub maximum_share_percent: u32,
-    /// Lower end of the jittered `Retry-After`.
-    pub retry_after_minimum_seconds: u64,
-    /// Upper end of the jittered `Retry-After`.
-    pub retry_after_maximum_seconds: u64,
+    /// Submissions.
+    pub submissions: u32,
 }
 
 impl Default for AdmissionSection {
     fn default() -> Self {
-        AdmissionSection {
-            maximum_in_flight: 1_024,
-            maximum_share_percent: 50,
-            retry_after_minimum_seconds: 1,
-            retry_after_maximum_seconds: 5,
-        }
+        AdmissionSection { submissions: 1_024 }
     }
 }
 

@@ -45,8 +45,7 @@ fn every_key_of_the_sample_has_a_comment_above_it() {
             commented = false;
         } else {
             assert!(commented, "no comment above: {line}");
-            // The two ends of one range share their comment.
-            commented = line.starts_with("retry_after_minimum_seconds");
+            commented = false;
         }
     }
 }
@@ -213,7 +212,7 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
         ("limits", "handshake_timeout_seconds", 0, 61),
         ("store", "retention_days", 13, 366),
         ("register", "poll_interval_milliseconds", 9, 1_001),
-        ("admission", "maximum_share_percent", 0, 101),
+        ("admission", "submissions", 15, 65_537),
         (
             "authentication",
             "argon2_memory_kibibytes",
@@ -234,4 +233,29 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
             );
         }
     }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_front_itself() {
+    let settings = Configuration::default().front_settings();
+    let front = crate::front::FrontLimits::default();
+    assert_eq!(format!("{:?}", settings.limits), format!("{front:?}"));
+}
+
+#[test]
+fn only_the_listener_that_asks_for_certificates_knows_authorities() {
+    let settings = Configuration::default().front_settings();
+    let tls = |name: &str| {
+        let listener = settings
+            .listeners
+            .iter()
+            .find(|listener| listener.name == name)
+            .unwrap();
+        listener.tls.clone()
+    };
+    let mutual = tls(super::MUTUAL_TLS_LISTENER).unwrap();
+    assert!(mutual.client_authorities.is_some() && mutual.revocation_lists.len() == 1);
+    let basic = tls(super::BASIC_LISTENER).unwrap();
+    assert!(basic.client_authorities.is_none() && basic.revocation_lists.is_empty());
+    assert_eq!(tls(super::STATUS_LISTENER), None);
 }

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod check;
+mod convert;
 mod environment;
 mod sections;
 
+pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
     AdmissionSection, AuthenticationSection, LimitsSection, ListenerSection, LogFormat, LogLevel,

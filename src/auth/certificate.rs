@@ -1,0 +1,185 @@
+//! From a certificate to a caller.
+
+use sistema_ts_model::Caller;
+use sistema_ts_store::register::{Fingerprint, RegisterSnapshot};
+use thiserror::Error;
+
+use crate::front::{CertificateRefusal, ClientCertificate};
+
+/// Why a connection's certificate names no caller, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CallerRefusal {
+    /// The certificate proves nothing: none shown, revoked, expired, of an unknown authority.
+    #[error(transparent)]
+    Certificate(#[from] CertificateRefusal),
+    /// No caller has this certificate in the register.
+    #[error("the certificate is not registered")]
+    Unregistered,
+    /// The caller is disabled.
+    #[error("the caller is disabled")]
+    Disabled,
+    /// The certificate is registered for a caller other than the one its subject names.
+    #[error("the certificate's subject is not that of its registered caller")]
+    Mismatch,
+    /// The caller is not of the kind that the service serves.
+    #[error("the caller is not of the kind that this service serves")]
+    OtherKind,
+}
+
+impl CallerRefusal {
+    /// A short name for metrics and logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            CallerRefusal::Certificate(CertificateRefusal::Missing) => "no_certificate",
+            CallerRefusal::Certificate(CertificateRefusal::Revoked) => "revoked",
+            CallerRefusal::Certificate(CertificateRefusal::Expired) => "expired",
+            CallerRefusal::Certificate(CertificateRefusal::Untrusted) => "untrusted",
+            CallerRefusal::Unregistered => "unregistered",
+            CallerRefusal::Disabled => "disabled",
+            CallerRefusal::Mismatch => "mismatch",
+            CallerRefusal::OtherKind => "other_kind",
+        }
+    }
+}
+
+/// The register decides; the subject must agree with it, so that a slip in registering lets nobody in under another's name.
+pub(super) fn identify(
+    snapshot: &RegisterSnapshot,
+    certificate: &ClientCertificate,
+) -> Result<Caller, CallerRefusal> {
+    let entry = snapshot
+        .caller_of_certificate(&Fingerprint(certificate.fingerprint))
+        .ok_or(CallerRefusal::Unregistered)?;
+    if !entry.enabled {
+        return Err(CallerRefusal::Disabled);
+    }
+    let subject = &certificate.subject;
+    let unit = subject.organizational_unit.as_deref();
+    let (kind, agrees) = match &entry.caller {
+        Caller::Region(region) => ("Regione", unit == Some(region.as_str())),
+        Caller::CallCenter(code) => ("CallCenter", unit == Some(code.as_str())),
+        Caller::Immuni => ("Immuni", true),
+        // Structures have no certificates; an entry that says so is damage.
+        Caller::Structure(_) => return Err(CallerRefusal::Mismatch),
+    };
+    if subject.country.as_deref() == Some("IT")
+        && subject.organization.as_deref() == Some(kind)
+        && agrees
+    {
+        Ok(entry.caller)
+    } else {
+        Err(CallerRefusal::Mismatch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a certificate stands for a caller that it was not registered for, or for one that is disabled.
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use rustls_pki_types::CertificateDer;
+    use sistema_ts_model::{CallCenterCode, RegionCode, Timestamp};
+    use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
+    use sistema_ts_store::register::{Register, RegisterKey};
+
+    use super::*;
+    use crate::pki::{Authority, Kind, Subject, read_certificate};
+
+    struct House {
+        folder: tempfile::TempDir,
+        authority: Authority,
+        register: EmbeddedRegister,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
+            EmbeddedRegister::create(folder.path(), &key).unwrap();
+            let register =
+                EmbeddedRegister::open(folder.path(), key, RegisterOptions::default()).unwrap();
+            let (authority, _) =
+                Authority::create(&folder.path().join("pki"), "CA di prova", 30, 30).unwrap();
+            House {
+                folder,
+                authority,
+                register,
+            }
+        }
+
+        fn certificate(&self, stem: &str, kind: Kind, code: &str) -> ClientCertificate {
+            let subject = Subject::new(kind, Some(code), "Nome di prova").unwrap();
+            self.authority.issue_client(stem, &subject, 30).unwrap();
+            let path = self.folder.path().join("pki").join(format!("{stem}.crt"));
+            let der = CertificateDer::from(read_certificate(&path).unwrap());
+            ClientCertificate::from_chain(&[der]).unwrap()
+        }
+
+        async fn add(&self, caller: Caller, certificates: &[&ClientCertificate]) {
+            let now = Timestamp::from_millis_clamped(0);
+            self.register.add_caller(caller, "Nome", now).await.unwrap();
+            for certificate in certificates {
+                let fingerprint = Fingerprint(certificate.fingerprint);
+                self.register
+                    .add_certificate(caller, fingerprint, now, now)
+                    .await
+                    .unwrap();
+            }
+        }
+
+        fn identify(&self, certificate: &ClientCertificate) -> Result<Caller, CallerRefusal> {
+            identify(&self.register.snapshot(), certificate)
+        }
+    }
+
+    fn region(code: &str) -> Caller {
+        Caller::Region(RegionCode::parse(code).unwrap())
+    }
+
+    #[tokio::test]
+    async fn each_registered_certificate_of_a_caller_stands_for_it_until_removed_or_disabled() {
+        let house = House::new();
+        let old = house.certificate("old", Kind::Region, "010");
+        let new = house.certificate("new", Kind::Region, "010");
+        let stranger = house.certificate("stranger", Kind::Region, "010");
+        house.add(region("010"), &[&old, &new]).await;
+        assert_eq!(house.identify(&old), Ok(region("010")));
+        assert_eq!(house.identify(&new), Ok(region("010")));
+        assert_eq!(house.identify(&stranger), Err(CallerRefusal::Unregistered));
+        let fingerprint = Fingerprint(old.fingerprint);
+        house
+            .register
+            .remove_certificate(region("010"), fingerprint)
+            .await
+            .unwrap();
+        assert_eq!(house.identify(&old), Err(CallerRefusal::Unregistered));
+        house
+            .register
+            .set_caller_enabled(region("010"), false)
+            .await
+            .unwrap();
+        assert_eq!(house.identify(&new), Err(CallerRefusal::Disabled));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_registered_for_another_caller_than_its_subject_names_is_refused() {
+        let house = House::new();
+        let of_010 = house.certificate("region", Kind::Region, "010");
+        let call_center = house.certificate("centre", Kind::CallCenter, "020");
+        house.add(region("030"), &[&of_010]).await;
+        house.add(region("020"), &[&call_center]).await;
+        assert_eq!(house.identify(&of_010), Err(CallerRefusal::Mismatch));
+        assert_eq!(house.identify(&call_center), Err(CallerRefusal::Mismatch));
+    }
+
+    #[tokio::test]
+    async fn a_call_centre_is_a_caller_and_no_region() {
+        let house = House::new();
+        let certificate = house.certificate("centre", Kind::CallCenter, "cc-1");
+        let caller = Caller::CallCenter(CallCenterCode::parse("cc-1").unwrap());
+        house.add(caller, &[&certificate]).await;
+        assert_eq!(house.identify(&certificate), Ok(caller));
+    }
+}

@@ -1,0 +1,136 @@
+//! From the configuration to what each part of the server asks for.
+
+use std::time::Duration;
+
+use sistema_ts_store::embedded::register::RegisterOptions;
+use sistema_ts_store::register::LockoutPolicy;
+
+use super::{Configuration, ListenerSection};
+use crate::auth::{Argon2Cost, AuthenticatorSettings, BudgetSettings};
+use crate::front::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings, TlsFiles};
+
+/// Name of the listener for callers with a certificate.
+pub const MUTUAL_TLS_LISTENER: &str = "mutual-tls";
+
+/// Name of the listener for callers with user id, password and pincode.
+pub const BASIC_LISTENER: &str = "basic";
+
+/// Name of the listener for health and metrics.
+pub const STATUS_LISTENER: &str = "status";
+
+impl Configuration {
+    /// The three listeners with their limits.
+    #[must_use]
+    pub fn front_settings(&self) -> FrontSettings {
+        let limits = &self.limits;
+        let workers = match limits.worker_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let status = ListenerSettings {
+            name: STATUS_LISTENER.to_owned(),
+            kind: ListenerKind::PlainLoopback,
+            address: self.status.bind_address,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            max_connections: limits.maximum_connections,
+            backlog: limits.accept_backlog,
+        };
+        FrontSettings {
+            workers,
+            listeners: vec![
+                self.public_listener(
+                    MUTUAL_TLS_LISTENER,
+                    ListenerKind::MutualTls,
+                    &self.mutual_tls,
+                ),
+                self.public_listener(BASIC_LISTENER, ListenerKind::ServerTls, &self.basic),
+                status,
+            ],
+            limits: FrontLimits {
+                handshake: Duration::from_secs(limits.handshake_timeout_seconds),
+                header: Duration::from_secs(limits.header_timeout_seconds),
+                body: Duration::from_secs(limits.body_timeout_seconds),
+                idle: Duration::from_secs(limits.idle_timeout_seconds),
+                write_stall: Duration::from_secs(limits.write_stall_timeout_seconds),
+                linger: Duration::from_secs(limits.linger_timeout_seconds),
+                max_body_bytes: limits.maximum_body_bytes,
+                max_requests: limits.maximum_requests,
+                drain: Duration::from_secs(limits.drain_timeout_seconds),
+                drain_notice: Duration::from_secs(limits.drain_notice_seconds),
+                file_poll: Duration::from_secs(self.tls.reload_interval_seconds),
+                session_cache: limits.tls_sessions,
+            },
+        }
+    }
+
+    fn public_listener(
+        &self,
+        name: &str,
+        kind: ListenerKind,
+        section: &ListenerSection,
+    ) -> ListenerSettings {
+        // Only the listener that asks for certificates has authorities and lists to judge them by.
+        let asks = kind == ListenerKind::MutualTls;
+        ListenerSettings {
+            name: name.to_owned(),
+            kind,
+            address: section.bind_address,
+            tls: Some(TlsFiles {
+                certificate_chain: self.tls.certificate_file.clone(),
+                private_key: self.tls.private_key_file.clone(),
+                client_authorities: asks.then(|| self.tls.client_authority_file.clone()),
+                revocation_lists: asks
+                    .then(|| self.tls.client_revocation_list_file.clone())
+                    .into_iter()
+                    .collect(),
+            }),
+            trusted_proxies: self.proxy.trusted_networks.clone(),
+            max_connections: self.limits.maximum_connections,
+            backlog: self.limits.accept_backlog,
+        }
+    }
+
+    /// How the running server opens the register.
+    #[must_use]
+    pub fn register_options(&self) -> RegisterOptions {
+        RegisterOptions {
+            poll_interval: Some(Duration::from_millis(
+                self.register.poll_interval_milliseconds,
+            )),
+            ..RegisterOptions::default()
+        }
+    }
+
+    /// What one hash of password and pincode costs.
+    #[must_use]
+    pub fn argon2_cost(&self) -> Argon2Cost {
+        Argon2Cost {
+            memory_kibibytes: self.authentication.argon2_memory_kibibytes,
+            passes: self.authentication.argon2_passes,
+        }
+    }
+
+    /// How credentials are checked.
+    #[must_use]
+    pub fn authenticator_settings(&self) -> AuthenticatorSettings {
+        let authentication = &self.authentication;
+        // Seconds are bounded to a day, far from where milliseconds overflow.
+        let millis = |seconds: u64| seconds as i64 * 1_000;
+        AuthenticatorSettings {
+            cost: self.argon2_cost(),
+            hashing_threads: authentication.hashing_threads,
+            hashing_queue: authentication.hashing_queue,
+            remember: Duration::from_secs(authentication.remember_seconds),
+            lockout: LockoutPolicy {
+                threshold: authentication.lockout_threshold,
+                window_millis: millis(authentication.lockout_window_seconds),
+                lockout_millis: millis(authentication.lockout_seconds),
+            },
+            budget: BudgetSettings {
+                burst: authentication.source_burst,
+                per_minute: authentication.source_failures_per_minute,
+            },
+        }
+    }
+}
