@@ -4,6 +4,8 @@
 //! store and a cluster can both be behind it. Everything that a method has answered is durable.
 
 mod access;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod embedded;
 mod error;
 pub mod keys;

@@ -1,0 +1,553 @@
+//! Verification, unlock, confirmation and annulment (§3.3). Failure: two sessions that both may post, a session used by another
+//! operator or caller, a state that a refused post changed, data that outlive a confirmation, or a transition lost over a restart.
+
+use sistema_ts_model::{
+    AnnulRefusal, ClaimId, ClaimRefusal, ConfirmRefusal, Effect, Over, PostOutcome, SessionId,
+    Settlement, VerificationRefusal,
+};
+
+use super::world::{
+    SESSION_MILLIS, World, call_center, cancellation, confirmation, never_issued, operator, region,
+};
+use crate::{
+    AnnulOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, OpenOutcome,
+    SettleUnlock,
+};
+
+async fn settle(
+    world: &World,
+    cun: sistema_ts_model::Cun,
+    claim: ClaimId,
+    outcome: PostOutcome,
+) -> Settlement {
+    world
+        .store
+        .settle_unlock(SettleUnlock {
+            cun,
+            claim,
+            outcome,
+        })
+        .await
+        .unwrap()
+}
+
+async fn claimed(world: &World, session: SessionId) -> ClaimId {
+    match world.claim(session).await {
+        ClaimOutcome::Claimed { claimed, .. } => claimed.id,
+        other => panic!("a living session could not claim: {other:?}"),
+    }
+}
+
+async fn refusal(world: &World, session: SessionId) -> ClaimRefusal {
+    match world.claim(session).await {
+        ClaimOutcome::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub async fn a_verification_opens_a_session(world: World) {
+    let test = world.positive(1).await;
+    let swab_date = test.swab_date;
+    let (cun, _) = world.record(test).await;
+    world.clock.advance_millis(5);
+    let session = SessionId::random();
+    let OpenOutcome::Opened(view) = world.verify(cun, session).await else {
+        panic!("a free positive was not verified")
+    };
+    for view in [
+        view,
+        world
+            .store
+            .find_session(session)
+            .await
+            .unwrap()
+            .expect("an open session is not found"),
+    ] {
+        assert_eq!(
+            (view.session, view.cun, view.caller),
+            (session, cun, call_center("CC1"))
+        );
+        assert_eq!(
+            (view.operator, view.region, view.swab_date),
+            (operator(1), region(), swab_date)
+        );
+        assert_eq!(
+            (view.opened_at, view.lapses_at),
+            (world.now(), world.now().plus_millis(SESSION_MILLIS))
+        );
+    }
+    assert!(
+        world
+            .store
+            .find_session(SessionId::random())
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+pub async fn what_cannot_be_verified(world: World) {
+    let negative = world.negative(1).await;
+    let (negative, _) = world.record(negative).await;
+    let (unlocked, _) = world.unlocked(2).await;
+    let claimed_code = world.issued(3).await;
+    let session = world.session(claimed_code).await;
+    claimed(&world, session).await;
+    let consumed = world.unlocked(4).await.0;
+    world
+        .store
+        .confirm(confirmation(consumed, None))
+        .await
+        .unwrap();
+    let cancelled = world.issued(5).await;
+    world.cancel(cancellation(cancelled, 5)).await;
+    for (cun, expected) in [
+        (negative, VerificationRefusal::NotPositive),
+        (unlocked, VerificationRefusal::AlreadyUnlocked),
+        (claimed_code, VerificationRefusal::UnlockUnderWay),
+        (consumed, VerificationRefusal::Over(Over::Consumed)),
+        (cancelled, VerificationRefusal::Over(Over::Cancelled)),
+    ] {
+        let session = SessionId::random();
+        match world.verify(cun, session).await {
+            OpenOutcome::Refused(refusal) => assert_eq!(refusal, expected),
+            other => panic!("{expected:?} expected, not {other:?}"),
+        }
+        assert!(
+            world.store.find_session(session).await.unwrap().is_none(),
+            "a refused verification left a session"
+        );
+    }
+    assert!(matches!(
+        world.verify(never_issued(), SessionId::random()).await,
+        OpenOutcome::Unknown
+    ));
+}
+
+pub async fn only_its_operator_and_caller_use_a_session(world: World) {
+    let cun = world.issued(1).await;
+    let session = world.session(cun).await;
+    let another_operator = ClaimUnlock {
+        operator: operator(2),
+        ..world.claim_of(session)
+    };
+    let another_caller = ClaimUnlock {
+        caller: call_center("CC2"),
+        ..world.claim_of(session)
+    };
+    let no_session = world.claim_of(SessionId::random());
+    for claim in [another_operator, another_caller, no_session] {
+        assert!(matches!(
+            world.store.claim_unlock(claim).await.unwrap(),
+            ClaimOutcome::NoSuchSession
+        ));
+    }
+    claimed(&world, session).await;
+}
+
+pub async fn a_session_lapses_to_the_millisecond(world: World) {
+    let cun = world.issued(1).await;
+    let (first, second) = (world.session(cun).await, world.session(cun).await);
+    world.clock.advance_millis(SESSION_MILLIS - 1);
+    let claim = claimed(&world, first).await;
+    assert_eq!(
+        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        Settlement::Written
+    );
+    world.clock.advance_millis(1);
+    for session in [first, second] {
+        let outcome = world.claim(session).await;
+        let lapsed = matches!(
+            outcome,
+            ClaimOutcome::Refused(ClaimRefusal::SessionLapsed) | ClaimOutcome::NoSuchSession
+        );
+        assert!(lapsed, "a lapsed session claims: {outcome:?}");
+    }
+    // An unlocked code stays unlocked when its session lapses; the code alone decides then.
+    let (cun, session) = world.unlocked(2).await;
+    world.clock.advance_millis(SESSION_MILLIS);
+    assert!(matches!(
+        world.verify(cun, SessionId::random()).await,
+        OpenOutcome::Refused(VerificationRefusal::AlreadyUnlocked)
+    ));
+    let colleague = Confirmation {
+        operator: operator(2),
+        ..confirmation(cun, Some(session))
+    };
+    assert_eq!(
+        world.store.confirm(colleague).await.unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+}
+
+pub async fn one_claim_at_a_time(world: World) {
+    let cun = world.issued(1).await;
+    let (first, second) = (world.session(cun).await, world.session(cun).await);
+    let claim = claimed(&world, first).await;
+    assert_eq!(refusal(&world, first).await, ClaimRefusal::UnlockUnderWay);
+    assert_eq!(refusal(&world, second).await, ClaimRefusal::UnlockUnderWay);
+    let confirmed = world
+        .store
+        .confirm(confirmation(cun, Some(first)))
+        .await
+        .unwrap();
+    assert_eq!(
+        confirmed,
+        ConfirmOutcome::Refused(ConfirmRefusal::UnlockUnderWay)
+    );
+    let annulled = world
+        .store
+        .annul(confirmation(cun, Some(first)))
+        .await
+        .unwrap();
+    assert_eq!(
+        annulled,
+        AnnulOutcome::Refused(AnnulRefusal::UnlockUnderWay)
+    );
+    assert_eq!(
+        settle(&world, cun, claim, PostOutcome::Unknown).await,
+        Settlement::Written
+    );
+    assert_eq!(
+        refusal(&world, second).await,
+        ClaimRefusal::AlreadyUnlocked,
+        "an unknown outcome counts as delivered"
+    );
+}
+
+pub async fn a_refused_post_leaves_no_trace(world: World) {
+    let cun = world.issued(1).await;
+    let (first, second) = (world.session(cun).await, world.session(cun).await);
+    for _ in 0..5 {
+        let claim = claimed(&world, first).await;
+        assert_eq!(
+            settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+            Settlement::Written
+        );
+    }
+    world.unlock(second).await;
+    let claim = claimed(&world, second).await;
+    assert_eq!(
+        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        Settlement::Written
+    );
+    assert_eq!(
+        refusal(&world, first).await,
+        ClaimRefusal::AlreadyUnlocked,
+        "a refused repetition locked the code again"
+    );
+    assert_eq!(
+        world
+            .store
+            .find_test(cun)
+            .await
+            .unwrap()
+            .unwrap()
+            .life
+            .deliveries(),
+        1
+    );
+}
+
+pub async fn a_session_delivers_three_times(world: World) {
+    let (cun, session) = world.unlocked(1).await;
+    for before in [true, true] {
+        let ClaimOutcome::Claimed { claimed, .. } = world.claim(session).await else {
+            panic!("a delivery is left")
+        };
+        assert_eq!(claimed.delivered_before, before);
+        assert_eq!(
+            settle(&world, cun, claimed.id, PostOutcome::Delivered).await,
+            Settlement::Written
+        );
+    }
+    assert_eq!(refusal(&world, session).await, ClaimRefusal::NoDeliveryLeft);
+    assert_eq!(
+        world
+            .store
+            .annul(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        AnnulOutcome::Done(Effect::Done)
+    );
+    let refused = world.verify(cun, SessionId::random()).await;
+    assert!(
+        matches!(
+            refused,
+            OpenOutcome::Refused(VerificationRefusal::NoDeliveryLeft)
+        ),
+        "the count ended with the annulment: {refused:?}"
+    );
+}
+
+pub async fn a_late_or_foreign_settlement_changes_nothing(world: World) {
+    let cun = world.issued(1).await;
+    let session = world.session(cun).await;
+    let claim = claimed(&world, session).await;
+    assert_eq!(
+        settle(&world, cun, ClaimId(claim.0 ^ 1), PostOutcome::NotDelivered).await,
+        Settlement::Stale
+    );
+    assert_eq!(
+        settle(&world, never_issued(), claim, PostOutcome::NotDelivered).await,
+        Settlement::Stale
+    );
+    assert_eq!(
+        settle(&world, cun, claim, PostOutcome::Delivered).await,
+        Settlement::Written
+    );
+    assert_eq!(
+        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        Settlement::Stale,
+        "a claim settles once"
+    );
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+}
+
+pub async fn a_dead_holder_counts_as_delivered(world: World) {
+    let cun = world.issued(1).await;
+    let (first, second) = (world.session(cun).await, world.session(cun).await);
+    claimed(&world, first).await;
+    let world = world.reopen().await;
+    world.clock.advance_millis(9_999);
+    assert_eq!(
+        refusal(&world, second).await,
+        ClaimRefusal::UnlockUnderWay,
+        "a claim ended before its deadline"
+    );
+    world.clock.advance_millis(1);
+    assert_eq!(refusal(&world, second).await, ClaimRefusal::AlreadyUnlocked);
+    assert_eq!(
+        world
+            .store
+            .annul(confirmation(cun, Some(first)))
+            .await
+            .unwrap(),
+        AnnulOutcome::Done(Effect::Done)
+    );
+    claimed(&world, second).await;
+}
+
+pub async fn a_confirmation_consumes_and_erases(world: World) {
+    let (cun, session) = world.unlocked(1).await;
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+    assert!(
+        world.store.find_patient(cun).await.unwrap().is_none(),
+        "the fiscal code outlives the confirmation"
+    );
+    assert!(
+        world.store.find_session(session).await.unwrap().is_none(),
+        "a session outlives the confirmation"
+    );
+    assert_eq!(world.list_all().await.len(), 1, "a consumed test stands");
+    for session in [Some(session), None] {
+        assert_eq!(
+            world
+                .store
+                .confirm(confirmation(cun, session))
+                .await
+                .unwrap(),
+            ConfirmOutcome::Done(Effect::AlreadyDone)
+        );
+        let annulled = world.store.annul(confirmation(cun, session)).await.unwrap();
+        assert_eq!(
+            annulled,
+            AnnulOutcome::Refused(AnnulRefusal::Over(Over::Consumed))
+        );
+    }
+    // Without the session's id the code alone decides.
+    let (cun, _) = world.unlocked(2).await;
+    assert_eq!(
+        world.store.confirm(confirmation(cun, None)).await.unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(never_issued(), None))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Unknown
+    );
+}
+
+pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World) {
+    let cun = world.issued(1).await;
+    let (session, other) = (world.session(cun).await, world.session(cun).await);
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+    );
+    assert_eq!(
+        world.store.annul(confirmation(cun, None)).await.unwrap(),
+        AnnulOutcome::Refused(AnnulRefusal::NotUnlocked)
+    );
+    world.unlock(session).await;
+    let another_caller = |session| Confirmation {
+        caller: call_center("CC2"),
+        ..confirmation(cun, session)
+    };
+    let another_operator = Confirmation {
+        operator: operator(2),
+        ..confirmation(cun, Some(session))
+    };
+    for (wrong, confirm, annul) in [
+        (
+            another_caller(None),
+            ConfirmRefusal::AnotherCaller,
+            AnnulRefusal::AnotherCaller,
+        ),
+        (
+            another_caller(Some(session)),
+            ConfirmRefusal::AnotherCaller,
+            AnnulRefusal::AnotherCaller,
+        ),
+        (
+            confirmation(cun, Some(other)),
+            ConfirmRefusal::AnotherSession,
+            AnnulRefusal::AnotherSession,
+        ),
+        (
+            confirmation(cun, Some(SessionId::random())),
+            ConfirmRefusal::AnotherSession,
+            AnnulRefusal::AnotherSession,
+        ),
+        (
+            another_operator,
+            ConfirmRefusal::SessionNotYours,
+            AnnulRefusal::SessionNotYours,
+        ),
+    ] {
+        assert_eq!(
+            world.store.confirm(wrong.clone()).await.unwrap(),
+            ConfirmOutcome::Refused(confirm)
+        );
+        assert_eq!(
+            world.store.annul(wrong).await.unwrap(),
+            AnnulOutcome::Refused(annul)
+        );
+    }
+    assert!(
+        world.store.find_patient(cun).await.unwrap().is_some(),
+        "a refused confirmation erased"
+    );
+}
+
+pub async fn an_annulment_frees_the_code(world: World) {
+    let (cun, session) = world.unlocked(1).await;
+    assert_eq!(
+        world
+            .store
+            .annul(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        AnnulOutcome::Done(Effect::Done)
+    );
+    assert!(
+        world.store.find_patient(cun).await.unwrap().is_some(),
+        "an annulment erased the person"
+    );
+    assert!(
+        world.store.find_session(session).await.unwrap().is_none(),
+        "an annulled session is still open"
+    );
+    assert!(
+        !matches!(world.claim(session).await, ClaimOutcome::Claimed { .. }),
+        "an annulled session claims"
+    );
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+    );
+    let newer = world.session(cun).await;
+    world.unlock(newer).await;
+    // Repeating the old annulment does not annul a colleague's newer unlock.
+    assert_eq!(
+        world
+            .store
+            .annul(confirmation(cun, Some(session)))
+            .await
+            .unwrap(),
+        AnnulOutcome::Done(Effect::AlreadyDone)
+    );
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(cun, Some(newer)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+}
+
+pub async fn transitions_outlive_a_restart(world: World) {
+    let (unlocked, session) = world.unlocked(1).await;
+    let (confirmed, _) = world.unlocked(2).await;
+    world
+        .store
+        .confirm(confirmation(confirmed, None))
+        .await
+        .unwrap();
+    let (annulled, old) = world.unlocked(3).await;
+    world
+        .store
+        .annul(confirmation(annulled, Some(old)))
+        .await
+        .unwrap();
+    let opened = world.issued(4).await;
+    let open = world.session(opened).await;
+    let world = world.reopen().await;
+    assert!(
+        world.store.find_patient(confirmed).await.unwrap().is_none(),
+        "erased data came back"
+    );
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(confirmed, None))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Done(Effect::AlreadyDone)
+    );
+    assert_eq!(
+        world
+            .store
+            .annul(confirmation(annulled, Some(old)))
+            .await
+            .unwrap(),
+        AnnulOutcome::Done(Effect::AlreadyDone)
+    );
+    world.session(annulled).await;
+    assert!(world.store.find_session(open).await.unwrap().is_some());
+    claimed(&world, open).await;
+    assert_eq!(
+        world
+            .store
+            .confirm(confirmation(unlocked, Some(session)))
+            .await
+            .unwrap(),
+        ConfirmOutcome::Done(Effect::Done)
+    );
+}

@@ -1,0 +1,274 @@
+//! Listing (§2.4.3). Failure: a test answered before the mark that is missing, one listed twice, out of order, outside the interval or
+//! the scope, one that no longer stands, or one added below a mark after it was taken.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sistema_ts_model::{
+    CUN_LIFE_MILLIS, Caller, Cun, RegionCode, StructureDescription, StructureReference, TestResult,
+    Timestamp,
+};
+
+use super::world::{World, cancellation, new_test, region, structure_id};
+use crate::{ListedTest, ListingRequest, ListingScope, NewTest};
+
+const ALL: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
+
+async fn record_some(world: &World, count: u32) -> Vec<(Cun, Timestamp)> {
+    let mut recorded = Vec::new();
+    for person in 0..count {
+        let test = if person % 2 == 0 {
+            world.positive(person).await
+        } else {
+            world.negative(person).await
+        };
+        recorded.push(world.record(test).await);
+        // Some share their millisecond.
+        if person % 3 == 0 {
+            world.clock.advance_millis(1);
+        }
+    }
+    recorded
+}
+
+fn codes(tests: &[ListedTest]) -> Vec<Cun> {
+    tests.iter().map(|test| test.cun).collect()
+}
+
+fn in_order(tests: &[ListedTest]) -> bool {
+    tests.is_sorted_by_key(|test| test.inserted_at)
+}
+
+pub async fn everything_answered_before_the_mark_in_order(world: World) {
+    let recorded = record_some(&world, 100).await;
+    let listed = world.list_all().await;
+    assert!(in_order(&listed));
+    let listed_pairs: HashSet<_> = listed
+        .iter()
+        .map(|test| (test.cun, test.inserted_at))
+        .collect();
+    assert_eq!(listed.len(), recorded.len());
+    assert_eq!(listed_pairs, recorded.iter().copied().collect());
+    let first = &listed[0];
+    assert_eq!(
+        first.structure,
+        StructureReference::Identifier(structure_id(1))
+    );
+    assert_eq!(
+        (first.result, first.swab_date),
+        (TestResult::Positive, super::start().rome_day())
+    );
+    // What comes after the mark is not in it, even within the same millisecond.
+    let mark = world.store.listing_mark().await.unwrap();
+    record_some(&world, 10).await;
+    let request = ListingRequest {
+        scope: ListingScope::Region(region()),
+        from: ALL.0,
+        to: ALL.1,
+        mark,
+        after: None,
+        limit: 7,
+    };
+    assert_eq!(
+        codes(&world.list_from(request.clone()).await),
+        codes(&listed)
+    );
+    // And a mark outlives a restart, as a bookmark on the wire does.
+    let world = world.reopen().await;
+    assert_eq!(codes(&world.list_from(request).await), codes(&listed));
+}
+
+pub async fn pages_of_any_size_give_the_same(world: World) {
+    record_some(&world, 60).await;
+    let whole = world.list_all().await;
+    for limit in [1, 2, 7, 59, 60, 61, 25_000] {
+        let listed = world
+            .list(ListingScope::Region(region()), ALL.0, ALL.1, limit)
+            .await;
+        assert_eq!(listed, whole, "pages of {limit}");
+    }
+}
+
+pub async fn the_interval_includes_its_start_and_excludes_its_end(world: World) {
+    let mut recorded = Vec::new();
+    for person in 0..10 {
+        world.clock.advance_millis(1);
+        recorded.push(world.issued(person).await);
+    }
+    let end = world.now();
+    let at = |step: i64| end.minus_millis(9 - step);
+    let listed = world
+        .list(ListingScope::Region(region()), at(3), at(7), 10)
+        .await;
+    assert_eq!(codes(&listed), recorded[3..7]);
+    assert!(
+        world
+            .list(ListingScope::Region(region()), at(5), at(5), 10)
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        codes(
+            &world
+                .list(ListingScope::Region(region()), at(9), at(10), 10)
+                .await
+        ),
+        recorded[9..]
+    );
+}
+
+pub async fn a_scope_lists_its_own(world: World) {
+    let description = |text: &str| StructureDescription::parse(text).unwrap();
+    let elsewhere = RegionCode::parse("020").unwrap();
+    let variants: [(Caller, StructureReference); 5] = [
+        (
+            Caller::Region(region()),
+            StructureReference::Identifier(structure_id(1)),
+        ),
+        (
+            Caller::Region(region()),
+            StructureReference::Description(description("Tenda")),
+        ),
+        (
+            Caller::Region(region()),
+            StructureReference::Description(description("tenda")),
+        ),
+        (
+            Caller::Structure(structure_id(2)),
+            StructureReference::Identifier(structure_id(2)),
+        ),
+        (
+            Caller::Region(elsewhere),
+            StructureReference::Description(description("Tenda")),
+        ),
+    ];
+    let mut recorded = Vec::new();
+    for (caller, structure) in variants {
+        let test = NewTest {
+            caller,
+            structure,
+            ..world.positive(1).await
+        };
+        recorded.push(world.record(test).await.0);
+    }
+    for (scope, expected) in [
+        (ListingScope::Region(region()), vec![0, 1, 2, 3]),
+        (ListingScope::Region(elsewhere), vec![4]),
+        (ListingScope::Structure(structure_id(1)), vec![0]),
+        (ListingScope::Structure(structure_id(2)), vec![3]),
+        (ListingScope::Structure(structure_id(3)), vec![]),
+        (
+            ListingScope::Description(region(), description("Tenda")),
+            vec![1],
+        ),
+        (
+            ListingScope::Description(region(), description("tenda")),
+            vec![2],
+        ),
+        (
+            ListingScope::Description(region(), description("Tend")),
+            vec![],
+        ),
+        (
+            ListingScope::Description(elsewhere, description("Tenda")),
+            vec![4],
+        ),
+    ] {
+        let listed = codes(&world.list(scope.clone(), ALL.0, ALL.1, 2).await);
+        assert_eq!(
+            listed,
+            expected
+                .iter()
+                .map(|&index| recorded[index])
+                .collect::<Vec<_>>(),
+            "{scope:?}"
+        );
+    }
+}
+
+pub async fn what_no_longer_stands_is_not_listed(world: World) {
+    let kept = world.issued(1).await;
+    let cancelled = world.issued(2).await;
+    let mark = world.store.listing_mark().await.unwrap();
+    world.cancel(cancellation(cancelled, 2)).await;
+    let request = ListingRequest {
+        scope: ListingScope::Region(region()),
+        from: ALL.0,
+        to: ALL.1,
+        mark,
+        after: None,
+        limit: 10,
+    };
+    assert_eq!(codes(&world.list_from(request).await), [kept]);
+    world.clock.advance_millis(CUN_LIFE_MILLIS);
+    assert!(
+        world.list_all().await.is_empty(),
+        "a test past its retention is listed before the sweep"
+    );
+    while world.store.expire_due(1000).await.unwrap().more {}
+    assert!(world.list_all().await.is_empty());
+}
+
+pub async fn a_listing_under_writes_is_complete_and_fixed(world: World) {
+    let world = Arc::new(world);
+    let stop = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8u32 {
+        let (world, stop, answered) = (world.clone(), stop.clone(), answered.clone());
+        tasks.spawn(async move {
+            let mut person = task;
+            while !stop.load(Ordering::Acquire) {
+                for reserved in world.reserve_many(20).await {
+                    let (cun, _) = world
+                        .record(new_test(
+                            reserved,
+                            person,
+                            TestResult::Negative,
+                            world.now(),
+                        ))
+                        .await;
+                    answered.lock().unwrap().push(cun);
+                    person = (person + 8) % 10_000;
+                }
+                world.clock.advance_millis(1);
+            }
+        });
+    }
+    for round in 0..20 {
+        super::world::eventually("writers write", || async {
+            answered.lock().unwrap().len() > round * 50
+        })
+        .await;
+        let before: HashSet<Cun> = answered.lock().unwrap().iter().copied().collect();
+        let mark = world.store.listing_mark().await.unwrap();
+        let request = ListingRequest {
+            scope: ListingScope::Region(region()),
+            from: ALL.0,
+            to: ALL.1,
+            mark,
+            after: None,
+            limit: 97,
+        };
+        let first = world.list_from(request.clone()).await;
+        let listed: HashSet<Cun> = first.iter().map(|test| test.cun).collect();
+        assert_eq!(listed.len(), first.len(), "a test is listed twice");
+        assert!(in_order(&first));
+        assert!(
+            before.is_subset(&listed),
+            "{} answered tests are missing",
+            before.difference(&listed).count()
+        );
+        assert_eq!(
+            world.list_from(request).await,
+            first,
+            "a listing changed below its mark"
+        );
+    }
+    stop.store(true, Ordering::Release);
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    assert_eq!(world.list_all().await.len(), answered.lock().unwrap().len());
+}

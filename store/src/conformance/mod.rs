@@ -1,0 +1,127 @@
+//! One suite for every store: what [`Store`] promises, each promise a check of its own.
+//!
+//! `conformance_suite!(MyFactory::new)` makes one test of each check; the expression is called once per test and gives a
+//! [`StoreFactory`] for a fresh, empty place. A check fails by a panic whose text says which promise was broken; the head of
+//! each module says what counts as failure there. Checks that race run a hundred tasks at once, many rounds each.
+//!
+//! Not part of a server: behind the feature `conformance`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+pub mod access;
+pub mod call_centre;
+pub mod cancellation;
+pub mod codes;
+pub mod expiry;
+pub mod listing;
+pub mod person;
+pub mod races;
+pub mod receipts;
+pub mod submission;
+mod world;
+
+pub use world::World;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sistema_ts_model::{ManualClock, Timestamp};
+
+use crate::Store;
+
+/// Opens the store under test.
+#[async_trait]
+pub trait StoreFactory: Send + Sync {
+    /// Opens the store over whatever it left behind the last time; nothing at first. It takes its time from `clock`.
+    async fn open(&self, clock: ManualClock) -> Arc<dyn Store>;
+
+    /// Ends a store so that it can be opened again. No other handle to it is left.
+    async fn close(&self, store: Arc<dyn Store>);
+}
+
+/// When every check begins: 10 March 2026, 09:30 in Rome, summer time eighteen days away.
+pub fn start() -> Timestamp {
+    Timestamp::from_millis(1_773_131_400_000).expect("within the century")
+}
+
+/// Runs one check in a world of its own.
+pub fn run<F, C, R>(factory: F, check: C)
+where
+    F: StoreFactory + 'static,
+    C: FnOnce(World) -> R,
+    R: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(async { check(World::open(Box::new(factory)).await).await });
+}
+
+/// One test per check of the suite. The expression makes a fresh factory for each.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($factory:expr) => {
+        $crate::conformance_suite! { @ $factory;
+            codes: reserved_codes_are_distinct_and_begin_as_asked, a_code_is_issued_once, a_code_stays_known_after_its_test_is_gone;
+            submission: a_test_is_found_by_code_and_digest, a_positive_has_its_person_and_a_negative_none, unknown_codes_are_not_found,
+                tests_outlive_a_restart, insertion_times_ascend, callers_keep_what_they_said;
+            receipts: a_retry_gets_the_first_answer, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
+                a_key_belongs_to_caller_and_service, a_retry_after_a_restart_gets_the_first_answer, a_retry_after_erasure_is_told_no_code,
+                a_receipt_lives_as_long_as_its_test, refusals_bind_no_key, a_replay_leaves_its_reserved_code_free,
+                without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt;
+            call_centre: a_verification_opens_a_session, what_cannot_be_verified, only_its_operator_and_caller_use_a_session,
+                a_session_lapses_to_the_millisecond, one_claim_at_a_time, a_refused_post_leaves_no_trace, a_session_delivers_three_times,
+                a_late_or_foreign_settlement_changes_nothing, a_dead_holder_counts_as_delivered, a_confirmation_consumes_and_erases,
+                a_confirmation_is_for_the_unlocking_caller_and_session, an_annulment_frees_the_code, transitions_outlive_a_restart;
+            cancellation: a_cancelled_test_is_erased, who_may_cancel, what_cannot_be_cancelled, a_repetition_is_done_already;
+            person: every_live_positive_of_a_person_is_claimed, a_person_without_tests_writes_nothing, an_unlock_under_way_claims_nothing,
+                a_delivered_code_consumes_and_a_refused_one_restores;
+            listing: everything_answered_before_the_mark_in_order, pages_of_any_size_give_the_same, the_interval_includes_its_start_and_excludes_its_end,
+                a_scope_lists_its_own, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
+            access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
+            expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
+            races: one_of_a_hundred_claims_wins, confirm_against_cancel, annul_against_confirm, expiry_against_claim, claim_against_person,
+                the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests, a_hundred_cancellations,
+                a_hundred_settlements, a_hundred_submissions_and_their_listing;
+        }
+    };
+    (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
+        $(mod $module { use super::*; $(
+            #[test]
+            fn $check() {
+                $crate::conformance::run($factory, $crate::conformance::$module::$check);
+            }
+        )+ })+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A check that no test runs proves nothing.
+    #[test]
+    fn every_check_is_in_the_suite() {
+        let suite = include_str!("mod.rs");
+        for module in [
+            include_str!("access.rs"),
+            include_str!("call_centre.rs"),
+            include_str!("cancellation.rs"),
+            include_str!("codes.rs"),
+            include_str!("expiry.rs"),
+            include_str!("listing.rs"),
+            include_str!("person.rs"),
+            include_str!("races.rs"),
+            include_str!("receipts.rs"),
+            include_str!("submission.rs"),
+        ] {
+            for line in module.lines() {
+                if let Some(rest) = line.strip_prefix("pub async fn ") {
+                    let name = rest.split('(').next().unwrap();
+                    assert!(suite.contains(name), "{name} is run by no test");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! Races: a hundred tasks at once, many rounds, exactly one winner. Failure: two winners or none, a loser that is told it won, a
+//! winner whose effect is not there afterwards, or a state that fits no order of the calls.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use sistema_ts_model::{
+    AnnulRefusal, CUN_LIFE_MILLIS, CancelRefusal, ClaimRefusal, ConfirmRefusal, Cun, Effect, Over,
+    PostOutcome, SessionId, Settlement, TestResult,
+};
+use tokio::sync::Barrier;
+
+use super::world::{World, cancellation, confirmation, contact, fiscal_code, new_test, receipt};
+use crate::{
+    AnnulOutcome, CancelOutcome, ClaimOutcome, ConfirmOutcome, NewTest, PersonOutcome,
+    RecordOutcome, ReservedCun, SettleUnlock,
+};
+
+const TASKS: usize = 100;
+const ROUNDS: u32 = 20;
+
+/// Runs `task` a hundred times at once, all released together, and gathers what they say, by task.
+async fn at_once<T, F, R>(world: &Arc<World>, task: F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Fn(Arc<World>, usize) -> R,
+    R: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(TASKS));
+    let handles: Vec<_> = (0..TASKS)
+        .map(|number| {
+            let (barrier, task) = (barrier.clone(), task(world.clone(), number));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                task.await
+            })
+        })
+        .collect();
+    let mut said = Vec::new();
+    for handle in handles {
+        said.push(handle.await.expect("a task of the race failed"));
+    }
+    said
+}
+
+async fn session_of_all(world: &Arc<World>, cun: Cun) -> Arc<Vec<SessionId>> {
+    let mut sessions = Vec::new();
+    for _ in 0..TASKS {
+        sessions.push(world.session(cun).await);
+    }
+    Arc::new(sessions)
+}
+
+pub async fn one_of_a_hundred_claims_wins(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let cun = world.issued(round).await;
+        let sessions = session_of_all(&world, cun).await;
+        let said = at_once(&world, |world, task| {
+            let session = sessions[task];
+            async move { world.claim(session).await }
+        })
+        .await;
+        let mut winners = Vec::new();
+        for (task, outcome) in said.into_iter().enumerate() {
+            match outcome {
+                ClaimOutcome::Claimed { claimed, .. } => winners.push((task, claimed.id)),
+                ClaimOutcome::Refused(ClaimRefusal::UnlockUnderWay) => {}
+                other => panic!("a loser was told {other:?}"),
+            }
+        }
+        let &[(winner, id)] = winners.as_slice() else {
+            panic!("{} claims of one code were granted", winners.len())
+        };
+        let settlement = SettleUnlock {
+            cun,
+            claim: id,
+            outcome: PostOutcome::Delivered,
+        };
+        assert_eq!(
+            world.store.settle_unlock(settlement).await.unwrap(),
+            Settlement::Written
+        );
+        let loser = sessions[(winner + 1) % TASKS];
+        assert!(matches!(
+            world.claim(loser).await,
+            ClaimOutcome::Refused(ClaimRefusal::AlreadyUnlocked)
+        ));
+    }
+}
+
+pub async fn confirm_against_cancel(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let (cun, session) = world.unlocked(round).await;
+        let said = at_once(&world, |world, task| async move {
+            if task % 2 == 0 {
+                Ok(world
+                    .store
+                    .confirm(confirmation(cun, Some(session)))
+                    .await
+                    .unwrap())
+            } else {
+                Err(world.cancel(cancellation(cun, round)).await)
+            }
+        })
+        .await;
+        let confirmed = said
+            .iter()
+            .filter(|said| matches!(said, Ok(ConfirmOutcome::Done(Effect::Done))))
+            .count();
+        let cancelled = said
+            .iter()
+            .filter(|said| {
+                matches!(
+                    said,
+                    Err(CancelOutcome::Done {
+                        effect: Effect::Done,
+                        ..
+                    })
+                )
+            })
+            .count();
+        assert_eq!(
+            confirmed + cancelled,
+            1,
+            "{confirmed} confirmations and {cancelled} cancellations of one code won"
+        );
+        for said in said {
+            let fits = match said {
+                Ok(ConfirmOutcome::Done(_)) => confirmed == 1,
+                Ok(ConfirmOutcome::Refused(ConfirmRefusal::Over(Over::Cancelled))) => {
+                    cancelled == 1
+                }
+                Err(CancelOutcome::Done { .. }) => cancelled == 1,
+                Err(CancelOutcome::Refused(CancelRefusal::Over(Over::Consumed))) => confirmed == 1,
+                _ => false,
+            };
+            assert!(fits, "this fits no order of the calls: {said:?}");
+        }
+        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        let standing = world.list_all().await.iter().any(|test| test.cun == cun);
+        assert_eq!(standing, confirmed == 1);
+    }
+}
+
+pub async fn annul_against_confirm(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let (cun, session) = world.unlocked(round).await;
+        let said = at_once(&world, |world, task| async move {
+            if task % 2 == 0 {
+                Ok(world
+                    .store
+                    .confirm(confirmation(cun, Some(session)))
+                    .await
+                    .unwrap())
+            } else {
+                Err(world
+                    .store
+                    .annul(confirmation(cun, Some(session)))
+                    .await
+                    .unwrap())
+            }
+        })
+        .await;
+        let confirmed = said
+            .iter()
+            .filter(|said| matches!(said, Ok(ConfirmOutcome::Done(Effect::Done))))
+            .count();
+        let annulled = said
+            .iter()
+            .filter(|said| matches!(said, Err(AnnulOutcome::Done(Effect::Done))))
+            .count();
+        assert_eq!(
+            confirmed + annulled,
+            1,
+            "{confirmed} confirmations and {annulled} annulments of one unlock won"
+        );
+        for said in said {
+            let fits = match said {
+                Ok(ConfirmOutcome::Done(_)) => confirmed == 1,
+                Ok(ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)) => annulled == 1,
+                Err(AnnulOutcome::Done(_)) => annulled == 1,
+                Err(AnnulOutcome::Refused(AnnulRefusal::Over(Over::Consumed))) => confirmed == 1,
+                _ => false,
+            };
+            assert!(fits, "this fits no order of the calls: {said:?}");
+        }
+        assert_eq!(
+            world.store.find_patient(cun).await.unwrap().is_some(),
+            annulled == 1
+        );
+        if annulled == 1 {
+            world.session(cun).await;
+        }
+    }
+}
+
+pub async fn expiry_against_claim(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let test = world.positive(round).await;
+        let (cun, inserted_at) = world.record(test).await;
+        let end = inserted_at.plus_millis(CUN_LIFE_MILLIS);
+        world.clock.set(end.minus_millis(1));
+        let sessions = session_of_all(&world, cun).await;
+        let said = at_once(&world, |world, task| {
+            let session = sessions[task];
+            async move {
+                if task == TASKS / 2 {
+                    world.clock.set(end);
+                    while world.store.expire_due(10).await.unwrap().more {}
+                    return None;
+                }
+                Some(world.claim(session).await)
+            }
+        })
+        .await;
+        let mut granted = Vec::new();
+        for outcome in said.into_iter().flatten() {
+            match outcome {
+                ClaimOutcome::Claimed { claimed, .. } => granted.push(claimed),
+                ClaimOutcome::Refused(ClaimRefusal::UnlockUnderWay) => {
+                    assert!(!granted.is_empty() || world.now() == end)
+                }
+                ClaimOutcome::Refused(
+                    ClaimRefusal::Over(Over::Expired) | ClaimRefusal::SessionLapsed,
+                )
+                | ClaimOutcome::NoSuchSession => {}
+                other => panic!("this fits no order of the calls: {other:?}"),
+            }
+        }
+        assert!(
+            granted.len() <= 1,
+            "{} claims of one code were granted",
+            granted.len()
+        );
+        if let Some(claimed) = granted.first() {
+            assert!(
+                claimed.deadline <= end,
+                "a claim may post after its code's end"
+            );
+            let settlement = SettleUnlock {
+                cun,
+                claim: claimed.id,
+                outcome: PostOutcome::Delivered,
+            };
+            assert_eq!(
+                world.store.settle_unlock(settlement).await.unwrap(),
+                Settlement::Stale,
+                "settled after the end"
+            );
+        }
+        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(
+            !matches!(world.claim(sessions[0]).await, ClaimOutcome::Claimed { .. }),
+            "claimed after the end"
+        );
+    }
+}
+
+pub async fn claim_against_person(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let (first, second) = (world.issued(round).await, world.issued(round).await);
+        let session = world.session(first).await;
+        let said = at_once(&world, |world, task| async move {
+            if task % 2 == 0 {
+                return matches!(world.claim(session).await, ClaimOutcome::Claimed { .. })
+                    .then_some(vec![first]);
+            }
+            let claim = world.new_claim();
+            match world
+                .store
+                .claim_person(fiscal_code(round), claim)
+                .await
+                .unwrap()
+            {
+                PersonOutcome::Claimed(person) => (!person.cuns.is_empty()).then_some(person.cuns),
+                PersonOutcome::UnlockUnderWay => None,
+            }
+        })
+        .await;
+        let claimed: Vec<Cun> = said.into_iter().flatten().flatten().collect();
+        let distinct: HashSet<Cun> = claimed.iter().copied().collect();
+        assert_eq!(claimed.len(), distinct.len(), "one code was claimed twice");
+        assert!(distinct.contains(&first), "nobody won");
+        assert!(claimed.len() == 1 || distinct.contains(&second));
+    }
+}
+
+pub async fn the_same_receipt_key_at_once(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let reserved = Arc::new(world.reserve_many(TASKS).await);
+        let key = format!("ROUND {round}");
+        let said = at_once(&world, |world, task| {
+            let test = NewTest {
+                receipt: receipt(&key, "content"),
+                contact: Some(contact(round)),
+                ..new_test(reserved[task], round, TestResult::Positive, world.now())
+            };
+            async move { world.store.record_test(test).await.unwrap() }
+        })
+        .await;
+        let recorded: Vec<_> = said
+            .iter()
+            .filter_map(|outcome| match outcome {
+                RecordOutcome::Recorded { cun, inserted_at } => Some((*cun, *inserted_at)),
+                _ => None,
+            })
+            .collect();
+        let &[(cun, inserted_at)] = recorded.as_slice() else {
+            panic!("{} tests under one receipt key", recorded.len())
+        };
+        let replayed = said
+            .iter()
+            .filter(|outcome| **outcome == RecordOutcome::Replayed { cun, inserted_at })
+            .count();
+        assert_eq!(replayed, TASKS - 1, "a copy in flight got another answer");
+        assert_eq!(world.list_all().await.len(), round as usize + 1);
+        for reserved in reserved.iter().filter(|reserved| reserved.cun != cun) {
+            assert!(world.store.find_test(reserved.cun).await.unwrap().is_none());
+        }
+    }
+}
+
+pub async fn one_receipt_key_with_a_hundred_contents(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let reserved: Arc<Vec<ReservedCun>> = Arc::new(world.reserve_many(TASKS).await);
+        let key = format!("ROUND {round}");
+        let said = at_once(&world, |world, task| {
+            let test = NewTest {
+                receipt: receipt(&key, &format!("content {task}")),
+                ..new_test(reserved[task], round, TestResult::Negative, world.now())
+            };
+            async move { world.store.record_test(test).await.unwrap() }
+        })
+        .await;
+        let recorded = said
+            .iter()
+            .filter(|outcome| matches!(outcome, RecordOutcome::Recorded { .. }))
+            .count();
+        let refused = said
+            .iter()
+            .filter(|outcome| **outcome == RecordOutcome::RequestKeyReused)
+            .count();
+        assert_eq!((recorded, refused), (1, TASKS - 1));
+        assert_eq!(world.list_all().await.len(), round as usize + 1);
+    }
+}
+
+pub async fn one_code_for_a_hundred_tests(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let reserved = world.reserve().await;
+        let said = at_once(&world, |world, task| async move {
+            let test = new_test(reserved, task as u32, TestResult::Positive, world.now());
+            (task as u32, world.store.record_test(test).await.unwrap())
+        })
+        .await;
+        let mut winner = None;
+        for (person, outcome) in said {
+            match outcome {
+                RecordOutcome::Recorded { .. } => assert!(
+                    winner.replace(person).is_none(),
+                    "one code was issued twice"
+                ),
+                RecordOutcome::CodeTaken => {}
+                other => panic!("a loser was told {other:?}"),
+            }
+        }
+        let patient = world
+            .store
+            .find_patient(reserved.cun)
+            .await
+            .unwrap()
+            .expect("the winner's test is there");
+        assert_eq!(
+            patient.fiscal_code,
+            fiscal_code(winner.expect("somebody wins")),
+            "a loser's person stands under the winner's code"
+        );
+        assert_eq!(world.list_all().await.len(), round as usize + 1);
+    }
+}
+
+pub async fn a_hundred_cancellations(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let cun = world.issued(round).await;
+        let said = at_once(&world, |world, _| async move {
+            world.cancel(cancellation(cun, round)).await
+        })
+        .await;
+        let done = said
+            .iter()
+            .filter(|said| {
+                matches!(
+                    said,
+                    CancelOutcome::Done {
+                        effect: Effect::Done,
+                        ..
+                    }
+                )
+            })
+            .count();
+        let again = said
+            .iter()
+            .filter(|said| {
+                matches!(
+                    said,
+                    CancelOutcome::Done {
+                        effect: Effect::AlreadyDone,
+                        ..
+                    }
+                )
+            })
+            .count();
+        assert_eq!((done, again), (1, TASKS - 1));
+        // With one receipt key, all are told the first one's transaction.
+        let cun = world.issued(round).await;
+        let key = format!("ROUND {round}");
+        let said = at_once(&world, |world, _| {
+            let mut cancel = cancellation(cun, round);
+            cancel.receipt = receipt(&key, "content");
+            async move { (cancel.transaction, world.cancel(cancel).await) }
+        })
+        .await;
+        let first: Vec<_> = said
+            .iter()
+            .filter_map(|(transaction, outcome)| match outcome {
+                CancelOutcome::Done {
+                    effect: Effect::Done,
+                    at,
+                } => Some((*transaction, *at)),
+                _ => None,
+            })
+            .collect();
+        let &[(transaction, at)] = first.as_slice() else {
+            panic!("{} cancellations of one code won", first.len())
+        };
+        let replayed = said
+            .iter()
+            .filter(|(_, outcome)| *outcome == CancelOutcome::Replayed { transaction, at })
+            .count();
+        assert_eq!(replayed, TASKS - 1);
+    }
+}
+
+pub async fn a_hundred_settlements(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let cun = world.issued(round).await;
+        let session = world.session(cun).await;
+        let ClaimOutcome::Claimed { claimed, .. } = world.claim(session).await else {
+            panic!("not claimed")
+        };
+        let said = at_once(&world, |world, _| async move {
+            let settlement = SettleUnlock {
+                cun,
+                claim: claimed.id,
+                outcome: PostOutcome::Delivered,
+            };
+            world.store.settle_unlock(settlement).await.unwrap()
+        })
+        .await;
+        assert_eq!(
+            said.iter()
+                .filter(|said| **said == Settlement::Written)
+                .count(),
+            1,
+            "a claim settles once"
+        );
+        assert_eq!(
+            world
+                .store
+                .find_test(cun)
+                .await
+                .unwrap()
+                .unwrap()
+                .life
+                .deliveries(),
+            1
+        );
+    }
+}
+
+pub async fn a_hundred_submissions_and_their_listing(world: World) {
+    let world = Arc::new(world);
+    let mut answered = HashSet::new();
+    for _ in 0..ROUNDS {
+        let reserved = Arc::new(world.reserve_many(TASKS).await);
+        let said = at_once(&world, |world, task| {
+            let test = new_test(
+                reserved[task],
+                task as u32,
+                TestResult::Positive,
+                world.now(),
+            );
+            async move {
+                let (cun, inserted_at) = world.record(test).await;
+                // Whoever was answered finds its test at once, whatever else is in flight.
+                assert!(world.store.find_test(cun).await.unwrap().is_some());
+                assert!(world.store.find_patient(cun).await.unwrap().is_some());
+                (cun, inserted_at)
+            }
+        })
+        .await;
+        answered.extend(said);
+        let listed: HashSet<_> = world
+            .list_all()
+            .await
+            .into_iter()
+            .map(|test| (test.cun, test.inserted_at))
+            .collect();
+        assert_eq!(listed, answered);
+    }
+}

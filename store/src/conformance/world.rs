@@ -1,0 +1,372 @@
+//! The store under test with its clock, and short ways to say what a check does. All data are synthetic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sistema_ts_model::{
+    CallCenterCode, Caller, ClaimId, CodiceFiscale, Contact, Cun, FirstSymbol, MobileNumber,
+    NewClaim, PostOutcome, RegionCode, RequestKey, SessionId, StructureId, StructureReference,
+    TestKind, TestResult, Timestamp, TransactionId,
+};
+use sistema_ts_model::{Clock, ManualClock};
+
+use super::{StoreFactory, start};
+use crate::{
+    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, Confirmation, ListedTest, ListingRequest,
+    ListingScope, NewTest, OpenOutcome, OpenSession, ReceiptRequest, RecordOutcome, ReservedCun,
+    SettleUnlock, Store, SubmissionAccess,
+};
+
+/// How long a session lives unless a check says otherwise: 30 minutes.
+pub const SESSION_MILLIS: i64 = 30 * 60 * 1000;
+
+/// A store of its own for one check.
+pub struct World {
+    factory: Box<dyn StoreFactory>,
+    pub store: Arc<dyn Store>,
+    pub clock: ManualClock,
+    drawn: AtomicU64,
+}
+
+impl World {
+    pub(super) async fn open(factory: Box<dyn StoreFactory>) -> World {
+        let clock = ManualClock::new(start());
+        let store = factory.open(clock.clone()).await;
+        World {
+            factory,
+            store,
+            clock,
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// Ends the store and opens it again.
+    pub async fn reopen(self) -> World {
+        let World {
+            factory,
+            store,
+            clock,
+            drawn,
+        } = self;
+        factory.close(store).await;
+        let store = factory.open(clock.clone()).await;
+        World {
+            factory,
+            store,
+            clock,
+            drawn,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// One reserved code; first symbols take turns.
+    pub async fn reserve(&self) -> ReservedCun {
+        let symbols: Vec<FirstSymbol> = FirstSymbol::all().collect();
+        for _ in 0..100 {
+            let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
+            if let Some(reserved) = self
+                .store
+                .reserve(symbols[turn % symbols.len()], 1)
+                .await
+                .unwrap()
+                .pop()
+            {
+                return reserved;
+            }
+        }
+        panic!("a hundred reservations gave no code");
+    }
+
+    /// So many reserved codes.
+    pub async fn reserve_many(&self, count: usize) -> Vec<ReservedCun> {
+        let mut reserved = Vec::new();
+        while reserved.len() < count {
+            let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
+            let symbol = FirstSymbol::all().nth(turn % 25).unwrap();
+            reserved.extend(
+                self.store
+                    .reserve(symbol, (count - reserved.len()).min(64))
+                    .await
+                    .unwrap(),
+            );
+        }
+        reserved
+    }
+
+    /// A positive test of a person, from the region.
+    pub async fn positive(&self, person: u32) -> NewTest {
+        new_test(
+            self.reserve().await,
+            person,
+            TestResult::Positive,
+            self.now(),
+        )
+    }
+
+    pub async fn negative(&self, person: u32) -> NewTest {
+        new_test(
+            self.reserve().await,
+            person,
+            TestResult::Negative,
+            self.now(),
+        )
+    }
+
+    /// Records a test that nothing stands against.
+    pub async fn record(&self, test: NewTest) -> (Cun, Timestamp) {
+        let code = test.reserved.cun;
+        match self.store.record_test(test).await.unwrap() {
+            RecordOutcome::Recorded { cun, inserted_at } => {
+                assert_eq!(cun, code, "another code than the reserved one was issued");
+                (cun, inserted_at)
+            }
+            other => panic!("a new test was not recorded: {other:?}"),
+        }
+    }
+
+    /// The code of a positive test just recorded.
+    pub async fn issued(&self, person: u32) -> Cun {
+        let test = self.positive(person).await;
+        self.record(test).await.0
+    }
+
+    /// Opens a session that nothing stands against.
+    pub async fn session(&self, cun: Cun) -> SessionId {
+        let session = SessionId::random();
+        match self.verify(cun, session).await {
+            OpenOutcome::Opened(view) => {
+                assert_eq!((view.session, view.cun), (session, cun));
+                session
+            }
+            other => panic!("a code that can be verified was not: {other:?}"),
+        }
+    }
+
+    pub async fn verify(&self, cun: Cun, session: SessionId) -> OpenOutcome {
+        let request = OpenSession {
+            cun,
+            session,
+            operator: operator(1),
+            caller: call_center("CC1"),
+            lifetime_millis: SESSION_MILLIS,
+        };
+        self.store.open_session(request).await.unwrap()
+    }
+
+    pub fn claim_of(&self, session: SessionId) -> ClaimUnlock {
+        ClaimUnlock {
+            session,
+            operator: operator(1),
+            caller: call_center("CC1"),
+            claim: self.new_claim(),
+        }
+    }
+
+    /// A claim with ten seconds to go.
+    pub fn new_claim(&self) -> NewClaim {
+        NewClaim {
+            id: ClaimId::random(&mut rand::rng()),
+            deadline: self.now().plus_millis(10_000),
+        }
+    }
+
+    pub async fn claim(&self, session: SessionId) -> ClaimOutcome {
+        self.store
+            .claim_unlock(self.claim_of(session))
+            .await
+            .unwrap()
+    }
+
+    /// Claims and settles: the code is unlocked by this session.
+    pub async fn unlock(&self, session: SessionId) {
+        let ClaimOutcome::Claimed { cun, claimed } = self.claim(session).await else {
+            panic!("a living session could not claim")
+        };
+        let settlement = self
+            .store
+            .settle_unlock(SettleUnlock {
+                cun,
+                claim: claimed.id,
+                outcome: PostOutcome::Delivered,
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            settlement,
+            sistema_ts_model::Settlement::Written,
+            "a claim's own settlement was not written"
+        );
+    }
+
+    /// A code unlocked by a session of its own.
+    pub async fn unlocked(&self, person: u32) -> (Cun, SessionId) {
+        let cun = self.issued(person).await;
+        let session = self.session(cun).await;
+        self.unlock(session).await;
+        (cun, session)
+    }
+
+    pub async fn cancel(&self, cancellation: CancelTest) -> CancelOutcome {
+        self.store.cancel(cancellation).await.unwrap()
+    }
+
+    /// Reads a whole listing up to a mark taken now, in pages of `limit`.
+    pub async fn list(
+        &self,
+        scope: ListingScope,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Vec<ListedTest> {
+        let mark = self.store.listing_mark().await.unwrap();
+        let request = ListingRequest {
+            scope,
+            from,
+            to,
+            mark,
+            after: None,
+            limit,
+        };
+        self.list_from(request).await
+    }
+
+    /// Reads a listing to its end.
+    pub async fn list_from(&self, mut request: ListingRequest) -> Vec<ListedTest> {
+        let mut tests = Vec::new();
+        for _ in 0..100_000 {
+            let page = self.store.list_page(request.clone()).await.unwrap();
+            assert!(
+                page.tests.len() <= request.limit,
+                "a page is longer than asked for"
+            );
+            tests.extend(page.tests);
+            match page.next {
+                Some(next) => {
+                    assert!(
+                        request.after.is_none_or(|after| next > after),
+                        "a listing does not go forward"
+                    );
+                    request.after = Some(next);
+                }
+                None => return tests,
+            }
+        }
+        panic!("a listing never ends");
+    }
+
+    /// Everything that the region can see, whenever it was inserted.
+    pub async fn list_all(&self) -> Vec<ListedTest> {
+        self.list(
+            ListingScope::Region(region()),
+            Timestamp::MIN,
+            Timestamp::MAX,
+            1000,
+        )
+        .await
+    }
+}
+
+/// Waits until `condition` holds: for what a store may do soon after its answer. Panics after twenty seconds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    for _ in 0..2_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("this never happened: {what}");
+}
+
+pub fn region() -> RegionCode {
+    RegionCode::parse("010").unwrap()
+}
+
+pub fn region_caller() -> Caller {
+    Caller::Region(region())
+}
+
+pub fn structure_id(code: u32) -> StructureId {
+    StructureId::parse(&format!("010-101-{code:06}")).unwrap()
+}
+
+pub fn call_center(code: &str) -> Caller {
+    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
+}
+
+/// The fiscal code of a made-up person: the letters say which.
+pub fn fiscal_code(person: u32) -> CodiceFiscale {
+    let letter = |place: u32| char::from(b'A' + (person / 26u32.pow(place) % 26) as u8);
+    let body = format!(
+        "{}{}{}{}XQ80A01H501",
+        letter(0),
+        letter(1),
+        letter(2),
+        letter(3)
+    );
+    let with_check = |check: u8| CodiceFiscale::parse(&format!("{body}{}", char::from(check)));
+    (b'A'..=b'Z')
+        .find_map(|check| with_check(check).ok())
+        .expect("one check letter fits")
+}
+
+/// The fiscal code of an operator; no patient of these checks has it.
+pub fn operator(number: u32) -> CodiceFiscale {
+    fiscal_code(400_000 + number)
+}
+
+pub fn contact(number: u32) -> Contact {
+    Contact::Mobile(MobileNumber::parse(&format!("+39333{number:07}")).unwrap())
+}
+
+pub fn receipt(key: &str, content: &str) -> Option<ReceiptRequest> {
+    Some(ReceiptRequest {
+        key: RequestKey::parse(key).unwrap(),
+        content: content.as_bytes().to_vec(),
+    })
+}
+
+pub fn new_test(reserved: ReservedCun, person: u32, result: TestResult, now: Timestamp) -> NewTest {
+    NewTest {
+        reserved,
+        caller: region_caller(),
+        structure: StructureReference::Identifier(structure_id(1)),
+        fiscal_code: fiscal_code(person),
+        swab_date: now.rome_day(),
+        kind: TestKind::Molecular,
+        result,
+        contact: None,
+        receipt: None,
+        access: SubmissionAccess {
+            accessed_at: now,
+            with_warnings: false,
+        },
+    }
+}
+
+pub fn cancellation(cun: Cun, person: u32) -> CancelTest {
+    CancelTest {
+        cun,
+        caller: region_caller(),
+        fiscal_code: fiscal_code(person),
+        transaction: TransactionId::random(),
+        receipt: None,
+    }
+}
+
+pub fn confirmation(cun: Cun, session: Option<SessionId>) -> Confirmation {
+    Confirmation {
+        cun,
+        session,
+        operator: operator(1),
+        caller: call_center("CC1"),
+    }
+}
+
+/// A code that was never issued.
+pub fn never_issued() -> Cun {
+    Cun::random(&mut rand::rng())
+}
