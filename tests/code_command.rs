@@ -90,7 +90,7 @@ fn unescaped(column: &str) -> Vec<u8> {
     while let Some(character) = rest.chars().next() {
         let mut length = character.len_utf8();
         if character != '\\' {
-            bytes.extend_from_slice(rest[..length].as_bytes());
+            bytes.extend_from_slice(&rest.as_bytes()[..length]);
         } else {
             length = 2;
             match rest.as_bytes()[1] {
