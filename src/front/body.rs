@@ -100,18 +100,19 @@ where
         if connection.is_some_and(|connection| connection.watch.body_is_late()) {
             return Poll::Ready(Err(Refusal::SlowBody));
         }
-        match Pin::new(&mut *payload).poll_next(context) {
-            Poll::Ready(Some(Ok(chunk))) => Poll::Ready(Ok(Some(chunk))),
-            Poll::Ready(None) => Poll::Ready(Ok(None)),
-            Poll::Ready(Some(Err(PayloadError::Overflow))) => Poll::Ready(Err(Refusal::TooLarge)),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Err(Refusal::BrokenBody)),
-            Poll::Pending => {
-                if let Some(connection) = connection {
-                    connection.watch.on_body_pending(context);
-                }
-                Poll::Pending
+        let poll = Pin::new(&mut *payload).poll_next(context);
+        if let Some(connection) = connection {
+            match &poll {
+                Poll::Pending => connection.watch.on_body_pending(context),
+                Poll::Ready(_) => connection.watch.on_body(),
             }
         }
+        poll.map(|piece| match piece {
+            Some(Ok(piece)) => Ok(Some(piece)),
+            None => Ok(None),
+            Some(Err(PayloadError::Overflow)) => Err(Refusal::TooLarge),
+            Some(Err(_)) => Err(Refusal::BrokenBody),
+        })
     })
     .await
 }

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use rustls_pki_types::UnixTime;
 
 use super::certificate::ClientCertificate;
 use super::settings::ListenerKind;
-use super::trust::TrustStore;
+use super::trust::{Trust, TrustStore};
 use super::watch::Watch;
 
 /// A connection as its requests' handlers see it, see [`Connection::of`].
@@ -43,6 +44,9 @@ pub struct ConnectionInfo {
     /// The certificate that the client showed and whose chain the handshake verified.
     pub certificate: Option<ClientCertificate>,
     pub(super) trust: Option<Arc<TrustStore>>,
+    /// The authorities' generation by which the chain was last verified: at first the handshake's (a resumed one's too,
+    /// since sessions do not outlive their authorities).
+    pub(super) verified_by: AtomicU64,
     /// The generation of trust under which `certificate` was last found good.
     pub(super) judged_in: AtomicU64,
 }
@@ -87,27 +91,39 @@ impl ConnectionInfo {
         if trust.revocations.revokes(&certificate.revocation_keys) {
             return Err(CertificateRefusal::Revoked);
         }
-        let verifier = trust
-            .verifier
-            .as_ref()
-            .ok_or(CertificateRefusal::Untrusted)?;
-        let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.unsigned_abs()));
-        let (own, above) = certificate
-            .chain
-            .split_first()
-            .ok_or(CertificateRefusal::Missing)?;
-        verifier
-            .verify_client_cert(own, above, at)
-            .map_err(|error| match error {
-                rustls::Error::InvalidCertificate(
-                    rustls::CertificateError::Expired
-                    | rustls::CertificateError::ExpiredContext { .. }
-                    | rustls::CertificateError::NotValidYet
-                    | rustls::CertificateError::NotValidYetContext { .. },
-                ) => CertificateRefusal::Expired,
-                _ => CertificateRefusal::Untrusted,
-            })?;
+        if self.verified_by.load(Ordering::Relaxed) != trust.authorities_since {
+            verify(certificate, &trust, now)?;
+            self.verified_by
+                .store(trust.authorities_since, Ordering::Relaxed);
+        }
         self.judged_in.store(trust.generation, Ordering::Relaxed);
         Ok(certificate)
     }
+}
+
+/// Verifies a chain by the authorities in force now.
+fn verify(
+    certificate: &ClientCertificate,
+    trust: &Trust,
+    now: i64,
+) -> Result<(), CertificateRefusal> {
+    let verifier = trust
+        .verifier
+        .as_ref()
+        .ok_or(CertificateRefusal::Untrusted)?;
+    let (own, above) = certificate
+        .chain
+        .split_first()
+        .ok_or(CertificateRefusal::Missing)?;
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unsigned_abs()));
+    let verified = verifier.verify_client_cert(own, above, at);
+    verified.map(|_| ()).map_err(|error| match error {
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::Expired
+            | rustls::CertificateError::ExpiredContext { .. }
+            | rustls::CertificateError::NotValidYet
+            | rustls::CertificateError::NotValidYetContext { .. },
+        ) => CertificateRefusal::Expired,
+        _ => CertificateRefusal::Untrusted,
+    })
 }

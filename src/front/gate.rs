@@ -19,9 +19,10 @@ use super::drain::{Drain, InFlight, NotNow};
 use super::refusal::{Refusal, RefusalRenderer};
 use super::watch::Watch;
 
-/// What the gates of all workers have in common; absent on the loopback listener, which is open during a drain.
+/// What the gates of all workers have in common.
 #[derive(Clone)]
 pub(super) struct GateRules {
+    /// Absent on the loopback listener, which is open during a drain.
     pub(super) drain: Option<Arc<Drain>>,
     pub(super) render: RefusalRenderer,
     pub(super) max_body_bytes: usize,

@@ -118,7 +118,7 @@ impl Listener {
     ) -> io::Result<FrontStream<TcpStream>> {
         let slot = self.slot().map_err(|error| self.refused(error))?;
         let peer = ready_socket(&tcp).map_err(|error| self.refused(error))?;
-        let info = self.info(peer, Some(peer), false, None);
+        let info = self.info(peer, Some(peer), false, None, 0);
         let watch = sweep.watch(&self.drain.stage());
         Ok(FrontStream {
             stream: tcp,
@@ -150,7 +150,7 @@ impl Listener {
             .peer_certificates()
             .map(ClientCertificate::from_chain)
             .transpose()?;
-        let info = self.info(peer, source, resumed, certificate);
+        let info = self.info(peer, source, resumed, certificate, state.authorities_since);
         Ok((stream, info))
     }
 
@@ -160,6 +160,7 @@ impl Listener {
         source: Option<SocketAddr>,
         resumed: bool,
         certificate: Option<ClientCertificate>,
+        verified_by: u64,
     ) -> ConnectionInfo {
         ConnectionInfo {
             listener: Arc::clone(&self.name),
@@ -169,7 +170,8 @@ impl Listener {
             resumed,
             certificate,
             trust: self.trust.clone(),
-            // Judged by no generation yet: a resumed handshake verifies no chain, and none asks the lists.
+            verified_by: AtomicU64::new(verified_by),
+            // Judged by no generation yet: a handshake asks no revocation list.
             judged_in: AtomicU64::new(0),
         }
     }

@@ -54,6 +54,8 @@ pub enum TrustError {
 pub struct Trust {
     /// 1 for the first, one more at each reload that changed something.
     pub generation: u64,
+    /// The generation that brought `server_config` and `verifier`: later ones may have changed revocation lists only.
+    pub authorities_since: u64,
     /// For new handshakes.
     pub server_config: Arc<ServerConfig>,
     /// For connections that were open before the authorities changed; absent on a listener without client certificates.
@@ -168,6 +170,7 @@ impl Trust {
         let server_config = material.server_config(files, verifier.clone(), sessions, provider)?;
         Ok(Self {
             generation,
+            authorities_since: generation,
             server_config: Arc::new(server_config),
             verifier,
             revocations,
@@ -194,6 +197,7 @@ impl Trust {
         let (_, revocations) = material.verifier_and_revocations(files, provider)?;
         Ok(Self {
             generation,
+            authorities_since: old.authorities_since,
             server_config: Arc::clone(&old.server_config),
             verifier: old.verifier.clone(),
             revocations,

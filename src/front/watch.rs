@@ -78,12 +78,13 @@ impl Watch {
 
     /// A request's header is complete.
     pub(super) fn on_request(&self) {
+        self.awaits_body.set(false);
+        self.slow_body.set(false);
         self.enter(Phase::Request);
     }
 
     /// A request's answer is complete.
     pub(super) fn on_answered(&self) {
-        self.awaits_body.set(false);
         self.enter(Phase::Idle);
     }
 
@@ -91,6 +92,11 @@ impl Watch {
     pub(super) fn on_body_pending(&self, context: &Context<'_>) {
         self.awaits_body.set(true);
         self.wake_later(context);
+    }
+
+    /// A piece of the body, or its end, came.
+    pub(super) fn on_body(&self) {
+        self.awaits_body.set(false);
     }
 
     /// Whether the body did not come in time.

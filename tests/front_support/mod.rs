@@ -94,6 +94,7 @@ impl Running {
                 .route("/who", web::get().to(who))
                 .route("/echo", web::post().to(echo))
                 .route("/hold", web::get().to(wait))
+                .route("/hold", web::post().to(gather_and_wait))
                 .route("/large", web::get().to(large))
                 .route("/stream", web::get().to(stream));
         })
@@ -185,6 +186,15 @@ async fn wait(hold: web::Data<Hold>) -> HttpResponse {
     hold.entered.send(()).unwrap();
     hold.release.acquire().await.unwrap().forget();
     HttpResponse::Ok().body("released")
+}
+
+async fn gather_and_wait(
+    request: HttpRequest,
+    payload: web::Payload,
+    hold: web::Data<Hold>,
+) -> HttpResponse {
+    gather_body(&request, payload, 1_000).await.unwrap();
+    wait(hold).await
 }
 
 /// More than any socket buffer holds, known at once.
