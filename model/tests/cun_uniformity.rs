@@ -8,8 +8,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::convert::Infallible;
+
 use rand::rngs::StdRng;
-use rand::{CryptoRng, RngExt, SeedableRng};
+use rand::{CryptoRng, RngExt, SeedableRng, TryCryptoRng, TryRng};
 use sistema_ts_model::{Cun, FirstSymbol};
 
 const DRAWS: usize = 1_000_000;
@@ -129,5 +131,56 @@ fn the_tail_is_right() {
             (probability / expected - 1.0).abs() < 0.001,
             "{statistic}: {probability}"
         );
+    }
+}
+
+/// A generator that gives these numbers and no more.
+struct Scripted(Vec<u64>);
+
+impl TryRng for Scripted {
+    type Error = Infallible;
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.remove(0))
+    }
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("draws take 64 bits")
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+        unreachable!("draws take 64 bits")
+    }
+}
+
+impl TryCryptoRng for Scripted {}
+
+/// What is left over when 2⁶⁴ numbers are dealt to 25 symbols is rejected, so that each gets equally many: of the
+/// numbers that go to one symbol the first is taken only if 25 times it exceeds its multiple of 2⁶⁴ by 16 (= 2⁶⁴ mod 25)
+/// or more. A million draws would not show it.
+#[test]
+fn numbers_left_over_are_drawn_again() {
+    let per_symbol = u64::MAX / 25;
+    for symbol in 0..25_u64 {
+        // The first number whose product with 25 is at least symbol × 2⁶⁴.
+        let first = u64::try_from((u128::from(symbol) << 64).div_ceil(25)).unwrap();
+        let excess = u128::from(first) * 25 - (u128::from(symbol) << 64);
+        let taken_from = if excess < 16 { first + 1 } else { first };
+        if excess < 16 {
+            let mut rng = Scripted(vec![first, u64::MAX]);
+            assert_eq!(FirstSymbol::random(&mut rng).index(), 24, "{symbol}");
+            assert!(rng.0.is_empty());
+        }
+        for taken in [taken_from, taken_from + (per_symbol - 1)] {
+            let mut rng = Scripted(vec![taken]);
+            assert_eq!(FirstSymbol::random(&mut rng).index() as u64, symbol);
+        }
+        // The next number is the following symbol's, or its first and rejected.
+        if symbol < 24 {
+            let mut rng = Scripted(vec![taken_from + per_symbol, u64::MAX]);
+            assert_ne!(FirstSymbol::random(&mut rng).index() as u64, symbol);
+        } else {
+            assert_eq!(taken_from + (per_symbol - 1), u64::MAX);
+        }
     }
 }
