@@ -133,6 +133,25 @@ pub enum ConfirmationKind {
     Annul,
 }
 
+impl ConfirmationKind {
+    /// `C` or `A`, as on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConfirmationKind::Confirm => "C",
+            ConfirmationKind::Annul => "A",
+        }
+    }
+
+    /// Reads `C` or `A`.
+    pub fn parse(value: &str) -> Option<ConfirmationKind> {
+        match value {
+            "C" => Some(ConfirmationKind::Confirm),
+            "A" => Some(ConfirmationKind::Annul),
+            _ => None,
+        }
+    }
+}
+
 /// What an administrator looks for. Every condition that is given must hold.
 #[derive(Clone, Debug)]
 pub struct AccessQuery {

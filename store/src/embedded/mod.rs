@@ -1,4 +1,41 @@
-//! The embedded store.
+//! The embedded store: SQLite inside the process, for one machine and as the default.
+//!
+//! One thread writes, in group commits ([`writer`]); others read, each on a connection of its own ([`readers`]). The files:
+//!
+//! - `tests.db`: the tests, their sessions, receipts and the late indexes;
+//! - `patients-<day>.db`: the fiscal codes of the positives of one Rome day, sealed; unlinked whole when the day has expired;
+//! - `access-<day>.db`: the access records of one Rome day.
 
+mod access;
+mod closing;
+mod contract;
+mod day;
+mod dictionary;
+mod expiry;
+mod failure;
+mod files;
+mod guarded;
 pub mod index;
+mod job;
+mod listing;
+mod lookup;
+mod options;
+mod patients;
+mod queue;
+mod readers;
+mod record;
+mod recovery;
 pub mod register;
+mod rows;
+mod schema;
+mod sessions;
+mod shared;
+mod store;
+mod submit;
+mod writer;
+
+pub use options::EmbeddedOptions;
+pub use store::EmbeddedStore;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! The thread that keeps the archive: commits what services bring, and copies submissions in between.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use sistema_ts_model::Timestamp;
+
+use super::archive::Archive;
+use super::chunk::{Chunk, Entry};
+use crate::access::AccessRecord;
+use crate::embedded::day::Day;
+use crate::embedded::failure::{Failure, describe, surely_not_committed};
+use crate::embedded::job::Reply;
+use crate::embedded::queue::{Queue, Taken};
+use crate::embedded::rows::{self, WITH_WARNINGS};
+use crate::embedded::shared::Shared;
+use crate::error::StoreError;
+
+/// The most records of one commit.
+const BATCH: usize = 1_024;
+/// Submissions copied in one turn; as many make it worth a turn.
+const COPY_ROWS: usize = 8_192;
+/// How long a submission may wait for its copy.
+const COPY_AFTER: Duration = Duration::from_secs(10);
+/// How long the keeper waits for work before it looks for submissions to copy.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The most texts of each dictionary kept in memory.
+const MOST_TEXTS: usize = 65_536;
+
+/// What the keeper is asked to do.
+pub(in crate::embedded) enum AccessJob {
+    /// Commit a record.
+    Record(Box<AccessRecord>, Reply<()>),
+    /// Copy every submission that is committed now.
+    CopyAll(Reply<()>),
+    /// Remove the files of the days before this one.
+    RemoveBefore(Day, Reply<usize>),
+}
+
+/// The keeper's state.
+pub(in crate::embedded) struct Keeper {
+    shared: Arc<Shared>,
+    queue: Arc<Queue<AccessJob>>,
+    archive: Archive,
+    /// Reads submissions.
+    tests: Connection,
+    callers: HashMap<i64, String>,
+    structures: HashMap<i64, String>,
+    last_copy: Instant,
+}
+
+impl Keeper {
+    pub(in crate::embedded) fn new(
+        shared: Arc<Shared>,
+        queue: Arc<Queue<AccessJob>>,
+        archive: Archive,
+        tests: Connection,
+    ) -> Keeper {
+        Keeper {
+            shared,
+            queue,
+            archive,
+            tests,
+            callers: HashMap::new(),
+            structures: HashMap::new(),
+            last_copy: Instant::now(),
+        }
+    }
+
+    /// Serves the queue until it is closed and empty, or writing has failed for good.
+    pub(in crate::embedded) fn run(&mut self) {
+        let mut jobs = Vec::with_capacity(BATCH);
+        loop {
+            let patience = if self.copy_is_due() {
+                Duration::ZERO
+            } else {
+                PATIENCE
+            };
+            if self.queue.take(&mut jobs, BATCH, patience) == Taken::Closed {
+                return;
+            }
+            let began = Instant::now();
+            let count = jobs.len();
+            self.turn(&mut jobs);
+            if count > 0 {
+                metrics::histogram!("store_access_batch_jobs").record(count as f64);
+                metrics::histogram!("store_access_commit_seconds")
+                    .record(began.elapsed().as_secs_f64());
+            }
+            if self.shared.failure().is_some() {
+                self.queue.abandon();
+                return;
+            }
+        }
+    }
+
+    fn copy_is_due(&self) -> bool {
+        let waiting = self.shared.committed_row() - self.shared.copied_row();
+        waiting >= COPY_ROWS as i64 || (waiting > 0 && self.last_copy.elapsed() >= COPY_AFTER)
+    }
+
+    fn turn(&mut self, jobs: &mut Vec<AccessJob>) {
+        let (mut records, mut others) = (Vec::new(), Vec::new());
+        for job in jobs.drain(..) {
+            match job {
+                AccessJob::Record(record, reply) => records.push((record, reply)),
+                other => others.push(other),
+            }
+        }
+        if !records.is_empty() || self.copy_is_due() {
+            let result = self.commit_with_copy(records.iter().map(|(record, _)| &**record));
+            for (_, reply) in records {
+                // Whoever gave up waiting needs no answer.
+                let _ = reply.send(result.clone().map_err(BatchFailure::told));
+            }
+        }
+        for job in others {
+            match job {
+                AccessJob::CopyAll(reply) => {
+                    drop(reply.send(self.copy_all().map_err(BatchFailure::told)))
+                }
+                AccessJob::RemoveBefore(day, reply) => {
+                    drop(reply.send(self.archive.remove_before(day).map_err(StoreError::from)));
+                }
+                AccessJob::Record(..) => {}
+            }
+        }
+    }
+
+    fn copy_all(&mut self) -> Result<(), BatchFailure> {
+        let through = self.shared.committed_row();
+        while self.shared.copied_row() < through {
+            let before = self.shared.copied_row();
+            self.last_copy = Instant::now() - COPY_AFTER;
+            self.commit_with_copy(std::iter::empty())?;
+            if self.shared.copied_row() == before {
+                // Nothing was there to copy: the rows have expired.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits records, and with them a share of the submissions if that is due.
+    fn commit_with_copy<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a AccessRecord>,
+    ) -> Result<(), BatchFailure> {
+        let filled = self.fill(records);
+        let copied_through = match filled {
+            Ok(copied_through) => copied_through,
+            Err(failure) => return Err(self.undo(failure)),
+        };
+        if let Err(error) = self.archive.commit() {
+            let failure = Failure::Batch {
+                reason: describe(&error),
+                damaged: false,
+            };
+            if surely_not_committed(&error) {
+                return Err(self.undo(failure));
+            }
+            let reason = format!(
+                "a commit of access records failed: {}",
+                StoreError::from(failure)
+            );
+            self.shared.fail(reason.clone());
+            return Err(BatchFailure::Unknown(reason));
+        }
+        if let Some(row) = copied_through {
+            self.shared.set_copied_row(row);
+            self.last_copy = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn fill<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a AccessRecord>,
+    ) -> Result<Option<i64>, Failure> {
+        for record in records {
+            self.archive.add(record)?;
+        }
+        if self.copy_is_due() {
+            self.copy_some()
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn undo(&mut self, failure: Failure) -> BatchFailure {
+        let reason = StoreError::from(failure).to_string();
+        match self.archive.roll_back() {
+            Ok(()) => BatchFailure::Undone(reason),
+            Err(error) => {
+                let reason = format!("{reason}, and it could not be undone: {}", describe(&error));
+                self.shared.fail(reason.clone());
+                BatchFailure::Unknown(reason)
+            }
+        }
+    }
+
+    /// Copies the oldest submissions that are not in the archive yet. Answers the last row copied.
+    fn copy_some(&mut self) -> Result<Option<i64>, Failure> {
+        let mut entries: Vec<(Day, Entry)> = Vec::with_capacity(COPY_ROWS);
+        {
+            let mut select = self.tests.prepare_cached(
+                "SELECT row, cun, inserted_ms, accessed_before, caller, structure, flags FROM tests
+                 WHERE row > ?1 AND row <= ?2 ORDER BY row LIMIT ?3",
+            )?;
+            let mut rows = select.query((
+                self.shared.copied_row(),
+                self.shared.committed_row(),
+                COPY_ROWS as i64,
+            ))?;
+            while let Some(row) = rows.next()? {
+                let inserted_ms: i64 = row.get(2)?;
+                let entry = Entry {
+                    row: row.get(0)?,
+                    cun: rows::decode_cun(row.get(1)?)?,
+                    accessed_ms: inserted_ms - row.get::<_, i64>(3)?,
+                    caller: row.get(4)?,
+                    structure: row.get(5)?,
+                    with_warnings: row.get::<_, i64>(6)? & WITH_WARNINGS != 0,
+                };
+                entries.push((Day::of(Timestamp::from_millis_clamped(inserted_ms)), entry));
+            }
+        }
+        for of_day in entries.chunk_by(|one, other| one.0 == other.0) {
+            let mut chunk = Chunk::new(of_day[0].0);
+            for (_, entry) in of_day {
+                let caller = text(
+                    &mut self.callers,
+                    &self.tests,
+                    "SELECT key FROM callers WHERE id = ?1",
+                    entry.caller,
+                )?;
+                let structure = text(
+                    &mut self.structures,
+                    &self.tests,
+                    "SELECT reference FROM structures WHERE id = ?1",
+                    entry.structure,
+                )?;
+                chunk.push(*entry, caller, structure);
+            }
+            if !chunk.is_empty() {
+                self.archive.add_chunk(&chunk)?;
+            }
+        }
+        Ok(entries.last().map(|(_, entry)| entry.row))
+    }
+}
+
+/// The text of a number in a dictionary.
+fn text<'known>(
+    known: &'known mut HashMap<i64, String>,
+    tests: &Connection,
+    select: &str,
+    number: i64,
+) -> Result<&'known str, Failure> {
+    if known.len() >= MOST_TEXTS && !known.contains_key(&number) {
+        known.clear();
+    }
+    match known.entry(number) {
+        std::collections::hash_map::Entry::Occupied(text) => Ok(text.into_mut()),
+        std::collections::hash_map::Entry::Vacant(vacant) => {
+            let text: String = tests
+                .prepare_cached(select)?
+                .query_row([number], |row| row.get(0))?;
+            Ok(vacant.insert(text))
+        }
+    }
+}
+
+/// Why a commit failed, to be told to each that waited for it.
+#[derive(Clone)]
+enum BatchFailure {
+    Undone(String),
+    Unknown(String),
+}
+
+impl BatchFailure {
+    fn told(self) -> StoreError {
+        match self {
+            BatchFailure::Undone(reason) => StoreError::Unavailable { reason },
+            BatchFailure::Unknown(reason) => StoreError::UnknownOutcome { reason },
+        }
+    }
+}

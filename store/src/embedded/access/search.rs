@@ -1,0 +1,142 @@
+//! Searching the archive, on a thread that reads.
+
+use rusqlite::Connection;
+use sistema_ts_model::{Caller, CodiceFiscale, Timestamp};
+
+use super::chunk;
+use super::columns::{self, COLUMNS};
+use crate::access::{AccessPage, AccessPosition, AccessQuery, AccessRecord};
+use crate::embedded::day::Day;
+use crate::embedded::failure::Failure;
+use crate::embedded::files::Files;
+
+/// Memory for pages of one file while it is read, in KiB.
+const CACHE_KIB: u32 = 1_024;
+/// Positions of copied submissions come after those of single records: this and their row.
+const SUBMISSIONS: i64 = 1 << 62;
+
+/// Reads one page.
+pub(in crate::embedded) fn search(
+    files: &Files,
+    query: &AccessQuery,
+) -> Result<AccessPage, Failure> {
+    let mut page = AccessPage {
+        records: Vec::new(),
+        next: None,
+    };
+    // A submission is filed under the day of its insertion, which may be the one after that of the access.
+    let (first, last) = (
+        Day::of(query.from),
+        Day(Day::of(query.to).0.saturating_add(1)),
+    );
+    let after = query.after.map(|after| (Day(after.day), after.record));
+    for day in files.access_days()? {
+        if day < first || day > last || after.is_some_and(|(after_day, _)| day < after_day) {
+            continue;
+        }
+        let after = after
+            .filter(|(after_day, _)| *after_day == day)
+            .map_or(i64::MIN, |(_, record)| record);
+        let connection = files.open_reader(&files.access(day), CACHE_KIB)?;
+        search_records(&connection, day, query, after, &mut page)?;
+        search_submissions(&connection, day, query, after.max(SUBMISSIONS), &mut page)?;
+        if page.next.is_some() {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// The single records of one day.
+fn search_records(
+    connection: &Connection,
+    day: Day,
+    query: &AccessQuery,
+    after: i64,
+    page: &mut AccessPage,
+) -> Result<(), Failure> {
+    if after >= SUBMISSIONS {
+        return Ok(());
+    }
+    let mut select = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM records
+         WHERE id > ?1 AND accessed_ms >= ?2 AND accessed_ms < ?3
+           AND (?4 IS NULL OR operator = ?4) AND (?5 IS NULL OR caller = ?5) AND (?6 IS NULL OR transaction_id = ?6)
+         ORDER BY id"
+    ))?;
+    let mut rows = select.query((
+        after,
+        query.from.millis(),
+        query.to.millis(),
+        query.operator.as_ref().map(CodiceFiscale::expose),
+        query
+            .caller
+            .as_ref()
+            .map(|caller: &Caller| caller.to_key().to_string()),
+        query.transaction.map(|transaction| transaction.to_string()),
+    ))?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        if !page.take(day, id, query.limit, columns::decode(row)?) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The copied submissions of one day. They have no operator.
+fn search_submissions(
+    connection: &Connection,
+    day: Day,
+    query: &AccessQuery,
+    after: i64,
+    page: &mut AccessPage,
+) -> Result<(), Failure> {
+    if query.operator.is_some() || page.next.is_some() {
+        return Ok(());
+    }
+    let mut select = connection.prepare(
+        "SELECT entries FROM submissions WHERE last_row > ?1 AND last_ms >= ?2 AND first_ms < ?3 ORDER BY last_row",
+    )?;
+    let after_row = after - SUBMISSIONS;
+    let mut chunks = select.query((after_row, query.from.millis(), query.to.millis()))?;
+    while let Some(row) = chunks.next()? {
+        for (number, record) in chunk::decode(
+            row.get_ref(0)?
+                .as_blob()
+                .map_err(|_| crate::embedded::rows::corrupt("a chunk"))?,
+        )? {
+            if number > after_row
+                && matches(query, &record)
+                && !page.take(day, SUBMISSIONS + number, query.limit, record)
+            {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn matches(query: &AccessQuery, record: &AccessRecord) -> bool {
+    let within = |at: Timestamp| at >= query.from && at < query.to;
+    within(record.accessed_at)
+        && query.caller.is_none_or(|caller| caller == record.caller)
+        && query
+            .transaction
+            .is_none_or(|transaction| transaction == record.transaction)
+}
+
+impl AccessPage {
+    /// Adds a record; says no, and notes that there is more, if the page is full.
+    fn take(&mut self, day: Day, record: i64, limit: usize, found: AccessRecord) -> bool {
+        if self.records.len() >= limit {
+            return false;
+        }
+        self.records.push(found);
+        if self.records.len() == limit {
+            // There may be more, or not: the next page tells.
+            self.next = Some(AccessPosition { day: day.0, record });
+        }
+        self.records.len() < limit
+    }
+}

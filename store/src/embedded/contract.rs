@@ -1,0 +1,146 @@
+//! The store's contract, fulfilled: each method is where its name says.
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    ClaimId, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
+};
+
+use super::access::{self, AccessJob};
+use super::queue::Lane;
+use super::store::EmbeddedStore;
+use crate::access::{AccessPage, AccessQuery, AccessRecord};
+use crate::error::StoreError;
+use crate::listing::{ListingMark, ListingPage, ListingRequest};
+use crate::store::{Expired, Readiness, Store};
+use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
+use crate::transition::{
+    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
+    Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
+};
+
+/// A clock so far behind the newest test is wrong, or was wrong when that was written.
+const CLOCK_BEHIND_MILLIS: i64 = 60_000;
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn reserve(
+        &self,
+        first: FirstSymbol,
+        count: usize,
+    ) -> Result<Vec<ReservedCun>, StoreError> {
+        self.reserve_codes(first, count).await
+    }
+
+    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+        self.record(test).await
+    }
+
+    async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
+        self.test_of(cun).await
+    }
+
+    async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError> {
+        self.test_of_digest(digest).await
+    }
+
+    async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
+        self.patient_of(cun).await
+    }
+
+    async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {
+        self.open_verified(session).await
+    }
+
+    async fn find_session(&self, session: SessionId) -> Result<Option<SessionView>, StoreError> {
+        self.session_view(session).await
+    }
+
+    async fn claim_unlock(&self, claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+        self.claim(claim).await
+    }
+
+    async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError> {
+        self.settle(settlement).await
+    }
+
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConfirmOutcome, StoreError> {
+        self.confirm_unlock(confirmation).await
+    }
+
+    async fn annul(&self, confirmation: Confirmation) -> Result<AnnulOutcome, StoreError> {
+        self.annul_unlock(confirmation).await
+    }
+
+    async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
+        self.cancel_test(cancellation).await
+    }
+
+    async fn claim_person(
+        &self,
+        fiscal_code: CodiceFiscale,
+        claim: NewClaim,
+    ) -> Result<PersonOutcome, StoreError> {
+        self.claim_for_person(fiscal_code, claim).await
+    }
+
+    async fn settle_person(
+        &self,
+        person: PersonClaim,
+        claim: ClaimId,
+        outcome: PostOutcome,
+    ) -> Result<usize, StoreError> {
+        self.settle_for_person(person, claim, outcome).await
+    }
+
+    async fn expire_due(&self, limit: usize) -> Result<Expired, StoreError> {
+        self.expire(limit).await
+    }
+
+    async fn listing_mark(&self) -> Result<ListingMark, StoreError> {
+        Ok(self.mark())
+    }
+
+    async fn list_page(&self, request: ListingRequest) -> Result<ListingPage, StoreError> {
+        self.page(request).await
+    }
+
+    async fn record_access(&self, record: AccessRecord) -> Result<(), StoreError> {
+        self.ask_keeper(|reply| AccessJob::Record(Box::new(record), reply))
+            .await
+    }
+
+    async fn search_access(&self, query: AccessQuery) -> Result<AccessPage, StoreError> {
+        self.ask_keeper(AccessJob::CopyAll).await?;
+        let files = self.files.clone();
+        self.listings
+            .read(move |_| access::search(&files, &query))
+            .await
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if let Some(failure) = self.shared.failure() {
+            reasons.push(format!(
+                "the store has failed and must be restarted: {failure}"
+            ));
+        }
+        let now = self.shared.now();
+        if let Err(error) = self.shared.keys.day(now.rome_day()) {
+            reasons.push(error.to_string());
+        }
+        if now.millis_since(self.shared.clock.now()) > CLOCK_BEHIND_MILLIS {
+            reasons.push("the clock is behind the newest test".to_owned());
+        }
+        // That the writer answers at all is part of it.
+        if reasons.is_empty()
+            && let Err(error) = self.write(Lane::Urgent, |_| Ok(())).await
+        {
+            reasons.push(error.to_string());
+        }
+        if reasons.is_empty() {
+            Readiness::Ready
+        } else {
+            Readiness::NotReady(reasons)
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What goes when its time has come: dead claims, lapsed sessions, expired tests with their patients, old receipts, days' keys.
+
+use chrono::Months;
+use sistema_ts_model::{CUN_LIFE_MILLIS, KNOWN_CODES_MONTHS, TestResult, Timestamp};
+
+use super::access::AccessJob;
+use super::day::Day;
+use super::failure::Failure;
+use super::queue::Lane;
+use super::rows::{self, TestRow};
+use super::schema;
+use super::store::EmbeddedStore;
+use super::writer::Writer;
+use crate::error::StoreError;
+use crate::keys::{DestroyPermission, kernel_clock_is_synchronised, oldest_live_day};
+use crate::store::Expired;
+
+/// How long access records are kept (§2.5, §3.4, §5.2), in months.
+const ACCESS_MONTHS: u32 = 12;
+
+impl EmbeddedStore {
+    pub(super) async fn expire(&self, limit: usize) -> Result<Expired, StoreError> {
+        let copied_row = self.shared.copied_row();
+        let expired = self
+            .write(Lane::Usual, move |writer| {
+                writer.expire(limit.max(1), copied_row)
+            })
+            .await?;
+        if !expired.more {
+            self.drop_old_keys();
+            let oldest = self.shared.now().rome_day() - Months::new(ACCESS_MONTHS);
+            self.ask_keeper(|reply| AccessJob::RemoveBefore(Day::of_date(oldest), reply))
+                .await?;
+        }
+        Ok(expired)
+    }
+
+    /// Destroys the keys of the days that no code lives from any more. A refusal is no failure of the sweep: it is told to the
+    /// operator of the service, and tried again with the next one.
+    fn drop_old_keys(&self) {
+        let oldest = oldest_live_day(self.shared.now());
+        let permission = if kernel_clock_is_synchronised() {
+            DestroyPermission::AnyNumber
+        } else {
+            DestroyPermission::OneDay
+        };
+        if let Err(error) = self.shared.keys.advance(oldest, permission) {
+            tracing::warn!(%error, "old day keys were not destroyed");
+            metrics::counter!("store_key_destruction_refused_total").increment(1);
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn expire(&mut self, limit: usize, copied_row: i64) -> Result<Expired, Failure> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let caught_up = self.catch_up_claims(limit)?;
+        self.forget_sessions_and_receipts()?;
+        self.remove_patients_of_dead_days()?;
+        let over = self.now.minus_millis(CUN_LIFE_MILLIS);
+        let past_retention = self.now.minus_millis(self.shared.options.retention_millis);
+        let erased = if past_retention < over {
+            self.erase_persons(over, limit)?
+        } else {
+            0
+        };
+        let removed = self.remove_tests(past_retention, copied_row, limit)?;
+        self.move_floors(over)?;
+        let more = [caught_up, erased, removed].contains(&limit);
+        Ok(Expired {
+            tests: usize::try_from(removed).unwrap_or(usize::MAX),
+            more,
+        })
+    }
+
+    /// Writes down what claims mean whose holders are dead.
+    fn catch_up_claims(&mut self, limit: i64) -> Result<i64, Failure> {
+        let due: Vec<i64> = {
+            let mut select = self
+                .tests
+                .prepare_cached("SELECT row FROM claims WHERE due_ms <= ?1 LIMIT ?2")?;
+            let rows = select.query_map((self.now.millis(), limit), |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for number in &due {
+            match TestRow::read(self.tests, *number)? {
+                Some(row) => {
+                    let step = row.life.catch_up(&row.origin(), self.moment());
+                    self.obey(&row, step)?;
+                }
+                None => {
+                    self.tests
+                        .prepare_cached("DELETE FROM claims WHERE row = ?1")?
+                        .execute([number])?;
+                }
+            }
+        }
+        Ok(due.len() as i64)
+    }
+
+    fn forget_sessions_and_receipts(&self) -> Result<(), Failure> {
+        self.tests
+            .prepare_cached("DELETE FROM sessions WHERE lapses_ms <= ?1")?
+            .execute([self.now.millis()])?;
+        let over = self.now.minus_millis(CUN_LIFE_MILLIS);
+        self.tests
+            .prepare_cached("DELETE FROM cancellations WHERE at_ms <= ?1")?
+            .execute([over.millis()])?;
+        Ok(())
+    }
+
+    /// Unlinks the patients' files of the days that no code lives from any more.
+    fn remove_patients_of_dead_days(&mut self) -> Result<(), Failure> {
+        let oldest = Day::of_date(oldest_live_day(self.now));
+        let dead: Vec<Day> = self
+            .patients
+            .days()
+            .take_while(|day| *day < oldest)
+            .collect();
+        dead.into_iter()
+            .try_for_each(|day| self.patients.remove_day(day))
+    }
+
+    /// Of tests that are kept longer than their codes live: erases contact, fiscal code and sessions of those whose code is over.
+    fn erase_persons(&mut self, over: Timestamp, limit: i64) -> Result<i64, Failure> {
+        let erased_through = schema::read_number(self.tests, "erased_row")?.unwrap_or(0);
+        let due = self.due_rows(erased_through, over, i64::MAX, limit)?;
+        let Some(last) = due.last() else { return Ok(0) };
+        self.tests
+            .prepare_cached(
+                "UPDATE tests SET contact = NULL, negative = NULL
+                 WHERE row > ?1 AND row <= ?2 AND (contact IS NOT NULL OR negative IS NOT NULL)",
+            )?
+            .execute((erased_through, last.row))?;
+        self.forget_patients(&due)?;
+        schema::write_number(self.tests, "erased_row", last.row)?;
+        Ok(due.len() as i64)
+    }
+
+    /// Removes tests past their retention, with all that belongs to them. Their codes stay known.
+    fn remove_tests(
+        &mut self,
+        past: Timestamp,
+        copied_row: i64,
+        limit: i64,
+    ) -> Result<i64, Failure> {
+        let due = self.due_rows(0, past, copied_row, limit)?;
+        let (Some(first), Some(last)) = (due.first(), due.last()) else {
+            return Ok(0);
+        };
+        self.forget_patients(&due)?;
+        self.tests
+            .prepare_cached("DELETE FROM claims WHERE row <= ?1")?
+            .execute([last.row])?;
+        self.tests
+            .prepare_cached("DELETE FROM tests WHERE row >= ?1 AND row <= ?2")?
+            .execute((first.row, last.row))?;
+        // When no test is left, these say where the numbering and the time went on.
+        schema::write_number(self.tests, "expired_row", last.row)?;
+        schema::write_number(self.tests, "expired_ms", last.inserted_at.millis())?;
+        Ok(due.len() as i64)
+    }
+
+    /// The oldest rows above `after` and up to `upto` that were inserted at `until` or before.
+    fn due_rows(
+        &self,
+        after: i64,
+        until: Timestamp,
+        upto: i64,
+        limit: i64,
+    ) -> Result<Vec<DueRow>, Failure> {
+        let mut select = self
+            .tests
+            .prepare_cached("SELECT row, inserted_ms, flags FROM tests WHERE row > ?1 AND row <= ?2 ORDER BY row LIMIT ?3")?;
+        let rows = select.query_map((after, upto, limit), |row| {
+            Ok(DueRow {
+                row: row.get(0)?,
+                inserted_at: Timestamp::from_millis_clamped(row.get(1)?),
+                positive: rows::decode_result(row.get(2)?) == TestResult::Positive,
+            })
+        })?;
+        // Rows are in the order of their insertion.
+        Ok(rows
+            .take_while(|row| row.as_ref().map_or(true, |row| row.inserted_at <= until))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets the sessions of these rows, and notes the erasure of their patients.
+    fn forget_patients(&mut self, due: &[DueRow]) -> Result<(), Failure> {
+        let (Some(first), Some(last)) = (due.first(), due.last()) else {
+            return Ok(());
+        };
+        self.tests
+            .prepare_cached("DELETE FROM sessions WHERE row >= ?1 AND row <= ?2")?
+            .execute((first.row, last.row))?;
+        for row in due.iter().filter(|row| row.positive) {
+            let day = Day::of(row.inserted_at);
+            if !self.patients.has(day) {
+                continue;
+            }
+            self.tests
+                .prepare_cached("INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)")?
+                .execute((row.row, day.0))?;
+            self.erasures.push((day, row.row));
+        }
+        Ok(())
+    }
+
+    /// Lets the late indexes forget what is too old: receipts after 14 days, codes after 13 months.
+    fn move_floors(&mut self, over: Timestamp) -> Result<(), Failure> {
+        let first_live: Option<i64> = {
+            let oldest_day = Day::of(over);
+            self.tests
+                .prepare_cached("SELECT min(first_row) FROM days WHERE day >= ?1")?
+                .query_row([oldest_day.0], |row| row.get(0))?
+        };
+        if let Some(row) = first_live {
+            self.receipts.set_floor(row.max(0) as u64);
+        }
+        let oldest_known = Day::of_date(self.now.rome_day() - Months::new(KNOWN_CODES_MONTHS));
+        let first_known: Option<i64> = self
+            .tests
+            .prepare_cached("SELECT min(first_row) FROM days WHERE day >= ?1")?
+            .query_row([oldest_known.0], |row| row.get(0))?;
+        if let Some(row) = first_known {
+            self.codes.set_floor(row.max(0) as u64);
+        }
+        self.tests
+            .prepare_cached("DELETE FROM days WHERE day < ?1")?
+            .execute([oldest_known.0])?;
+        Ok(())
+    }
+}
+
+/// A row whose time has come.
+struct DueRow {
+    row: i64,
+    inserted_at: Timestamp,
+    positive: bool,
+}

@@ -1,0 +1,154 @@
+//! Which files the store has, and how each is opened.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::day::Day;
+use crate::error::StoreError;
+
+/// The store's folder.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    folder: PathBuf,
+    vfs: Option<String>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteMode {
+    /// Whether the connection keeps the file to itself: no other can even read it.
+    pub(super) exclusive: bool,
+    /// Pages of the WAL after which a commit moves them to the file; 0 for never.
+    pub(super) checkpoint_pages: u32,
+    /// Memory for pages, in KiB.
+    pub(super) cache_kib: u32,
+}
+
+const PATIENTS: &str = "patients-";
+const ACCESS: &str = "access-";
+const SUFFIX: &str = ".db";
+
+impl Files {
+    pub(super) fn new(folder: &Path, vfs: Option<String>) -> Files {
+        Files {
+            folder: folder.to_owned(),
+            vfs,
+        }
+    }
+
+    /// Makes the folder if it is not there, durably, and takes it for this process alone.
+    pub(super) fn take(&self) -> Result<File, StoreError> {
+        let lock = self.create_and_lock();
+        lock.map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => StoreError::Unavailable {
+                reason: "another process has the data folder open".to_owned(),
+            },
+            _ => StoreError::Unavailable {
+                reason: format!("the data folder cannot be used: {error}"),
+            },
+        })
+    }
+
+    fn create_and_lock(&self) -> std::io::Result<File> {
+        std::fs::create_dir_all(&self.folder)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.folder.join("lock"))?;
+        lock.try_lock().map_err(std::io::Error::from)?;
+        File::open(&self.folder)?.sync_all()?;
+        Ok(lock)
+    }
+
+    pub(super) fn tests(&self) -> PathBuf {
+        self.folder.join("tests.db")
+    }
+
+    pub(super) fn patients(&self, day: Day) -> PathBuf {
+        self.folder
+            .join(format!("{PATIENTS}{}{SUFFIX}", day.date()))
+    }
+
+    pub(super) fn access(&self, day: Day) -> PathBuf {
+        self.folder.join(format!("{ACCESS}{}{SUFFIX}", day.date()))
+    }
+
+    /// The days that have a patients' file, in order.
+    pub(super) fn patient_days(&self) -> std::io::Result<Vec<Day>> {
+        self.days_of(PATIENTS)
+    }
+
+    /// The days that have a file of access records, in order.
+    pub(super) fn access_days(&self) -> std::io::Result<Vec<Day>> {
+        self.days_of(ACCESS)
+    }
+
+    fn days_of(&self, prefix: &str) -> std::io::Result<Vec<Day>> {
+        let mut days = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let date = name.to_str().and_then(|name| {
+                name.strip_prefix(prefix)?
+                    .strip_suffix(SUFFIX)?
+                    .parse()
+                    .ok()
+            });
+            days.extend(date.map(Day::of_date));
+        }
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// Removes a file with what SQLite keeps beside it, durably.
+    pub(super) fn remove(&self, path: &Path) -> std::io::Result<()> {
+        // The file itself goes last, so that a crash leaves no WAL without it.
+        for suffix in ["-wal", "-shm", ""] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            match std::fs::remove_file(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Opens a file for writing, creating it if it is not there.
+    pub(super) fn open_writer(&self, path: &Path, mode: WriteMode) -> rusqlite::Result<Connection> {
+        let connection = self.open(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        if mode.exclusive {
+            connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "wal_autocheckpoint", mode.checkpoint_pages)?;
+        connection.pragma_update(None, "cache_size", -i64::from(mode.cache_kib))?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(connection)
+    }
+
+    /// Opens a file for reading; it must exist.
+    pub(super) fn open_reader(&self, path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+        let connection = self.open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "query_only", "ON")?;
+        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+        Ok(connection)
+    }
+
+    fn open(&self, path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+        let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match &self.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
+            None => Connection::open_with_flags(path, flags)?,
+        };
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+}

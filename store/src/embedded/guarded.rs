@@ -1,0 +1,137 @@
+//! Transitions within the writer's transaction: read the row, ask its life, write what it says.
+
+use rusqlite::OptionalExtension;
+use sistema_ts_model::{
+    Cun, CunState, Erasure, Session, SessionDigest, Step, TestResult, Timestamp,
+};
+
+use super::failure::Failure;
+use super::rows::{self, TestRow};
+use super::writer::Writer;
+
+impl Writer<'_> {
+    /// The row of a code.
+    pub(super) fn test(&self, cun: Cun) -> Result<Option<TestRow>, Failure> {
+        TestRow::find(self.tests, &self.shared.codes.view(), cun)
+    }
+
+    /// Obeys what a transition of this row's life has decided, and hands on its answer.
+    pub(super) fn obey<Answer>(
+        &mut self,
+        row: &TestRow,
+        step: Step<Answer>,
+    ) -> Result<Answer, Failure> {
+        if let Some(life) = &step.write {
+            self.tests
+                .prepare_cached("UPDATE tests SET life = ?2 WHERE row = ?1")?
+                .execute((row.row, life.encode()))?;
+            let was_claimed = row.life.state() == CunState::Unlocking;
+            if life.state() == CunState::Unlocking {
+                self.note_claim(row, life.due_at(&row.origin(), 0))?;
+            } else if was_claimed {
+                self.tests
+                    .prepare_cached("DELETE FROM claims WHERE row = ?1")?
+                    .execute([row.row])?;
+            }
+        }
+        match step.erase {
+            Erasure::Nothing => {}
+            Erasure::Session(digest) => {
+                self.tests
+                    .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
+                    .execute([digest.as_bytes()])?;
+            }
+            Erasure::Everything => self.erase_person(row)?,
+        }
+        Ok(step.answer)
+    }
+
+    /// Notes when a claim's holder counts as dead, so that the sweep need not search for it.
+    fn note_claim(&self, row: &TestRow, due: Option<Timestamp>) -> Result<(), Failure> {
+        let due = due.unwrap_or(self.now).millis();
+        self.tests
+            .prepare_cached("INSERT OR REPLACE INTO claims (row, due_ms) VALUES (?1, ?2)")?
+            .execute((row.row, due))?;
+        Ok(())
+    }
+
+    /// Erases what the tests' file holds of the person, and notes the intent to erase the rest after the commit.
+    fn erase_person(&mut self, row: &TestRow) -> Result<(), Failure> {
+        self.tests
+            .prepare_cached("UPDATE tests SET contact = NULL, negative = NULL WHERE row = ?1")?
+            .execute([row.row])?;
+        self.tests
+            .prepare_cached("DELETE FROM sessions WHERE row = ?1")?
+            .execute([row.row])?;
+        if row.result == TestResult::Positive {
+            let day = row.day();
+            self.tests
+                .prepare_cached("INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)")?
+                .execute((row.row, day.0))?;
+            self.erasures.push((day, row.row));
+        }
+        Ok(())
+    }
+
+    /// Adds a session of a row.
+    pub(super) fn add_session(&mut self, row: &TestRow, session: &Session) -> Result<(), Failure> {
+        let caller = self.callers.number(self.tests, &session.caller, |caller| {
+            caller.to_key().to_string()
+        })?;
+        self.tests
+            .prepare_cached(
+                "INSERT INTO sessions (digest, row, operator, caller, opened_ms, lapses_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute((
+                session.digest.as_bytes(),
+                row.row,
+                session.operator.expose(),
+                caller,
+                session.opened_at.millis(),
+                session.lapses_at.millis(),
+            ))?;
+        Ok(())
+    }
+
+    /// A session and the number of its row.
+    pub(super) fn session(&self, digest: SessionDigest) -> Result<Option<(Session, i64)>, Failure> {
+        read_session(self.tests, digest)
+    }
+}
+
+/// A session and the number of its row.
+pub(super) fn read_session(
+    connection: &rusqlite::Connection,
+    digest: SessionDigest,
+) -> Result<Option<(Session, i64)>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT s.row, s.operator, c.key, s.opened_ms, s.lapses_ms FROM sessions s JOIN callers c ON c.id = s.caller
+         WHERE s.digest = ?1",
+    )?;
+    let found = select
+        .query_row([digest.as_bytes()], |row| {
+            let operator: String = row.get(1)?;
+            let caller: String = row.get(2)?;
+            let (row_number, opened, lapses): (i64, i64, i64) =
+                (row.get(0)?, row.get(3)?, row.get(4)?);
+            Ok((row_number, operator, caller, opened, lapses))
+        })
+        .optional()?;
+    let Some((row, operator, caller, opened, lapses)) = found else {
+        return Ok(None);
+    };
+    let session = Session {
+        digest,
+        operator: sistema_ts_model::CodiceFiscale::parse_with(
+            &operator,
+            sistema_ts_model::CodiceFiscaleOptions {
+                accept_stp_eni: true,
+            },
+        )
+        .map_err(|_| rows::corrupt("an operator"))?,
+        caller: rows::decode_caller(&caller)?,
+        opened_at: Timestamp::from_millis_clamped(opened),
+        lapses_at: Timestamp::from_millis_clamped(lapses),
+    };
+    Ok(Some((session, row)))
+}

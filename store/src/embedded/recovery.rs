@@ -1,0 +1,152 @@
+//! What an opening finds and puts right: orphans swept, erasures completed, the late indexes filled up to the newest row.
+
+use aws_lc_rs::{hmac, rand};
+use rusqlite::{Connection, OptionalExtension};
+use sistema_ts_model::Timestamp;
+
+use super::day::Day;
+use super::failure::Failure;
+use super::files::Files;
+use super::index::IndexWriter;
+use super::options::EmbeddedOptions;
+use super::patients::Patients;
+use super::rows;
+use super::schema;
+use super::writer::WriterStart;
+use crate::error::StoreError;
+use crate::keys::{KeyError, KeyRing, oldest_live_day};
+
+/// Opens the parts of the writer on the file of tests and completes what a crash has left half done.
+pub(super) fn recover(
+    tests: &Connection,
+    files: &Files,
+    options: &EmbeddedOptions,
+    keys: &KeyRing,
+    now: Timestamp,
+) -> Result<WriterStart, Failure> {
+    check_keys(tests, keys, now)?;
+    let (last_row, last_inserted) = newest_row(tests)?;
+    let mut patients = Patients::new(files.clone())?;
+    let swept = patients.sweep_above(last_row)?;
+    let completed = complete_erasures(tests, &mut patients)?;
+    if swept + completed > 0 {
+        tracing::info!(
+            swept,
+            completed,
+            "recovered: patients without a test swept, erasures completed"
+        );
+    }
+    let mut codes = IndexWriter::open(tests, "codes", options.codes)?;
+    let mut receipts = IndexWriter::open(tests, "receipts", options.receipts)?;
+    restore(tests, &mut codes, &mut receipts)?;
+    Ok(WriterStart {
+        codes,
+        receipts,
+        patients,
+        last_row,
+        last_inserted,
+    })
+}
+
+/// The newest row that was ever given, and its time; they are kept when the row itself has expired.
+fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
+    let newest: Option<(i64, i64)> = tests
+        .query_row(
+            "SELECT row, inserted_ms FROM tests ORDER BY row DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let (row, millis) = match newest {
+        Some(newest) => newest,
+        None => (
+            schema::read_number(tests, "expired_row")?.unwrap_or(0),
+            schema::read_number(tests, "expired_ms")?.unwrap_or(0),
+        ),
+    };
+    Ok((row, Timestamp::from_millis_clamped(millis)))
+}
+
+/// Every live day's key must be the one that its data were written with.
+fn check_keys(tests: &Connection, keys: &KeyRing, now: Timestamp) -> Result<(), Failure> {
+    let oldest = Day::of_date(oldest_live_day(now));
+    let mut select = tests.prepare("SELECT day, check_value FROM days WHERE day >= ?1")?;
+    let days = select.query_map([oldest.0], |row| {
+        Ok((Day(row.get(0)?), row.get::<_, [u8; 16]>(1)?))
+    })?;
+    for day in days {
+        let (day, check_value) = day?;
+        if keys.day(day.date())?.check_value() != check_value {
+            return Err(KeyError::Differs { day: day.date() }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Erases what a transition wanted erased before a crash.
+fn complete_erasures(tests: &Connection, patients: &mut Patients) -> Result<usize, Failure> {
+    let mut intents: Vec<(Day, i64)> = {
+        let mut select = tests.prepare("SELECT day, row FROM erasures")?;
+        let rows = select.query_map([], |row| Ok((Day(row.get(0)?), row.get(1)?)))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    intents.sort_unstable();
+    for of_day in intents.chunk_by(|one, other| one.0 == other.0) {
+        let rows: Vec<i64> = of_day.iter().map(|intent| intent.1).collect();
+        patients.erase(of_day[0].0, &rows)?;
+    }
+    tests.execute("DELETE FROM erasures", [])?;
+    Ok(intents.len())
+}
+
+/// Inserts the newest rows, which were in memory only, into the late indexes anew.
+fn restore(
+    tests: &Connection,
+    codes: &mut IndexWriter,
+    receipts: &mut IndexWriter,
+) -> Result<(), Failure> {
+    let (codes_through, receipts_through) = (
+        codes.covered_through() as i64,
+        receipts.covered_through() as i64,
+    );
+    let mut select =
+        tests.prepare("SELECT row, cun, receipt FROM tests WHERE row > ?1 ORDER BY row")?;
+    let mut rows = select.query([codes_through.min(receipts_through)])?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        if number > codes_through {
+            let cun = rows::decode_cun(row.get(1)?)?;
+            codes.restore(rows::cun_key(&cun.digest()), number as u64)?;
+        }
+        if number > receipts_through
+            && let Some(receipt) = row.get::<_, Option<[u8; rows::RECEIPT_LEN]>>(2)?
+        {
+            receipts.restore(rows::first_eight(&receipt), number as u64)?;
+        }
+    }
+    Ok(())
+}
+
+/// The key of the hashes of receipts, made at the first opening.
+pub(super) fn receipt_hash_key(tests: &Connection) -> Result<hmac::Key, StoreError> {
+    let stored: Option<Vec<u8>> = tests
+        .query_row(
+            "SELECT bytes FROM meta WHERE name = 'receipt_hash_key'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let bytes = match stored {
+        Some(bytes) => bytes,
+        None => {
+            let mut bytes = vec![0; 32];
+            rand::fill(&mut bytes).map_err(|_| StoreError::KeyMissing(KeyError::Crypto))?;
+            tests.execute(
+                "INSERT INTO meta (name, bytes) VALUES ('receipt_hash_key', ?1)",
+                [&bytes],
+            )?;
+            bytes
+        }
+    };
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}

@@ -1,0 +1,142 @@
+//! The tables of the file of tests and of a day's file of patients.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::StoreError;
+
+/// Written to each file's `user_version`; a file of another version is refused rather than guessed at.
+const VERSION: i32 = 1;
+
+/// Written to each file's `application_id`, so that a stranger's file is recognised: "STS1".
+const APPLICATION: i32 = 0x5354_5331;
+
+/// The file of tests.
+///
+/// `tests` has no index: rows are numbered in the order of `inserted_ms`, and the late index finds them by code and by receipt.
+/// `swab_day` counts from 1970-01-01. `flags`: 1 positive, 2 answered with warnings. `accessed_before` is how many milliseconds
+/// before `inserted_ms` the request came. `negative` is a negative's MAC of code and fiscal code, `receipt` the hash of the
+/// request's key and the MAC of its content, `life` what happened since.
+const TESTS: &str = "
+    CREATE TABLE tests (
+        row INTEGER PRIMARY KEY,
+        cun INTEGER NOT NULL,
+        inserted_ms INTEGER NOT NULL,
+        caller INTEGER NOT NULL,
+        region INTEGER NOT NULL,
+        structure INTEGER NOT NULL,
+        swab_day INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        accessed_before INTEGER NOT NULL,
+        contact BLOB,
+        negative BLOB,
+        receipt BLOB,
+        life BLOB
+    ) STRICT;
+    CREATE TABLE callers (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE structures (id INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE days (day INTEGER PRIMARY KEY, first_row INTEGER NOT NULL, check_value BLOB NOT NULL) STRICT;
+    CREATE TABLE sessions (
+        digest BLOB PRIMARY KEY,
+        row INTEGER NOT NULL,
+        operator TEXT NOT NULL,
+        caller INTEGER NOT NULL,
+        opened_ms INTEGER NOT NULL,
+        lapses_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sessions_by_row ON sessions (row);
+    CREATE TABLE claims (row INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL) STRICT;
+    CREATE TABLE erasures (row INTEGER PRIMARY KEY, day INTEGER NOT NULL) STRICT;
+    CREATE TABLE cancellations (
+        key BLOB PRIMARY KEY,
+        content BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        transaction_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER, bytes BLOB) STRICT, WITHOUT ROWID;
+";
+
+/// One day's file of patients: of each positive the sealed fiscal code, and its lookup tag, which enters `tags` late, in sorted
+/// batches: `tagged_through` says how far.
+const PATIENTS: &str = "
+    CREATE TABLE patients (row INTEGER PRIMARY KEY, cun INTEGER NOT NULL, sealed BLOB NOT NULL, tag BLOB NOT NULL) STRICT;
+    CREATE TABLE tags (tag BLOB NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (tag, row)) STRICT, WITHOUT ROWID;
+    CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER) STRICT, WITHOUT ROWID;
+";
+
+/// One day's file of access records: single ones, and submissions in chunks as they were copied from the tests.
+const ACCESS: &str = "
+    CREATE TABLE records (
+        id INTEGER PRIMARY KEY,
+        accessed_ms INTEGER NOT NULL,
+        service TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        operator TEXT,
+        transaction_id TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        errors TEXT NOT NULL,
+        structure TEXT,
+        authentication TEXT,
+        ended_ms INTEGER,
+        session TEXT,
+        cun TEXT,
+        confirmation TEXT,
+        options TEXT,
+        client_address TEXT
+    ) STRICT;
+    CREATE TABLE submissions (last_row INTEGER PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, entries BLOB NOT NULL)
+        STRICT;
+";
+
+/// Makes the tables of the file of tests, or checks that they are of this version.
+pub(super) fn prepare_tests(connection: &Connection) -> Result<(), StoreError> {
+    prepare(connection, "tests", TESTS)
+}
+
+/// The same for a day's file of patients.
+pub(super) fn prepare_patients(connection: &Connection) -> Result<(), StoreError> {
+    prepare(connection, "patients", PATIENTS)
+}
+
+/// The same for a day's file of access records.
+pub(super) fn prepare_access(connection: &Connection) -> Result<(), StoreError> {
+    prepare(connection, "access records", ACCESS)
+}
+
+fn prepare(connection: &Connection, what: &str, tables: &str) -> Result<(), StoreError> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    match (application, version) {
+        (APPLICATION, VERSION) => Ok(()),
+        (0, 0) => {
+            let script = format!(
+                "BEGIN IMMEDIATE; {tables} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            Ok(connection.execute_batch(&script)?)
+        }
+        _ => Err(StoreError::Corrupt {
+            what: format!(
+                "the file of {what} is of version {version} of application {application:#x}"
+            ),
+        }),
+    }
+}
+
+/// A number from a file's `meta`.
+pub(super) fn read_number(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT number FROM meta WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+}
+
+/// Writes a number to a file's `meta`.
+pub(super) fn write_number(
+    connection: &Connection,
+    name: &str,
+    number: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO meta (name, number) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET number = excluded.number")?
+        .execute((name, number))?;
+    Ok(())
+}

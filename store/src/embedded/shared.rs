@@ -1,0 +1,142 @@
+//! What the store's threads share.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::hmac;
+use sistema_ts_model::{Caller, Clock, RequestKey, Service, Timestamp};
+
+use super::index::IndexReader;
+use super::job::Job;
+use super::options::EmbeddedOptions;
+use super::queue::{Lane, Queue};
+use crate::error::StoreError;
+use crate::keys::KeyRing;
+
+/// Shared by the callers' tasks, the writer, the readers and the keeper of access records.
+pub(super) struct Shared {
+    pub(super) options: EmbeddedOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) writer: Queue<Job>,
+    pub(super) codes: IndexReader,
+    pub(super) receipts: IndexReader,
+    /// Key of the hashes of receipts: they must be uniform although callers choose what is hashed.
+    pub(super) receipt_hash: hmac::Key,
+    /// The newest `dataInserimento` that was given, in milliseconds.
+    last_inserted: AtomicI64,
+    /// The newest committed row of tests.
+    committed_row: AtomicI64,
+    /// The newest row whose submission is in the archive of access records.
+    copied_row: AtomicI64,
+    /// Why nothing is written any more.
+    failure: OnceLock<String>,
+}
+
+/// What [`Shared`] begins with.
+pub(super) struct Start {
+    pub(super) last_row: i64,
+    pub(super) last_inserted: i64,
+    pub(super) copied_row: i64,
+    pub(super) receipt_hash: hmac::Key,
+}
+
+impl Shared {
+    pub(super) fn new(
+        options: EmbeddedOptions,
+        clock: Arc<dyn Clock>,
+        keys: Arc<KeyRing>,
+        codes: IndexReader,
+        receipts: IndexReader,
+        start: Start,
+    ) -> Shared {
+        Shared {
+            writer: Queue::new("the writer's queue", options.queue_capacity),
+            options,
+            clock,
+            keys,
+            codes,
+            receipts,
+            receipt_hash: start.receipt_hash,
+            last_inserted: AtomicI64::new(start.last_inserted),
+            committed_row: AtomicI64::new(start.last_row),
+            copied_row: AtomicI64::new(start.copied_row),
+            failure: OnceLock::new(),
+        }
+    }
+
+    /// Now, by a clock that never goes back behind what it was in the newest test.
+    pub(super) fn now(&self) -> Timestamp {
+        let last = Timestamp::from_millis_clamped(self.last_inserted.load(Ordering::Acquire));
+        self.clock.now().max(last)
+    }
+
+    /// The newest committed row: everything answered so far is at or below it.
+    pub(super) fn committed_row(&self) -> i64 {
+        self.committed_row.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_last_inserted(&self, at: Timestamp) {
+        self.last_inserted.fetch_max(at.millis(), Ordering::AcqRel);
+    }
+
+    pub(super) fn set_committed_row(&self, row: i64) {
+        self.committed_row.store(row, Ordering::Release);
+    }
+
+    /// The newest row whose submission is in the archive of access records.
+    pub(super) fn copied_row(&self) -> i64 {
+        self.copied_row.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_copied_row(&self, row: i64) {
+        self.copied_row.store(row, Ordering::Release);
+    }
+
+    /// Refuses all further writes, until a restart: what the disk holds is no longer known.
+    pub(super) fn fail(&self, reason: String) {
+        tracing::error!(
+            reason,
+            "the store writes nothing any more until it is restarted"
+        );
+        metrics::counter!("store_fatal_failures_total").increment(1);
+        // The first reason stands.
+        let _ = self.failure.set(reason);
+        self.writer.abandon();
+    }
+
+    /// Why nothing is written any more, if so.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Hands a job to the writer.
+    pub(super) fn submit(&self, lane: Lane, job: Job) -> Result<(), StoreError> {
+        match self.writer.push(lane, job) {
+            Err(StoreError::Unavailable { reason }) => {
+                let reason = self.failure().map_or(reason, |failure| {
+                    format!("it failed and must be restarted: {failure}")
+                });
+                Err(StoreError::Unavailable { reason })
+            }
+            other => other,
+        }
+    }
+
+    /// The hash by which a receipt is found: of caller, service and the caller's key.
+    pub(super) fn receipt_key(
+        &self,
+        caller: &Caller,
+        service: Service,
+        key: &RequestKey,
+    ) -> [u8; 16] {
+        let mut hash = hmac::Context::with_key(&self.receipt_hash);
+        for part in [caller.to_key().as_str(), service.name(), key.as_str()] {
+            hash.update(&[part.len() as u8]);
+            hash.update(part.as_bytes());
+        }
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&hash.sign().as_ref()[..16]);
+        cut
+    }
+}

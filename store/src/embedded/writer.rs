@@ -1,0 +1,384 @@
+//! The writer: one thread that owns all that is written, and commits what waits in one transaction.
+//!
+//! Two files do not commit together, so the order is fixed: patients first, tests second. A test without its patient cannot
+//! exist; a patient without its test is an orphan, and is swept. An erasure goes the other way round: its intent is committed
+//! with the transition, then the patients' file is cleared, then the answer leaves.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Statement};
+use sistema_ts_model::{Caller, Moment, RegionCode, StructureReference, Timestamp};
+
+use super::day::Day;
+use super::dictionary::{self, Dictionary};
+use super::failure::{Failure, describe, surely_not_committed};
+use super::index::IndexWriter;
+use super::job::{Job, RecordJob, Reply, Task};
+use super::patients::Patients;
+use super::queue::Taken;
+use super::record::Recorded;
+use super::shared::Shared;
+use crate::error::StoreError;
+use std::sync::Arc;
+
+/// How long the writer waits for work before it looks after what is left to do.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Entries that an idle turn moves on in each late index.
+const IDLE_WORK: usize = 1_024;
+
+/// What the writer begins with, as recovery left it.
+pub(super) struct WriterStart {
+    pub(super) codes: IndexWriter,
+    pub(super) receipts: IndexWriter,
+    pub(super) patients: Patients,
+    pub(super) last_row: i64,
+    pub(super) last_inserted: Timestamp,
+}
+
+/// The writer's state. Fields of the current transaction return to those of the last committed one when it is rolled back.
+pub(super) struct Writer<'connection> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) tests: &'connection Connection,
+    pub(super) insert_test: Statement<'connection>,
+    begin: Statement<'connection>,
+    commit: Statement<'connection>,
+    roll_back: Statement<'connection>,
+    pub(super) codes: IndexWriter,
+    pub(super) receipts: IndexWriter,
+    pub(super) patients: Patients,
+    pub(super) callers: Dictionary<Caller>,
+    pub(super) structures: Dictionary<(RegionCode, StructureReference)>,
+    /// The current transaction's time: the `dataInserimento` of its tests.
+    pub(super) now: Timestamp,
+    /// The Rome day of `now`.
+    pub(super) day: Day,
+    /// The day whose row in `days` is known to be there, and its key's check value.
+    pub(super) begun_day: Option<(Day, [u8; 16])>,
+    /// The newest row, that of the current transaction included.
+    pub(super) last_row: i64,
+    committed_row: i64,
+    pub(super) last_inserted: Timestamp,
+    /// Tests that the current transaction adds.
+    pub(super) new_rows: usize,
+    /// Receipts that the current transaction adds.
+    pub(super) new_receipts: usize,
+    /// Patients to be erased once the current transaction is committed.
+    pub(super) erasures: Vec<(Day, i64)>,
+    /// Rows whose erasure is done and whose intent is still noted.
+    erased: Vec<i64>,
+}
+
+/// A job done, its answer still to be sent.
+enum Done {
+    Record(Reply<Recorded>, Recorded),
+    Task(Box<dyn Task>),
+}
+
+/// Why a batch failed, to be told to each of its jobs.
+enum BatchFailure {
+    /// Nothing of it was written.
+    Undone(Failure),
+    /// It may have been written.
+    Unknown(String),
+}
+
+impl BatchFailure {
+    fn told(&self) -> StoreError {
+        match self {
+            BatchFailure::Undone(Failure::Alone(error)) => StoreError::Unavailable {
+                reason: error.to_string(),
+            },
+            BatchFailure::Undone(Failure::Batch {
+                reason,
+                damaged: true,
+            }) => StoreError::Corrupt {
+                what: reason.clone(),
+            },
+            BatchFailure::Undone(Failure::Batch {
+                reason,
+                damaged: false,
+            }) => StoreError::Unavailable {
+                reason: reason.clone(),
+            },
+            BatchFailure::Unknown(reason) => StoreError::UnknownOutcome {
+                reason: reason.clone(),
+            },
+        }
+    }
+}
+
+impl<'connection> Writer<'connection> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        tests: &'connection Connection,
+        start: WriterStart,
+    ) -> rusqlite::Result<Writer<'connection>> {
+        Ok(Writer {
+            shared,
+            tests,
+            insert_test: tests.prepare(
+                "INSERT INTO tests (row, cun, inserted_ms, caller, region, structure, swab_day, flags, accessed_before, contact,
+                     negative, receipt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?,
+            begin: tests.prepare("BEGIN IMMEDIATE")?,
+            commit: tests.prepare("COMMIT")?,
+            roll_back: tests.prepare("ROLLBACK")?,
+            codes: start.codes,
+            receipts: start.receipts,
+            patients: start.patients,
+            callers: dictionary::callers(),
+            structures: dictionary::structures(),
+            now: start.last_inserted,
+            day: Day::of(start.last_inserted),
+            begun_day: None,
+            last_row: start.last_row,
+            committed_row: start.last_row,
+            last_inserted: start.last_inserted,
+            new_rows: 0,
+            new_receipts: 0,
+            erasures: Vec::new(),
+            erased: Vec::new(),
+        })
+    }
+
+    /// Serves the queue until it is closed and empty, or writing has failed for good.
+    pub(super) fn run(&mut self) {
+        let shared = self.shared.clone();
+        let mut jobs = Vec::with_capacity(shared.options.batch_jobs);
+        let mut done = Vec::with_capacity(shared.options.batch_jobs);
+        loop {
+            match shared
+                .writer
+                .take(&mut jobs, shared.options.batch_jobs, PATIENCE)
+            {
+                Taken::Jobs => self.batch(&mut jobs, &mut done, 0),
+                Taken::Nothing => self.batch(&mut jobs, &mut done, IDLE_WORK),
+                Taken::Closed => break,
+            }
+            if shared.failure().is_some() {
+                return;
+            }
+        }
+        if let Err(failure) = self.patients.close() {
+            tracing::warn!(reason = %StoreError::from(failure), "a patients' file was not closed cleanly");
+        }
+    }
+
+    /// The moment of the current transaction, for the transitions of a life. One process owns this store: no other clock.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            now: self.now,
+            clock_error_millis: 0,
+        }
+    }
+
+    fn batch(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>, extra_work: usize) {
+        let began = Instant::now();
+        let count = jobs.len();
+        let result = self.write(jobs, done, extra_work);
+        let failure = match result {
+            Ok(()) => {
+                self.answer_before_erasures(done);
+                self.erase().err().map(|failure| {
+                    // The transition stands and its intent is noted: the next start completes it. Until then nothing may claim it is done.
+                    let reason = format!("an erasure failed: {}", StoreError::from(failure));
+                    self.shared.fail(reason.clone());
+                    BatchFailure::Unknown(reason)
+                })
+            }
+            Err(failure) => Some(failure),
+        };
+        for done in done.drain(..) {
+            answer(done, failure.as_ref());
+        }
+        for job in jobs.drain(..) {
+            // Left over only by a failure.
+            if let Some(failure) = &failure {
+                refuse(job, failure);
+            }
+        }
+        if count > 0 {
+            metrics::counter!("store_commits_total").increment(1);
+            metrics::histogram!("store_batch_jobs").record(count as f64);
+            metrics::histogram!("store_commit_seconds").record(began.elapsed().as_secs_f64());
+            metrics::gauge!("store_queue_depth").set(self.shared.writer.len() as f64);
+        }
+    }
+
+    /// Does all jobs in one transaction and commits it. On failure everything is undone, as far as that can be.
+    fn write(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        done: &mut Vec<Done>,
+        extra_work: usize,
+    ) -> Result<(), BatchFailure> {
+        self.set_time();
+        if let Err(failure) = self.fill(jobs, done, extra_work) {
+            return Err(self.undo(failure));
+        }
+        if let Err(failure) = self.patients.commit() {
+            return Err(self.undo(failure));
+        }
+        if let Err(error) = self.commit.execute([]) {
+            return Err(self.commit_failed(&error));
+        }
+        self.codes.committed();
+        self.receipts.committed();
+        self.committed_row = self.last_row;
+        self.shared.set_committed_row(self.committed_row);
+        self.erased.clear();
+        Ok(())
+    }
+
+    fn set_time(&mut self) {
+        self.now = self.shared.clock.now().max(self.last_inserted);
+        self.day = Day::of(self.now);
+        (self.new_rows, self.new_receipts) = (0, 0);
+    }
+
+    fn fill(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        done: &mut Vec<Done>,
+        extra_work: usize,
+    ) -> Result<(), Failure> {
+        self.begin.execute([])?;
+        if !self.erased.is_empty() {
+            for row in &self.erased {
+                self.tests
+                    .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
+                    .execute([row])?;
+            }
+        }
+        // Taken from the front one by one, so that what is left after a failure still gets its answer.
+        jobs.reverse();
+        while let Some(job) = jobs.pop() {
+            match job {
+                Job::Record(job) => match self.record(&job.submission) {
+                    Ok(recorded) => done.push(Done::Record(job.reply, recorded)),
+                    Err(Failure::Alone(error)) => {
+                        let _ = job.reply.send(Err(error));
+                    }
+                    Err(failure) => {
+                        jobs.push(Job::Record(job));
+                        return Err(failure);
+                    }
+                },
+                Job::Task(mut task) => {
+                    let ran = task.run(self);
+                    done.push(Done::Task(task));
+                    ran?;
+                }
+            }
+        }
+        if self.new_rows > 0 {
+            self.last_inserted = self.now;
+            self.shared.set_last_inserted(self.now);
+        }
+        self.codes.work(self.tests, self.new_rows + extra_work)?;
+        self.receipts
+            .work(self.tests, self.new_receipts + extra_work)?;
+        Ok(())
+    }
+
+    /// Undoes a transaction none of whose commits to the tests' file was tried.
+    fn undo(&mut self, failure: Failure) -> BatchFailure {
+        metrics::counter!("store_failed_commits_total").increment(1);
+        match self.roll_back_all() {
+            Ok(()) => BatchFailure::Undone(failure),
+            Err(second) => {
+                let reason = format!(
+                    "{}, and it could not be undone: {}",
+                    StoreError::from(failure),
+                    StoreError::from(second)
+                );
+                self.shared.fail(reason.clone());
+                BatchFailure::Unknown(reason)
+            }
+        }
+    }
+
+    /// Decides what a failed commit of the tests' file means.
+    fn commit_failed(&mut self, error: &rusqlite::Error) -> BatchFailure {
+        let failure = Failure::Batch {
+            reason: describe(error),
+            damaged: false,
+        };
+        if surely_not_committed(error) {
+            return self.undo(failure);
+        }
+        metrics::counter!("store_failed_commits_total").increment(1);
+        // After a failed write or sync of the log nobody knows what a restart will find; a second sync could even claim success for
+        // pages that the system has dropped. So nothing is written any more.
+        let reason = format!("a commit failed: {}", StoreError::from(failure));
+        self.shared.fail(reason.clone());
+        BatchFailure::Unknown(reason)
+    }
+
+    fn roll_back_all(&mut self) -> Result<(), Failure> {
+        self.last_row = self.committed_row;
+        self.erasures.clear();
+        self.begun_day = None;
+        self.callers.rolled_back();
+        self.structures.rolled_back();
+        self.codes.rolled_back();
+        self.receipts.rolled_back();
+        if !self.tests.is_autocommit() {
+            self.roll_back.execute([])?;
+        }
+        self.patients.roll_back()?;
+        if self.new_rows > 0 {
+            // Their commit may have gone through, and their rows will be given again.
+            self.patients.sweep_above(self.committed_row)?;
+        }
+        Ok(())
+    }
+
+    /// Answers what does not wait for an erasure.
+    fn answer_before_erasures(&self, done: &mut Vec<Done>) {
+        if self.erasures.is_empty() {
+            done.drain(..).for_each(|done| answer(done, None));
+            return;
+        }
+        let (records, tasks): (Vec<Done>, Vec<Done>) = done
+            .drain(..)
+            .partition(|done| matches!(done, Done::Record(..)));
+        records.into_iter().for_each(|done| answer(done, None));
+        *done = tasks;
+    }
+
+    /// Erases the patients of the transitions just committed.
+    fn erase(&mut self) -> Result<(), Failure> {
+        if self.erasures.is_empty() {
+            return Ok(());
+        }
+        let mut erasures = std::mem::take(&mut self.erasures);
+        erasures.sort_unstable();
+        for of_day in erasures.chunk_by(|one, other| one.0 == other.0) {
+            let rows: Vec<i64> = of_day.iter().map(|erasure| erasure.1).collect();
+            self.patients.erase(of_day[0].0, &rows)?;
+            self.erased.extend(rows);
+        }
+        Ok(())
+    }
+}
+
+fn answer(done: Done, failure: Option<&BatchFailure>) {
+    match (done, failure) {
+        // Whoever gave up waiting needs no answer.
+        (Done::Record(reply, recorded), None) => drop(reply.send(Ok(recorded))),
+        (Done::Record(reply, _), Some(failure)) => drop(reply.send(Err(failure.told()))),
+        (Done::Task(task), failure) => task.finish(failure.map(BatchFailure::told)),
+    }
+}
+
+fn refuse(job: Job, failure: &BatchFailure) {
+    match job {
+        Job::Record(job) => {
+            let RecordJob { reply, .. } = *job;
+            drop(reply.send(Err(failure.told())));
+        }
+        Job::Task(task) => task.finish(Some(failure.told())),
+    }
+}
