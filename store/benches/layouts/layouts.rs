@@ -39,7 +39,7 @@ enum Index {
     Own,
     ByKey,
     LateTree(LateTree),
-    Runs(RunsIndex),
+    Runs(Box<RunsIndex>),
 }
 
 /// How a reader finds the row of a key.
@@ -59,7 +59,7 @@ pub fn create(layout: Layout, folder: &Path, options: &Options) -> Result<(Half,
         RunsIndex::create(&connection)?;
     }
     let index = if late_tags {
-        Index::Runs(RunsIndex::new(options.memory / 4))
+        Index::Runs(Box::new(RunsIndex::new(options.memory / 4)))
     } else {
         Index::Own
     };
@@ -89,7 +89,7 @@ pub fn create(layout: Layout, folder: &Path, options: &Options) -> Result<(Half,
             RunsIndex::create(&connection)?;
             let runs = RunsIndex::new(options.memory);
             let lookup = Lookup::Runs(runs.shared.clone());
-            (Index::Runs(runs), lookup)
+            (Index::Runs(Box::new(runs)), lookup)
         }
     };
     Ok((
