@@ -1,4 +1,4 @@
-//! Shutting down: what was accepted is finished, what comes later is told so.
+//! Shutting down and overload: what was accepted is finished, what comes later is told so.
 //!
 //! Failure here means: an accepted request is lost, a later one is served or left without an answer, or the front does
 //! not end.
@@ -7,7 +7,7 @@
 
 mod front_support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use front_support::client::{Answer, connect, plain, tls13, xml_header};
 use front_support::pki::Files;
@@ -156,5 +156,34 @@ fn above_the_bound_requests_are_refused_and_connections_kept() {
     for client in &mut holding {
         assert_eq!(client.answer().text(), "released");
     }
+    assert_eq!(refused.post(b"now").text(), "now");
+}
+
+#[test]
+fn refusals_beyond_their_rate_wait_for_their_turn() {
+    let files = Files::new();
+    let limits = FrontLimits {
+        max_requests: 1,
+        refusals_per_second: 10,
+        ..relaxed_limits()
+    };
+    let front = Running::start(listener(MutualTls, Some(files.tls())), limits);
+    let config = tls13(&files.authority, None);
+    let mut holding = connect(front.address, &config).unwrap();
+    holding.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    front.held.recv().unwrap();
+    let mut refused = connect(front.address, &config).unwrap();
+    let started = Instant::now();
+    for _ in 0..6 {
+        assert_eq!(refused.post(b"again, at once").status, 503);
+    }
+    // The first leaves at once, the five after it a tenth of a second apart.
+    assert!(
+        started.elapsed() > Duration::from_millis(490),
+        "{:?}",
+        started.elapsed()
+    );
+    front.release.add_permits(1);
+    assert_eq!(holding.answer().text(), "released");
     assert_eq!(refused.post(b"now").text(), "now");
 }

@@ -244,6 +244,27 @@ fn an_answer_is_one_tls_record() {
 }
 
 #[test]
+fn a_handler_that_panics_costs_its_own_connection_only() {
+    let files = Files::new();
+    let mut front = Running::start(listener(MutualTls, Some(files.tls())), relaxed_limits());
+    let config = tls13(&files.authority, None);
+    let mut neighbours: Vec<_> = (0..4)
+        .map(|_| connect(front.address, &config).unwrap())
+        .collect();
+    for _ in 0..8 {
+        let mut client = connect(front.address, &config).unwrap();
+        client.send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(client.try_answer().is_err());
+    }
+    for neighbour in &mut neighbours {
+        assert_eq!(neighbour.get("/who").status, 200);
+    }
+    // Nothing stays counted as in flight, or the drain would wait for it.
+    front.shutdown.drain();
+    assert_eq!(front.ended().cut_requests, 0);
+}
+
+#[test]
 fn plain_http_is_for_loopback_alone() {
     let front = Running::start(listener(PlainLoopback, None), relaxed_limits());
     assert_eq!(plain(front.address).get("/who").status, 200);

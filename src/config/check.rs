@@ -157,6 +157,11 @@ impl Configuration {
             limits.maximum_requests,
             16..=65_536,
         );
+        faults.range(
+            "limits.refusals_per_second",
+            limits.refusals_per_second,
+            10..=1_000_000,
+        );
         faults.range("limits.tls_sessions", limits.tls_sessions, 16..=1_048_576);
         faults.range(
             "limits.drain_notice_seconds",

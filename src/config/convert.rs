@@ -56,6 +56,7 @@ impl Configuration {
                 linger: Duration::from_secs(limits.linger_timeout_seconds),
                 max_body_bytes: limits.maximum_body_bytes,
                 max_requests: limits.maximum_requests,
+                refusals_per_second: limits.refusals_per_second,
                 drain: Duration::from_secs(limits.drain_timeout_seconds),
                 drain_notice: Duration::from_secs(limits.drain_notice_seconds),
                 file_poll: Duration::from_secs(self.tls.reload_interval_seconds),

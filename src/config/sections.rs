@@ -86,6 +86,8 @@ pub struct LimitsSection {
     pub maximum_body_bytes: usize,
     /// Requests at work in all listeners, those whose body is still being read included.
     pub maximum_requests: usize,
+    /// Refusals with 503 a second that leave at once; further ones wait for their turn.
+    pub refusals_per_second: u32,
     /// TLS sessions remembered for resumption, on one listener.
     pub tls_sessions: usize,
     /// How long a server asked to stop waits for what it has accepted.
@@ -108,6 +110,7 @@ impl Default for LimitsSection {
             linger_timeout_seconds: 2,
             maximum_body_bytes: 64 * 1024,
             maximum_requests: 4_096,
+            refusals_per_second: 10_000,
             tls_sessions: 8_192,
             drain_timeout_seconds: 30,
             drain_notice_seconds: 0,

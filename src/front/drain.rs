@@ -54,18 +54,27 @@ impl Drain {
 
     /// Counts a request in. The count is raised *before* the flag is read, and the drain sets the flag before it reads
     /// the count: so either this request sees the flag, or the drain sees this request.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<InFlight, NotNow> {
+    pub(super) fn enter(&self) -> Result<(), NotNow> {
         let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
-        let entered = InFlight {
-            drain: Arc::clone(self),
+        let verdict = if self.draining.load(Ordering::SeqCst) {
+            Err(NotNow::Draining)
+        } else if before >= self.max_requests {
+            Err(NotNow::Full)
+        } else {
+            return Ok(());
         };
-        if self.draining.load(Ordering::SeqCst) {
-            return Err(NotNow::Draining);
-        }
-        if before >= self.max_requests {
-            return Err(NotNow::Full);
-        }
-        Ok(entered)
+        self.leave();
+        verdict
+    }
+
+    /// Counts out a request that was counted in.
+    pub(super) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.notify_if_draining();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
     }
 
     pub(super) fn stage(&self) -> StageReceiver {
@@ -114,19 +123,6 @@ impl Drain {
     }
 }
 
-/// A request in flight; counted out when dropped.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    drain: Arc<Drain>,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.drain.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.drain.notify_if_draining();
-    }
-}
-
 /// Starts the shutdown, from any thread, and tells how far it is.
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
@@ -149,7 +145,7 @@ impl ShutdownHandle {
 
     /// Whether a drain has begun: readiness says so, for a load balancer to see.
     pub fn is_draining(&self) -> bool {
-        self.drain.draining.load(Ordering::SeqCst)
+        self.drain.is_draining()
     }
 
     /// Requests in flight, for metrics.

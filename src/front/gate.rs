@@ -5,18 +5,22 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::{ConnectionType, Payload, Request, Response, Version};
 use actix_service::{Service, ServiceFactory};
 use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Sleep;
 
 use super::connection::Connection;
-use super::drain::{Drain, InFlight, NotNow};
-use super::refusal::{Refusal, RefusalRenderer};
+use super::drain::{Drain, NotNow};
+use super::pacer::RefusalPacer;
+use super::refusal::{Refusal, RefusalRenderer, plain_refusal};
 use super::watch::Watch;
 
 /// What the gates of all workers have in common.
@@ -26,6 +30,20 @@ pub(super) struct GateRules {
     pub(super) drain: Option<Arc<Drain>>,
     pub(super) render: RefusalRenderer,
     pub(super) max_body_bytes: usize,
+    pub(super) pacer: Arc<RefusalPacer>,
+}
+
+impl GateRules {
+    /// How long a refusal with 503 waits for its turn, if at all: not on the loopback listener, where readiness says
+    /// 503, nor during a drain, when each caller comes but once.
+    fn wait_of_a_refusal(&self) -> Option<Duration> {
+        let drain = self.drain.as_ref()?;
+        if drain.is_draining() {
+            return None;
+        }
+        let wait = self.pacer.wait();
+        (!wait.is_zero()).then_some(wait)
+    }
 }
 
 /// Makes a [`Gate`] around the application of each worker.
@@ -55,7 +73,7 @@ where
 
     fn new_service(&self, (): ()) -> Self::Future {
         let application = self.application.new_service(());
-        let rules = self.rules.clone();
+        let rules = Rc::new(self.rules.clone());
         Box::pin(async move {
             Ok(Gate {
                 application: application.await?,
@@ -68,7 +86,7 @@ where
 /// See the module.
 pub(super) struct Gate<S> {
     application: S,
-    rules: GateRules,
+    rules: Rc<GateRules>,
 }
 
 impl<S> Service<Request> for Gate<S>
@@ -91,32 +109,31 @@ where
         if let Some(watch) = &watch {
             watch.on_request();
         }
-        let mut held = Held {
+        let entered = self
+            .rules
+            .drain
+            .as_ref()
+            .map_or(Ok(()), |drain| drain.enter());
+        let held = Held {
             watch,
+            rules: Rc::clone(&self.rules),
             shape: Shape::of(&request),
-            _in_flight: None,
+            entered: entered.is_ok(),
         };
-        let refusal = match self.rules.drain.as_ref().map(Drain::enter) {
-            None => None,
-            Some(Ok(in_flight)) => {
-                held._in_flight = Some(in_flight);
-                None
-            }
-            Some(Err(NotNow::Draining)) => Some(Refusal::Draining),
-            Some(Err(NotNow::Full)) => Some(Refusal::Overloaded),
-        };
-        match refusal {
-            None => GateFuture::Running {
-                future: self.application.call(request),
-                held: Some(held),
-            },
-            Some(refusal) => GateFuture::Refusing {
+        let progress = match entered {
+            Ok(()) => Progress::Running(self.application.call(request)),
+            Err(not_now) => Progress::ReadingAway {
                 payload: request.take_payload(),
                 unread: self.rules.max_body_bytes,
-                refusal,
-                render: self.rules.render,
-                held: Some(held),
+                refusal: match not_now {
+                    NotNow::Draining => Refusal::Draining,
+                    NotNow::Full => Refusal::Overloaded,
+                },
             },
+        };
+        GateFuture {
+            progress,
+            held: Some(held),
         }
     }
 }
@@ -124,14 +141,21 @@ where
 /// What a request holds until its answer is written.
 pub(super) struct Held {
     watch: Option<Rc<Watch>>,
+    rules: Rc<GateRules>,
     shape: Shape,
-    _in_flight: Option<InFlight>,
+    /// Whether it was counted in.
+    entered: bool,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(watch) = &self.watch {
             watch.on_answered();
+        }
+        if self.entered
+            && let Some(drain) = &self.rules.drain
+        {
+            drain.leave();
         }
     }
 }
@@ -167,26 +191,27 @@ impl Shape {
     }
 }
 
-/// The answer, which holds what its request held.
-fn held_until_written(mut response: Response<BoxBody>, held: Option<Held>) -> Response<GateBody> {
-    if let Some(held) = &held {
-        held.shape.apply(&mut response);
-    }
-    response.map_body(|_, body| GateBody { body, _held: held })
+/// A request on its way through.
+pub(super) struct GateFuture<F> {
+    progress: Progress<F>,
+    /// Until the answer takes it over.
+    held: Option<Held>,
 }
 
-/// A request on its way through.
-pub(super) enum GateFuture<F> {
+enum Progress<F> {
     /// The application works on it.
-    Running { future: F, held: Option<Held> },
+    Running(F),
     /// It is refused, once its body has been read away: an answer before that would have to close the connection, and
     /// the next handshake costs more than ten requests.
-    Refusing {
+    ReadingAway {
         payload: Payload,
         unread: usize,
         refusal: Refusal,
-        render: RefusalRenderer,
-        held: Option<Held>,
+    },
+    /// It is refused, here or by the application, and waits for its turn.
+    Pausing {
+        turn: Pin<Box<Sleep>>,
+        response: Option<Response<BoxBody>>,
     },
 }
 
@@ -197,24 +222,50 @@ where
     type Output = Result<Response<GateBody>, actix_web::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Running { future, held } => {
-                let response: Response<BoxBody> = ready!(Pin::new(future).poll(context))?.into();
-                Poll::Ready(Ok(held_until_written(response, held.take())))
-            }
-            Self::Refusing {
+        let Self { progress, held } = &mut *self;
+        let response: Response<BoxBody> = match progress {
+            Progress::Running(future) => ready!(Pin::new(future).poll(context))?.into(),
+            Progress::ReadingAway {
                 payload,
                 unread,
                 refusal,
-                render,
-                held,
             } => {
                 ready!(read_away(payload, unread, held.as_ref(), context));
-                let response: Response<BoxBody> = refusal.response(render(refusal)).into();
-                Poll::Ready(Ok(held_until_written(response, held.take())))
+                let render = held
+                    .as_ref()
+                    .map_or(plain_refusal as RefusalRenderer, |held| held.rules.render);
+                refusal.response(render(refusal)).into()
             }
+            Progress::Pausing { turn, response } => {
+                ready!(turn.as_mut().poll(context));
+                let response = response
+                    .take()
+                    .unwrap_or_else(Response::internal_server_error);
+                return Poll::Ready(Ok(held_until_written(response, held.take())));
+            }
+        };
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE
+            && let Some(wait) = held
+                .as_ref()
+                .and_then(|held| held.rules.wait_of_a_refusal())
+        {
+            let turn = Box::pin(tokio::time::sleep(wait));
+            *progress = Progress::Pausing {
+                turn,
+                response: Some(response),
+            };
+            return self.poll(context);
         }
+        Poll::Ready(Ok(held_until_written(response, held.take())))
     }
+}
+
+/// The answer, which holds what its request held.
+fn held_until_written(mut response: Response<BoxBody>, held: Option<Held>) -> Response<GateBody> {
+    if let Some(held) = &held {
+        held.shape.apply(&mut response);
+    }
+    response.map_body(|_, body| GateBody { body, _held: held })
 }
 
 /// Reads a body away until its end, `unread` bytes, or the body's time limit.

@@ -17,6 +17,7 @@ mod drain;
 mod gate;
 mod listener;
 mod media_type;
+mod pacer;
 mod proxy;
 mod refusal;
 mod reload;

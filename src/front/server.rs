@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::drain::{Drain, ShutdownHandle};
 use super::gate::{GateFactory, GateRules};
 use super::listener::Listener;
+use super::pacer::RefusalPacer;
 use super::refusal::{Refusal, RefusalRenderer};
 use super::reload::Reloader;
 use super::settings::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings};
@@ -114,6 +115,7 @@ impl Front {
             limits,
         } = settings;
         let drain = Drain::new(limits.max_requests);
+        let pacer = Arc::new(RefusalPacer::new(limits.refusals_per_second));
         let connections: usize = listeners
             .iter()
             .map(|listener| listener.max_connections)
@@ -152,6 +154,7 @@ impl Front {
                 drain: watched.then(|| Arc::clone(&drain)),
                 render,
                 max_body_bytes: limits.max_body_bytes,
+                pacer: Arc::clone(&pacer),
             };
             infos.push(info.clone());
             let parts = Parts {

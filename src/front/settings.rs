@@ -83,6 +83,9 @@ pub struct FrontLimits {
     /// Requests being worked on at once over all listeners; one more is refused with 503 before its body is read.
     /// Bounds the memory of gathered bodies: this × `max_body_bytes`.
     pub max_requests: usize,
+    /// Refusals with 503 a second that leave at once; further ones wait for their turn, at most 1 s, so that clients that
+    /// repeat without a pause cannot spend the server on refusals.
+    pub refusals_per_second: u32,
     /// After a drain began: how long requests in flight may take before they are cut.
     pub drain: Duration,
     /// After a drain began: how long at least 503 is answered before the listeners close, so that a load balancer
@@ -105,6 +108,7 @@ impl Default for FrontLimits {
             linger: Duration::from_secs(2),
             max_body_bytes: 64 * 1024,
             max_requests: 4_096,
+            refusals_per_second: 10_000,
             drain: Duration::from_secs(30),
             drain_notice: Duration::ZERO,
             file_poll: Duration::from_secs(5),

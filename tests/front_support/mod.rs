@@ -95,6 +95,7 @@ impl Running {
                 .route("/echo", web::post().to(echo))
                 .route("/hold", web::get().to(wait))
                 .route("/hold", web::post().to(gather_and_wait))
+                .route("/panic", web::get().to(panic))
                 .route("/large", web::get().to(large))
                 .route("/stream", web::get().to(stream));
         })
@@ -195,6 +196,11 @@ async fn gather_and_wait(
 ) -> HttpResponse {
     gather_body(&request, payload, 1_000).await.unwrap();
     wait(hold).await
+}
+
+/// A handler with a defect.
+async fn panic() -> HttpResponse {
+    panic!("a handler's defect, made on purpose");
 }
 
 /// More than any socket buffer holds, known at once.
