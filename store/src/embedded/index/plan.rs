@@ -78,7 +78,7 @@ impl IndexWriter {
                 let entries = mergeable.iter().map(|run| run.row.entries).sum();
                 let replaced = mergeable.iter().map(|run| run.filter_bytes()).sum();
                 let builder = self.builder(
-                    level + 1,
+                    self.level_of(entries).min(level + 1),
                     oldest.row.first_row,
                     newest.row.last_row,
                     entries,
@@ -114,6 +114,19 @@ impl IndexWriter {
             ));
         }
         Ok(())
+    }
+
+    /// The level whose runs have so many entries. Tables that were frozen before they were full make small runs, which stay on
+    /// their level when they are merged, so that there are never many of them.
+    fn level_of(&self, entries: u64) -> u8 {
+        let mut full = self.options.memory_entries as u64;
+        for level in 0..self.options.top_level {
+            if entries <= full {
+                return level;
+            }
+            full = full.saturating_mul(self.options.fan_in as u64);
+        }
+        self.options.top_level
     }
 
     /// Whether a job reads the run, or this transaction has done away with it.

@@ -387,6 +387,40 @@ fn nothing_below_the_floor_is_found_or_kept() {
 }
 
 #[test]
+fn what_is_covered_needs_no_rows_any_more() {
+    let options = IndexOptions {
+        memory_entries: 256,
+        fan_in: 4,
+        ..SMALL
+    };
+    let mut harness = Harness::new(options);
+    for sweep in 0..200u64 {
+        let keys: Vec<u64> = (0..7).map(|offset| hash(sweep * 7 + offset)).collect();
+        harness.insert(&keys, true);
+        harness.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let last_row = harness.rows.len() as u64;
+        harness.index.cover(&harness.connection, last_row).unwrap();
+        harness.index.work(&harness.connection, 7).unwrap();
+        if sweep % 10 == 3 {
+            harness.connection.execute_batch("ROLLBACK").unwrap();
+            harness.index.rolled_back();
+            continue;
+        }
+        harness.connection.execute_batch("COMMIT").unwrap();
+        harness.index.committed();
+        assert_eq!(harness.index.covered_through(), last_row);
+        // Even so many small runs stay few.
+        let runs = harness.index.shared.parts.load().runs.len();
+        assert!(runs <= 20, "{runs} runs");
+    }
+    harness.check();
+    let covered = harness.index.covered_through();
+    harness.reopen();
+    assert_eq!(harness.index.covered_through(), covered);
+    harness.check();
+}
+
+#[test]
 fn an_old_view_finds_its_pages_for_as_long_as_it_lives() {
     let mut harness = Harness::new(SMALL);
     for batch in 0..20u64 {

@@ -1,0 +1,3 @@
+//! What the tests of the embedded store share.
+
+pub mod lossy_vfs;
