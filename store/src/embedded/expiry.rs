@@ -21,11 +21,14 @@ const ACCESS_MONTHS: u32 = 12;
 impl EmbeddedStore {
     pub(super) async fn expire(&self, limit: usize) -> Result<Expired, StoreError> {
         let copied_row = self.shared.copied_row();
-        let expired = self
+        let (expired, uncopied) = self
             .write(Lane::Usual, move |writer| {
                 writer.expire(limit.max(1), copied_row)
             })
             .await?;
+        if uncopied {
+            self.ask_keeper(AccessJob::CopyAll).await?;
+        }
         if !expired.more {
             self.drop_old_keys();
             let oldest = self.shared.now().rome_day() - Months::new(ACCESS_MONTHS);
@@ -52,7 +55,8 @@ impl EmbeddedStore {
 }
 
 impl Writer<'_> {
-    fn expire(&mut self, limit: usize, copied_row: i64) -> Result<Expired, Failure> {
+    /// Does one call's share. Answers also whether tests stay for now because their access records are not copied yet.
+    fn expire(&mut self, limit: usize, copied_row: i64) -> Result<(Expired, bool), Failure> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let caught_up = self.catch_up_claims(limit)?;
         self.forget_sessions_and_receipts()?;
@@ -64,13 +68,14 @@ impl Writer<'_> {
         } else {
             0
         };
-        let removed = self.remove_tests(past_retention, copied_row, limit)?;
+        let (removed, uncopied) = self.remove_tests(past_retention, copied_row, limit)?;
         self.move_floors(over)?;
-        let more = [caught_up, erased, removed].contains(&limit);
-        Ok(Expired {
+        let more = uncopied || [caught_up, erased, removed].contains(&limit);
+        let expired = Expired {
             tests: usize::try_from(removed).unwrap_or(usize::MAX),
             more,
-        })
+        };
+        Ok((expired, uncopied))
     }
 
     /// Writes down what claims mean whose holders are dead.
@@ -124,7 +129,7 @@ impl Writer<'_> {
     /// Of tests that are kept longer than their codes live: erases contact, fiscal code and sessions of those whose code is over.
     fn erase_persons(&mut self, over: Timestamp, limit: i64) -> Result<i64, Failure> {
         let erased_through = schema::read_number(self.tests, "erased_row")?.unwrap_or(0);
-        let due = self.due_rows(erased_through, over, i64::MAX, limit)?;
+        let due = self.due_rows(erased_through, over, limit)?;
         let Some(last) = due.last() else { return Ok(0) };
         self.tests
             .prepare_cached(
@@ -137,17 +142,23 @@ impl Writer<'_> {
         Ok(due.len() as i64)
     }
 
-    /// Removes tests past their retention, with all that belongs to them. Their codes stay known.
+    /// Removes tests past their retention, with all that belongs to them, as far as they are copied to the archive of access
+    /// records; answers how many, and whether others are not copied yet. Their codes stay known.
     fn remove_tests(
         &mut self,
         past: Timestamp,
         copied_row: i64,
         limit: i64,
-    ) -> Result<i64, Failure> {
-        let due = self.due_rows(0, past, copied_row, limit)?;
+    ) -> Result<(i64, bool), Failure> {
+        let mut due = self.due_rows(0, past, limit)?;
+        let all = due.len();
+        due.retain(|row| row.row <= copied_row);
+        let uncopied = due.len() < all;
         let (Some(first), Some(last)) = (due.first(), due.last()) else {
-            return Ok(0);
+            return Ok((0, uncopied));
         };
+        // From these rows the newest entries of the index of codes could no longer be restored.
+        self.codes.cover(self.tests, last.row.max(0) as u64)?;
         self.forget_patients(&due)?;
         self.tests
             .prepare_cached("DELETE FROM claims WHERE row <= ?1")?
@@ -158,21 +169,15 @@ impl Writer<'_> {
         // When no test is left, these say where the numbering and the time went on.
         schema::write_number(self.tests, "expired_row", last.row)?;
         schema::write_number(self.tests, "expired_ms", last.inserted_at.millis())?;
-        Ok(due.len() as i64)
+        Ok((due.len() as i64, uncopied))
     }
 
-    /// The oldest rows above `after` and up to `upto` that were inserted at `until` or before.
-    fn due_rows(
-        &self,
-        after: i64,
-        until: Timestamp,
-        upto: i64,
-        limit: i64,
-    ) -> Result<Vec<DueRow>, Failure> {
-        let mut select = self
-            .tests
-            .prepare_cached("SELECT row, inserted_ms, flags FROM tests WHERE row > ?1 AND row <= ?2 ORDER BY row LIMIT ?3")?;
-        let rows = select.query_map((after, upto, limit), |row| {
+    /// The oldest rows above `after` that were inserted at `until` or before.
+    fn due_rows(&self, after: i64, until: Timestamp, limit: i64) -> Result<Vec<DueRow>, Failure> {
+        let mut select = self.tests.prepare_cached(
+            "SELECT row, inserted_ms, flags FROM tests WHERE row > ?1 ORDER BY row LIMIT ?2",
+        )?;
+        let rows = select.query_map((after, limit), |row| {
             Ok(DueRow {
                 row: row.get(0)?,
                 inserted_at: Timestamp::from_millis_clamped(row.get(1)?),

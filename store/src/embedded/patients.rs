@@ -349,7 +349,7 @@ impl DayFile {
 
     fn forget(&mut self, rows: &[i64]) {
         self.fresh
-            .retain(|entry| !rows.binary_search(&entry.1).is_ok());
+            .retain(|entry| rows.binary_search(&entry.1).is_err());
         if let Some(merge) = &mut self.merge {
             let erased_before = |upto: usize| {
                 merge.sorted[..upto]
@@ -363,7 +363,7 @@ impl DayFile {
             );
             merge
                 .sorted
-                .retain(|entry| !rows.binary_search(&entry.1).is_ok());
+                .retain(|entry| rows.binary_search(&entry.1).is_err());
         }
     }
 

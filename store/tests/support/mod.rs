@@ -1,3 +1,4 @@
 //! What the tests of the embedded store share.
 
 pub mod lossy_vfs;
+pub mod place;

@@ -215,6 +215,29 @@ impl IndexWriter {
         Ok(done)
     }
 
+    /// Brings the rows up to `row` into runs within this transaction, however much work that is: at most what memory holds, some
+    /// milliseconds. For a store that is about to remove rows from which the entries could not be restored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::work`].
+    pub fn cover(&mut self, transaction: &Connection, row: u64) -> Result<(), IndexError> {
+        while self.state.covered_through < row.min(self.highest_row) {
+            if self.active.len() > 0 {
+                self.freeze();
+            }
+            self.plan(transaction)?;
+            let flush = self
+                .jobs
+                .iter()
+                .position(|job| job.purpose == Purpose::Flush);
+            // Rows above the covered ones are in tables; with all of them written there is nothing left to cover.
+            let Some(flush) = flush else { return Ok(()) };
+            self.step(transaction, flush, &mut WorkDone::default())?;
+        }
+        Ok(())
+    }
+
     fn step(
         &mut self,
         transaction: &Connection,

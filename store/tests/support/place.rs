@@ -1,0 +1,62 @@
+//! A folder with a ring of keys, in which an embedded store is opened again and again.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sistema_ts_model::{Clock, ManualClock};
+use sistema_ts_store::conformance::StoreFactory;
+use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_store::keys::{KeyRing, oldest_live_day};
+use sistema_ts_store::{Store, StoreError};
+
+/// The folder; removed when dropped.
+pub struct Place {
+    folder: tempfile::TempDir,
+    pub vfs: Option<String>,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place {
+            folder: tempfile::tempdir().unwrap(),
+            vfs: None,
+        }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn ring(&self) -> PathBuf {
+        self.folder.path().join("ring")
+    }
+
+    /// Opens the store; makes the ring at the first time.
+    pub fn open(&self, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, StoreError> {
+        if !self.ring().exists() {
+            KeyRing::create(&self.ring(), oldest_live_day(clock.now())).unwrap();
+        }
+        let mut options = EmbeddedOptions::in_folder(self.data());
+        options.vfs = self.vfs.clone();
+        EmbeddedStore::open(options, Arc::new(KeyRing::load(&self.ring())?), clock)
+    }
+}
+
+#[async_trait]
+impl StoreFactory for Place {
+    async fn open(&self, clock: ManualClock) -> Arc<dyn Store> {
+        Arc::new(Place::open(self, Arc::new(clock)).expect("the embedded store opens"))
+    }
+
+    async fn close(&self, store: Arc<dyn Store>) {
+        assert_eq!(
+            Arc::strong_count(&store),
+            1,
+            "a check still holds the store"
+        );
+        drop(store);
+    }
+}
