@@ -4,5 +4,8 @@ pub mod cli;
 pub mod config;
 pub mod front;
 pub mod pki;
+pub mod serve;
 pub mod services;
 pub mod soap;
+pub mod status;
+pub mod telemetry;

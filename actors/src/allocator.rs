@@ -13,7 +13,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use async_trait::async_trait;
 use sistema_ts_model::FirstSymbol;
 use sistema_ts_store::{ReservedCun, Store, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::AllocationError;
 
@@ -93,6 +93,8 @@ pub struct CunAllocator {
     pool: VecDeque<ReservedCun>,
     /// The pool's length, for those who only want to know it.
     level: Arc<AtomicUsize>,
+    /// Told after each refill.
+    refilled: Arc<Notify>,
     refilling: bool,
     reserver: Arc<dyn CodeReserver>,
     settings: AllocatorSettings,
@@ -157,6 +159,7 @@ impl Handler<Refilled> for CunAllocator {
             Ok(codes) => {
                 self.pool.extend(codes);
                 self.refill_if_low(context);
+                self.refilled.notify_waiters();
             }
             Err(error) => {
                 tracing::warn!(%error, "reserving CUNs failed; it will be tried again");
@@ -181,6 +184,7 @@ impl Handler<RetryRefill> for CunAllocator {
 pub struct Allocators {
     addresses: Arc<[Addr<CunAllocator>]>,
     levels: Arc<[Arc<AtomicUsize>]>,
+    refilled: Arc<Notify>,
 }
 
 impl Allocators {
@@ -188,6 +192,7 @@ impl Allocators {
     #[must_use]
     pub fn start(reserver: Arc<dyn CodeReserver>, settings: AllocatorSettings) -> Self {
         let levels: Arc<[Arc<AtomicUsize>]> = FirstSymbol::all().map(|_| Arc::default()).collect();
+        let refilled = Arc::new(Notify::new());
         let addresses = FirstSymbol::all()
             .zip(levels.iter())
             .map(|(first, level)| {
@@ -195,6 +200,7 @@ impl Allocators {
                     first,
                     pool: VecDeque::with_capacity(settings.pool_codes),
                     level: Arc::clone(level),
+                    refilled: Arc::clone(&refilled),
                     refilling: false,
                     reserver: Arc::clone(&reserver),
                     settings,
@@ -202,7 +208,11 @@ impl Allocators {
                 .start()
             })
             .collect();
-        Self { addresses, levels }
+        Self {
+            addresses,
+            levels,
+            refilled,
+        }
     }
 
     /// Asks the allocator of `first` for up to `count` codes.
@@ -231,6 +241,20 @@ impl Allocators {
         self.levels
             .iter()
             .all(|level| level.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Waits until [`Self::are_ready`].
+    pub async fn until_ready(&self) {
+        loop {
+            let refilled = self.refilled.notified();
+            tokio::pin!(refilled);
+            // Registered before the look, so that no refill between the two is missed.
+            refilled.as_mut().enable();
+            if self.are_ready() {
+                return;
+            }
+            refilled.await;
+        }
     }
 
     /// Reserved codes in all pools together.

@@ -4,18 +4,21 @@
 //! | actor | owns | behind |
 //! |---|---|---|
 //! | [`allocator::CunAllocator`], one per first symbol | the reserved CUNs that begin with it | [`CunSource`] |
+//! | [`retention::Retention`] | the rhythm of what must go when | [`Retention::begin`] |
 //!
 //! An actor never waits for a store and never hashes: what takes time runs beside it and comes back as a message. Messages are sent with
 //! `try_send` only, so that a mailbox bounds what it says it bounds; a full one is an error at once.
 
 pub mod allocator;
 pub mod cun_pool;
+pub mod retention;
 
 use async_trait::async_trait;
 use sistema_ts_store::ReservedCun;
 
 pub use allocator::{AllocatorSettings, Allocators};
 pub use cun_pool::WorkerCunPool;
+pub use retention::{Retention, RetentionParts};
 
 /// Why no CUN could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -55,12 +55,6 @@ fn settings() -> AllocatorSettings {
     }
 }
 
-async fn until_ready(allocators: &Allocators) {
-    while !allocators.are_ready() {
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Polls a future once and forgets about its waker.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -83,7 +77,7 @@ async fn next(pool: &WorkerCunPool) -> ReservedCun {
 async fn codes_are_unique_in_order_within_a_shard_and_their_first_symbol_is_uniform() {
     const DRAWS: usize = 50_000;
     let allocators = Allocators::start(Arc::new(Ascending::default()), settings());
-    until_ready(&allocators).await;
+    allocators.until_ready().await;
     let pools = [
         WorkerCunPool::new(allocators.clone()),
         WorkerCunPool::new(allocators),
@@ -127,7 +121,7 @@ async fn an_empty_pool_answers_at_once_and_a_failed_refill_is_tried_again() {
     // The retry that the allocator makes by itself: nobody asks it again.
     reserver.refused.notified().await;
     reserver.broken.store(false, Ordering::SeqCst);
-    until_ready(&allocators).await;
+    allocators.until_ready().await;
     next(&pool).await;
 }
 
@@ -135,7 +129,7 @@ async fn an_empty_pool_answers_at_once_and_a_failed_refill_is_tried_again() {
 async fn codes_of_an_asker_who_left_are_not_lost() {
     let reserver = Arc::new(Ascending::default());
     let allocators = Allocators::start(reserver, settings());
-    until_ready(&allocators).await;
+    allocators.until_ready().await;
     let first = FirstSymbol::from_index(3).unwrap();
 
     // Polled once, so that the message is sent, then dropped.
@@ -153,7 +147,7 @@ async fn codes_of_an_asker_who_left_are_not_lost() {
 #[actix_rt::test]
 async fn a_full_mailbox_refuses_at_once() {
     let allocators = Allocators::start(Arc::new(Ascending::default()), settings());
-    until_ready(&allocators).await;
+    allocators.until_ready().await;
     let first = FirstSymbol::from_index(0).unwrap();
 
     // Nothing here yields to the actor, so its mailbox fills up.

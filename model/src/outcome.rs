@@ -100,10 +100,6 @@ catalogue! {
     AuthenticationKindNotAllowed = "1013", Message, Error,
         "Il tipo di autenticazione non va indicato con utente e password: toglierlo.",
         "Leave the element out when calling with Basic.";
-    /// A Basic caller did not send the pincode.
-    PinCodeRequired = "1014", Message, Error,
-        "Con utente e password il pincode è obbligatorio: indicarlo.",
-        "Send the ten digits of the user's pincode.";
     /// A certificate caller sent a pincode, which is for Basic.
     PinCodeNotAllowed = "1015", Message, Error,
         "Il pincode non va indicato con il certificato: toglierlo.",
@@ -228,6 +224,10 @@ catalogue! {
     AlreadyReceivedErased = "4003", Receipt, Warning,
         "Richiesta già acquisita, dato cancellato: il CUN non è più disponibile.",
         "Nothing: the test was received, and its life is over.";
+    /// The test that a repeated request recorded was cancelled in the meantime.
+    CancelledMeanwhile = "4004", Receipt, Warning,
+        "Nel frattempo il test è stato annullato.",
+        "If the test is valid after all, send it again as a new request.";
 }
 
 /// One thing to tell about a request (`errore` on the wire): an outcome and the element that it is about.

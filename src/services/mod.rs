@@ -1,3 +1,11 @@
-//! The services of the document, one folder each.
+//! The services of the document, one folder each, and what they have in common.
+//!
+//! [`endpoint`] leads a request to its service; [`state`] is what a service works with; a service is thin: rules, one call of the store, an
+//! answer.
 
+pub mod endpoint;
+pub mod faults;
+mod identity;
+pub mod metrics;
+pub mod state;
 pub mod submission;

@@ -104,6 +104,9 @@ pub enum SoapFault {
     /// Another method than POST (405).
     #[error("method not allowed")]
     MethodNotAllowed,
+    /// A path that no service has (404).
+    #[error("no such service")]
+    NotFound,
     /// A media type, charset or coding that is not read (415).
     #[error("media type, charset or coding not read: {0}")]
     MediaType(#[from] MediaTypeError),
@@ -273,6 +276,11 @@ impl SoapFault {
                 405,
                 Client,
                 "Metodo non ammesso: usare POST; il WSDL si legge con GET e ?wsdl.".into(),
+            ),
+            Self::NotFound => (
+                404,
+                Client,
+                "Indirizzo inesistente: i servizi sono sotto /soap/v1/, ciascuno con il suo ?wsdl.".into(),
             ),
             Self::MediaType(problem) => (415, Client, media_type_text(*problem).into()),
             Self::BodyTooLarge => (

@@ -10,6 +10,7 @@ pub(crate) fn every_fault() -> Vec<SoapFault> {
     let position = Position { line: 2, column: 7 };
     let mut faults = vec![
         SoapFault::MethodNotAllowed,
+        SoapFault::NotFound,
         SoapFault::BodyTooLarge,
         SoapFault::BodyTooSlow,
         SoapFault::BodyBroken,
@@ -102,6 +103,7 @@ fn faults_without_a_status_of_their_own_are_500() {
             SoapFault::BodyBroken => 400,
             SoapFault::Unauthorized => 401,
             SoapFault::MethodNotAllowed => 405,
+            SoapFault::NotFound => 404,
             SoapFault::BodyTooSlow => 408,
             SoapFault::BodyTooLarge => 413,
             SoapFault::MediaType(_) => 415,

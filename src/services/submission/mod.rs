@@ -1,3 +1,208 @@
-//! `invioEsecuzioneTest` (§2.4.1).
+//! `invioEsecuzioneTest` (§2.4.1): a swab result in, its CUN out.
 
+mod receipt;
 pub mod rules;
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    Caller, Finding, Outcome, Service, StructureReference, Timestamp, TransactionId, Verdict,
+};
+use sistema_ts_store::register::RegisterSnapshot;
+use sistema_ts_store::{
+    AccessDetail, AccessOutcome, AccessRecord, NewTest, RecordOutcome, SubmissionAccess,
+};
+use uuid::Uuid;
+
+use self::rules::{RuleContext, ValidSubmission};
+use super::endpoint::{Answered, Call, SoapService};
+use super::state::WorkerState;
+use crate::front::Lane;
+use crate::soap::description::Message;
+use crate::soap::messages::invio_esecuzione_test::{ANSWER, InvioEsecuzioneTest, REQUEST, node};
+use crate::soap::{AnswerHead, Fields, SoapFault, encode_answer};
+
+/// Reserved codes that may turn out to be taken before a submission gives up: one is already unlikely (see `docs/architecture.md`).
+const CODES_TRIED: usize = 4;
+
+/// The service.
+pub struct InvioEsecuzioneTestService;
+
+#[async_trait(?Send)]
+impl SoapService for InvioEsecuzioneTestService {
+    const SERVICE: Service = Service::SubmitTest;
+    const LANE: Lane = Lane::Submission;
+    const PIN_CODE_NODE: usize = node::PIN_CODE;
+
+    fn request() -> &'static Message {
+        &REQUEST
+    }
+
+    fn answer() -> &'static Message {
+        &ANSWER
+    }
+
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault> {
+        let server = &worker.server;
+        let raw = InvioEsecuzioneTest::from(fields);
+        let structure = rules::structure_of(&raw);
+        if !call.may_call {
+            let finding = Finding::whole(Outcome::ServiceNotAllowed);
+            return refuse(worker, call, structure, vec![finding]).await;
+        }
+        let mut valid = rules::validate(
+            &raw,
+            RuleContext {
+                caller: &call.caller,
+                today: call.at.rome_day(),
+                fiscal_codes: server.fiscal_codes,
+            },
+        );
+        // Erased here: nothing of it is needed while the store is waited for.
+        drop(raw);
+        if !is_registered(structure.as_ref(), &call, &server.register.snapshot()) {
+            let finding = Finding::on(
+                REQUEST.name_of(node::STRUCTURE),
+                Outcome::StructureNotRegistered,
+            );
+            match &mut valid {
+                Ok(_) => valid = Err(vec![finding]),
+                Err(findings) => findings.push(finding),
+            }
+        }
+        match valid {
+            Ok(submission) => record(worker, call, submission).await,
+            Err(findings) => refuse(worker, call, structure, findings).await,
+        }
+    }
+}
+
+/// Whether the structure named, if one is and it is of the caller's own region, is registered and enabled. About structures of other regions
+/// nothing is told.
+fn is_registered(
+    structure: Option<&StructureReference>,
+    call: &Call,
+    register: &RegisterSnapshot,
+) -> bool {
+    match (structure, &call.caller) {
+        (Some(StructureReference::Identifier(id)), Caller::Region(region))
+            if id.region == *region =>
+        {
+            register.structure(id).is_some_and(|entry| entry.enabled)
+        }
+        _ => true,
+    }
+}
+
+/// Records a submission that broke no rule, and answers with its code.
+async fn record(
+    worker: &WorkerState,
+    call: Call,
+    submission: ValidSubmission,
+) -> Result<Answered, SoapFault> {
+    let receipt = submission
+        .request_key
+        .as_ref()
+        .map(|key| receipt::receipt_of(&submission, key));
+    for _ in 0..CODES_TRIED {
+        let reserved = worker.codes.next_cun().await?;
+        let test = NewTest {
+            reserved,
+            caller: call.caller,
+            structure: submission.structure.clone(),
+            fiscal_code: submission.fiscal_code.clone(),
+            swab_date: submission.swab_date,
+            kind: submission.kind,
+            result: submission.result,
+            contact: submission.contact.clone(),
+            receipt: receipt.clone(),
+            access: SubmissionAccess {
+                accessed_at: call.at,
+                with_warnings: false,
+            },
+        };
+        return match worker.server.store.record_test(test).await? {
+            RecordOutcome::Recorded { cun, inserted_at } => {
+                Ok(answer(TransactionId::Cun(cun), inserted_at, &[]))
+            }
+            RecordOutcome::Replayed { cun, inserted_at } => {
+                let findings = [Finding::whole(Outcome::AlreadyReceived)];
+                let transaction = TransactionId::Cun(cun);
+                note(
+                    worker,
+                    &call,
+                    Some(submission.structure),
+                    transaction,
+                    &findings,
+                )
+                .await?;
+                Ok(answer(transaction, inserted_at, &findings))
+            }
+            RecordOutcome::ReplayedErased { cancelled } => {
+                let mut findings = vec![Finding::whole(Outcome::AlreadyReceivedErased)];
+                if cancelled {
+                    findings.push(Finding::whole(Outcome::CancelledMeanwhile));
+                }
+                refuse(worker, call, Some(submission.structure), findings).await
+            }
+            RecordOutcome::RequestKeyReused => {
+                let finding = Finding::on(
+                    REQUEST.name_of(node::REQUEST_KEY),
+                    Outcome::RequestKeyReused,
+                );
+                refuse(worker, call, Some(submission.structure), vec![finding]).await
+            }
+            RecordOutcome::CodeTaken => continue,
+        };
+    }
+    tracing::error!("no reserved code was free any more");
+    Err(SoapFault::Unavailable)
+}
+
+/// Answers a submission that is recorded nowhere but in the archive of access records.
+async fn refuse(
+    worker: &WorkerState,
+    call: Call,
+    structure: Option<StructureReference>,
+    findings: Vec<Finding>,
+) -> Result<Answered, SoapFault> {
+    let transaction = TransactionId::Uuid(Uuid::new_v4());
+    note(worker, &call, structure, transaction, &findings).await?;
+    let now = worker.server.clock.now();
+    Ok(answer(transaction, now, &findings))
+}
+
+/// Makes the access record durable (§2.5), before the answer that it tells of leaves.
+async fn note(
+    worker: &WorkerState,
+    call: &Call,
+    structure: Option<StructureReference>,
+    transaction: TransactionId,
+    findings: &[Finding],
+) -> Result<(), SoapFault> {
+    let record = AccessRecord {
+        accessed_at: call.at,
+        caller: call.caller,
+        outcome: AccessOutcome {
+            outcome: Verdict::of(findings).code().to_owned(),
+            errors: findings
+                .iter()
+                .map(|finding| finding.outcome.code().to_owned())
+                .collect(),
+        },
+        transaction,
+        detail: AccessDetail::Submission { structure },
+    };
+    Ok(worker.server.store.record_access(record).await?)
+}
+
+fn answer(transaction: TransactionId, at: Timestamp, findings: &[Finding]) -> Answered {
+    let head = AnswerHead::new(transaction, at, findings);
+    Answered {
+        body: encode_answer(&ANSWER, &head),
+        verdict: head.verdict,
+    }
+}

@@ -157,7 +157,6 @@ fn each_mistake_has_its_own_outcome() {
             "tipoAutenticazione",
             AuthenticationKindNotAllowed,
         ),
-        (structure(), &[("pinCode", "")], "pinCode", PinCodeRequired),
         (region(), &[("pinCode", "1")], "pinCode", PinCodeNotAllowed),
         (
             region(),

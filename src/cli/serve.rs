@@ -1,0 +1,21 @@
+//! `sistema-ts serve`: runs the server.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CliError;
+use super::configuration::ConfigurationArguments;
+
+/// Its help text.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    configuration: ConfigurationArguments,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let configuration = arguments.configuration.load()?;
+    crate::serve::serve(&configuration)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,245 @@
+//! `sistema-ts serve`: the server from its start to its end.
+//!
+//! Everything is opened before anything listens, so that a server that cannot serve says why and ends; what is printed on standard output when
+//! it is ready are the addresses that it really has.
+
+mod settings;
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use sistema_ts_actors::{
+    AllocatorSettings, Allocators, CunSource, Retention, RetentionParts, WorkerCunPool,
+};
+use sistema_ts_model::{Clock, CodiceFiscaleOptions, Service, SystemClock};
+use sistema_ts_store::embedded::EmbeddedStore;
+use sistema_ts_store::embedded::register::EmbeddedRegister;
+use sistema_ts_store::keys::{KeyError, KeyRing};
+use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::{Store, StoreError};
+
+use crate::auth::{Authenticator, AuthenticatorError};
+use crate::config::Configuration;
+use crate::front::{
+    Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, spawn_signal_handlers,
+};
+use crate::services;
+use crate::services::endpoint::{PublishedWsdl, SoapService};
+use crate::services::metrics::ServiceMetrics;
+use crate::services::state::{ServerState, WorkerState};
+use crate::services::submission::InvioEsecuzioneTestService;
+use crate::soap::render_refusal;
+use crate::status::{self, StatusState};
+use crate::telemetry::{self, TelemetryError};
+
+/// Time between two looks at what must be erased.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why the server did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Logs or metrics.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The register's key.
+    #[error(transparent)]
+    RegisterKey(#[from] RegisterKeyError),
+    /// The register.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The ring of day keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The check of credentials.
+    #[error(transparent)]
+    Authenticator(#[from] AuthenticatorError),
+    /// The listeners.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    /// The process itself: signals, standard output, core dumps.
+    #[error("{what}: {source}")]
+    Process {
+        /// What could not be done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Requests had to be cut because they did not end in time.
+    #[error("{0} requests did not end in time and were cut")]
+    Cut(usize),
+}
+
+/// Serves until the process is asked to stop (SIGTERM, SIGINT) and has finished what it accepted.
+///
+/// # Errors
+/// [`ServeError`]; nothing listens any more then.
+pub fn serve(configuration: &Configuration) -> Result<(), ServeError> {
+    telemetry::install_log(&configuration.logging)?;
+    forbid_core_dumps()?;
+    // An error means that one is installed already; there is one in this program.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    actix_rt::System::new().block_on(run(configuration))
+}
+
+async fn run(configuration: &Configuration) -> Result<(), ServeError> {
+    let metrics = telemetry::install_metrics()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let register_key = Arc::new(RegisterKey::load(&configuration.register.key_file)?);
+    let register: Arc<dyn Register> = Arc::new(EmbeddedRegister::open(
+        &configuration.store.data_folder,
+        Arc::clone(&register_key),
+        configuration.register_options(),
+    )?);
+    let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(
+        settings::store(configuration),
+        Arc::clone(&keys),
+        Arc::clone(&clock),
+    )?);
+    let server = Arc::new(ServerState {
+        authenticator: Arc::new(Authenticator::new(
+            Arc::clone(&register),
+            &register_key,
+            Arc::clone(&clock),
+            configuration.authenticator_settings(),
+        )?),
+        admission: Admission::new(settings::admission(configuration)),
+        fiscal_codes: CodiceFiscaleOptions::default(),
+        maximum_body_bytes: configuration.limits.maximum_body_bytes,
+        register,
+        clock: Arc::clone(&clock),
+        store: Arc::clone(&store),
+    });
+    let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
+    let retention = Retention::begin(RetentionParts {
+        store,
+        keys,
+        clock,
+        interval: RETENTION_INTERVAL,
+    });
+    allocators.until_ready().await;
+
+    let front = bind(configuration, server, allocators, metrics)?;
+    announce(front.listeners()).map_err(|source| ServeError::Process {
+        what: "standard output",
+        source,
+    })?;
+    let DrainReport { cut_requests } = front.run().await?;
+    drop(retention);
+    if cut_requests > 0 {
+        return Err(ServeError::Cut(cut_requests));
+    }
+    tracing::info!("stopped; everything accepted was finished");
+    Ok(())
+}
+
+/// Binds the listeners and gives each the routes that it has.
+fn bind(
+    configuration: &Configuration,
+    server: Arc<ServerState>,
+    allocators: Allocators,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> Result<Front, ServeError> {
+    let urls = PublicUrls {
+        mutual_tls: configuration.mutual_tls.public_url.clone(),
+        basic: configuration.basic.public_url.clone(),
+    };
+    let status: Arc<std::sync::OnceLock<Arc<StatusState>>> = Arc::default();
+    let routes = {
+        let (server, allocators, status) =
+            (Arc::clone(&server), allocators.clone(), Arc::clone(&status));
+        move |listener: &ListenerInfo, config: &mut web::ServiceConfig| match listener.kind {
+            ListenerKind::MutualTls => {
+                services(config, &server, &allocators, &urls.mutual_tls);
+            }
+            ListenerKind::ServerTls => services(config, &server, &allocators, &urls.basic),
+            ListenerKind::PlainLoopback => {
+                if let Some(state) = status.get() {
+                    status::configure(config, Arc::clone(state));
+                }
+            }
+        }
+    };
+    let front = Front::bind(configuration.front_settings(), render_refusal, routes)?;
+    let state = StatusState {
+        server,
+        allocators,
+        metrics,
+        shutdown: front.shutdown_handle(),
+    };
+    // Set once, and before `Front::run` starts the workers that read it.
+    let _ = status.set(Arc::new(state));
+    spawn_signal_handlers(front.shutdown_handle(), front.reloader()).map_err(|source| {
+        ServeError::Process {
+            what: "signal handlers",
+            source,
+        }
+    })?;
+    Ok(front)
+}
+
+/// Base of every `soap:address`, for each listener.
+#[derive(Clone)]
+struct PublicUrls {
+    mutual_tls: String,
+    basic: String,
+}
+
+/// Adds the services to one worker's application.
+fn services(
+    config: &mut web::ServiceConfig,
+    server: &Arc<ServerState>,
+    allocators: &Allocators,
+    public_url: &str,
+) {
+    let codes: Box<dyn CunSource> = Box::new(WorkerCunPool::new(allocators.clone()));
+    config.app_data(web::Data::new(WorkerState {
+        server: Arc::clone(server),
+        codes,
+        metrics: ServiceMetrics::new(Service::SubmitTest),
+    }));
+    add::<InvioEsecuzioneTestService>(config, public_url);
+    config.default_service(web::to(services::endpoint::not_found));
+}
+
+fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {
+    config
+        .app_data(web::Data::new(PublishedWsdl::<S>::new(public_url)))
+        .route(
+            &format!("/soap/v1/{}", S::SERVICE.name()),
+            web::to(services::endpoint::handle::<S>),
+        );
+}
+
+/// Tells on standard output, in one line of JSON, where the server listens: for those who started it.
+fn announce(listeners: &[ListenerInfo]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    write!(output, "{{\"ready\":true")?;
+    for listener in listeners {
+        write!(output, ",\"{}\":\"{}\"", listener.name, listener.address)?;
+        tracing::info!(listener = &*listener.name, address = %listener.address, "listening");
+    }
+    writeln!(output, "}}")?;
+    output.flush()
+}
+
+/// Keeps secrets in memory out of core dumps and away from debuggers of other users.
+fn forbid_core_dumps() -> Result<(), ServeError> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: prctl with PR_SET_DUMPABLE takes integers only and touches no memory of this process.
+        let outcome = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+        if outcome != 0 {
+            return Err(ServeError::Process {
+                what: "forbidding core dumps",
+                source: io::Error::last_os_error(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! What every service has in common: from a request on a listener to one call of the service, and back.
+//!
+//! The order is the contract's ("What a request may be"): who calls, as far as the head of the request says; method; media type; body; then
+//! admission, before anything costs; then the message; then the pincode, which lies in the body; then the service. Whatever is refused on the
+//! way has changed nothing.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use async_trait::async_trait;
+use bytes::Bytes;
+use sistema_ts_model::{Caller, Service, Timestamp, Verdict};
+use sistema_ts_store::register::RegisteredUser;
+
+use super::faults::fault_response;
+use super::identity::Claimed;
+use super::metrics::Ended;
+use super::state::WorkerState;
+use crate::front::{Connection, Lane, Refusal, check_media_type, gather_body};
+use crate::soap::description::Message;
+use crate::soap::{
+    CONTENT_TYPE, Fields, SoapFault, asks_for_wsdl, body_text, decode, render_refusal,
+};
+
+/// Who calls, and since when.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The registered caller.
+    pub caller: Caller,
+    /// The user of a Basic caller.
+    pub user: Option<Arc<RegisteredUser>>,
+    /// Whether this service is for this caller, as far as the register says.
+    pub may_call: bool,
+    /// When the request reached the service.
+    pub at: Timestamp,
+}
+
+/// An answer on its way out.
+pub struct Answered {
+    /// The whole envelope.
+    pub body: Vec<u8>,
+    /// Its `esito`.
+    pub verdict: Verdict,
+}
+
+/// One service of the document.
+#[async_trait(?Send)]
+pub trait SoapService: 'static {
+    /// Which one.
+    const SERVICE: Service;
+    /// Among which work it is counted.
+    const LANE: Lane;
+    /// Where its request holds the pincode of a Basic caller.
+    const PIN_CODE_NODE: usize;
+
+    /// The description of its request.
+    fn request() -> &'static Message;
+
+    /// The description of its answer.
+    fn answer() -> &'static Message;
+
+    /// Does it: the caller is known, the message has the right elements, and no value of it has been looked at.
+    ///
+    /// # Errors
+    /// A fault where there is nothing to answer; nothing was done then, unless the fault says that it is not known.
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault>;
+}
+
+/// The handler of `/soap/v1/<service>`, for any method.
+pub async fn handle<S: SoapService>(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<WorkerState>,
+    wsdl: web::Data<PublishedWsdl<S>>,
+) -> HttpResponse {
+    if request.method() == Method::GET && asks_for_wsdl(request.query_string()) {
+        return HttpResponse::Ok()
+            .content_type(CONTENT_TYPE)
+            .body(wsdl.text.clone());
+    }
+    let clock = worker.metrics.begin();
+    match answer::<S>(&request, payload, &worker).await {
+        Ok(answered) => {
+            worker.metrics.end(clock, Ended::Answered(answered.verdict));
+            HttpResponse::Ok()
+                .content_type(CONTENT_TYPE)
+                .body(answered.body)
+        }
+        Err(NoAnswer::Fault(fault)) => {
+            let response = fault_response(&fault);
+            worker.metrics.end(clock, Ended::Refused(response.status()));
+            response
+        }
+        Err(NoAnswer::Refusal(refusal)) => {
+            worker.metrics.end(clock, Ended::Refused(refusal.status()));
+            refusal.response(render_refusal(&refusal))
+        }
+    }
+}
+
+/// The answer to a path that has no service.
+pub async fn not_found() -> HttpResponse {
+    fault_response(&SoapFault::NotFound)
+}
+
+/// The WSDL of one service on one listener.
+pub struct PublishedWsdl<S> {
+    text: Bytes,
+    service: PhantomData<S>,
+}
+
+impl<S: SoapService> PublishedWsdl<S> {
+    /// Makes it, with the address that callers of this listener shall use.
+    #[must_use]
+    pub fn new(public_url: &str) -> Self {
+        let address = format!("{public_url}/soap/v1/{}", S::SERVICE.name());
+        let text = crate::soap::wsdl(S::SERVICE, S::request(), S::answer(), &address);
+        Self {
+            text: text.into(),
+            service: PhantomData,
+        }
+    }
+}
+
+/// Why there is no answer of the service.
+enum NoAnswer {
+    Fault(SoapFault),
+    Refusal(Refusal),
+}
+
+impl From<SoapFault> for NoAnswer {
+    fn from(fault: SoapFault) -> Self {
+        match fault {
+            // One way to say it, with its Retry-After.
+            SoapFault::Unavailable => Self::Refusal(Refusal::Overloaded),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<Refusal> for NoAnswer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+async fn answer<S: SoapService>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    worker: &WorkerState,
+) -> Result<Answered, NoAnswer> {
+    let server = &worker.server;
+    let at = server.clock.now();
+    let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
+    let claimed = Claimed::by(request, &connection.info, worker)?;
+    if request.method() != Method::POST {
+        return Err(Refusal::Method {
+            allowed: "GET, POST",
+        }
+        .into());
+    }
+    let charset = check_media_type(request.headers()).map_err(SoapFault::MediaType)?;
+    let body = gather_body(request, payload, server.maximum_body_bytes).await?;
+
+    let share = claimed.share(worker);
+    let _permit = server.admission.try_enter(S::LANE, &share)?;
+    let text = body_text(&body, charset)?;
+    let mut fields = decode(&text, S::request())?;
+    let pin_code = claimed
+        .has_pin_code()
+        .then(|| fields.take(S::PIN_CODE_NODE))
+        .flatten();
+    let call = claimed
+        .prove(worker, &connection.info, pin_code, S::SERVICE, at)
+        .await?;
+    Ok(S::call(worker, call, fields).await?)
+}

@@ -1,0 +1,54 @@
+//! From what goes wrong inside to what is said on the wire: every layer's error has one exhaustive match here.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::WWW_AUTHENTICATE;
+use sistema_ts_actors::AllocationError;
+use sistema_ts_store::StoreError;
+
+use crate::soap::{CONTENT_TYPE, SoapFault};
+
+/// The challenge of a 401 (RFC 7617).
+const BASIC_CHALLENGE: &str = "Basic realm=\"Sistema TS\", charset=\"UTF-8\"";
+
+impl From<StoreError> for SoapFault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded { .. } => Self::Unavailable,
+            StoreError::Unavailable { .. } | StoreError::KeyMissing(_) => {
+                tracing::error!(%error, "the store cannot serve");
+                Self::Unavailable
+            }
+            StoreError::UnknownOutcome { .. } => {
+                tracing::error!(%error, "a write has an unknown outcome");
+                Self::OutcomeUnknown
+            }
+            StoreError::Corrupt { .. } | StoreError::Invalid { .. } => {
+                tracing::error!(%error, "the store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<AllocationError> for SoapFault {
+    fn from(error: AllocationError) -> Self {
+        match error {
+            AllocationError::MailboxFull
+            | AllocationError::Exhausted
+            | AllocationError::Stopped => Self::Unavailable,
+        }
+    }
+}
+
+/// A fault as a whole response.
+pub fn fault_response(fault: &SoapFault) -> HttpResponse {
+    // Every status of the table of faults is a valid one; its test reads them all.
+    let status =
+        StatusCode::from_u16(fault.on_wire().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
+    }
+    response.content_type(CONTENT_TYPE).body(fault.to_body())
+}

@@ -1,0 +1,40 @@
+//! What the services work with: one state for the process, and one for each worker thread.
+
+use std::sync::Arc;
+
+use sistema_ts_actors::CunSource;
+use sistema_ts_model::{Clock, CodiceFiscaleOptions};
+use sistema_ts_store::Store;
+use sistema_ts_store::register::Register;
+
+use super::metrics::ServiceMetrics;
+use crate::auth::Authenticator;
+use crate::front::Admission;
+
+/// Shared by all workers.
+pub struct ServerState {
+    /// The archives.
+    pub store: Arc<dyn Store>,
+    /// Who may call.
+    pub register: Arc<dyn Register>,
+    /// Who calls.
+    pub authenticator: Arc<Authenticator>,
+    /// How much is taken on at once.
+    pub admission: Arc<Admission>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Which forms of fiscal code are taken.
+    pub fiscal_codes: CodiceFiscaleOptions,
+    /// Largest body of a request, in bytes.
+    pub maximum_body_bytes: usize,
+}
+
+/// One worker's own: no lock and no atomic on the way of a request.
+pub struct WorkerState {
+    /// What all workers share.
+    pub server: Arc<ServerState>,
+    /// Where this worker's codes come from.
+    pub codes: Box<dyn CunSource>,
+    /// Counters and clocks of the services.
+    pub metrics: ServiceMetrics,
+}
