@@ -52,8 +52,9 @@ impl Origin {
 pub struct Moment {
     /// Now, by the clock of whoever applies the transition.
     pub now: Timestamp,
-    /// The permitted clock error between nodes, in milliseconds, ≥ 0; a holder counts as dead only when its deadline
-    /// has passed by this much. 0 for a store that one process owns.
+    /// How far this clock may be ahead of the one that set a deadline, in milliseconds, ≥ 0: another node's, or the
+    /// same one before a step. A holder counts as dead only when its deadline has passed by this much. With 0, a wall
+    /// clock that jumps ahead while a post is under way would free the CUN under it.
     pub clock_error_millis: i64,
 }
 
