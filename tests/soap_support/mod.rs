@@ -3,6 +3,8 @@
 //! without any change.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod writer;
+
 use sistema_ts::front::Charset;
 use sistema_ts::soap::description::{Element, Facet, Message, Occurs, StructureType, TextType};
 use sistema_ts::soap::messages::invio_esecuzione_test::REQUEST;
@@ -188,3 +190,27 @@ pub static CONFIRM_REQUEST: Message = Message {
 };
 
 const _: () = CONFIRM_REQUEST.assert_decodable();
+
+/// The values that the server reads from a body, in the order of [`writer::ELEMENTS`].
+pub fn read_all(body: &[u8]) -> Result<Vec<Option<String>>, SoapFault> {
+    use sistema_ts::soap::messages::invio_esecuzione_test::node;
+    const NODES: [usize; 13] = [
+        node::AUTHENTICATION_KIND,
+        node::PIN_CODE,
+        node::REQUEST_KEY,
+        node::REGION,
+        node::ASL,
+        node::STRUCTURE_CODE,
+        node::STRUCTURE_DESCRIPTION,
+        node::FISCAL_CODE,
+        node::SWAB_DATE,
+        node::TEST_KIND,
+        node::TEST_RESULT,
+        node::MOBILE_NUMBER,
+        node::EMAIL_ADDRESS,
+    ];
+    let text = body_text(body, Charset::Unstated)?;
+    let mut fields = decode(&text, &REQUEST)?;
+    let mut take = |node: usize| fields.take(node).map(|text| text.to_string());
+    Ok(NODES.iter().map(|&node| take(node)).collect())
+}
