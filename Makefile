@@ -34,7 +34,7 @@ audit: ## Licences and advisories of all dependencies
 
 docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
-	UPDATE_DOCUMENTATION=1 cargo test --locked --lib documentation
+	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 
 bench: bench-codes bench-store bench-submissions ## All benchmarks (an hour or so)
 

@@ -6,7 +6,7 @@
 use sistema_ts_model::{Finding, Timestamp, TransactionId, Verdict};
 use uuid::Uuid;
 
-use super::description::{Element, Message};
+use super::description::{Element, Message, Occurs};
 use super::escape::{push_attribute, push_text};
 use super::types;
 
@@ -159,17 +159,23 @@ impl AnswerWriter {
 
     /// Ends the element begun last.
     pub fn close(&mut self) {
-        let level = self.levels[self.depth];
         debug_assert!(self.depth > 0, "nothing to close");
+        self.assert_complete();
+        let level = self.levels[self.depth];
+        self.depth -= 1;
+        self.end_tag(level.name, level.itself_shared);
+    }
+
+    /// Nothing required is left to be written in the innermost element.
+    fn assert_complete(&self) {
+        let level = &self.levels[self.depth];
         debug_assert!(
             level.elements[level.next..]
                 .iter()
-                .all(|element| element.occurs != super::description::Occurs::Once),
+                .all(|element| element.occurs != Occurs::Once),
             "a required element of {} is missing",
             level.name
         );
-        self.depth -= 1;
-        self.end_tag(level.name, level.itself_shared);
     }
 
     /// How many bytes wait to be taken.
@@ -186,6 +192,7 @@ impl AnswerWriter {
     /// Ends message and envelope, and gives what was not taken yet.
     pub fn finish(mut self) -> Vec<u8> {
         debug_assert_eq!(self.depth, 0, "an element is still open");
+        self.assert_complete();
         let message = self.levels[0].name;
         self.end_tag(message, false);
         self.out.extend_from_slice(b"</soap:Body></soap:Envelope>");
@@ -194,7 +201,6 @@ impl AnswerWriter {
 
     /// Writes a start tag, and finds the element in the description, at or behind the place reached.
     fn start_tag(&mut self, name: &'static str) -> Option<&'static Element> {
-        use super::description::Occurs;
         let level = &mut self.levels[self.depth];
         let candidates = &level.elements[level.next..];
         let found = candidates.iter().position(|element| element.name == name);
