@@ -4,7 +4,7 @@ use sistema_ts_model::Caller;
 use sistema_ts_store::register::{Fingerprint, RegisterSnapshot};
 use thiserror::Error;
 
-use crate::front::{CertificateRefusal, ClientCertificate};
+use crate::front::{CertificateRefusal, CertificateSubject, ClientCertificate};
 
 /// Why a connection's certificate names no caller, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -54,23 +54,25 @@ pub(super) fn identify(
     if !entry.enabled {
         return Err(CallerRefusal::Disabled);
     }
-    let subject = &certificate.subject;
-    let unit = subject.organizational_unit.as_deref();
-    let (kind, agrees) = match &entry.caller {
-        Caller::Region(region) => ("Regione", unit == Some(region.as_str())),
-        Caller::CallCenter(code) => ("CallCenter", unit == Some(code.as_str())),
-        Caller::Immuni => ("Immuni", true),
-        // Structures have no certificates; an entry that says so is damage.
-        Caller::Structure(_) => return Err(CallerRefusal::Mismatch),
-    };
-    if subject.country.as_deref() == Some("IT")
-        && subject.organization.as_deref() == Some(kind)
-        && agrees
-    {
+    if subject_agrees(&entry.caller, &certificate.subject) {
         Ok(entry.caller)
     } else {
         Err(CallerRefusal::Mismatch)
     }
+}
+
+/// Whether a certificate's subject names this caller: `C=IT`, `O` its kind, `OU` its code.
+pub(crate) fn subject_agrees(caller: &Caller, subject: &CertificateSubject) -> bool {
+    let (kind, code) = match caller {
+        Caller::Region(region) => ("Regione", Some(region.as_str())),
+        Caller::CallCenter(code) => ("CallCenter", Some(code.as_str())),
+        Caller::Immuni => ("Immuni", None),
+        // Structures have no certificates.
+        Caller::Structure(_) => return false,
+    };
+    subject.country.as_deref() == Some("IT")
+        && subject.organization.as_deref() == Some(kind)
+        && code.is_none_or(|code| subject.organizational_unit.as_deref() == Some(code))
 }
 
 #[cfg(test)]

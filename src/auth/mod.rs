@@ -24,6 +24,7 @@ use thiserror::Error;
 
 pub use self::basic_header::BasicCredentials;
 pub use self::certificate::CallerRefusal;
+pub(crate) use self::certificate::subject_agrees;
 pub use self::credential::{
     Argon2Cost, CredentialError, CredentialHasher, Password, PasswordError, generate_password,
     generate_pincode,

@@ -7,7 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod code;
+mod configuration;
+mod keys;
+mod pki;
+mod serve;
 
 /// The services of Sistema TS for swab results and for unlocking the Immuni app.
 #[derive(Debug, Parser)]
@@ -22,6 +27,14 @@ enum Command {
     /// Check and complete codes: CUN, OTP, codice fiscale
     #[command(subcommand)]
     Code(code::Command),
+    /// Run the server
+    Serve(serve::Arguments),
+    /// The ring of day keys, without which nothing can be sealed
+    Keys(keys::Arguments),
+    /// Make certificates for development, tests and demonstrations
+    Pki(pki::Arguments),
+    /// Register callers, structures and users; works beside a running server
+    Admin(admin::Arguments),
 }
 
 /// Why a command could not be done. Its text never holds a code or another personal value.
@@ -33,6 +46,21 @@ enum CliError {
     /// Standard output could not be written.
     #[error("standard output: {0}")]
     Output(#[source] io::Error),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] crate::config::ConfigurationError),
+    /// The server did not start, or did not end well.
+    #[error(transparent)]
+    Serve(#[from] crate::serve::ServeError),
+    /// The ring of day keys.
+    #[error(transparent)]
+    Keys(#[from] sistema_ts_store::keys::KeyError),
+    /// The development authority refused.
+    #[error(transparent)]
+    Pki(#[from] crate::pki::PkiError),
+    /// The register refused, or what was to be registered cannot be.
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
 }
 
 /// Does what the command line says, and returns the exit status.
@@ -40,6 +68,10 @@ enum CliError {
 pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Code(command) => code::run(command),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Keys(arguments) => keys::run(arguments),
+        Command::Pki(arguments) => pki::run(arguments),
+        Command::Admin(arguments) => admin::run(arguments),
     };
     result.unwrap_or_else(|error| {
         // Whoever closed the pipe has read enough, and wants no complaint.

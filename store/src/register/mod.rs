@@ -52,6 +52,9 @@ pub enum RegisterError {
     /// The register cannot be reached, is busy for too long, or is shutting down. Nothing was done.
     #[error("the register is unavailable: {0}")]
     Unavailable(String),
+    /// There is a register where one was to be made.
+    #[error("there is a register in {0} already")]
+    AlreadyMade(std::path::PathBuf),
     /// There is no register where one was expected.
     #[error("there is no register in {0}: make one with `sistema-ts admin init`")]
     NotFound(std::path::PathBuf),
@@ -84,6 +87,7 @@ impl RegisterError {
             RegisterError::TooManyListingOperators(_) => "too_many_listing_operators",
             RegisterError::Overloaded => "overloaded",
             RegisterError::Unavailable(_) => "unavailable",
+            RegisterError::AlreadyMade(_) => "already_made",
             RegisterError::NotFound(_) => "not_found",
             RegisterError::WrongKey => "wrong_key",
             RegisterError::TooNew { .. } => "too_new",

@@ -98,7 +98,7 @@ impl EmbeddedRegister {
     /// Makes a new, empty register in `folder`, which is created if need be.
     ///
     /// # Errors
-    /// [`RegisterError::Exists`] if there is one already.
+    /// [`RegisterError::AlreadyMade`] if there is one already.
     pub fn create(folder: &Path, key: &RegisterKey) -> Result<(), RegisterError> {
         std::fs::create_dir_all(folder).map_err(|reason| {
             RegisterError::Unavailable(format!("{}: {reason}", folder.display()))

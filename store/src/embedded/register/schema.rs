@@ -1,6 +1,7 @@
 //! Opening the register's file: its settings, its migrations, and whether its key is ours.
 
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi};
@@ -29,9 +30,11 @@ pub(super) fn create(file: &Path, key: &RegisterKey) -> Result<(), RegisterError
     std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
+        // It holds hashes of passwords: nobody else reads it. SQLite gives its other files the same mode.
+        .mode(0o600)
         .open(file)
         .map_err(|reason| match reason.kind() {
-            std::io::ErrorKind::AlreadyExists => RegisterError::Exists("a register".to_owned()),
+            std::io::ErrorKind::AlreadyExists => RegisterError::AlreadyMade(folder_of(file)),
             _ => RegisterError::Unavailable(format!("{}: {reason}", file.display())),
         })?;
     let mut connection = connect(file)?;
@@ -48,9 +51,7 @@ pub(super) fn create(file: &Path, key: &RegisterKey) -> Result<(), RegisterError
 /// Opens the file of an existing register, brings it to the last version and checks the key.
 pub(super) fn open(file: &Path, key: &RegisterKey) -> Result<Connection, RegisterError> {
     if !file.exists() {
-        return Err(RegisterError::NotFound(
-            file.parent().unwrap_or(Path::new(".")).to_owned(),
-        ));
+        return Err(RegisterError::NotFound(folder_of(file)));
     }
     let mut connection = connect(file)?;
     migrate(&mut connection)?;
@@ -67,6 +68,10 @@ pub(super) fn open(file: &Path, key: &RegisterKey) -> Result<Connection, Registe
             "it was never finished: remove its file and make it again",
         )),
     }
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 fn connect(file: &Path) -> Result<Connection, RegisterError> {

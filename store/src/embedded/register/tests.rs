@@ -494,7 +494,7 @@ async fn another_key_or_no_register_or_a_later_version_is_refused() {
     ));
     assert!(!empty.exists(), "looking for a register makes none");
     let again = EmbeddedRegister::create(&place.data(), &place.key);
-    assert!(matches!(again, Err(RegisterError::Exists(_))));
+    assert!(matches!(again, Err(RegisterError::AlreadyMade(_))));
     let file = rusqlite::Connection::open(place.data().join(REGISTER_FILE)).unwrap();
     file.pragma_update(None, "user_version", 99).unwrap();
     drop(file);

@@ -1,0 +1,112 @@
+//! `sistema-ts admin certificate …`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use rustls_pki_types::CertificateDer;
+use sistema_ts_model::{Caller, RegionCode, Timestamp};
+use sistema_ts_store::register::{Fingerprint, Register as _};
+
+use super::{AdminError, Context};
+use crate::auth::subject_agrees;
+use crate::cli::CliError;
+use crate::front::ClientCertificate;
+use crate::pki::read_certificate;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add a certificate to a caller; during a renewal both the old and the new are valid
+    Add {
+        #[command(flatten)]
+        caller: CallerArguments,
+        /// The certificate, in PEM; its subject must name the caller
+        certificate: PathBuf,
+    },
+    /// Remove a certificate from a caller, which is refused with it from its next request on
+    Remove {
+        #[command(flatten)]
+        caller: CallerArguments,
+        /// The certificate, in PEM
+        #[arg(
+            required_unless_present = "fingerprint",
+            conflicts_with = "fingerprint"
+        )]
+        certificate: Option<PathBuf>,
+        /// Its SHA-256 instead, 64 hexadecimal digits
+        #[arg(long, value_parser = Fingerprint::parse)]
+        fingerprint: Option<Fingerprint>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallerArguments {
+    /// The region's three digits
+    #[arg(long, value_parser = RegionCode::parse)]
+    region: RegionCode,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add {
+            caller,
+            certificate,
+        } => {
+            let caller = Caller::Region(caller.region);
+            let (fingerprint, not_after) = check(&certificate, &caller, context.now)?;
+            let added = register
+                .add_certificate(caller, fingerprint, not_after, context.now)
+                .await;
+            added.map_err(AdminError::from)?;
+            context.output.fields(&[
+                ("added", fingerprint.to_string().into()),
+                ("valid_until", not_after.to_string().into()),
+            ])
+        }
+        Command::Remove {
+            caller,
+            certificate,
+            fingerprint,
+        } => {
+            let fingerprint = match (fingerprint, certificate) {
+                (Some(fingerprint), _) => fingerprint,
+                (None, Some(path)) => Fingerprint(crate::pki::fingerprint_of_file(&path)?),
+                // The command line asks for one of the two.
+                (None, None) => {
+                    return Err(
+                        AdminError::Certificate("no certificate was named".to_owned()).into(),
+                    );
+                }
+            };
+            let removed = register
+                .remove_certificate(Caller::Region(caller.region), fingerprint)
+                .await;
+            removed.map_err(AdminError::from)?;
+            context
+                .output
+                .fields(&[("removed", fingerprint.to_string().into())])
+        }
+    }
+}
+
+/// Refuses what the server would refuse at each request: better told now.
+fn check(
+    path: &Path,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(Fingerprint, Timestamp), CliError> {
+    let der = CertificateDer::from(read_certificate(path)?);
+    let refuse = |reason: &str| AdminError::Certificate(format!("{}: {reason}", path.display()));
+    let certificate =
+        ClientCertificate::from_chain(&[der]).map_err(|error| refuse(&error.to_string()))?;
+    if !subject_agrees(caller, &certificate.subject) {
+        return Err(
+            refuse("its subject does not name this caller (C=IT, O=Regione, OU=<code>)").into(),
+        );
+    }
+    let not_after = Timestamp::from_millis_clamped(certificate.not_after.saturating_mul(1_000));
+    if not_after <= now {
+        return Err(refuse("it has expired").into());
+    }
+    Ok((Fingerprint(certificate.fingerprint), not_after))
+}

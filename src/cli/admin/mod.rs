@@ -1,0 +1,184 @@
+//! `sistema-ts admin …`: the register of callers, structures and users.
+//!
+//! The register is one file that this command writes beside a running server, which takes up each change within its poll
+//! interval. Secrets and fiscal codes never stand on the command line, where other users of the machine would see them: they are
+//! read from standard input or a file.
+
+mod certificate;
+mod output;
+mod region;
+mod structure;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
+use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
+use sistema_ts_store::register::{RegisterError, RegisterKey, RegisterKeyError};
+
+use self::output::Output;
+use super::CliError;
+use super::configuration::ConfigurationArguments;
+use crate::auth::{CredentialError, CredentialHasher, PasswordError};
+use crate::config::Configuration;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    configuration: ConfigurationArguments,
+
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an empty register, and its key if there is none yet
+    Init,
+    /// Regions and autonomous provinces
+    #[command(subcommand)]
+    Region(region::Command),
+    /// Certificates of registered callers
+    #[command(subcommand)]
+    Certificate(certificate::Command),
+    /// Structures
+    #[command(subcommand)]
+    Structure(structure::Command),
+    /// Operators of structures and ASLs
+    #[command(subcommand)]
+    User(user::Command),
+}
+
+/// Why an administrator's command was not done. No text holds a fiscal code or a secret.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AdminError {
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error(transparent)]
+    Key(#[from] RegisterKeyError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error("{what} could not be read: {reason}")]
+    Unreadable {
+        what: String,
+        reason: std::io::Error,
+    },
+    #[error("{0}")]
+    Certificate(String),
+    #[error("the operator's codice fiscale: {0}")]
+    FiscalCode(#[from] sistema_ts_model::CodiceFiscaleError),
+    #[error("the first line of the credentials: {0}")]
+    Password(#[from] PasswordError),
+    #[error("the second line of the credentials, the pincode: {0}")]
+    PinCode(#[from] sistema_ts_model::PinCodeError),
+    #[error(
+        "{} is there but its key {} is not: put the key back, without it no user of the register can be checked",
+        register.display(), key.display()
+    )]
+    KeyLost { register: PathBuf, key: PathBuf },
+    #[error("the asynchronous runtime could not be started: {0}")]
+    Runtime(std::io::Error),
+}
+
+/// What every command works with.
+struct Context {
+    register: EmbeddedRegister,
+    key: Arc<RegisterKey>,
+    configuration: Configuration,
+    output: Output,
+    now: Timestamp,
+}
+
+impl Context {
+    fn open(configuration: Configuration, output: Output) -> Result<Self, AdminError> {
+        let key = match RegisterKey::load(&configuration.register.key_file) {
+            Ok(key) => Arc::new(key),
+            Err(RegisterKeyError::File { reason, .. })
+                if reason.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Err(missing_key(&configuration));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let options = RegisterOptions::default();
+        let register =
+            EmbeddedRegister::open(&configuration.store.data_folder, Arc::clone(&key), options)?;
+        Ok(Context {
+            register,
+            key,
+            configuration,
+            output,
+            now: SystemClock.now(),
+        })
+    }
+
+    fn hasher(&self) -> Result<CredentialHasher, AdminError> {
+        Ok(CredentialHasher::new(
+            &self.key,
+            self.configuration.argon2_cost(),
+        )?)
+    }
+}
+
+/// Without a key: either nothing was made yet, or the key is lost.
+fn missing_key(configuration: &Configuration) -> AdminError {
+    let folder = &configuration.store.data_folder;
+    let register = folder.join(sistema_ts_store::embedded::register::REGISTER_FILE);
+    if register.exists() {
+        let key = configuration.register.key_file.clone();
+        AdminError::KeyLost { register, key }
+    } else {
+        RegisterError::NotFound(folder.clone()).into()
+    }
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let configuration = arguments.configuration.load()?;
+    let output = Output {
+        json: arguments.json,
+    };
+    if let Command::Init = arguments.command {
+        init(&configuration, output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let context = Context::open(configuration, output)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(AdminError::Runtime)?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Init => Ok(()),
+            Command::Region(command) => region::run(&context, command).await,
+            Command::Certificate(command) => certificate::run(&context, command).await,
+            Command::Structure(command) => structure::run(&context, command).await,
+            Command::User(command) => user::run(&context, command).await,
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init(configuration: &Configuration, output: Output) -> Result<(), CliError> {
+    let key_file = &configuration.register.key_file;
+    let folder = &configuration.store.data_folder;
+    let register = folder.join(sistema_ts_store::embedded::register::REGISTER_FILE);
+    // Asked before a key is made: a register whose key is gone needs that key, not a new one.
+    if register.exists() {
+        return Err(AdminError::from(RegisterError::AlreadyMade(folder.clone())).into());
+    }
+    let key = match RegisterKey::create(key_file) {
+        Err(RegisterKeyError::Exists(_)) => RegisterKey::load(key_file),
+        made => made,
+    };
+    EmbeddedRegister::create(folder, &key.map_err(AdminError::from)?).map_err(AdminError::from)?;
+    output.fields(&[
+        ("register", register.display().to_string().into()),
+        ("key", key_file.display().to_string().into()),
+    ])
+}

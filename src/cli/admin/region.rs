@@ -1,0 +1,105 @@
+//! `sistema-ts admin region …`
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use sistema_ts_model::{Caller, RegionCode};
+use sistema_ts_store::register::{Register as _, RegisterError, RegisteredCaller};
+
+use super::{AdminError, Context};
+use crate::cli::CliError;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Register a region, enabled; its certificates are added with `admin certificate add`
+    Add {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+        /// Its name, for people [default: the region's]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the registered regions
+    List,
+    /// Show a region with its certificates
+    Show {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+    },
+    /// Let a disabled region call again
+    Enable {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+    },
+    /// Refuse a region from its next request on
+    Disable {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add { code, name } => {
+            let name = name.as_deref().unwrap_or(code.name());
+            let added = register
+                .add_caller(Caller::Region(code), name, context.now)
+                .await;
+            added.map_err(AdminError::from)?;
+            context.output.done(&format!("region {code} registered"))
+        }
+        Command::List => {
+            let regions = register.snapshot().callers();
+            let rows = regions.iter().filter_map(|entry| match entry.caller {
+                Caller::Region(code) => Some(vec![
+                    json!(code.as_str()),
+                    json!(entry.name),
+                    json!(entry.enabled),
+                    json!(entry.certificates.len()),
+                ]),
+                _ => None,
+            });
+            context
+                .output
+                .table(&["code", "name", "enabled", "certificates"], rows.collect())
+        }
+        Command::Show { code } => {
+            let snapshot = register.snapshot();
+            let entry = snapshot.caller(&Caller::Region(code)).ok_or_else(|| {
+                AdminError::from(RegisterError::Missing(format!("region {code}")))
+            })?;
+            context.output.fields(&[
+                ("code", json!(code.as_str())),
+                ("name", json!(entry.name)),
+                ("enabled", json!(entry.enabled)),
+                ("certificates", certificates(entry)),
+            ])
+        }
+        Command::Enable { code } => set_enabled(context, code, true).await,
+        Command::Disable { code } => set_enabled(context, code, false).await,
+    }
+}
+
+async fn set_enabled(context: &Context, code: RegionCode, enabled: bool) -> Result<(), CliError> {
+    let set = context
+        .register
+        .set_caller_enabled(Caller::Region(code), enabled)
+        .await;
+    set.map_err(AdminError::from)?;
+    let state = if enabled { "enabled" } else { "disabled" };
+    context.output.done(&format!("region {code} {state}"))
+}
+
+fn certificates(entry: &RegisteredCaller) -> Value {
+    let certificates = entry.certificates.iter().map(|certificate| {
+        json!({
+            "sha256": certificate.fingerprint.to_string(),
+            "valid_until": certificate.not_after.to_string(),
+        })
+    });
+    certificates.collect()
+}

@@ -1,0 +1,365 @@
+//! `sistema-ts admin user …`
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use sistema_ts_model::{CodiceFiscale, PinCode, Service, StructureId, Timestamp, parse_date};
+use sistema_ts_store::register::{
+    NewUser, Profiles, Register as _, RegisterError, RegisteredUser, UserId,
+};
+use zeroize::Zeroizing;
+
+use super::{AdminError, Context};
+use crate::auth::{Password, generate_password, generate_pincode};
+use crate::cli::CliError;
+
+/// The services that are called with user id, password and pincode (§2.3, §5.1).
+const USER_SERVICES: [Service; 4] = [
+    Service::SubmitTest,
+    Service::CancelTest,
+    Service::ListTests,
+    Service::SendOtp,
+];
+
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
+
+/// No file of credentials or fiscal codes is longer.
+const LONGEST_INPUT: u64 = 4_096;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Register a user of a structure, and print its password and pincode, once
+    ///
+    /// The operator's codice fiscale is read from standard input, one line.
+    Add(AddArguments),
+    /// List the registered users
+    List {
+        /// Those of one structure alone
+        #[arg(long, value_parser = StructureId::parse)]
+        structure: Option<StructureId>,
+    },
+    /// Show a user, the operator's codice fiscale and failed attempts included
+    Show {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+    },
+    /// Let a disabled user call again
+    Enable {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+    },
+    /// Refuse a user from the next request on
+    Disable {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+    },
+    /// Give a user a new password and pincode, print them, once, and end a lockout
+    Reset {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+        #[command(flatten)]
+        credentials: CredentialsArguments,
+    },
+    /// End a user's password and pincode now, or with a given day's beginning
+    Expire {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+        /// The first day, in Rome, on which they are no longer valid: YYYY-MM-DD
+        #[arg(long, value_name = "DAY", value_parser = parse_date)]
+        on: Option<NaiveDate>,
+    },
+    /// End a user's lockout and forget the failed attempts
+    Unlock {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+    },
+    /// Replace the services that a user may call; without any, none
+    Profiles {
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+        /// invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati, invioCodiceOtp
+        #[arg(value_name = "SERVICE", value_parser = service)]
+        services: Vec<Service>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddArguments {
+    /// The user id: 3 to 64 letters, digits, dots, dashes and underscores
+    #[arg(value_parser = UserId::parse)]
+    id: UserId,
+    /// The registered structure for which the user calls
+    #[arg(long, value_parser = StructureId::parse)]
+    structure: StructureId,
+    /// Read the operator's codice fiscale from a file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    fiscal_code_file: Option<PathBuf>,
+    /// A service that the user may call: invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati,
+    /// invioCodiceOtp; may be given several times
+    #[arg(long = "profile", value_name = "SERVICE", value_parser = service)]
+    profiles: Vec<Service>,
+    #[command(flatten)]
+    credentials: CredentialsArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CredentialsArguments {
+    /// Days until password and pincode end, 1 to 3650
+    #[arg(long, value_name = "DAYS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    valid_days: u32,
+    /// Take password and pincode from a file, one a line, instead of making them; they are not printed then
+    #[arg(long, value_name = "FILE")]
+    credentials_file: Option<PathBuf>,
+}
+
+fn service(name: &str) -> Result<Service, String> {
+    Service::from_name(name)
+        .filter(|service| USER_SERVICES.contains(service))
+        .ok_or_else(|| {
+            let names = USER_SERVICES.map(Service::name);
+            format!(
+                "not a service that is called with user id and password: {}",
+                names.join(", ")
+            )
+        })
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add(arguments) => add(context, arguments).await,
+        Command::List { structure } => list(context, structure),
+        Command::Show { id } => show(context, &id).await,
+        Command::Enable { id } => {
+            register
+                .set_user_enabled(&id, true)
+                .await
+                .map_err(AdminError::from)?;
+            context.output.done(&format!("user {id} enabled"))
+        }
+        Command::Disable { id } => {
+            register
+                .set_user_enabled(&id, false)
+                .await
+                .map_err(AdminError::from)?;
+            context.output.done(&format!("user {id} disabled"))
+        }
+        Command::Reset { id, credentials } => reset(context, &id, credentials).await,
+        Command::Expire { id, on } => {
+            let end = on.map_or(context.now, Timestamp::start_of_rome_day);
+            register
+                .set_user_expiry(&id, Some(end))
+                .await
+                .map_err(AdminError::from)?;
+            context
+                .output
+                .done(&format!("credentials of user {id} end at {end}"))
+        }
+        Command::Unlock { id } => {
+            register
+                .clear_attempts(&id)
+                .await
+                .map_err(AdminError::from)?;
+            context.output.done(&format!("user {id} unlocked"))
+        }
+        Command::Profiles { id, services } => {
+            let profiles = services.into_iter().collect();
+            register
+                .set_user_profiles(&id, profiles)
+                .await
+                .map_err(AdminError::from)?;
+            context
+                .output
+                .fields(&[("user", json!(id.as_str())), ("profiles", names(profiles))])
+        }
+    }
+}
+
+async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError> {
+    let issued = arguments.credentials.issue(context)?;
+    let user = NewUser {
+        id: arguments.id.clone(),
+        structure: arguments.structure,
+        fiscal_code: read_fiscal_code(arguments.fiscal_code_file.as_deref())?,
+        credential: context
+            .hasher()?
+            .hash(&issued.password, &issued.pincode)
+            .map_err(AdminError::from)?,
+        expires_at: Some(issued.expires_at),
+        profiles: arguments.profiles.into_iter().collect(),
+    };
+    context
+        .register
+        .add_user(user, context.now)
+        .await
+        .map_err(AdminError::from)?;
+    issued.print(context, &arguments.id)
+}
+
+async fn reset(
+    context: &Context,
+    id: &UserId,
+    credentials: CredentialsArguments,
+) -> Result<(), CliError> {
+    let issued = credentials.issue(context)?;
+    let credential = context
+        .hasher()?
+        .hash(&issued.password, &issued.pincode)
+        .map_err(AdminError::from)?;
+    context
+        .register
+        .set_user_credential(id, credential, Some(issued.expires_at), context.now)
+        .await
+        .map_err(AdminError::from)?;
+    issued.print(context, id)
+}
+
+/// A password and a pincode on their way to a user.
+struct IssuedCredentials {
+    password: Password,
+    pincode: PinCode,
+    expires_at: Timestamp,
+    made_here: bool,
+}
+
+impl CredentialsArguments {
+    fn issue(&self, context: &Context) -> Result<IssuedCredentials, AdminError> {
+        let (password, pincode) = match &self.credentials_file {
+            None => (generate_password(), generate_pincode()),
+            Some(path) => {
+                let text = read_file(path)?;
+                let mut lines = text.lines();
+                (
+                    Password::parse(lines.next().unwrap_or_default())?,
+                    PinCode::parse(lines.next().unwrap_or_default())?,
+                )
+            }
+        };
+        Ok(IssuedCredentials {
+            password,
+            pincode,
+            expires_at: context
+                .now
+                .plus_millis(i64::from(self.valid_days) * MILLIS_PER_DAY),
+            made_here: self.credentials_file.is_none(),
+        })
+    }
+}
+
+impl IssuedCredentials {
+    fn print(&self, context: &Context, id: &UserId) -> Result<(), CliError> {
+        let mut fields = vec![("user", json!(id.as_str()))];
+        if self.made_here {
+            fields.push(("password", json!(self.password.expose())));
+            fields.push(("pincode", json!(self.pincode.expose())));
+        }
+        fields.push(("expires_at", json!(self.expires_at.to_string())));
+        context.output.fields(&fields)
+    }
+}
+
+fn list(context: &Context, structure: Option<StructureId>) -> Result<(), CliError> {
+    let users = context.register.snapshot().users();
+    let rows = users
+        .iter()
+        .filter(|user| structure.is_none_or(|structure| user.structure == structure))
+        .map(|user| {
+            vec![
+                json!(user.id.as_str()),
+                json!(user.structure.to_string()),
+                json!(user.enabled),
+                json!(user.expires_at.map(|end| end.to_string())),
+                names(user.profiles),
+            ]
+        });
+    context.output.table(
+        &["user", "structure", "enabled", "expires_at", "profiles"],
+        rows.collect(),
+    )
+}
+
+async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
+    let snapshot = context.register.snapshot();
+    let user: &RegisteredUser = snapshot
+        .user(id.as_str())
+        .ok_or_else(|| AdminError::from(RegisterError::Missing(format!("user {id}"))))?;
+    let attempts = context
+        .register
+        .attempts(id)
+        .await
+        .map_err(AdminError::from)?;
+    let locked_until = attempts
+        .filter(|counter| counter.is_locked(context.now))
+        .and_then(|counter| counter.locked_until);
+    context.output.fields(&[
+        ("user", json!(id.as_str())),
+        ("structure", json!(user.structure.to_string())),
+        ("fiscal_code", json!(user.fiscal_code.expose())),
+        ("enabled", json!(user.enabled)),
+        (
+            "credentials_set_at",
+            json!(user.credential_set_at.to_string()),
+        ),
+        (
+            "expires_at",
+            json!(user.expires_at.map(|end| end.to_string())),
+        ),
+        ("expired", json!(user.is_expired(context.now))),
+        ("profiles", names(user.profiles)),
+        (
+            "failed_attempts",
+            json!(attempts.map_or(0, |counter| counter.failures)),
+        ),
+        (
+            "locked_until",
+            json!(locked_until.map(|until| until.to_string())),
+        ),
+    ])
+}
+
+fn names(profiles: Profiles) -> Value {
+    profiles.iter().map(Service::name).collect()
+}
+
+fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
+    let text = match file {
+        Some(path) => read_file(path)?,
+        None => {
+            if io::stdin().is_terminal() {
+                eprint!("Codice fiscale of the operator: ");
+            }
+            let mut line = Zeroizing::new(String::with_capacity(64));
+            let read = io::stdin().lock().take(LONGEST_INPUT).read_line(&mut line);
+            read.map_err(|reason| AdminError::Unreadable {
+                what: "the operator's codice fiscale".to_owned(),
+                reason,
+            })?;
+            line
+        }
+    };
+    Ok(CodiceFiscale::parse(
+        text.lines().next().unwrap_or_default().trim(),
+    )?)
+}
+
+/// A small file, or standard input if its name is `-`.
+fn read_file(path: &Path) -> Result<Zeroizing<String>, AdminError> {
+    let failed = |reason| AdminError::Unreadable {
+        what: path.display().to_string(),
+        reason,
+    };
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST_INPUT as usize));
+    let source: Box<dyn io::Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(failed)?)
+    };
+    source
+        .take(LONGEST_INPUT)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text)
+}
