@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use sistema_ts_model::{
-    Caller, Clock, CodiceFiscale, Cun, FirstSymbol, RequestKey, StructureId, StructureReference, SystemClock, TestKind, TestResult,
-    Timestamp,
+    Caller, Clock, CodiceFiscale, Cun, FirstSymbol, RequestKey, StructureId, StructureReference,
+    SystemClock, TestKind, TestResult, Timestamp,
 };
 use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
-use sistema_ts_store::{AccessQuery, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess};
+use sistema_ts_store::{
+    AccessQuery, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess,
+};
 
 struct Driver {
     store: EmbeddedStore,
@@ -36,11 +38,18 @@ struct Driver {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).map(|argument| argument.parse().unwrap());
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .map(|argument| argument.parse().unwrap());
     let rows = arguments.next().unwrap_or(200_000);
     let in_flight = arguments.next().unwrap_or(512);
     let receipts_percent = arguments.next().unwrap_or(0);
-    let folder = tempfile::tempdir_in(std::env::var("BENCH_FOLDER").unwrap_or_else(|_| "target".to_owned())).unwrap();
+    let folder = tempfile::tempdir_in(
+        std::env::var("BENCH_FOLDER")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../target").to_owned()),
+    )
+    .unwrap();
     let ring = folder.path().join("ring");
     KeyRing::create(&ring, SystemClock.now().rome_day()).unwrap();
     let store = EmbeddedStore::open(
@@ -61,14 +70,21 @@ fn main() {
         codes: RefCell::default(),
         refilling: Cell::new(false),
         people: people.collect(),
-        structures: (0..2_000).map(|number| StructureId::parse(&format!("010-101-{number:06}")).unwrap()).collect(),
+        structures: (0..2_000)
+            .map(|number| StructureId::parse(&format!("010-101-{number:06}")).unwrap())
+            .collect(),
         answers: RefCell::new(Histogram::new(3).unwrap()),
         reads: RefCell::new(Histogram::new(3).unwrap()),
         sample: Cell::new(None),
     });
     println!("rows {rows}, in flight {in_flight}, {receipts_percent} % with receipts");
-    println!("      rows  records/s  µs CPU  p50 ms  p99 ms  p99.9 ms  max ms  read p99 ms  read max ms");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!(
+        "      rows  records/s  µs CPU  p50 ms  p99 ms  p99.9 ms  max ms  read p99 ms  read max ms"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (began, cpu) = (Instant::now(), cpu_time());
     tokio::task::LocalSet::new().block_on(&runtime, run(driver.clone(), in_flight));
     let query = AccessQuery {
@@ -81,7 +97,10 @@ fn main() {
         limit: 1,
     };
     runtime.block_on(driver.store.search_access(query)).unwrap();
-    let bytes: u64 = std::fs::read_dir(folder.path().join("data")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    let bytes: u64 = std::fs::read_dir(folder.path().join("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
     println!(
         "all with deferred work: {:.0} records/s, {:.2} µs CPU a record, {:.0} bytes a record, {} MiB resident",
         rows as f64 / began.elapsed().as_secs_f64(),
@@ -113,7 +132,9 @@ async fn report(driver: &Driver) {
         }
         let count = (driver.done.get() - done) as f64;
         let (mut answers, mut reads) = (driver.answers.borrow_mut(), driver.reads.borrow_mut());
-        let ms = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        let ms = |histogram: &Histogram<u64>, quantile| {
+            histogram.value_at_quantile(quantile) as f64 / 1e3
+        };
         println!(
             "{:10} {:10.0} {:7.2} {:7.2} {:7.2} {:9.2} {:7.1} {:12.2} {:12.2}",
             driver.done.get(),
@@ -137,7 +158,11 @@ async fn read(driver: Rc<Driver>) {
         if let Some(cun) = driver.sample.get() {
             let began = Instant::now();
             assert!(driver.store.find_test(cun).await.unwrap().is_some());
-            driver.reads.borrow_mut().record(began.elapsed().as_micros() as u64).unwrap();
+            driver
+                .reads
+                .borrow_mut()
+                .record(began.elapsed().as_micros() as u64)
+                .unwrap();
         }
     }
 }
@@ -169,7 +194,11 @@ async fn work(driver: Rc<Driver>) {
             }
         };
         let structure = driver.structures[number as usize % driver.structures.len()];
-        let result = if number % 7 == 0 { TestResult::Positive } else { TestResult::Negative };
+        let result = if number.is_multiple_of(7) {
+            TestResult::Positive
+        } else {
+            TestResult::Negative
+        };
         let with_receipt = number % 100 < driver.receipts_percent;
         let test = NewTest {
             reserved,
@@ -182,16 +211,24 @@ async fn work(driver: Rc<Driver>) {
             contact: None,
             receipt: with_receipt.then(|| ReceiptRequest {
                 key: RequestKey::parse(&format!("key-{number}")).unwrap(),
-                content: b"a canonical form of the message's content, about as long as this".to_vec(),
+                content: b"a canonical form of the message's content, about as long as this"
+                    .to_vec(),
             }),
-            access: SubmissionAccess { accessed_at: SystemClock.now(), with_warnings: false },
+            access: SubmissionAccess {
+                accessed_at: SystemClock.now(),
+                with_warnings: false,
+            },
         };
         let began = Instant::now();
         match driver.store.record_test(test).await.unwrap() {
             RecordOutcome::Recorded { cun, .. } => driver.sample.set(Some(cun)),
             other => panic!("{other:?}"),
         }
-        driver.answers.borrow_mut().record(began.elapsed().as_micros() as u64).unwrap();
+        driver
+            .answers
+            .borrow_mut()
+            .record(began.elapsed().as_micros() as u64)
+            .unwrap();
         driver.done.set(driver.done.get() + 1);
     }
 }
@@ -210,5 +247,9 @@ fn cpu_time() -> Duration {
 
 fn resident_mib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4_096 >> 20
+    let pages: u64 = statm
+        .split_whitespace()
+        .nth(1)
+        .map_or(0, |pages| pages.parse().unwrap());
+    pages * 4_096 / (1 << 20)
 }

@@ -92,7 +92,7 @@ impl EmbeddedStore {
             let Some(row) = row else {
                 return Ok(CancelOutcome::NoSuchTest);
             };
-            let proof = self.proof(&row, &request.fiscal_code)?;
+            let proof = self.proof(&row, &request.fiscal_code, now)?;
             let today = self.shared.keys.day(now.rome_day())?;
             let receipt = key
                 .zip(request.receipt.as_ref())
@@ -116,13 +116,21 @@ impl EmbeddedStore {
         })
     }
 
-    /// The keyed hash that this fiscal code would have in this row.
-    fn proof(&self, row: &TestRow, fiscal_code: &CodiceFiscale) -> Result<Proof, StoreError> {
+    /// The keyed hash that this fiscal code would have in this row; none once the code's life is over, and its day's key with it.
+    fn proof(
+        &self,
+        row: &TestRow,
+        fiscal_code: &CodiceFiscale,
+        now: Timestamp,
+    ) -> Result<Option<Proof>, StoreError> {
+        if row.origin().expires_at() <= now {
+            return Ok(None);
+        }
         let key = self.shared.keys.day(row.day().date())?;
-        Ok(match row.result {
+        Ok(Some(match row.result {
             TestResult::Positive => Proof::Positive(key.lookup_tag(fiscal_code)),
             TestResult::Negative => Proof::Negative(key.negative_mac(row.cun, fiscal_code)),
-        })
+        }))
     }
 
     pub(super) async fn claim_for_person(
@@ -168,7 +176,7 @@ impl Writer<'_> {
         &mut self,
         cun: Cun,
         caller: &sistema_ts_model::Caller,
-        proof: Proof,
+        proof: Option<Proof>,
         receipt: Option<CancelReceipt>,
         transaction: TransactionId,
     ) -> Result<Cancelled, Failure> {
@@ -216,12 +224,12 @@ impl Writer<'_> {
     }
 
     /// Whether the fiscal code is that of the row. Once it is erased nobody can tell, and the rest decides.
-    fn proves(&mut self, row: &TestRow, proof: Proof) -> Result<bool, Failure> {
-        let held = match proof {
-            Proof::Negative(_) => row.negative,
-            Proof::Positive(_) => self.patients.tag(row.day(), row.row)?,
+    fn proves(&mut self, row: &TestRow, proof: Option<Proof>) -> Result<bool, Failure> {
+        let (held, given) = match proof {
+            Some(Proof::Negative(given)) => (row.negative, given),
+            Some(Proof::Positive(given)) => (self.patients.tag(row.day(), row.row)?, given),
+            None => (None, Mac::default()),
         };
-        let (Proof::Negative(given) | Proof::Positive(given)) = proof;
         match held {
             Some(held) => Ok(same_mac(&held, &given)),
             None => Ok(row.life.state_at(&row.origin(), self.moment()).is_over()),

@@ -3,6 +3,8 @@
 //! A failure: something answered that a new opening does not find, or finds otherwise; a wrong answer of a single operation.
 #![allow(clippy::unwrap_used)]
 
+mod erasure;
+mod faults;
 mod records;
 
 use std::sync::Arc;

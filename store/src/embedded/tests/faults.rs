@@ -1,0 +1,135 @@
+//! Full queues, full disks, dead threads. A failure: an answer of success for what is not there, a request that waits for ever, a
+//! store that writes on after it no longer knows what it holds, or one that a passing fault has ended.
+
+use std::sync::mpsc;
+
+use super::super::queue::Lane;
+use super::{Fixture, person, receipt};
+use crate::{Readiness, RecordOutcome, Store, StoreError};
+
+#[tokio::test]
+async fn beyond_its_capacity_the_store_refuses_at_once_and_urgent_work_still_enters() {
+    let fixture = Fixture::with(|options| options.queue_capacity = 3);
+    let store = fixture.store();
+    let (running, runs) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let mut waiting = Vec::new();
+    waiting.push(Box::pin(store.write(Lane::Usual, move |_| {
+        running.send(()).unwrap();
+        released.recv().unwrap();
+        Ok(())
+    })));
+    poll_once(&mut waiting[0]).await;
+    runs.recv().unwrap();
+    let mut queued: Vec<_> = (0..3)
+        .map(|_| Box::pin(store.write(Lane::Usual, |_| Ok(()))))
+        .collect();
+    for job in &mut queued {
+        poll_once(job).await;
+    }
+    let refused = store.write(Lane::Usual, |_| Ok(())).await;
+    assert!(matches!(refused, Err(StoreError::Overloaded { .. })));
+    let mut urgent = Box::pin(store.write(Lane::Urgent, |_| Ok(())));
+    poll_once(&mut urgent).await;
+    release.send(()).unwrap();
+    urgent.await.unwrap();
+    for job in queued {
+        job.await.unwrap();
+    }
+    for job in waiting {
+        job.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
+    let mut fixture = Fixture::new();
+    fixture.record(|_| {}).await;
+    let limit = async |fixture: &Fixture, pages: i64| {
+        let set = fixture.store().write(Lane::Usual, move |writer| {
+            Ok(writer
+                .tests
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+        });
+        set.await.unwrap();
+    };
+    limit(&fixture, 1).await;
+    let mut refused = 0;
+    let mut recorded = Vec::new();
+    for number in 0..200 {
+        let test = fixture
+            .new_test(|test| {
+                test.fiscal_code = person(number + 1);
+                test.receipt = receipt(&format!("key-{number}"), "content");
+            })
+            .await;
+        let cun = test.reserved.cun;
+        match fixture.store().record_test(test).await {
+            Ok(outcome) => recorded.push((number, outcome)),
+            Err(StoreError::Unavailable { .. }) => {
+                refused += 1;
+                assert!(fixture.store().find_test(cun).await.unwrap().is_none());
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused > 0, "the file never filled");
+    assert_eq!(fixture.store().readiness().await, Readiness::Ready);
+    limit(&fixture, 1_000_000).await;
+    for _ in 0..2 {
+        for (number, first) in &recorded {
+            let retry = fixture
+                .new_test(|test| {
+                    test.fiscal_code = person(number + 1);
+                    test.receipt = receipt(&format!("key-{number}"), "content");
+                })
+                .await;
+            let RecordOutcome::Recorded { cun, inserted_at } = *first else {
+                panic!("{first:?}")
+            };
+            assert_eq!(
+                fixture.store().record_test(retry).await.unwrap(),
+                RecordOutcome::Replayed { cun, inserted_at }
+            );
+        }
+        fixture
+            .record(|test| test.fiscal_code = person(9_000))
+            .await;
+        fixture.reopen();
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_dies_takes_the_readiness_with_it_and_answers_everybody() {
+    let fixture = Fixture::new();
+    let test = fixture.new_test(|_| {}).await;
+    let died = fixture
+        .store()
+        .write::<()>(Lane::Usual, |_| panic!("a defect, made by this test"))
+        .await;
+    assert!(matches!(died, Err(StoreError::UnknownOutcome { .. })));
+    let refused = fixture.store().record_test(test).await;
+    assert!(
+        matches!(
+            refused,
+            Err(StoreError::Unavailable { .. } | StoreError::UnknownOutcome { .. })
+        ),
+        "{refused:?}"
+    );
+    assert!(matches!(
+        fixture.store().readiness().await,
+        Readiness::NotReady(_)
+    ));
+}
+
+/// Lets a future enter the queue.
+async fn poll_once<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T>>>) {
+    std::future::poll_fn(|context| {
+        assert!(
+            future.as_mut().poll(context).is_pending(),
+            "it was answered at once"
+        );
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
