@@ -51,17 +51,18 @@ pub fn body_text(body: &[u8], charset: Charset) -> Result<BodyText<'_>, SoapFaul
         (Charset::Latin1, _, false) | (Charset::Unstated, Some(Encoding::Latin1), false) => true,
         _ => false,
     };
-    if let Some(at) = bytes.iter().position(|&byte| is_forbidden_control(byte)) {
+    let (has_forbidden, is_ascii) = survey(bytes);
+    if has_forbidden && let Some(at) = bytes.iter().position(|&byte| is_forbidden_control(byte)) {
         return Err(forbidden_character(bytes, at));
     }
-    let text = if bytes.is_ascii() || !latin1 {
+    let text = if is_ascii || !latin1 {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| SoapFault::Encoding(EncodingProblem::NotUtf8))?;
         Cow::Borrowed(text)
     } else {
         Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect())
     };
-    if !latin1 {
+    if !is_ascii && !latin1 {
         for forbidden in ["\u{FFFE}", "\u{FFFF}"] {
             if let Some(at) = memchr::memmem::find(bytes, forbidden.as_bytes()) {
                 return Err(forbidden_character(bytes, at));
@@ -76,7 +77,19 @@ pub fn body_text(body: &[u8], charset: Charset) -> Result<BodyText<'_>, SoapFaul
 
 /// Bytes that are forbidden characters in either encoding; the others above ASCII are U+FFFE and U+FFFF alone.
 const fn is_forbidden_control(byte: u8) -> bool {
-    byte < 0x20 && !is_blank(byte)
+    (byte < 0x20) & !is_blank(byte)
+}
+
+/// Whether there is a forbidden control character, and whether all is ASCII. Every byte is looked at without a branch, which
+/// the compiler turns into many at once.
+fn survey(bytes: &[u8]) -> (bool, bool) {
+    let (forbidden, union) = bytes.iter().fold((0, 0), |(forbidden, union), &byte| {
+        (
+            forbidden | u8::from(is_forbidden_control(byte)),
+            union | byte,
+        )
+    });
+    (forbidden != 0, union < 0x80)
 }
 
 fn forbidden_character(bytes: &[u8], at: usize) -> SoapFault {
