@@ -18,7 +18,7 @@ pub mod person;
 pub mod races;
 pub mod receipts;
 pub mod submission;
-mod world;
+pub mod world;
 
 pub use world::World;
 

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,26 +12,42 @@ use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{Store, StoreError};
 
-/// The folder; removed when dropped.
+/// The folder; one of its own is removed when dropped.
 pub struct Place {
-    folder: tempfile::TempDir,
+    root: PathBuf,
+    _own: Option<tempfile::TempDir>,
     pub vfs: Option<String>,
 }
 
 impl Place {
     pub fn new() -> Place {
+        let own = tempfile::tempdir().unwrap();
         Place {
-            folder: tempfile::tempdir().unwrap(),
+            root: own.path().to_owned(),
+            _own: Some(own),
             vfs: None,
         }
     }
 
+    /// A folder that belongs to somebody else.
+    pub fn at(root: impl Into<PathBuf>) -> Place {
+        Place {
+            root: root.into(),
+            _own: None,
+            vfs: None,
+        }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.root.join("data")
     }
 
     pub fn ring(&self) -> PathBuf {
-        self.folder.path().join("ring")
+        self.root.join("ring")
     }
 
     /// Opens the store; makes the ring at the first time.

@@ -1,0 +1,394 @@
+//! A load that can be cut off at any moment, and what must be true afterwards.
+//!
+//! The load says what it is about to do and what it was answered, as lines of text; the check compares a store that was opened anew
+//! with all that was said.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use sistema_ts_model::{
+    ClaimId, Clock, Cun, CunState, Effect, FirstSymbol, Moment, NewClaim, Origin, PostOutcome,
+    SessionId, SystemClock, TestResult, Timestamp, TransactionId,
+};
+use sistema_ts_store::conformance::world::{
+    SESSION_MILLIS, call_center, cancellation, confirmation, contact, fiscal_code, new_test,
+    operator, receipt, region,
+};
+use sistema_ts_store::{
+    AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, ListingRequest,
+    ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome, ReservedCun, SettleUnlock,
+    Store,
+};
+
+/// Tasks that record at once.
+const TASKS: u32 = 48;
+
+/// Everything that was said of one test.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    pub person: u32,
+    pub positive: bool,
+    pub receipt: bool,
+    /// `dataInserimento`, once the submission was answered.
+    pub recorded: Option<i64>,
+    pub closing: bool,
+    pub cancelled: bool,
+    pub confirmed: bool,
+}
+
+/// All that was said, by code.
+pub type Log = BTreeMap<Cun, Said>;
+
+/// Takes one line into the log. A line that was cut off is not taken.
+pub fn hear(log: &mut Log, line: &str) {
+    let mut words = line
+        .strip_suffix('.')
+        .into_iter()
+        .flat_map(str::split_whitespace);
+    let (Some(kind), Some(Ok(cun))) = (words.next(), words.next().map(Cun::parse)) else {
+        return;
+    };
+    match kind {
+        "record" => {
+            let Some(Ok(person)) = words.next().map(str::parse) else {
+                return;
+            };
+            let positive = words.next() == Some("P");
+            let receipt = words.next() == Some("receipt");
+            log.insert(
+                cun,
+                Said {
+                    person,
+                    positive,
+                    receipt,
+                    ..Said::default()
+                },
+            );
+        }
+        "recorded" => {
+            log.get_mut(&cun).unwrap().recorded =
+                words.next().and_then(|millis| millis.parse().ok())
+        }
+        "close" => log.get_mut(&cun).unwrap().closing = true,
+        "cancelled" => log.get_mut(&cun).unwrap().cancelled = true,
+        "confirmed" => log.get_mut(&cun).unwrap().confirmed = true,
+        _ => {}
+    }
+}
+
+/// Submits, cancels, unlocks and confirms until an operation fails, saying each thing by `say`. Returns when every task has met a
+/// failure or `stop` is set.
+pub async fn load(
+    store: Arc<dyn Store>,
+    first_person: u32,
+    stop: Arc<AtomicBool>,
+    say: Arc<dyn Fn(String) + Send + Sync>,
+) {
+    let person = Arc::new(AtomicU32::new(first_person));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        let (store, stop, say, person) = (store.clone(), stop.clone(), say.clone(), person.clone());
+        tasks.spawn(async move {
+            let first = FirstSymbol::from_index(task as usize % 25).unwrap();
+            while !stop.load(Ordering::Acquire) {
+                let Ok(reserved) = store.reserve(first, 16).await else {
+                    return;
+                };
+                for reserved in reserved {
+                    let person = person.fetch_add(1, Ordering::Relaxed) % 400_000;
+                    if one(&*store, reserved, person, &*say).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+}
+
+/// One test and, of some, its end. `None` once the store fails.
+async fn one(
+    store: &dyn Store,
+    reserved: ReservedCun,
+    person: u32,
+    say: &(dyn Fn(String) + Send + Sync),
+) -> Option<()> {
+    let positive = person.is_multiple_of(3);
+    let with_receipt = person.is_multiple_of(2);
+    let test = submission(reserved, person, positive, with_receipt);
+    let cun = reserved.cun;
+    let (result, receipt) = (
+        if positive { "P" } else { "N" },
+        if with_receipt { "receipt" } else { "bare" },
+    );
+    say(format!("record {cun} {person} {result} {receipt} ."));
+    match store.record_test(test).await.ok()? {
+        RecordOutcome::Recorded { inserted_at, .. } => {
+            say(format!("recorded {cun} {} .", inserted_at.millis()))
+        }
+        other => panic!("a fresh code and a fresh key were not taken: {other:?}"),
+    }
+    match person % 15 {
+        0 => {
+            say(format!("close {cun} ."));
+            let session = SessionId::random();
+            let operator = operator(1);
+            let open = OpenSession {
+                cun,
+                session,
+                operator: operator.clone(),
+                caller: call_center("CC1"),
+                lifetime_millis: SESSION_MILLIS,
+            };
+            let OpenOutcome::Opened(_) = store.open_session(open).await.ok()? else {
+                panic!("not verified")
+            };
+            let claim = NewClaim {
+                id: ClaimId(u64::from(person) + 1),
+                deadline: SystemClock.now().plus_millis(600_000),
+            };
+            let claim = ClaimUnlock {
+                session,
+                operator,
+                caller: call_center("CC1"),
+                claim,
+            };
+            let ClaimOutcome::Claimed { claimed, .. } = store.claim_unlock(claim).await.ok()?
+            else {
+                panic!("not claimed")
+            };
+            store
+                .settle_unlock(SettleUnlock {
+                    cun,
+                    claim: claimed.id,
+                    outcome: PostOutcome::Delivered,
+                })
+                .await
+                .ok()?;
+            let confirmed = store.confirm(confirmation(cun, Some(session))).await.ok()?;
+            assert_eq!(confirmed, ConfirmOutcome::Done(Effect::Done));
+            say(format!("confirmed {cun} ."));
+        }
+        1 | 3 => {
+            say(format!("close {cun} ."));
+            let cancelled = store.cancel(cancellation(cun, person)).await.ok()?;
+            assert!(
+                matches!(
+                    cancelled,
+                    CancelOutcome::Done {
+                        effect: Effect::Done,
+                        ..
+                    }
+                ),
+                "{cancelled:?}"
+            );
+            say(format!("cancelled {cun} ."));
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+fn submission(reserved: ReservedCun, person: u32, positive: bool, with_receipt: bool) -> NewTest {
+    let result = if positive {
+        TestResult::Positive
+    } else {
+        TestResult::Negative
+    };
+    NewTest {
+        contact: Some(contact(person)),
+        receipt: if with_receipt {
+            receipt(&format!("KEY {person}"), "content")
+        } else {
+            None
+        },
+        ..new_test(reserved, person, result, SystemClock.now())
+    }
+}
+
+/// Whether everything that was answered is there, by every reading path, and of everything else either all or nothing. Adds to the log
+/// what turned out to have been recorded without an answer.
+pub async fn check(store: &dyn Store, log: &mut Log) {
+    let listed = list(store).await;
+    let accessed = accesses(store).await;
+    let codes: HashSet<Cun> = listed.iter().map(|(cun, _)| *cun).collect();
+    assert_eq!(codes.len(), listed.len(), "a code is listed twice");
+    assert!(
+        codes.iter().all(|cun| log.contains_key(cun)),
+        "a test is listed that nobody submitted"
+    );
+    let listed: HashMap<Cun, i64> = listed.into_iter().collect();
+    for (&cun, said) in log.iter_mut() {
+        let found = store.find_test(cun).await.unwrap();
+        let digest = store.find_by_digest(cun.digest()).await.unwrap();
+        let patient = store.find_patient(cun).await.unwrap();
+        let access = accessed.get(&cun).copied().unwrap_or(0);
+        let Some(found) = found else {
+            assert!(said.recorded.is_none(), "an answered test is lost");
+            assert!(
+                digest.is_none() && patient.is_none() && !listed.contains_key(&cun) && access == 0,
+                "half a test is there"
+            );
+            continue;
+        };
+        let inserted = found.inserted_at.millis();
+        assert_eq!(
+            *said.recorded.get_or_insert(inserted),
+            inserted,
+            "a test has another time than was answered"
+        );
+        assert!(digest.is_some(), "a test is not found by its digest");
+        assert_eq!(access, 1, "a test has {access} access records");
+        assert_eq!(found.result == TestResult::Positive, said.positive);
+        let origin = Origin {
+            issued_at: found.inserted_at,
+            result: found.result,
+            submitter: found.caller,
+        };
+        let state = found.life.state_at(
+            &origin,
+            Moment {
+                now: SystemClock.now(),
+                clock_error_millis: 0,
+            },
+        );
+        assert!(
+            !said.cancelled || state == CunState::Cancelled,
+            "an answered cancellation is lost"
+        );
+        assert!(
+            !said.confirmed || state == CunState::Consumed,
+            "an answered confirmation is lost"
+        );
+        assert!(
+            said.closing || state == CunState::Issued,
+            "a test changed that nobody touched"
+        );
+        assert_eq!(
+            listed.get(&cun).copied(),
+            (state != CunState::Cancelled).then_some(inserted),
+            "the listing differs from the row"
+        );
+        let person = patient.map(|patient| patient.fiscal_code);
+        assert_eq!(
+            person,
+            (said.positive && !state.is_over()).then(|| fiscal_code(said.person)),
+            "the patients' archive differs"
+        );
+    }
+}
+
+/// Whether a retry of each message is answered as the first time. At most `most` of them.
+pub async fn check_receipts(store: &dyn Store, log: &mut Log, most: usize) {
+    let with_receipt: Vec<Cun> = log
+        .iter()
+        .rev()
+        .filter(|(_, said)| said.receipt)
+        .map(|(cun, _)| *cun)
+        .take(most)
+        .collect();
+    for cun in with_receipt {
+        let said = log[&cun].clone();
+        let reserved = store.reserve(cun.first_symbol(), 1).await.unwrap()[0];
+        let outcome = store
+            .record_test(submission(reserved, said.person, said.positive, true))
+            .await
+            .unwrap();
+        match (said.recorded, outcome) {
+            (
+                Some(millis),
+                RecordOutcome::Replayed {
+                    cun: first,
+                    inserted_at,
+                },
+            ) => {
+                assert_eq!(
+                    (first, inserted_at.millis()),
+                    (cun, millis),
+                    "a retry got another answer"
+                );
+            }
+            (Some(_), RecordOutcome::ReplayedErased { .. }) => assert!(
+                said.closing,
+                "a retry was told that a living test is erased"
+            ),
+            (None, RecordOutcome::Recorded { inserted_at, .. }) => {
+                // The first message left nothing: the retry has made the test.
+                log.remove(&cun);
+                log.insert(
+                    reserved.cun,
+                    Said {
+                        recorded: Some(inserted_at.millis()),
+                        closing: false,
+                        ..said
+                    },
+                );
+            }
+            (_, other) => panic!(
+                "a retry of a message answered {:?} was answered {other:?}",
+                said.recorded
+            ),
+        }
+    }
+}
+
+async fn list(store: &dyn Store) -> Vec<(Cun, i64)> {
+    let mark = store.listing_mark().await.unwrap();
+    let mut request = ListingRequest {
+        scope: ListingScope::Region(region()),
+        from: Timestamp::MIN,
+        to: Timestamp::MAX,
+        mark,
+        after: None,
+        limit: 10_000,
+    };
+    let mut tests = Vec::new();
+    loop {
+        let page = store.list_page(request.clone()).await.unwrap();
+        tests.extend(
+            page.tests
+                .iter()
+                .map(|test| (test.cun, test.inserted_at.millis())),
+        );
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => break,
+        }
+    }
+    assert!(
+        tests.is_sorted_by_key(|(_, inserted)| *inserted),
+        "the listing is out of order"
+    );
+    tests
+}
+
+/// How many access records each submission has.
+async fn accesses(store: &dyn Store) -> HashMap<Cun, usize> {
+    let mut query = AccessQuery {
+        from: Timestamp::MIN,
+        to: Timestamp::MAX,
+        operator: None,
+        caller: None,
+        transaction: None,
+        after: None,
+        limit: 10_000,
+    };
+    let mut counts = HashMap::new();
+    loop {
+        let page = store.search_access(query.clone()).await.unwrap();
+        for record in page.records {
+            if let TransactionId::Cun(cun) = record.transaction {
+                *counts.entry(cun).or_default() += 1;
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return counts,
+        }
+    }
+}
