@@ -1,7 +1,7 @@
 //! Gathering a request's body within its size and time.
 
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -100,7 +100,17 @@ where
         if connection.is_some_and(|connection| connection.watch.body_is_late()) {
             return Poll::Ready(Err(Refusal::SlowBody));
         }
-        let poll = Pin::new(&mut *payload).poll_next(context);
+        // actix-http polls a handler again in the same turn in which it feeds the body, so in the connection's own task
+        // a wake-up by the payload would only cause one more turn for nothing, at each request.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        let in_own_task =
+            connection.is_some_and(|connection| connection.watch.is_own_task(context));
+        let payload_context = if in_own_task {
+            &mut unwoken
+        } else {
+            &mut *context
+        };
+        let poll = Pin::new(&mut *payload).poll_next(payload_context);
         if let Some(connection) = connection {
             match &poll {
                 Poll::Pending => connection.watch.on_body_pending(context),

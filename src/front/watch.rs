@@ -104,6 +104,14 @@ impl Watch {
         self.slow_body.get()
     }
 
+    /// Whether `context` is the connection's own task, which is woken by each byte that comes.
+    pub(super) fn is_own_task(&self, context: &Context<'_>) -> bool {
+        self.waker
+            .borrow()
+            .as_ref()
+            .is_some_and(|known| known.will_wake(context.waker()))
+    }
+
     /// Remembers whom to wake.
     pub(super) fn wake_later(&self, context: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
