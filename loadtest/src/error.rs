@@ -1,0 +1,48 @@
+//! Why a load test could not be done at all. What goes wrong with single requests is counted instead.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadtestError {
+    /// A file of the command line could not be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A certificate or key is not what it should be.
+    #[error("{path}: {reason}")]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificates and keys do not make a TLS client.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The address is not one.
+    #[error("{0}")]
+    Address(String),
+    /// A value of the command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Not all connections could be opened, so nothing was measured.
+    #[error("only {opened} of {wanted} connections could be opened: {reason}")]
+    Connect {
+        /// How many were.
+        opened: usize,
+        /// How many were asked for.
+        wanted: usize,
+        /// What stopped the first that failed.
+        reason: String,
+    },
+    /// The operating system refused its readiness events.
+    #[error("events: {0}")]
+    Events(#[source] io::Error),
+}

@@ -1,0 +1,230 @@
+//! A small server for the tests: rustls over blocking sockets, a thread for each connection, and a behaviour to order.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
+use sistema_ts_model::Cun;
+
+/// What the server does with the request that has this number (from 1), counted over all connections.
+pub type Behaviour = dyn Fn(u64) -> Reply + Send + Sync;
+
+pub enum Reply {
+    /// `0000` with a CUN made from this number, in one piece.
+    Accept(u64),
+    /// The same, chunked, in two TLS records.
+    AcceptChunked(u64),
+    /// `9999` with these codes.
+    Refuse(&'static [&'static str]),
+    /// These bytes, and the connection stays open.
+    Raw(&'static str),
+    /// `0000`, then the connection is closed as announced.
+    AcceptAndClose(u64),
+    /// The connection is cut without a word.
+    Cut,
+    /// No answer ever.
+    Silence,
+}
+
+/// Files for the client, and where the server listens. The listener closes with the value.
+pub struct Server {
+    pub address: SocketAddr,
+    pub folder: tempfile::TempDir,
+    pub requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts it. `only` connections are accepted, and then the port is closed; 0 = no limit.
+    pub fn start(only: usize, behaviour: Arc<Behaviour>) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let config = make_pki(folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        thread::spawn(move || {
+            let count = Arc::new(AtomicU64::new(0));
+            for accepted in 1.. {
+                let Ok((socket, _)) = listener.accept() else {
+                    return;
+                };
+                let (config, behaviour) = (config.clone(), behaviour.clone());
+                let (seen, count) = (seen.clone(), count.clone());
+                thread::spawn(move || serve(socket, config, &*behaviour, &seen, &count));
+                if accepted == only {
+                    return;
+                }
+            }
+        });
+        Server {
+            address,
+            folder,
+            requests,
+        }
+    }
+}
+
+/// An authority, a server's certificate for `localhost`, a client's; and one of a stranger.
+fn make_pki(folder: &std::path::Path) -> Arc<ServerConfig> {
+    let authority = |name: &str| {
+        let mut parameters = CertificateParams::new(vec![name.into()]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
+    };
+    let ours = authority("ours");
+    std::fs::write(folder.join("ca.pem"), ours.pem()).unwrap();
+    let issue = |issuer: &CertifiedIssuer<'static, KeyPair>, name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec![name.into()]).unwrap();
+        (parameters.signed_by(&key, issuer).unwrap(), key)
+    };
+    for (issuer, name) in [(&ours, "client"), (&authority("strangers"), "stranger")] {
+        let (certificate, key) = issue(issuer, name);
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let (certificate, key) = issue(&ours, "localhost");
+    let mut roots = RootCertStore::empty();
+    roots.add(ours.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    Arc::new(config)
+}
+
+fn serve(
+    socket: TcpStream,
+    config: Arc<ServerConfig>,
+    behaviour: &Behaviour,
+    seen: &Mutex<Vec<String>>,
+    count: &AtomicU64,
+) {
+    socket.set_nodelay(true).unwrap();
+    let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
+    while let Some(request) = read_request(&mut stream) {
+        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+        seen.lock().unwrap().push(request);
+        let reply = behaviour(number);
+        let written = match reply {
+            Reply::Accept(cun) => whole(&mut stream, &accepted(cun), ""),
+            Reply::AcceptAndClose(cun) => {
+                let _ = whole(&mut stream, &accepted(cun), "Connection: close\r\n");
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+                return;
+            }
+            Reply::AcceptChunked(cun) => chunked(&mut stream, &accepted(cun)),
+            Reply::Refuse(codes) => whole(&mut stream, &refused(codes), ""),
+            Reply::Raw(bytes) => stream.write_all(bytes.as_bytes()),
+            Reply::Cut => return,
+            Reply::Silence => continue,
+        };
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next request, head and body; `None` when the client has left.
+fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head
+        .split_once("Content-Length: ")
+        .unwrap()
+        .1
+        .lines()
+        .next()
+        .unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).ok()?;
+    Some(head + &String::from_utf8(body).unwrap())
+}
+
+fn whole(
+    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    body: &str,
+    more: &str,
+) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\n{more}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    stream.flush()
+}
+
+fn chunked(
+    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    body: &str,
+) -> std::io::Result<()> {
+    let (first, second) = body.split_at(body.len() / 2);
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n",
+        first.len()
+    )?;
+    stream.flush()?;
+    write!(stream, "{:x}\r\n{second}\r\n0\r\n\r\n", second.len())?;
+    stream.flush()
+}
+
+fn envelope(transaction: &str, rest: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\">\
+         <soap:Body><InvioEsecuzioneTestRicevuta xmlns=\"urn:sistemats:invioEsecuzioneTest:v1\">\
+         <identificativoTransazione>{transaction}</identificativoTransazione>\
+         <dataOra>2022-01-18T10:00:00.000+01:00</dataOra>{rest}</InvioEsecuzioneTestRicevuta></soap:Body></soap:Envelope>"
+    )
+}
+
+fn accepted(number: u64) -> String {
+    let cun = Cun::from_number(number).unwrap().to_text();
+    let cun = std::str::from_utf8(&cun).unwrap();
+    envelope(
+        cun,
+        "<esito>0000</esito><descrizioneEsito>eseguito</descrizioneEsito>",
+    )
+}
+
+fn refused(codes: &[&str]) -> String {
+    let errors: String = codes
+        .iter()
+        .map(|code| format!("<t:errore><t:codice>{code}</t:codice><t:tipo>E</t:tipo></t:errore>"))
+        .collect();
+    envelope(
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+        &format!(
+            "<esito>9999</esito><descrizioneEsito>no</descrizioneEsito><listaErrori>{errors}</listaErrori>"
+        ),
+    )
+}
