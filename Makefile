@@ -45,7 +45,7 @@ bench-codes: ## Codes, dates and messages, in nanoseconds
 bench-store: ## The store alone, over two million rows
 	cargo bench --locked -p sistema-ts-store
 
-bench-submissions: setup ## Submissions over mutual TLS, beside the same server answering a constant
+bench-submissions: setup ## Two million submissions over mutual TLS, beside the same server answering a constant
 	@scripts/bench-submissions
 
 clean: ## Remove what was built and the development data

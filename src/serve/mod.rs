@@ -79,14 +79,32 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`]; nothing listens any more then.
 pub fn serve(configuration: &Configuration) -> Result<(), ServeError> {
+    serve_on(configuration, |configuration, keys, clock| {
+        let store = EmbeddedStore::open(settings::store(configuration), keys, clock)?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        Ok(store)
+    })
+}
+
+/// As [`serve`], on the store that `open` gives.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve_on<O>(configuration: &Configuration, open: O) -> Result<(), ServeError>
+where
+    O: FnOnce(&Configuration, Arc<KeyRing>, Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError>,
+{
     telemetry::install_log(&configuration.logging)?;
     forbid_core_dumps()?;
     // An error means that one is installed already; there is one in this program.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    actix_rt::System::new().block_on(run(configuration))
+    actix_rt::System::new().block_on(run(configuration, open))
 }
 
-async fn run(configuration: &Configuration) -> Result<(), ServeError> {
+async fn run<O>(configuration: &Configuration, open: O) -> Result<(), ServeError>
+where
+    O: FnOnce(&Configuration, Arc<KeyRing>, Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError>,
+{
     let metrics = telemetry::install_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let register_key = Arc::new(RegisterKey::load(&configuration.register.key_file)?);
@@ -96,11 +114,7 @@ async fn run(configuration: &Configuration) -> Result<(), ServeError> {
         configuration.register_options(),
     )?);
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(
-        settings::store(configuration),
-        Arc::clone(&keys),
-        Arc::clone(&clock),
-    )?);
+    let store = open(configuration, Arc::clone(&keys), Arc::clone(&clock))?;
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
