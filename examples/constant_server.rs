@@ -10,13 +10,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sistema_ts::config::Configuration;
 use sistema_ts_model::{
-    ClaimId, Clock, CodiceFiscale, Cun, FirstSymbol, PostOutcome, SessionId, Timestamp,
+    ClaimId, Clock, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
 };
 use sistema_ts_store::{
     AccessPage, AccessQuery, AccessRecord, AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome,
     ClaimUnlock, ConfirmOutcome, Confirmation, Expired, ListingMark, ListingPage, ListingRequest,
-    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, Readiness, RecordOutcome,
-    ReservedCun, SessionView, SettleUnlock, Settlement, Store, StoreError, TestView,
+    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
+    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
 };
 
 fn main() -> ExitCode {
