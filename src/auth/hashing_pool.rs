@@ -20,6 +20,12 @@ struct Job {
 /// A place in the queue, taken before an attempt is counted, so that a full queue leaves no trace.
 pub(super) struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        metrics::gauge!("auth_checks_under_way").decrement(1.0);
+    }
+}
+
 /// The threads end when the pool is dropped.
 pub(super) struct HashingPool {
     jobs: SyncSender<Job>,
@@ -54,7 +60,9 @@ impl HashingPool {
 
     /// A place in the queue, if there is one.
     pub(super) fn reserve(&self) -> Option<Slot> {
-        Arc::clone(&self.slots).try_acquire_owned().ok().map(Slot)
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        metrics::gauge!("auth_checks_under_way").increment(1.0);
+        Some(Slot(permit))
     }
 
     /// Whether `secret` is what was hashed; `None` if the stored hash is damaged or the threads are gone.

@@ -207,14 +207,27 @@ impl Configuration {
     }
 
     fn check_load(&self, faults: &mut Faults) {
-        faults.range("store.write_queue", self.store.write_queue, 64..=1_048_576);
+        let store = &self.store;
+        // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
+        faults.range("store.retention_days", store.retention_days, 14..=365);
+        faults.range("store.queue_capacity", store.queue_capacity, 64..=1_048_576);
         faults.range(
-            "store.maximum_batch_rows",
-            self.store.maximum_batch_rows,
+            "store.maximum_batch_requests",
+            store.maximum_batch_requests,
             1..=16_384,
         );
-        // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
-        faults.range("store.retention_days", self.store.retention_days, 14..=365);
+        faults.range(
+            "store.cache_kibibytes",
+            store.cache_kibibytes,
+            1_024..=4_194_304,
+        );
+        faults.range(
+            "store.checkpoint_pages",
+            store.checkpoint_pages,
+            1_000..=1_000_000,
+        );
+        faults.range("store.lookup_threads", store.lookup_threads, 1..=64);
+        faults.range("store.listing_threads", store.listing_threads, 1..=64);
         faults.range(
             "register.poll_interval_milliseconds",
             self.register.poll_interval_milliseconds,

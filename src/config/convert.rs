@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use sistema_ts_store::embedded::EmbeddedOptions;
 use sistema_ts_store::embedded::register::RegisterOptions;
 use sistema_ts_store::register::LockoutPolicy;
 
 use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, BudgetSettings};
-use crate::front::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings, TlsFiles};
+use crate::front::{
+    FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
+};
 
 /// Name of the listener for callers with a certificate.
 pub const MUTUAL_TLS_LISTENER: &str = "mutual-tls";
@@ -17,6 +20,8 @@ pub const BASIC_LISTENER: &str = "basic";
 
 /// Name of the listener for health and metrics.
 pub const STATUS_LISTENER: &str = "status";
+
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
 impl Configuration {
     /// The three listeners with their limits.
@@ -89,6 +94,31 @@ impl Configuration {
             trusted_proxies: self.proxy.trusted_networks.clone(),
             max_connections: self.limits.maximum_connections,
             backlog: self.limits.accept_backlog,
+        }
+    }
+
+    /// How the embedded store is opened.
+    #[must_use]
+    pub fn embedded_options(&self) -> EmbeddedOptions {
+        let store = &self.store;
+        EmbeddedOptions {
+            retention_millis: i64::from(store.retention_days) * MILLIS_PER_DAY,
+            queue_capacity: store.queue_capacity,
+            batch_jobs: store.maximum_batch_requests,
+            checkpoint_pages: store.checkpoint_pages,
+            cache_kib: store.cache_kibibytes,
+            lookup_threads: store.lookup_threads,
+            listing_threads: store.listing_threads,
+            ..EmbeddedOptions::in_folder(&store.data_folder)
+        }
+    }
+
+    /// How many requests of each kind are at work at once.
+    #[must_use]
+    pub fn lane_capacities(&self) -> LaneCapacities {
+        LaneCapacities {
+            submission: self.admission.submissions,
+            ..LaneCapacities::default()
         }
     }
 

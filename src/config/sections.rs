@@ -154,12 +154,20 @@ pub struct StoreSection {
     pub data_folder: PathBuf,
     /// The ring of day keys; outside the data folder, so that a copy of that folder is no copy of the keys.
     pub key_ring_file: PathBuf,
-    /// Writes that may wait for the store's writer before the next is refused.
-    pub write_queue: usize,
-    /// Rows that one commit may hold.
-    pub maximum_batch_rows: usize,
     /// How long the tests' archive keeps a test, counted from its communication.
     pub retention_days: u32,
+    /// Requests that may wait for the store's writer in each of its two lanes, and for each pool of readers.
+    pub queue_capacity: usize,
+    /// Requests that one commit may carry.
+    pub maximum_batch_requests: usize,
+    /// Memory for pages of the file of tests, on the writer's side.
+    pub cache_kibibytes: u32,
+    /// Pages of the write-ahead log of the file of tests after which they are moved into the file.
+    pub checkpoint_pages: u32,
+    /// Threads that look up single tests.
+    pub lookup_threads: usize,
+    /// Threads that read pages of listings and search access records.
+    pub listing_threads: usize,
 }
 
 impl Default for StoreSection {
@@ -167,9 +175,13 @@ impl Default for StoreSection {
         StoreSection {
             data_folder: PathBuf::from("data"),
             key_ring_file: PathBuf::from("keys/day-keys"),
-            write_queue: 4_096,
-            maximum_batch_rows: 1_024,
             retention_days: 14,
+            queue_capacity: 8_192,
+            maximum_batch_requests: 1_024,
+            cache_kibibytes: 16 * 1_024,
+            checkpoint_pages: 60_000,
+            lookup_threads: 2,
+            listing_threads: 1,
         }
     }
 }

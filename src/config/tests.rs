@@ -236,6 +236,13 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
 }
 
 #[test]
+fn the_defaults_are_those_of_the_store_itself() {
+    let options = Configuration::default().embedded_options();
+    let store = sistema_ts_store::embedded::EmbeddedOptions::in_folder("data");
+    assert_eq!(format!("{options:?}"), format!("{store:?}"));
+}
+
+#[test]
 fn the_defaults_are_those_of_the_front_itself() {
     let settings = Configuration::default().front_settings();
     let front = crate::front::FrontLimits::default();

@@ -3,8 +3,6 @@
 //! Everything is opened before anything listens, so that a server that cannot serve says why and ends; what is printed on standard output when
 //! it is ready are the addresses that it really has.
 
-mod settings;
-
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +78,7 @@ pub enum ServeError {
 /// [`ServeError`]; nothing listens any more then.
 pub fn serve(configuration: &Configuration) -> Result<(), ServeError> {
     serve_on(configuration, |configuration, keys, clock| {
-        let store = EmbeddedStore::open(settings::store(configuration), keys, clock)?;
+        let store = EmbeddedStore::open(configuration.embedded_options(), keys, clock)?;
         let store: Arc<dyn Store> = Arc::new(store);
         Ok(store)
     })
@@ -122,7 +120,7 @@ where
             Arc::clone(&clock),
             configuration.authenticator_settings(),
         )?),
-        admission: Admission::new(settings::admission(configuration)),
+        admission: Admission::new(configuration.lane_capacities()),
         fiscal_codes: CodiceFiscaleOptions::default(),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
