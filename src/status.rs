@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
 use sistema_ts_store::Readiness;
 
-use crate::front::ShutdownHandle;
+use crate::front::{Lane, ShutdownHandle};
 use crate::services::state::ServerState;
 
 /// What health and metrics are told from.
@@ -23,6 +23,25 @@ pub struct StatusState {
 }
 
 impl StatusState {
+    /// Reads what has a level rather than a count, at the moment it is asked for: queues, pools, what is open and in flight.
+    fn take_levels(&self) {
+        let level = |name: &'static str, value: usize| metrics::gauge!(name).set(value as f64);
+        level("sistema_ts_connections", self.shutdown.connections());
+        level(
+            "sistema_ts_requests_in_flight",
+            self.shutdown.requests_in_flight(),
+        );
+        level(
+            "sistema_ts_reserved_codes",
+            self.allocators.reserved_codes(),
+        );
+        let admission = &self.server.admission;
+        for lane in Lane::ALL {
+            metrics::gauge!("sistema_ts_admitted", "lane" => lane.name())
+                .set(f64::from(admission.in_flight(lane)));
+        }
+    }
+
     /// Why the server cannot serve now; empty if it can.
     async fn obstacles(&self) -> Vec<String> {
         let mut obstacles = Vec::new();
@@ -76,6 +95,7 @@ async fn ready(state: web::Data<StatusState>) -> HttpResponse {
 
 /// The metrics, in Prometheus' text format.
 async fn metrics(state: web::Data<StatusState>) -> HttpResponse {
+    state.take_levels();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

@@ -18,7 +18,7 @@ use sistema_ts_store::ReservedCun;
 
 pub use allocator::{AllocatorSettings, Allocators};
 pub use cun_pool::WorkerCunPool;
-pub use retention::{Retention, RetentionParts};
+pub use retention::Retention;
 
 /// Why no CUN could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,52 +1,41 @@
 //! Retention: what must go, goes, on time and without anybody's asking.
 //!
-//! At each tick the actor has the store erase the tests whose time is over, a bounded number at once, and then drops the day keys that no live
-//! test needs any more (privacy.md, "Erasure that can be proved"). The actor itself only keeps the rhythm: the work runs beside it, and a tick
-//! that finds the last one still at work does nothing.
+//! At each tick the actor has the store erase what is past its time, a bounded number at once; the store drops the day keys that nothing needs
+//! any more after that (see `store::keys`). The actor itself only keeps the rhythm: the work runs beside it, and a tick
+//! that somebody waits for begins a round of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
-use sistema_ts_model::Clock;
 use sistema_ts_store::Store;
-use sistema_ts_store::keys::{
-    DestroyPermission, KeyError, KeyRing, kernel_clock_is_synchronised, oldest_live_day,
-};
 use tokio::sync::oneshot;
 
 /// Tests that one call of the store erases at most, so that a submission that comes meanwhile waits for no more than these.
 const TESTS_AT_ONCE: usize = 512;
 
-/// What [`Retention`] works with.
-pub struct RetentionParts {
-    /// Whose tests expire.
-    pub store: Arc<dyn Store>,
-    /// Whose keys are dropped.
-    pub keys: Arc<KeyRing>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// Time between two ticks.
-    pub interval: Duration,
-}
-
 /// The keeper of the rhythm.
 pub struct Retention {
-    parts: Arc<RetentionParts>,
+    store: Arc<dyn Store>,
+    interval: Duration,
     working: bool,
+    /// Those who asked for a round while one was at work.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Retention {
-    /// Starts it on the current arbiter; must be called on an actix system. The first tick comes at once.
-    pub fn begin(parts: RetentionParts) -> Addr<Self> {
+    /// Starts it on the current arbiter; must be called on an actix system. The first tick comes at once, the others every `interval`.
+    pub fn begin(store: Arc<dyn Store>, interval: Duration) -> Addr<Self> {
         Actor::start(Self {
-            parts: Arc::new(parts),
+            store,
+            interval,
             working: false,
+            waiting: Vec::new(),
         })
     }
 }
 
-/// Time to look at what is due. `done` is told when this round has ended, at once if another is still at work.
+/// Time to look at what is due. `done` is told at the end of a round that began after this message came.
 #[derive(Debug, Default, Message)]
 #[rtype(result = "()")]
 pub struct Tick {
@@ -63,8 +52,24 @@ impl Actor for Retention {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.notify(Tick::default());
-        context.run_interval(self.parts.interval, |_, context| {
+        context.run_interval(self.interval, |_, context| {
             context.notify(Tick::default());
+        });
+    }
+}
+
+impl Retention {
+    fn go(&mut self, done: Vec<oneshot::Sender<()>>, context: &mut Context<Self>) {
+        self.working = true;
+        let store = Arc::clone(&self.store);
+        let address = context.address();
+        actix::spawn(async move {
+            round(store.as_ref()).await;
+            // These fail only when nobody is there any more to be told.
+            let _ = address.send(RoundEnded).await;
+            for done in done {
+                let _ = done.send(());
+            }
         });
     }
 }
@@ -74,65 +79,40 @@ impl Handler<Tick> for Retention {
 
     fn handle(&mut self, tick: Tick, context: &mut Self::Context) {
         if self.working {
-            if let Some(done) = tick.done {
-                let _ = done.send(());
-            }
-            return;
+            // A mere beat of the rhythm needs no second round.
+            self.waiting.extend(tick.done);
+        } else {
+            self.go(tick.done.into_iter().collect(), context);
         }
-        self.working = true;
-        let parts = Arc::clone(&self.parts);
-        let address = context.address();
-        actix::spawn(async move {
-            round(&parts).await;
-            // Both fail only when nobody is there any more to be told.
-            let _ = address.send(RoundEnded).await;
-            if let Some(done) = tick.done {
-                let _ = done.send(());
-            }
-        });
     }
 }
 
 impl Handler<RoundEnded> for Retention {
     type Result = ();
 
-    fn handle(&mut self, _: RoundEnded, _: &mut Self::Context) {
+    fn handle(&mut self, _: RoundEnded, context: &mut Self::Context) {
         self.working = false;
+        if !self.waiting.is_empty() {
+            let done = std::mem::take(&mut self.waiting);
+            self.go(done, context);
+        }
     }
 }
 
-/// Erases what is due, then drops the keys that nothing needs.
-async fn round(parts: &RetentionParts) {
+/// Erases what is due.
+async fn round(store: &dyn Store) {
     loop {
-        match parts.store.expire_due(TESTS_AT_ONCE).await {
+        match store.expire_due(TESTS_AT_ONCE).await {
             Ok(expired) => {
                 metrics::counter!("sistema_ts_tests_expired_total").increment(expired.tests as u64);
                 if !expired.more {
-                    break;
+                    return;
                 }
             }
             Err(error) => {
-                // The keys stay as well: they go after the data, so that a reading of the data never finds them gone.
-                tracing::error!(%error, "expired tests could not be erased; it will be tried again");
+                tracing::error!(%error, "what is past its time could not be erased; it will be tried again");
                 return;
             }
         }
-    }
-    let oldest = oldest_live_day(parts.clock.now());
-    let permission = if kernel_clock_is_synchronised() {
-        DestroyPermission::AnyNumber
-    } else {
-        DestroyPermission::OneDay
-    };
-    let keys = Arc::clone(&parts.keys);
-    // Writes a file and waits for the disk: not on this thread.
-    let advanced = tokio::task::spawn_blocking(move || keys.advance(oldest, permission)).await;
-    match advanced {
-        Ok(Ok(())) => {}
-        Ok(Err(error @ KeyError::TooManyDays { .. })) => {
-            tracing::error!(%error, "day keys were kept: the clock is not synchronised");
-        }
-        Ok(Err(error)) => tracing::error!(%error, "day keys could not be dropped"),
-        Err(error) => tracing::error!(%error, "dropping day keys did not end"),
     }
 }

@@ -185,7 +185,7 @@ impl Listener {
     /// Counts and notes a connection that came to nothing.
     fn refused(&self, error: ConnectError) -> io::Error {
         let listener = self.name.to_string();
-        metrics::counter!("front_connections_refused_total", "listener" => listener, "reason" => error.reason())
+        metrics::counter!("sistema_ts_front_connections_refused_total", "listener" => listener, "reason" => error.reason())
             .increment(1);
         tracing::debug!(listener = &*self.name, reason = error.reason(), %error, "connection refused");
         io::Error::other(error)

@@ -77,7 +77,8 @@ impl Reloader {
                 }
             };
             if result != "unchanged" {
-                metrics::counter!("front_tls_reloads_total", "result" => result).increment(1);
+                metrics::counter!("sistema_ts_front_tls_reloads_total", "result" => result)
+                    .increment(1);
             }
         }
         failed

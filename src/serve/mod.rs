@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use sistema_ts_actors::{
-    AllocatorSettings, Allocators, CunSource, Retention, RetentionParts, WorkerCunPool,
-};
+use sistema_ts_actors::{AllocatorSettings, Allocators, CunSource, Retention, WorkerCunPool};
 use sistema_ts_model::{Clock, CodiceFiscaleOptions, Service, SystemClock};
 use sistema_ts_store::embedded::EmbeddedStore;
 use sistema_ts_store::embedded::register::EmbeddedRegister;
@@ -112,7 +110,7 @@ where
         configuration.register_options(),
     )?);
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
-    let store = open(configuration, Arc::clone(&keys), Arc::clone(&clock))?;
+    let store = open(configuration, keys, Arc::clone(&clock))?;
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
@@ -124,16 +122,11 @@ where
         fiscal_codes: CodiceFiscaleOptions::default(),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
-        clock: Arc::clone(&clock),
+        clock,
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
-    let retention = Retention::begin(RetentionParts {
-        store,
-        keys,
-        clock,
-        interval: RETENTION_INTERVAL,
-    });
+    let retention = Retention::begin(store, RETENTION_INTERVAL);
     allocators.until_ready().await;
 
     let front = bind(configuration, server, allocators, metrics)?;

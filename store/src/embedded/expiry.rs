@@ -49,7 +49,7 @@ impl EmbeddedStore {
         };
         if let Err(error) = self.shared.keys.advance(oldest, permission) {
             tracing::warn!(%error, "old day keys were not destroyed");
-            metrics::counter!("store_key_destruction_refused_total").increment(1);
+            metrics::counter!("sistema_ts_store_key_destruction_refused_total").increment(1);
         }
     }
 }

@@ -99,7 +99,7 @@ impl Shared {
             reason,
             "the store writes nothing any more until it is restarted"
         );
-        metrics::counter!("store_fatal_failures_total").increment(1);
+        metrics::counter!("sistema_ts_store_fatal_failures_total").increment(1);
         // The first reason stands.
         let _ = self.failure.set(reason);
         self.writer.abandon();

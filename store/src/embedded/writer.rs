@@ -199,10 +199,11 @@ impl<'connection> Writer<'connection> {
             }
         }
         if count > 0 {
-            metrics::counter!("store_commits_total").increment(1);
-            metrics::histogram!("store_batch_jobs").record(count as f64);
-            metrics::histogram!("store_commit_seconds").record(began.elapsed().as_secs_f64());
-            metrics::gauge!("store_queue_depth").set(self.shared.writer.len() as f64);
+            metrics::counter!("sistema_ts_store_commits_total").increment(1);
+            metrics::histogram!("sistema_ts_store_batch_jobs").record(count as f64);
+            metrics::histogram!("sistema_ts_store_commit_seconds")
+                .record(began.elapsed().as_secs_f64());
+            metrics::gauge!("sistema_ts_store_queue_depth").set(self.shared.writer.len() as f64);
         }
     }
 
@@ -284,7 +285,7 @@ impl<'connection> Writer<'connection> {
 
     /// Undoes a transaction none of whose commits to the tests' file was tried.
     fn undo(&mut self, failure: Failure) -> BatchFailure {
-        metrics::counter!("store_failed_commits_total").increment(1);
+        metrics::counter!("sistema_ts_store_failed_commits_total").increment(1);
         match self.roll_back_all() {
             Ok(()) => BatchFailure::Undone(failure),
             Err(second) => {
@@ -308,7 +309,7 @@ impl<'connection> Writer<'connection> {
         if surely_not_committed(error) {
             return self.undo(failure);
         }
-        metrics::counter!("store_failed_commits_total").increment(1);
+        metrics::counter!("sistema_ts_store_failed_commits_total").increment(1);
         // After a failed write or sync of the log nobody knows what a restart will find; a second sync could even claim success for
         // pages that the system has dropped. So nothing is written any more.
         let reason = format!("a commit failed: {}", StoreError::from(failure));

@@ -85,8 +85,8 @@ impl Keeper {
             let count = jobs.len();
             self.turn(&mut jobs);
             if count > 0 {
-                metrics::histogram!("store_access_batch_jobs").record(count as f64);
-                metrics::histogram!("store_access_commit_seconds")
+                metrics::histogram!("sistema_ts_store_access_batch_jobs").record(count as f64);
+                metrics::histogram!("sistema_ts_store_access_commit_seconds")
                     .record(began.elapsed().as_secs_f64());
             }
             if self.shared.failure().is_some() {
