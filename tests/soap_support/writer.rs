@@ -29,11 +29,14 @@ impl Choices {
     }
 }
 
+/// Element, whether it is one of the structure's, whether it is required, and its value.
+pub type ElementValue = (&'static str, bool, bool, Option<String>);
+
 /// The elements of a submission with their values; `None` leaves one out, or writes it empty.
 #[derive(Clone, Debug)]
 pub struct Values {
-    /// Element, whether it is one of the structure's, whether it is required, and its value.
-    pub elements: Vec<(&'static str, bool, bool, Option<String>)>,
+    /// In the order of the schema.
+    pub elements: Vec<ElementValue>,
 }
 
 /// The elements, whether each is inside `identificativoStruttura`, and whether it is required.
@@ -277,7 +280,7 @@ pub fn write(choices: &mut Choices, values: &Values) -> String {
         .iter()
         .partition(|(_, in_structure, ..)| *in_structure);
     let has_structure = structure.iter().any(|(.., text)| text.is_some());
-    let mut children: Vec<Option<&(&str, bool, bool, Option<String>)>> = Vec::new();
+    let mut children: Vec<Option<&ElementValue>> = Vec::new();
     for element in others {
         let (_, _, required, text) = element;
         if *required || text.is_some() || writer.choices.yes() {
