@@ -1,0 +1,150 @@
+//! Who is let in. Failure here means that a wrong, locked or disabled caller gets in, that an answer tells which part of the credentials was
+//! wrong, or that one kind of caller passes for another.
+
+use crate::support::installation::{PASSWORD, STRUCTURE, USER, USER_WITHOUT_PROFILE};
+use crate::support::{Installation, Reply, Server, Session, Submission, until};
+
+/// All of an answer that could tell something, the date aside.
+fn visible(reply: &Reply) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let mut headers = reply.0.headers.clone();
+    headers.retain(|(name, _)| name != "date");
+    headers.sort();
+    (reply.status(), headers, reply.0.body.clone())
+}
+
+#[test]
+fn wrong_unknown_and_locked_users_hear_the_same_and_the_administrator_unlocks() {
+    let installation = Installation::new();
+    let server = Server::start_with(
+        &installation,
+        &[
+            ("AUTHENTICATION__LOCKOUT_THRESHOLD", "3"),
+            ("AUTHENTICATION__REMEMBER_SECONDS", "0"),
+        ],
+    );
+    let session = |user: &str, password: &str| {
+        Session::with(server.basic, &installation.client(None)).as_user(user, password)
+    };
+    let right = Submission::by_structure();
+    assert_eq!(session(USER, PASSWORD).submit(&right).told(), (200, "0000"));
+
+    let wrong_pincode = Submission {
+        pincode: Some("0000000000".into()),
+        ..right.clone()
+    };
+    let no_pincode = Submission {
+        pincode: None,
+        ..right.clone()
+    };
+    let refusals = [
+        session("nessuno.qui", PASSWORD).submit(&right),
+        session(USER, "Una-password-sbagliata").submit(&right),
+        session(USER, PASSWORD).submit(&wrong_pincode),
+        session(USER, PASSWORD).submit(&no_pincode),
+        // Locked now: the right credentials hear the same.
+        session(USER, PASSWORD).submit(&right),
+    ];
+    assert_eq!(refusals[0].status(), 401);
+    let challenge = refusals[0].0.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with("Basic "), "{challenge}");
+    for refusal in &refusals {
+        assert_eq!(visible(refusal), visible(&refusals[0]));
+    }
+    // Without any credentials the answer comes before the body is read, and may end the connection; else it is the same.
+    let nobody = Session::with(server.basic, &installation.client(None)).submit(&right);
+    assert_eq!(
+        (nobody.status(), &nobody.0.body),
+        (401, &refusals[0].0.body)
+    );
+    assert!(server.metric("sistema_ts_lockouts_total", &[]) >= 1.0);
+    // The other user of the structure is not locked with it.
+    let other = session(USER_WITHOUT_PROFILE, PASSWORD).submit(&right);
+    assert_eq!(
+        (other.told(), other.findings()),
+        ((200, "9999"), vec!["2001"])
+    );
+
+    installation.admin(&["user", "unlock", USER]);
+    until("the unlocked user is let in", || {
+        session(USER, PASSWORD).submit(&right).told() == (200, "0000")
+    });
+}
+
+#[test]
+fn neither_kind_of_caller_passes_for_the_other() {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let (by_region, by_structure) = (Submission::by_region(), Submission::by_structure());
+
+    // Right credentials of a user, and no certificate, where certificates count.
+    let mut user =
+        Session::with(server.mutual_tls, &installation.client(None)).as_user(USER, PASSWORD);
+    for message in [&by_region, &by_structure] {
+        let reply = user.submit(message);
+        assert_eq!(reply.status(), 500);
+        assert!(
+            reply
+                .value("faultstring")
+                .contains("Certificato client mancante")
+        );
+    }
+    // A region's certificate, and no user, where users count.
+    let certificate = installation.client(Some("region-010"));
+    let mut region = Session::with(server.basic, &certificate);
+    for message in [&by_region, &by_structure] {
+        assert_eq!(region.submit(message).status(), 401);
+    }
+    // Both: the listener decides which counts.
+    let mut both = Session::with(server.mutual_tls, &certificate).as_user(USER, PASSWORD);
+    assert_eq!(both.submit(&by_structure).findings(), ["1011", "1015"]);
+    assert_eq!(both.submit(&by_region).told(), (200, "0000"));
+    let mut both = Session::with(server.basic, &certificate).as_user(USER, PASSWORD);
+    assert_eq!(both.submit(&by_structure).told(), (200, "0000"));
+    // A certificate of the right authority that nobody registered.
+    let stranger = Session::region(&installation, &server, "030").submit(&by_region);
+    assert_eq!(stranger.status(), 500);
+    assert!(stranger.value("faultstring").contains("non abilitato"));
+}
+
+#[test]
+fn what_the_administrator_disables_is_refused_at_the_next_request_on_an_open_connection() {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let (by_region, by_structure) = (Submission::by_region(), Submission::by_structure());
+    let mut region = Session::region(&installation, &server, "010");
+    let mut user = Session::user(&installation, &server);
+    assert_eq!(region.submit(&by_region).told(), (200, "0000"));
+    assert_eq!(user.submit(&by_structure).told(), (200, "0000"));
+
+    installation.admin(&["user", "disable", USER]);
+    until("a disabled user is refused", || {
+        user.submit(&by_structure).status() == 401
+    });
+    installation.admin(&["user", "enable", USER]);
+    until("an enabled user is let in", || {
+        user.submit(&by_structure).status() == 200
+    });
+
+    installation.admin(&["structure", "disable", STRUCTURE]);
+    until("a disabled structure's user is refused", || {
+        user.submit(&by_structure).status() == 401
+    });
+    let refused = region.submit(&by_region);
+    assert_eq!(
+        (refused.told(), refused.findings()),
+        ((200, "9999"), vec!["2103"])
+    );
+    installation.admin(&["structure", "enable", STRUCTURE]);
+    until("an enabled structure's user is let in", || {
+        user.submit(&by_structure).status() == 200
+    });
+
+    installation.admin(&["region", "disable", "010"]);
+    until("a disabled region is refused", || {
+        region.submit(&by_region).status() == 500
+    });
+    installation.admin(&["region", "enable", "010"]);
+    until("an enabled region is let in", || {
+        region.submit(&by_region).told() == (200, "0000")
+    });
+}

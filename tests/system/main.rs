@@ -1,0 +1,12 @@
+//! The whole system: the real binary, real TLS, real SOAP clients, on free ports and in folders of their own.
+//!
+//! Failure here means that what the parts promise each on its own does not hold where a caller meets it. Each module says which promise.
+#![allow(clippy::unwrap_used, missing_docs, dead_code)]
+
+mod authentication;
+mod crash;
+mod receipts;
+mod revocation;
+mod startup;
+mod status;
+mod support;

@@ -1,0 +1,201 @@
+//! A folder with everything that a server needs, made with the commands that an operator uses.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The program under test.
+pub const SISTEMA_TS: &str = env!("CARGO_BIN_EXE_sistema-ts");
+/// A registered structure of region 010, whose users are [`USER`] and [`USER_WITHOUT_PROFILE`].
+pub const STRUCTURE: &str = "010-101-000123";
+/// A user that may submit.
+pub const USER: &str = "operatore.prova";
+/// A user that may only list.
+pub const USER_WITHOUT_PROFILE: &str = "operatore.elenco";
+/// The password of both.
+pub const PASSWORD: &str = "Una-password-9-di-prova";
+/// The pincode of both.
+pub const PINCODE: &str = "7305918264";
+/// The codice fiscale of both.
+pub const OPERATOR: &str = "VRDGPP62D15L219E";
+
+const CONFIGURATION: &str = r#"
+[mutual_tls]
+bind_address = "127.0.0.1:0"
+public_url = "https://localhost:8443"
+[basic]
+bind_address = "127.0.0.1:0"
+public_url = "https://localhost:8444"
+[status]
+bind_address = "127.0.0.1:0"
+[register]
+poll_interval_milliseconds = 20
+[authentication]
+source_burst = 1000
+source_failures_per_minute = 1000
+[limits]
+worker_threads = 2
+"#;
+
+/// One installation, in a folder of its own that goes with it.
+pub struct Installation {
+    folder: tempfile::TempDir,
+}
+
+impl Installation {
+    /// A fresh one. The commands run once per process; every further installation is a copy.
+    pub fn new() -> Self {
+        static TEMPLATE: OnceLock<Installation> = OnceLock::new();
+        let copy = Self::empty();
+        copy_folder(&TEMPLATE.get_or_init(Self::make).path(""), &copy.path(""));
+        copy
+    }
+
+    fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder }
+    }
+
+    fn make() -> Self {
+        let made = Self::empty();
+        std::fs::write(made.path("sistema-ts.toml"), CONFIGURATION).unwrap();
+        made.run(&["pki", "ca"]);
+        made.run(&["pki", "server", "localhost", "127.0.0.1"]);
+        for code in ["010", "020", "030"] {
+            made.run(&["pki", "region", "--code", code]);
+        }
+        made.run(&["pki", "region", "--code", "010", "--file", "region-010-new"]);
+        made.run(&["keys", "create"]);
+        made.admin(&["init"]);
+        // Region 030 has a certificate and is not registered.
+        for code in ["010", "020"] {
+            made.admin(&["region", "add", code]);
+            let certificate = format!("pki/region-{code}.crt");
+            made.admin(&["certificate", "add", "--region", code, &certificate]);
+        }
+        made.admin(&[
+            "structure",
+            "add",
+            STRUCTURE,
+            "--description",
+            "Laboratorio di prova",
+        ]);
+        std::fs::write(made.path("credentials"), format!("{PASSWORD}\n{PINCODE}\n")).unwrap();
+        for (user, profile) in [
+            (USER, "invioEsecuzioneTest"),
+            (USER_WITHOUT_PROFILE, "elencoTestEffettuati"),
+        ] {
+            made.admin_with_input(
+                &[
+                    "user",
+                    "add",
+                    user,
+                    "--structure",
+                    STRUCTURE,
+                    "--profile",
+                    profile,
+                    "--credentials-file",
+                    "credentials",
+                ],
+                OPERATOR,
+            );
+        }
+        std::fs::remove_file(made.path("credentials")).unwrap();
+        made
+    }
+
+    /// A path in it.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command of the program, in the installation's folder and with its configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(SISTEMA_TS);
+        command
+            .current_dir(self.folder())
+            .env("SISTEMA_TS_CONFIGURATION", self.path("sistema-ts.toml"))
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command that must succeed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        succeeded(arguments, self.command(arguments).output().unwrap())
+    }
+
+    /// Runs `sistema-ts admin …`, which must succeed.
+    pub fn admin(&self, arguments: &[&str]) -> String {
+        self.admin_with_input(arguments, "")
+    }
+
+    fn admin_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let arguments = [&["admin"], arguments].concat();
+        let mut child = self
+            .command(&arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads no input may have closed it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        succeeded(&arguments, child.wait_with_output().unwrap())
+    }
+
+    /// A client's TLS settings, with the certificate `pki/<stem>.crt` if one is named. Connections made with one of them (and its clones)
+    /// resume each other's sessions.
+    pub fn client(&self, stem: Option<&str>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(self.path("pki/ca.crt")).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots);
+        Arc::new(match stem {
+            None => builder.with_no_client_auth(),
+            Some(stem) => {
+                let chain =
+                    CertificateDer::pem_file_iter(self.path(&format!("pki/{stem}.crt"))).unwrap();
+                let key = PrivateKeyDer::from_pem_file(self.path(&format!("pki/{stem}.key")));
+                builder
+                    .with_client_auth_cert(chain.map(Result::unwrap).collect(), key.unwrap())
+                    .unwrap()
+            }
+        })
+    }
+}
+
+fn succeeded(arguments: &[&str], output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Copies a folder with all that is in it, modes included.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+}

@@ -1,0 +1,26 @@
+//! What the tests of the whole system share: an installation made with the real commands, the real server on free ports, and a client.
+
+#[path = "../../front_support/client.rs"]
+pub mod client;
+pub mod installation;
+pub mod messages;
+#[path = "../../front_support/pki.rs"]
+pub mod pki;
+pub mod server;
+pub mod session;
+
+use std::time::{Duration, Instant};
+
+pub use installation::Installation;
+pub use messages::{Submission, fiscal_code};
+pub use server::Server;
+pub use session::{Reply, Session};
+
+/// Waits until something is so; a test that waits longer than this has failed.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < give_up, "{what}: not within 30 s");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,151 @@
+//! A caller's connection, and what it hears.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::ClientConfig;
+
+use super::client::{Answer, TlsClient, connect};
+use super::installation::{Installation, PASSWORD, USER};
+use super::messages::Submission;
+use super::server::Server;
+
+/// Where submissions go.
+pub const PATH: &str = "/soap/v1/invioEsecuzioneTest";
+
+/// One open connection of one caller.
+pub struct Session {
+    pub client: TlsClient,
+    authorization: String,
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+    /// Whether the last answer said that the connection ends with it.
+    closed: bool,
+}
+
+impl Session {
+    /// Region `code` on the listener for certificates.
+    pub fn region(installation: &Installation, server: &Server, code: &str) -> Self {
+        let config = installation.client(Some(&format!("region-{code}")));
+        Self::with(server.mutual_tls, &config)
+    }
+
+    /// The registered user on the listener for users.
+    pub fn user(installation: &Installation, server: &Server) -> Self {
+        Self::with(server.basic, &installation.client(None)).as_user(USER, PASSWORD)
+    }
+
+    /// Whoever the settings say.
+    pub fn with(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        Self::try_with(address, config).unwrap()
+    }
+
+    /// The same, where the handshake may fail.
+    pub fn try_with(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let client = connect(address, config)?;
+        Ok(Self {
+            client,
+            authorization: String::new(),
+            address,
+            config: Arc::clone(config),
+            closed: false,
+        })
+    }
+
+    /// The same connection with these credentials.
+    pub fn as_user(mut self, user: &str, password: &str) -> Self {
+        let pair = STANDARD.encode(format!("{user}:{password}"));
+        self.authorization = format!("Authorization: Basic {pair}\r\n");
+        self
+    }
+
+    /// The head of a submission with a body of this length.
+    pub fn head(&self, length: usize) -> String {
+        format!(
+            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: text/xml; charset=utf-8\r\nContent-Length: {length}\r\n\r\n",
+            self.authorization
+        )
+    }
+
+    /// The whole of a submission, to be sent as it is.
+    pub fn bytes(&self, submission: &Submission) -> Vec<u8> {
+        let body = submission.to_xml();
+        (self.head(body.len()) + &body).into_bytes()
+    }
+
+    /// Submits, and waits for the answer; on a new connection if the last answer ended the old one.
+    pub fn submit(&mut self, submission: &Submission) -> Reply {
+        self.try_submit(submission).unwrap()
+    }
+
+    /// The same where the server may be gone.
+    pub fn try_submit(&mut self, submission: &Submission) -> io::Result<Reply> {
+        use std::io::Write as _;
+        if self.closed {
+            self.client = connect(self.address, &self.config)?;
+        }
+        let bytes = self.bytes(submission);
+        self.client.stream.write_all(&bytes)?;
+        self.client.stream.flush()?;
+        let answer = self.client.try_answer()?;
+        self.closed = answer.header("connection") == Some("close");
+        Ok(Reply(answer))
+    }
+}
+
+/// An answer, with what the document calls its parts.
+#[derive(Debug)]
+pub struct Reply(pub Answer);
+
+impl Reply {
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The text of the first element of this name, whatever its prefix; empty if there is none.
+    pub fn value<'a>(&'a self, name: &'a str) -> &'a str {
+        self.values(name).next().unwrap_or_default()
+    }
+
+    /// The texts of all elements of this name.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        // Start tags alone: an end tag has a slash before its name or prefix.
+        let is_named = move |tag: &str| {
+            let qualified = tag.split([' ', '/']).next().unwrap_or_default();
+            qualified.rsplit(':').next() == Some(name)
+        };
+        self.0
+            .text()
+            .split('<')
+            .filter_map(|piece| piece.split_once('>'))
+            .filter(move |(tag, _)| !tag.starts_with('/') && is_named(tag))
+            .map(|(_, text)| text)
+    }
+
+    pub fn outcome(&self) -> &str {
+        self.value("esito")
+    }
+
+    pub fn transaction(&self) -> &str {
+        self.value("identificativoTransazione")
+    }
+
+    /// The codes of all mistakes and warnings, in order.
+    pub fn findings(&self) -> Vec<&str> {
+        self.values("codice").collect()
+    }
+
+    /// HTTP status and outcome: what most tests look at.
+    pub fn told(&self) -> (u16, &str) {
+        (self.status(), self.outcome())
+    }
+
+    /// Whether this is a 503 that says when to come back.
+    pub fn is_unavailable(&self) -> bool {
+        let wait = self.0.header("retry-after").map(str::parse::<u8>);
+        self.status() == 503 && matches!(wait, Some(Ok(1..=60)))
+    }
+}
