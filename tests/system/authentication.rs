@@ -23,7 +23,7 @@ fn wrong_unknown_and_locked_users_hear_the_same_and_the_administrator_unlocks() 
         ],
     );
     let session = |user: &str, password: &str| {
-        Session::with(server.basic, &installation.client(None)).as_user(user, password)
+        Session::with(server.basic, &installation.client(None)).signed_in(user, password)
     };
     let right = Submission::by_structure();
     assert_eq!(session(USER, PASSWORD).submit(&right).told(), (200, "0000"));
@@ -78,7 +78,7 @@ fn neither_kind_of_caller_passes_for_the_other() {
 
     // Right credentials of a user, and no certificate, where certificates count.
     let mut user =
-        Session::with(server.mutual_tls, &installation.client(None)).as_user(USER, PASSWORD);
+        Session::with(server.mutual_tls, &installation.client(None)).signed_in(USER, PASSWORD);
     for message in [&by_region, &by_structure] {
         let reply = user.submit(message);
         assert_eq!(reply.status(), 500);
@@ -95,10 +95,10 @@ fn neither_kind_of_caller_passes_for_the_other() {
         assert_eq!(region.submit(message).status(), 401);
     }
     // Both: the listener decides which counts.
-    let mut both = Session::with(server.mutual_tls, &certificate).as_user(USER, PASSWORD);
+    let mut both = Session::with(server.mutual_tls, &certificate).signed_in(USER, PASSWORD);
     assert_eq!(both.submit(&by_structure).findings(), ["1011", "1015"]);
     assert_eq!(both.submit(&by_region).told(), (200, "0000"));
-    let mut both = Session::with(server.basic, &certificate).as_user(USER, PASSWORD);
+    let mut both = Session::with(server.basic, &certificate).signed_in(USER, PASSWORD);
     assert_eq!(both.submit(&by_structure).told(), (200, "0000"));
     // A certificate of the right authority that nobody registered.
     let stranger = Session::region(&installation, &server, "030").submit(&by_region);

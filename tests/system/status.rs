@@ -32,7 +32,7 @@ fn outcomes_are_counted_and_health_is_told() {
     region.client.send(region.head(1) + "x");
     assert_eq!(region.client.answer().status, 500);
     let mut user =
-        Session::with(server.basic, &installation.client(None)).as_user("nessuno", "niente");
+        Session::with(server.basic, &installation.client(None)).signed_in("nessuno", "niente");
     assert_eq!(user.submit(&Submission::by_structure()).status(), 401);
 
     let service = "service=\"invioEsecuzioneTest\"";

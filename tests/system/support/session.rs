@@ -35,7 +35,7 @@ impl Session {
 
     /// The registered user on the listener for users.
     pub fn user(installation: &Installation, server: &Server) -> Self {
-        Self::with(server.basic, &installation.client(None)).as_user(USER, PASSWORD)
+        Self::with(server.basic, &installation.client(None)).signed_in(USER, PASSWORD)
     }
 
     /// Whoever the settings say.
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// The same connection with these credentials.
-    pub fn as_user(mut self, user: &str, password: &str) -> Self {
+    pub fn signed_in(mut self, user: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{user}:{password}"));
         self.authorization = format!("Authorization: Basic {pair}\r\n");
         self
