@@ -1,5 +1,6 @@
 //! Pools of threads that read: each thread with a connection of its own, so that no caller's thread waits for a disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -86,9 +87,18 @@ fn serve(queue: &Queue<Work>, connection: &Connection) {
     let mut work = Vec::with_capacity(1);
     loop {
         match queue.take(&mut work, 1, PATIENCE) {
-            Taken::Jobs => work.drain(..).for_each(|work| work(connection)),
+            Taken::Jobs => work.drain(..).for_each(|work| run(work, connection)),
             Taken::Nothing => {}
             Taken::Closed => return,
         }
+    }
+}
+
+/// Reads. A panic ends this reading alone, whose caller is told by the loss of his reply: a thread that ended with it would leave those who
+/// ask next to wait for ever. Statements and transactions of the connection are undone as they are dropped.
+fn run(work: Work, connection: &Connection) {
+    if catch_unwind(AssertUnwindSafe(|| work(connection))).is_err() {
+        tracing::error!("a reading of the store panicked");
+        metrics::counter!("store_reader_panics_total").increment(1);
     }
 }

@@ -70,7 +70,7 @@ impl EmbeddedStore {
         let tests = files.open_writer(&files.tests(), mode)?;
         schema::prepare_tests(&tests)?;
         let receipt_hash = recovery::receipt_hash_key(&tests)?;
-        let start = recovery::recover(&tests, &files, &options, &keys, clock.now())?;
+        let mut start = recovery::recover(&tests, &files, &options, &keys, clock.now())?;
         let lookups = Readers::open(
             &files,
             "the queue of look-ups",
@@ -84,10 +84,14 @@ impl EmbeddedStore {
             options.queue_capacity,
         )?;
         let mut archive = Archive::new(files.clone());
+        let copied_row = archive.copied_through()?;
+        // The archive of access records is in no backup: a restored file of tests may be older than it. No number is given again whose
+        // submission it holds already, else the new submission would be taken for copied.
+        start.last_row = start.last_row.max(copied_row);
         let shared_start = Start {
             last_row: start.last_row,
             last_inserted: start.last_inserted.millis(),
-            copied_row: archive.copied_through()?,
+            copied_row,
             receipt_hash,
         };
         let shared = Arc::new(Shared::new(
@@ -131,7 +135,11 @@ impl EmbeddedStore {
     fn spawn_keeper(&self, archive: Archive) -> Result<JoinHandle<()>, StoreError> {
         let tests = self.files.open_reader(&self.files.tests(), 1_024)?;
         let mut keeper = Keeper::new(self.shared.clone(), self.access.clone(), archive, tests);
-        let guard = ThreadGuard(self.shared.clone(), "the thread of access records panicked");
+        let guard = ThreadGuard {
+            shared: self.shared.clone(),
+            access: Some(self.access.clone()),
+            reason: "the thread of access records panicked",
+        };
         std::thread::Builder::new()
             .name("store-access".to_owned())
             .spawn(move || {
@@ -195,7 +203,11 @@ fn spawn_writer(
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
-            let _guard = ThreadGuard(shared.clone(), "the writer's thread panicked");
+            let _guard = ThreadGuard {
+                shared: shared.clone(),
+                access: None,
+                reason: "the writer's thread panicked",
+            };
             match Writer::new(shared.clone(), &tests, start) {
                 Ok(mut writer) => writer.run(),
                 Err(error) => shared.fail(format!("the writer could not start: {}", StoreError::from(error))),
@@ -209,13 +221,21 @@ fn spawn_writer(
         .map_err(|error| StoreError::Unavailable { reason: format!("no thread for the writer: {error}") })
 }
 
-/// Tells everybody when a thread of the store ends by a panic.
-struct ThreadGuard(Arc<Shared>, &'static str);
+/// Tells everybody when a thread of the store ends by a panic, and drops what waits for that thread, which answers its callers.
+struct ThreadGuard {
+    shared: Arc<Shared>,
+    /// The queue that the thread serves, but for the writer's, which every failure empties.
+    access: Option<Arc<Queue<AccessJob>>>,
+    reason: &'static str,
+}
 
 impl Drop for ThreadGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(self.1.to_owned());
+            self.shared.fail(self.reason.to_owned());
+            if let Some(access) = &self.access {
+                access.abandon();
+            }
         }
     }
 }

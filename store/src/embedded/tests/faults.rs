@@ -3,6 +3,7 @@
 
 use std::sync::mpsc;
 
+use super::super::access::AccessJob;
 use super::super::queue::Lane;
 use super::{Fixture, person, receipt};
 use crate::{Readiness, RecordOutcome, Store, StoreError};
@@ -120,6 +121,36 @@ async fn a_writer_that_dies_takes_the_readiness_with_it_and_answers_everybody() 
         fixture.store().readiness().await,
         Readiness::NotReady(_)
     ));
+}
+
+#[tokio::test]
+async fn a_keeper_of_access_records_that_dies_takes_the_readiness_with_it_and_answers_everybody() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let died = store.ask_keeper(AccessJob::Panic).await;
+    assert!(
+        matches!(died, Err(StoreError::UnknownOutcome { .. })),
+        "{died:?}"
+    );
+    // Whether it comes before the queue is closed or after, it is answered.
+    let refused = store.ask_keeper(AccessJob::CopyAll).await;
+    assert!(refused.is_err());
+    assert!(matches!(store.readiness().await, Readiness::NotReady(_)));
+}
+
+#[tokio::test]
+async fn a_reading_that_panics_ends_alone() {
+    let fixture = Fixture::new();
+    let cun = fixture.record(|_| {}).await;
+    for _ in 0..=fixture.options.lookup_threads {
+        let died = fixture
+            .store()
+            .lookups
+            .read::<()>(|_| panic!("a defect, made by this test"))
+            .await;
+        assert!(matches!(died, Err(StoreError::Unavailable { .. })));
+    }
+    assert!(fixture.store().find_test(cun).await.unwrap().is_some());
 }
 
 /// Lets a future enter the queue.

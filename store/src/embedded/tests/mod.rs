@@ -3,6 +3,7 @@
 //! A failure: something answered that a new opening does not find, or finds otherwise; a wrong answer of a single operation.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod erasure;
 mod faults;
 mod records;
