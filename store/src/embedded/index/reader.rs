@@ -83,6 +83,15 @@ impl View {
         self.find(connection, key, Some(after))
     }
 
+    /// Whether there is certainly no candidate, as far as memory alone tells: for callers that would have to go to another thread to look.
+    pub fn is_surely_absent(&self, key: u64) -> bool {
+        let mut rows = Vec::new();
+        self.parts.tables.iter().all(|table| {
+            table.find(key, None, &mut rows);
+            rows.is_empty()
+        }) && self.parts.runs.iter().all(|run| !run.may_hold(key))
+    }
+
     fn find(
         &self,
         connection: &Connection,

@@ -107,26 +107,36 @@ impl Run {
         wanted: impl Fn(u64) -> bool + Copy,
         rows: &mut Vec<u64>,
     ) -> Result<(), IndexError> {
-        let first_keys = &self.pages.first_keys;
-        let mut index = pages_not_above(first_keys, key);
-        // The last page that begins at or below the key; earlier ones too while the key is the very first of the later.
-        while index > 0 {
-            index -= 1;
-            let filter = self
-                .pages
-                .filters
-                .get(index * FILTER_BYTES..(index + 1) * FILTER_BYTES);
-            if filter.is_none_or(|filter| filter::may_contain(filter, key)) {
-                schema.with_page(connection, self.pages.numbers[index], |bytes| {
-                    Page::parse(bytes, self.row.run)?.find(key, wanted, rows);
-                    Ok(())
-                })?;
-            }
-            if first_keys[index] != key {
-                break;
-            }
+        for index in self.pages_of(key) {
+            schema.with_page(connection, self.pages.numbers[index], |bytes| {
+                Page::parse(bytes, self.row.run)?.find(key, wanted, rows);
+                Ok(())
+            })?;
         }
         Ok(())
+    }
+
+    /// Whether the key may be here, as far as memory tells; `false` is certain.
+    pub(super) fn may_hold(&self, key: u64) -> bool {
+        self.pages_of(key).next().is_some()
+    }
+
+    /// The pages that may hold the key: the last that begins at or below it, earlier ones too while the key is the very first of the later;
+    /// without those whose filter lacks it.
+    fn pages_of(&self, key: u64) -> impl Iterator<Item = usize> {
+        let pages = &self.pages;
+        let last = pages_not_above(&pages.first_keys, key).checked_sub(1);
+        std::iter::successors(last, move |&index| {
+            (pages.first_keys[index] == key)
+                .then(|| index.checked_sub(1))
+                .flatten()
+        })
+        .filter(move |index| {
+            let filter = pages
+                .filters
+                .get(index * FILTER_BYTES..(index + 1) * FILTER_BYTES);
+            filter.is_none_or(|filter| filter::may_contain(filter, key))
+        })
     }
 }
 

@@ -573,3 +573,19 @@ fn a_damaged_page_is_an_error_not_an_answer() {
         Err(IndexError::Damaged(_))
     ));
 }
+
+#[test]
+fn memory_alone_tells_most_absent_keys_and_never_denies_a_present_one() {
+    let mut harness = Harness::new(SMALL);
+    let keys: Vec<u64> = (1..=500).map(hash).collect();
+    for some in keys.chunks(20) {
+        harness.insert(some, true);
+    }
+    let view = harness.index.reader().view();
+    assert!(view.run_count() > 0, "all of it is still in memory tables");
+    assert!(keys.iter().all(|&key| !view.is_surely_absent(key)));
+    let absent = (1_000..2_000)
+        .filter(|&number| view.is_surely_absent(hash(number)))
+        .count();
+    assert!(absent > 900, "only {absent} of 1000");
+}
