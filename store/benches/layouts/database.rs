@@ -59,6 +59,11 @@ impl Database {
         Ok(connection)
     }
 
+    /// Makes commits as durable as the options say, after a bulk load that did without.
+    pub fn set_durability(&self, connection: &Connection) -> Result<()> {
+        connection.execute_batch(&format!("PRAGMA synchronous = {}", self.synchronous))
+    }
+
     pub fn open_reader(&self) -> Result<Connection> {
         let connection = Connection::open_with_flags(
             &self.path,

@@ -36,7 +36,7 @@ pub struct Outcome {
     pub read: Histogram<u64>,
     pub database_bytes: u64,
     pub wal_bytes: u64,
-    pub peak_kib: u64,
+    pub resident_kib: u64,
 }
 
 /// CPU nanoseconds of threads that are not the store's.
@@ -117,7 +117,7 @@ pub fn run(layout: Layout, in_flight: usize, folder: &Path, options: &Options) -
             read: Histogram::new(3).expect("three digits are in range"),
             database_bytes: 0,
             wal_bytes: 0,
-            peak_kib: 0,
+            resident_kib: 0,
         },
     };
     let patients = if options.threads == 2 {
@@ -165,7 +165,7 @@ pub fn run(layout: Layout, in_flight: usize, folder: &Path, options: &Options) -
     }
     writer.outcome.database_bytes = measure::bytes_in(folder, ".sqlite");
     writer.outcome.wal_bytes = measure::bytes_in(folder, "-wal");
-    writer.outcome.peak_kib = measure::resident_kib().1;
+    writer.outcome.resident_kib = measure::resident_kib();
     Ok(writer.outcome)
 }
 

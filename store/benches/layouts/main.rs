@@ -40,7 +40,7 @@ fn main() {
     );
     println!(
         "| layout | in flight | records/s, first → last {0} → all | writer µs CPU a record, first → last {0} → all | store µs CPU, \
-         first → last → all and deferred | bytes a record (WAL MB) | batch | commit p50/p99/p99.9/max ms | read p50/p99/p99.9 ms | peak MiB |",
+         first → last → all and deferred | bytes a record (WAL MB) | batch | commit p50/p99/p99.9/max ms | read p50/p99/p99.9 ms | resident MiB |",
         WINDOW
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
@@ -100,6 +100,6 @@ fn print_row(name: &str, in_flight: usize, options: &Options, outcome: &Outcome)
         millis(&outcome.read, 0.5),
         millis(&outcome.read, 0.99),
         millis(&outcome.read, 0.999),
-        outcome.peak_kib as f64 / 1024.0,
+        outcome.resident_kib as f64 / 1024.0,
     );
 }
