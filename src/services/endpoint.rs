@@ -152,13 +152,21 @@ impl From<Refusal> for NoAnswer {
 
 async fn answer<S: SoapService>(
     request: &HttpRequest,
-    payload: web::Payload,
+    mut payload: web::Payload,
     worker: &WorkerState,
 ) -> Result<Answered, NoAnswer> {
     let server = &worker.server;
     let at = server.clock.now();
     let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
-    let claimed = Claimed::by(request, &connection.info, worker)?;
+    let claimed = match Claimed::by(request, &connection.info, worker) {
+        Ok(claimed) => claimed,
+        Err(fault) => {
+            // Read away, so that the connection lives on: many a toolkit sends its first request without credentials, to be asked for them.
+            // Whatever comes of it, the answer is the same.
+            let _ = gather_body(request, &mut payload, server.maximum_body_bytes).await;
+            return Err(fault.into());
+        }
+    };
     if request.method() != Method::POST {
         return Err(Refusal::Method {
             allowed: "GET, POST",

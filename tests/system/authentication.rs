@@ -50,12 +50,8 @@ fn wrong_unknown_and_locked_users_hear_the_same_and_the_administrator_unlocks() 
     for refusal in &refusals {
         assert_eq!(visible(refusal), visible(&refusals[0]));
     }
-    // Without any credentials the answer comes before the body is read, and may end the connection; else it is the same.
-    let nobody = Session::with(server.basic, &installation.client(None)).submit(&right);
-    assert_eq!(
-        (nobody.status(), &nobody.0.body),
-        (401, &refusals[0].0.body)
-    );
+    let mut asked = Session::with(server.basic, &installation.client(None));
+    assert_eq!(visible(&asked.submit(&right)), visible(&refusals[0]));
     assert!(server.metric("sistema_ts_lockouts_total", &[]) >= 1.0);
     // The other user of the structure is not locked with it.
     let other = session(USER_WITHOUT_PROFILE, PASSWORD).submit(&right);
@@ -68,6 +64,10 @@ fn wrong_unknown_and_locked_users_hear_the_same_and_the_administrator_unlocks() 
     until("the unlocked user is let in", || {
         session(USER, PASSWORD).submit(&right).told() == (200, "0000")
     });
+    // Whoever waits to be asked for credentials, as many a toolkit does, sends them on the same connection.
+    let mut asked = asked.signed_in(USER, PASSWORD);
+    asked.client.send(asked.bytes(&right));
+    assert_eq!(asked.client.answer().status, 200);
 }
 
 #[test]
