@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::day::Day;
+use super::log::Log;
 use crate::error::StoreError;
 
 /// The store's folder.
@@ -20,8 +21,6 @@ pub(super) struct Files {
 pub(super) struct WriteMode {
     /// Whether the connection keeps the file to itself: no other can even read it.
     pub(super) exclusive: bool,
-    /// Pages of the WAL after which a commit moves them to the file; 0 for never.
-    pub(super) checkpoint_pages: u32,
     /// Memory for pages, in KiB.
     pub(super) cache_kib: u32,
 }
@@ -116,9 +115,13 @@ impl Files {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Opens a file for writing, creating it if it is not there.
-    pub(super) fn open_writer(&self, path: &Path, mode: WriteMode) -> rusqlite::Result<Connection> {
-        let connection = self.open(
+    /// Opens a file for writing, creating it if it is not there. Its log is for the caller to look after.
+    pub(super) fn open_writer(
+        &self,
+        path: &Path,
+        mode: WriteMode,
+    ) -> rusqlite::Result<(Connection, Log)> {
+        let mut connection = self.open(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
@@ -128,9 +131,18 @@ impl Files {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
-        connection.pragma_update(None, "wal_autocheckpoint", mode.checkpoint_pages)?;
         connection.pragma_update(None, "cache_size", -i64::from(mode.cache_kib))?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        let log = Log::watch(&mut connection)?;
+        Ok((connection, log))
+    }
+
+    /// Opens a file of which this connection moves the log, and nothing else; it must exist.
+    pub(super) fn open_log_mover(&self, path: &Path) -> rusqlite::Result<Connection> {
+        let connection = self.open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         Ok(connection)
     }
 

@@ -57,6 +57,7 @@ impl Writer<'_> {
 
     /// Erases what the tests' file holds of the person, and notes the intent to erase the rest after the commit.
     fn erase_person(&mut self, row: &TestRow) -> Result<(), Failure> {
+        self.log.wants_clearing();
         self.tests
             .prepare_cached("UPDATE tests SET contact = NULL, negative = NULL WHERE row = ?1")?
             .execute([row.row])?;

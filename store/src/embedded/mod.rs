@@ -18,6 +18,7 @@ mod guarded;
 pub mod index;
 mod job;
 mod listing;
+mod log;
 mod lookup;
 mod options;
 mod patients;

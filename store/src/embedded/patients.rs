@@ -12,6 +12,7 @@ use sistema_ts_model::Cun;
 use super::day::Day;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
+use super::log::{self, Log};
 use super::schema;
 use crate::error::StoreError;
 use crate::keys::LookupTag;
@@ -20,7 +21,7 @@ use crate::keys::LookupTag;
 const TAGS_IN_MEMORY: usize = 16_384;
 /// Sorted tags written for each new one, so that a batch is written long before the next one is full.
 const TAGS_PER_NEW_TAG: usize = 2;
-/// Pages of WAL after which a commit moves them: few, since an erasure has to move them all.
+/// Pages of the log after which they are moved into the file: few, since an erasure has to move them all.
 const CHECKPOINT_PAGES: u32 = 2_000;
 /// Memory for the pages of one day's file, in KiB.
 const CACHE_KIB: u32 = 4_096;
@@ -40,6 +41,7 @@ pub(super) struct Patients {
 struct DayFile {
     day: Day,
     connection: Connection,
+    log: Log,
     in_transaction: bool,
     /// Tags of committed rows that `merged` does not cover yet, in the order of rows.
     fresh: Vec<TagEntry>,
@@ -105,6 +107,16 @@ impl Patients {
             file.merge_some()?;
             file.connection.prepare_cached("COMMIT")?.execute([])?;
             file.committed()?;
+        }
+        Ok(())
+    }
+
+    /// Moves logs that have grown into their files, between two transactions.
+    pub(super) fn look_after_logs(&self) -> rusqlite::Result<()> {
+        for file in &self.open {
+            if file.log.pages() >= CHECKPOINT_PAGES {
+                log::checkpoint(&file.connection)?;
+            }
         }
         Ok(())
     }
@@ -266,7 +278,6 @@ impl Patients {
             None => {
                 let mode = WriteMode {
                     exclusive: true,
-                    checkpoint_pages: CHECKPOINT_PAGES,
                     cache_kib: CACHE_KIB,
                 };
                 self.open.push(DayFile::open(&self.files, day, mode)?);
@@ -280,7 +291,7 @@ impl Patients {
 
 impl DayFile {
     fn open(files: &Files, day: Day, mode: WriteMode) -> Result<DayFile, Failure> {
-        let connection = files.open_writer(&files.patients(day), mode)?;
+        let (connection, log) = files.open_writer(&files.patients(day), mode)?;
         schema::prepare_patients(&connection)?;
         let through = schema::read_number(&connection, "tagged_through")?.unwrap_or(0);
         let fresh = {
@@ -292,6 +303,7 @@ impl DayFile {
         Ok(DayFile {
             day,
             connection,
+            log,
             in_transaction: false,
             fresh,
             uncommitted: Vec::new(),

@@ -12,6 +12,7 @@ use super::access::{AccessJob, Archive, Keeper};
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
 use super::job::{self, Reply};
+use super::log::{LogCare, Mover};
 use super::options::EmbeddedOptions;
 use super::queue::{Lane, Queue};
 use super::readers::Readers;
@@ -64,10 +65,9 @@ impl EmbeddedStore {
         let lock = files.take()?;
         let mode = WriteMode {
             exclusive: false,
-            checkpoint_pages: options.checkpoint_pages,
             cache_kib: options.cache_kib,
         };
-        let tests = files.open_writer(&files.tests(), mode)?;
+        let (tests, log) = files.open_writer(&files.tests(), mode)?;
         schema::prepare_tests(&tests)?;
         let receipt_hash = recovery::receipt_hash_key(&tests)?;
         let mut start = recovery::recover(&tests, &files, &options, &keys, clock.now())?;
@@ -102,7 +102,8 @@ impl EmbeddedStore {
             start.receipts.reader(),
             shared_start,
         ));
-        let writer = spawn_writer(shared.clone(), tests, start)?;
+        let mover = Mover::spawn(shared.clone(), files.open_log_mover(&files.tests())?)?;
+        let writer = spawn_writer(shared.clone(), tests, start, LogCare::new(log, mover))?;
         let access = Arc::new(Queue::new(
             "the queue of access records",
             shared.options.queue_capacity,
@@ -199,6 +200,7 @@ fn spawn_writer(
     shared: Arc<Shared>,
     tests: Connection,
     start: WriterStart,
+    log: LogCare,
 ) -> Result<JoinHandle<()>, StoreError> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
@@ -208,7 +210,7 @@ fn spawn_writer(
                 access: None,
                 reason: "the writer's thread panicked",
             };
-            match Writer::new(shared.clone(), &tests, start) {
+            match Writer::new(shared.clone(), &tests, start, log) {
                 Ok(mut writer) => writer.run(),
                 Err(error) => shared.fail(format!("the writer could not start: {}", StoreError::from(error))),
             }

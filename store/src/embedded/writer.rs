@@ -14,6 +14,7 @@ use super::dictionary::{self, Dictionary};
 use super::failure::{Failure, describe, surely_not_committed};
 use super::index::IndexWriter;
 use super::job::{Job, RecordJob, Reply, Task};
+use super::log::{LogCare, checkpoint_failed};
 use super::patients::Patients;
 use super::queue::Taken;
 use super::record::Recorded;
@@ -64,6 +65,8 @@ pub(super) struct Writer<'connection> {
     pub(super) new_receipts: usize,
     /// Patients to be erased once the current transaction is committed.
     pub(super) erasures: Vec<(Day, i64)>,
+    /// The care of the tests' log.
+    pub(super) log: LogCare,
     /// Rows whose erasure is done and whose intent is still noted.
     erased: Vec<i64>,
 }
@@ -112,6 +115,7 @@ impl<'connection> Writer<'connection> {
         shared: Arc<Shared>,
         tests: &'connection Connection,
         start: WriterStart,
+        log: LogCare,
     ) -> rusqlite::Result<Writer<'connection>> {
         Ok(Writer {
             shared,
@@ -138,6 +142,7 @@ impl<'connection> Writer<'connection> {
             new_rows: 0,
             new_receipts: 0,
             erasures: Vec::new(),
+            log,
             erased: Vec::new(),
         })
     }
@@ -198,12 +203,28 @@ impl<'connection> Writer<'connection> {
                 refuse(job, failure);
             }
         }
+        self.look_after_logs();
         if count > 0 {
             metrics::counter!("sistema_ts_store_commits_total").increment(1);
             metrics::histogram!("sistema_ts_store_batch_jobs").record(count as f64);
             metrics::histogram!("sistema_ts_store_commit_seconds")
                 .record(began.elapsed().as_secs_f64());
             metrics::gauge!("sistema_ts_store_queue_depth").set(self.shared.writer.len() as f64);
+        }
+    }
+
+    /// Moves logs that have grown into their files, now that nobody waits for this batch any more.
+    fn look_after_logs(&mut self) {
+        if self.shared.failure().is_some() {
+            return;
+        }
+        let threshold = self.shared.options.checkpoint_pages;
+        let cared = match self.patients.look_after_logs() {
+            Ok(()) => self.log.look_after(self.tests, threshold),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = cared {
+            checkpoint_failed(&self.shared, &error);
         }
     }
 

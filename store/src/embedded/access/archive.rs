@@ -8,10 +8,11 @@ use crate::access::AccessRecord;
 use crate::embedded::day::Day;
 use crate::embedded::failure::Failure;
 use crate::embedded::files::{Files, WriteMode};
+use crate::embedded::log::{self, Log};
 use crate::embedded::schema;
 use crate::error::StoreError;
 
-/// Pages of WAL after which a commit moves them.
+/// Pages of the log after which they are moved into the file.
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Memory for pages of one file, in KiB.
 const CACHE_KIB: u32 = 1_024;
@@ -27,6 +28,7 @@ pub(in crate::embedded) struct Archive {
 struct DayFile {
     day: Day,
     connection: Connection,
+    log: Log,
     in_transaction: bool,
 }
 
@@ -80,6 +82,16 @@ impl Archive {
         for file in self.open.iter_mut().filter(|file| file.in_transaction) {
             file.connection.prepare_cached("COMMIT")?.execute([])?;
             file.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// Moves logs that have grown into their files, between two transactions.
+    pub(super) fn look_after_logs(&self) -> rusqlite::Result<()> {
+        for file in &self.open {
+            if file.log.pages() >= CHECKPOINT_PAGES {
+                log::checkpoint(&file.connection)?;
+            }
         }
         Ok(())
     }
@@ -142,14 +154,14 @@ impl Archive {
         }
         let mode = WriteMode {
             exclusive: false,
-            checkpoint_pages: CHECKPOINT_PAGES,
             cache_kib: CACHE_KIB,
         };
-        let connection = self.files.open_writer(&self.files.access(day), mode)?;
+        let (connection, log) = self.files.open_writer(&self.files.access(day), mode)?;
         schema::prepare_access(&connection)?;
         self.open.push(DayFile {
             day,
             connection,
+            log,
             in_transaction: false,
         });
         Ok(())

@@ -13,6 +13,7 @@ use crate::access::AccessRecord;
 use crate::embedded::day::Day;
 use crate::embedded::failure::{Failure, describe, surely_not_committed};
 use crate::embedded::job::Reply;
+use crate::embedded::log::checkpoint_failed;
 use crate::embedded::queue::{Queue, Taken};
 use crate::embedded::rows::{self, WITH_WARNINGS};
 use crate::embedded::shared::Shared;
@@ -87,6 +88,9 @@ impl Keeper {
             let began = Instant::now();
             let count = jobs.len();
             self.turn(&mut jobs);
+            if let Err(error) = self.archive.look_after_logs() {
+                checkpoint_failed(&self.shared, &error);
+            }
             if count > 0 {
                 metrics::histogram!("sistema_ts_store_access_batch_jobs").record(count as f64);
                 metrics::histogram!("sistema_ts_store_access_commit_seconds")

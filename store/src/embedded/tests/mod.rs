@@ -6,6 +6,7 @@
 mod access;
 mod erasure;
 mod faults;
+mod logs;
 mod records;
 
 use std::sync::Arc;
