@@ -22,7 +22,7 @@ pub(super) struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedS
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        metrics::gauge!("auth_checks_under_way").decrement(1.0);
+        metrics::gauge!("sistema_ts_auth_checks_under_way").decrement(1.0);
     }
 }
 
@@ -61,7 +61,7 @@ impl HashingPool {
     /// A place in the queue, if there is one.
     pub(super) fn reserve(&self) -> Option<Slot> {
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        metrics::gauge!("auth_checks_under_way").increment(1.0);
+        metrics::gauge!("sistema_ts_auth_checks_under_way").increment(1.0);
         Some(Slot(permit))
     }
 

@@ -177,7 +177,8 @@ impl Check {
             Err(BasicRefusal::Unauthorized) => "refused",
             Err(BasicRefusal::Overloaded | BasicRefusal::Unavailable) => "unavailable",
         };
-        metrics::counter!("auth_credential_checks_total", "outcome" => label).increment(1);
+        metrics::counter!("sistema_ts_auth_credential_checks_total", "outcome" => label)
+            .increment(1);
         if !matches!(outcome, Err(BasicRefusal::Unauthorized)) {
             shared.budget.give_back(self.source);
         }
@@ -222,7 +223,7 @@ impl Check {
             return Ok(user);
         }
         if locks {
-            metrics::counter!("auth_lockouts_total").increment(1);
+            metrics::counter!("sistema_ts_auth_lockouts_total").increment(1);
         }
         Err(BasicRefusal::Unauthorized)
     }

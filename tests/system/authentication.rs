@@ -52,7 +52,7 @@ fn wrong_unknown_and_locked_users_hear_the_same_and_the_administrator_unlocks() 
     }
     let mut asked = Session::with(server.basic, &installation.client(None));
     assert_eq!(visible(&asked.submit(&right)), visible(&refusals[0]));
-    assert!(server.metric("sistema_ts_lockouts_total", &[]) >= 1.0);
+    assert!(server.metric("sistema_ts_auth_lockouts_total", &[]) >= 1.0);
     // The other user of the structure is not locked with it.
     let other = session(USER_WITHOUT_PROFILE, PASSWORD).submit(&right);
     assert_eq!(

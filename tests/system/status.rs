@@ -57,11 +57,11 @@ fn outcomes_are_counted_and_health_is_told() {
             "{outcome}"
         );
     }
-    assert!(server.metric("store_commits_total", &[]) >= 1.0);
-    assert!(server.metric("store_batch_jobs_count", &[]) >= 1.0);
+    assert!(server.metric("sistema_ts_store_commits_total", &[]) >= 1.0);
+    assert!(server.metric("sistema_ts_store_batch_jobs_count", &[]) >= 1.0);
     assert!(
         server.metric(
-            "sistema_ts_credential_checks_total",
+            "sistema_ts_auth_credential_checks_total",
             &["outcome=\"refused\""]
         ) >= 1.0
     );

@@ -99,6 +99,6 @@ fn serve(queue: &Queue<Work>, connection: &Connection) {
 fn run(work: Work, connection: &Connection) {
     if catch_unwind(AssertUnwindSafe(|| work(connection))).is_err() {
         tracing::error!("a reading of the store panicked");
-        metrics::counter!("store_reader_panics_total").increment(1);
+        metrics::counter!("sistema_ts_store_reader_panics_total").increment(1);
     }
 }
