@@ -7,6 +7,7 @@ mod authentication;
 mod clients;
 mod crash;
 mod receipts;
+mod recorded;
 mod revocation;
 mod startup;
 mod status;
