@@ -6,6 +6,7 @@
 mod authentication;
 mod clients;
 mod crash;
+mod leaks;
 mod receipts;
 mod recorded;
 mod revocation;

@@ -140,7 +140,8 @@ impl Installation {
         self.admin_with_input(arguments, "")
     }
 
-    fn admin_with_input(&self, arguments: &[&str], input: &str) -> String {
+    /// The same with a line on standard input.
+    pub fn admin_with_input(&self, arguments: &[&str], input: &str) -> String {
         let arguments = [&["admin"], arguments].concat();
         let mut child = self
             .command(&arguments)

@@ -76,10 +76,12 @@ impl Server {
         assert_eq!(sent, 0);
     }
 
-    /// Ends it as a power cut would, as far as a process can be.
-    pub fn kill9(mut self) {
+    /// Ends it as a power cut would, as far as a process can be; what else it had printed.
+    pub fn kill9(self) -> String {
         self.signal(libc::SIGKILL);
-        assert_eq!(self.child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        let (ended, rest) = self.ended();
+        assert_eq!(ended.signal(), Some(libc::SIGKILL));
+        rest
     }
 
     /// Asks it to stop, and waits for that: how it ended, and what else it had printed.

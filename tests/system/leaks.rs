@@ -1,0 +1,553 @@
+//! Personal data and secrets in what the server writes. Failure here means that a codice fiscale, a mobile number, an e-mail address, a password,
+//! a pincode or a retry key that came with a request, wherever in it, is found again in an answer, in standard output, in the log, in the
+//! metrics, or in the bytes of any file, also after `kill -9` and after a write that failed.
+
+mod hunt;
+mod places;
+mod planted;
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::{ClientConfig, ClientConnection};
+use rustls_pki_types::pem::PemObject as _;
+
+use self::hunt::Evidence;
+use self::planted::Planted;
+use crate::support::client::{connect, plain, tcp};
+use crate::support::installation::{OPERATOR, PASSWORD, PINCODE, STRUCTURE, USER};
+use crate::support::pki::Authority;
+use crate::support::{Installation, Reply, Server, Session, Submission, until};
+
+/// A description that the tests' archive keeps, and one that only an access record has: what must be found, or the search finds nothing at all.
+const KEPT: &str = "Ambulatorio di controllo 7301";
+const KEPT_OF_REFUSED: &str = "Presidio di controllo 7302";
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("LOGGING__LEVEL", "debug"),
+    ("LOGGING__FORMAT", "json"),
+    ("LIMITS__BODY_TIMEOUT_SECONDS", "1"),
+    ("LIMITS__HEADER_TIMEOUT_SECONDS", "1"),
+    ("LIMITS__HANDSHAKE_TIMEOUT_SECONDS", "2"),
+    ("LIMITS__LINGER_TIMEOUT_SECONDS", "1"),
+    ("AUTHENTICATION__SOURCE_BURST", "100000"),
+];
+
+/// One caller's way of asking, and what becomes of it.
+struct Asker<'a> {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+    /// The header that signs in; empty for a certificate.
+    sign_in: String,
+    /// What this caller sends when nothing is wrong.
+    message: Submission,
+    name: &'static str,
+    evidence: &'a mut Evidence,
+    planted: &'a mut Planted,
+    /// Status and outcome of every answer.
+    heard: BTreeSet<(u16, String)>,
+}
+
+impl Asker<'_> {
+    /// Sends bytes on a new connection; the answer, if one comes.
+    fn send(&mut self, place: &str, bytes: &[u8]) -> Option<Reply> {
+        let mut client = connect(self.address, &self.config).unwrap();
+        // An early answer may end the connection before all is sent.
+        let _ = client.stream.write_all(bytes);
+        let _ = client.stream.flush();
+        let mut answer = client.try_answer().ok()?;
+        if answer.status == 100 {
+            answer = client.try_answer().ok()?;
+        }
+        self.evidence
+            .add_answer(format!("answer to {}, {place}", self.name), &answer);
+        let reply = Reply(answer);
+        self.heard
+            .insert((reply.status(), reply.outcome().to_owned()));
+        Some(reply)
+    }
+
+    fn post(&mut self, place: &str, body: &[u8]) -> Reply {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: text/xml; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
+            crate::support::session::PATH,
+            self.sign_in,
+            body.len()
+        );
+        self.send(place, &[head.as_bytes(), body].concat())
+            .unwrap_or_else(|| panic!("{}, {place}: no answer", self.name))
+    }
+
+    fn submit(&mut self, place: &str, message: &Submission) -> Reply {
+        self.post(place, message.to_xml().as_bytes())
+    }
+
+    /// A submission of somebody who is nowhere else, with everything that may be in it.
+    fn whole(&mut self, place: &str, result: &str, by_mail: bool) -> Submission {
+        let place = format!("{}, {place}", self.name);
+        let (mobile, email) = if by_mail {
+            (None, Some(self.planted.word(&place) + "@posta.example"))
+        } else {
+            (Some(format!("+{}", self.planted.number(&place))), None)
+        };
+        Submission {
+            key: Some(self.planted.word(&place)),
+            fiscal_code: self.planted.person(&place),
+            result: result.into(),
+            mobile,
+            email,
+            ..self.message.clone()
+        }
+    }
+
+    /// What is taken, repeated, and taken for something else.
+    fn succeed(&mut self) {
+        for (result, by_mail) in [("P", false), ("P", true), ("N", false), ("N", true)] {
+            let message = self.whole("taken", result, by_mail);
+            let first = self.submit("taken", &message);
+            assert_eq!(first.told(), (200, "0000"));
+            assert_eq!(
+                self.evidence.find(first.transaction()).len(),
+                1,
+                "the search finds nothing at all"
+            );
+            assert_eq!(self.submit("repeated", &message).told(), (200, "0001"));
+            let other = Submission {
+                key: message.key,
+                ..self.whole("under a known key", result, by_mail)
+            };
+            assert_eq!(self.submit("key reused", &other).told(), (200, "9999"));
+        }
+    }
+
+    /// Values that are no values of their elements.
+    fn mistake(&mut self) {
+        type Change = fn(&mut Submission, &mut Planted);
+        let changes: [(&str, Change); 16] = [
+            ("tipoAutenticazione", |message, planted| {
+                message.authentication_kind = Some(planted.person("tipoAutenticazione"));
+            }),
+            ("codiceRegione", |message, planted| {
+                message.structure = Some(planted.person("codiceRegione") + "-101-000123");
+            }),
+            ("codiceAsl", |message, planted| {
+                message.structure = Some(format!("010-{}-000123", planted.person("codiceAsl")));
+            }),
+            ("codiceStruttura", |message, planted| {
+                message.structure = Some(format!("010-101-{}", planted.person("codiceStruttura")));
+            }),
+            ("descrizioneStruttura", |message, planted| {
+                message.description = Some(planted.person("descrizioneStruttura").repeat(20));
+            }),
+            ("identificativoRichiesta", |message, planted| {
+                message.key = Some(planted.word("identificativoRichiesta").repeat(5));
+            }),
+            ("wrong check letter", |message, planted| {
+                message.fiscal_code = planted.wrong_person("wrong check letter");
+            }),
+            ("small letters", |message, planted| {
+                message.fiscal_code = planted.person("small letters").to_lowercase();
+            }),
+            ("too short", |message, planted| {
+                message.fiscal_code = planted.person("too short");
+                message.fiscal_code.insert(8, ' ');
+            }),
+            ("too long", |message, planted| {
+                message.fiscal_code = planted.person("too long") + "X";
+            }),
+            ("dataPrelievo", |message, planted| {
+                message.swab_date = planted.person("dataPrelievo");
+            }),
+            ("tipologiaTest", |message, planted| {
+                message.kind = planted.person("tipologiaTest");
+            }),
+            ("esitoTest", |message, planted| {
+                message.result = planted.person("esitoTest");
+            }),
+            ("numeroCellulare", |message, planted| {
+                message.mobile = Some(planted.number("numeroCellulare") + "99999999");
+            }),
+            ("contattoEmail", |message, planted| {
+                message.email = Some(planted.word("contattoEmail"));
+            }),
+            ("both contacts", |message, planted| {
+                message.mobile = Some(planted.number("both contacts"));
+                message.email = Some(planted.word("both contacts") + "@posta.example");
+            }),
+        ];
+        for (place, change) in changes {
+            let mut message = self.message.clone();
+            change(&mut message, self.planted);
+            assert_eq!(
+                self.submit(place, &message).told(),
+                (200, "9999"),
+                "{place}"
+            );
+        }
+        // All at once.
+        let mut message = self.message.clone();
+        for (_, change) in changes {
+            change(&mut message, self.planted);
+        }
+        assert_eq!(self.submit("all mistakes", &message).told(), (200, "9999"));
+    }
+
+    /// Values where no value may be.
+    fn misplace(&mut self) {
+        for &(place, is_taken, edit) in places::IN_MESSAGES {
+            for is_person in [true, false] {
+                let name = format!("{}, {place}", self.name);
+                let value = match is_person {
+                    true => self.planted.person(&name),
+                    false => self.planted.word(&name),
+                };
+                let body = edit(&self.message.to_xml(), &value);
+                let reply = self.post(place, &body);
+                assert_eq!(reply.outcome() == "0000", is_taken, "{place}: {reply:?}");
+            }
+        }
+        for (place, request) in places::IN_HEADS {
+            let name = format!("{}, {place}", self.name);
+            let value = self.planted.word(&name);
+            let request = request(&value, &self.sign_in, &self.message.to_xml());
+            self.send(place, request.as_bytes());
+        }
+    }
+
+    /// Requests that do not come whole.
+    fn break_off(&mut self) {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\n{}",
+            crate::support::session::PATH,
+            self.sign_in
+        );
+        let value = self.planted.person("slow header");
+        self.send("slow header", format!("{head}X-Nota: {value}").as_bytes());
+        let head = head + "Content-Type: text/xml\r\nContent-Length: 1000\r\n\r\n";
+        let value = self.planted.person("slow body");
+        let slow = self.send("slow body", format!("{head}<{value}>{value}").as_bytes());
+        assert_eq!(slow.unwrap().status(), 408);
+        let value = self.planted.person("broken body");
+        let mut client = connect(self.address, &self.config).unwrap();
+        client.send(format!("{head}<{value}>"));
+        drop(client);
+        let head = head.replace("1000", "1000000\r\nExpect: 100-continue");
+        self.send("announced too large", head.as_bytes());
+    }
+
+    /// What comes instead of TLS, and what is in a handshake that fails.
+    fn fail_handshakes(&mut self) {
+        let value = self.planted.person("not TLS");
+        for bytes in [
+            format!("GET /{value} HTTP/1.1\r\nHost: {value}\r\n\r\n"),
+            format!("PROXY TCP4 {value} 127.0.0.1 1 2\r\n"),
+        ] {
+            let mut stream = tcp(self.address);
+            stream.write_all(bytes.as_bytes()).unwrap();
+            let mut heard = Vec::new();
+            let _ = stream.read_to_end(&mut heard);
+            self.evidence.add("answer to what is not TLS", heard);
+        }
+        let name = self.planted.word("server name").to_lowercase();
+        let mut protocol = ClientConfig::clone(&self.config);
+        protocol.alpn_protocols = vec![self.planted.word("ALPN").into_bytes()];
+        for (config, name) in [
+            (Arc::clone(&self.config), format!("{name}.example")),
+            (Arc::new(protocol), "localhost".to_owned()),
+        ] {
+            let mut stream = tcp(self.address);
+            let mut session = ClientConnection::new(config, name.try_into().unwrap()).unwrap();
+            while session.is_handshaking() {
+                if session.complete_io(&mut stream).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A client certificate that another authority gave to a person.
+fn strange_certificate(server: &Server, installation: &Installation, planted: &mut Planted) {
+    let name = planted.person("client certificate");
+    let identity = Authority::new(&planted.word("client authority")).client(&name, &name, &name, 7);
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = rustls_pki_types::CertificateDer::from_pem_file(installation.path("pki/ca.crt"));
+    roots.add(ca.unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_protocol_versions(&[&rustls::version::TLS13])
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_client_auth_cert(identity.chain(), identity.key())
+    .unwrap();
+    let heard = Session::try_with(server.mutual_tls, &Arc::new(config))
+        .and_then(|mut session| session.try_submit(&Submission::by_region()));
+    assert!(heard.is_err(), "{heard:?}");
+}
+
+fn basic(user: &str, password: &str) -> String {
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    format!("Authorization: Basic {pair}\r\n")
+}
+
+/// Wrong users, passwords and pincodes, until the user is locked and beyond.
+fn guess(asker: &mut Asker<'_>) {
+    let right = asker.message.clone();
+    let (person, word) = (
+        asker.planted.person("user id"),
+        asker.planted.word("password of nobody"),
+    );
+    asker.sign_in = basic(&person, &word);
+    assert_eq!(asker.submit("unknown user", &right).status(), 401);
+    asker.sign_in = format!("Authorization: Basic {}\r\n", STANDARD.encode(&person));
+    assert_eq!(asker.submit("no colon", &right).status(), 401);
+    for attempt in 0..4 {
+        let word = asker.planted.word("wrong password");
+        asker.sign_in = basic(USER, &word);
+        assert_eq!(asker.submit("wrong password", &right).status(), 401);
+        let mut message = right.clone();
+        let pincode = asker.planted.pincode("wrong pincode");
+        message.pincode = Some(if attempt == 0 { pincode + "0" } else { pincode });
+        asker.sign_in = basic(USER, PASSWORD);
+        assert_eq!(asker.submit("wrong pincode", &message).status(), 401);
+    }
+    assert_eq!(asker.submit("locked", &right).status(), 401);
+}
+
+/// No file may grow any more: every write fails, as on a full disk. (Writes within a file still work, so the log, which is shorter, goes on.)
+fn fill_the_disk(installation: &Installation, server: &Server) {
+    let largest = std::fs::metadata(installation.path("data/tests.db-wal"))
+        .unwrap()
+        .len();
+    let log = std::fs::metadata(installation.path("server.log"))
+        .unwrap()
+        .len();
+    assert!(
+        log * 2 < largest,
+        "the log would not be written either: {log} of {largest}"
+    );
+    let limit = libc::rlimit {
+        rlim_cur: largest,
+        rlim_max: largest,
+    };
+    // SAFETY: prlimit reads the structure it is given, which outlives the call.
+    let set = unsafe {
+        libc::prlimit(
+            server.pid().cast_signed(),
+            libc::RLIMIT_FSIZE,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!(set, 0);
+}
+
+/// What the status listener says, asked also for what it does not have.
+fn ask_status(server: &Server, evidence: &mut Evidence, planted: &mut Planted) {
+    for path in ["/metrics", "/health/ready", "/health/live"] {
+        evidence.add_answer(path, &server.status(path));
+    }
+    let value = planted.person("status listener");
+    for request in [
+        format!("GET /{value} HTTP/1.1\r\nHost: {value}\r\n\r\n"),
+        format!("GET /metrics?{value} HTTP/1.1\r\nHost: localhost\r\nX-Nota: {value}\r\n\r\n"),
+        format!("{value}\r\n\r\n"),
+    ] {
+        let mut client = plain(server.status);
+        client.send(request);
+        let answer = client.try_answer().unwrap();
+        evidence.add_answer("answer of the status listener", &answer);
+    }
+}
+
+/// A user whose credentials are nowhere else.
+fn add_user(installation: &Installation, planted: &mut Planted) -> (String, String) {
+    let (password, pincode) = (planted.word("own password"), planted.pincode("own pincode"));
+    std::fs::write(
+        installation.path("credentials"),
+        format!("{password}\n{pincode}\n"),
+    )
+    .unwrap();
+    let arguments =
+        "user add operatore.cercato --profile invioEsecuzioneTest --credentials-file credentials";
+    let arguments: Vec<_> = arguments
+        .split(' ')
+        .chain(["--structure", STRUCTURE])
+        .collect();
+    installation.admin_with_input(&arguments, &planted.person("own fiscal code"));
+    std::fs::remove_file(installation.path("credentials")).unwrap();
+    for (place, value) in [
+        ("operator", OPERATOR),
+        ("password", PASSWORD),
+        ("pincode", PINCODE),
+    ] {
+        planted.note(place, value.to_owned());
+    }
+    (password, pincode)
+}
+
+fn nothing_is_found(installation: &Installation, evidence: &mut Evidence, planted: &Planted) {
+    evidence.add_folder(installation.folder());
+    let leaks: Vec<_> = planted
+        .iter()
+        .flat_map(|(place, value)| {
+            let found = evidence.find(value);
+            found
+                .into_iter()
+                .map(move |found| format!("{place}: {found}"))
+        })
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    for (kept, file) in [
+        (KEPT, "/data/tests.db"),
+        (KEPT_OF_REFUSED, "/data/access-"),
+        ("connection refused", "/server.log"),
+        ("certificate refused", "/server.log"),
+    ] {
+        let found = evidence.find(kept);
+        assert!(
+            found.iter().any(|found| found.contains(file)),
+            "{kept} is not in {file}: the search finds nothing at all: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_personal_comes_out_again() {
+    // Inherited by the server: a write beyond the limit set below fails, and does not kill it.
+    // SAFETY: ignoring a signal touches no memory.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let installation = Installation::new();
+    let (mut evidence, mut planted) = (Evidence::default(), Planted::default());
+    let (password, pincode) = add_user(&installation, &mut planted);
+    let server = Server::start_with(&installation, SETTINGS);
+    let mut heard = BTreeSet::new();
+
+    let mut region = Asker {
+        address: server.mutual_tls,
+        config: installation.client(Some("region-010")),
+        sign_in: String::new(),
+        message: Submission::by_region(),
+        name: "the region",
+        evidence: &mut evidence,
+        planted: &mut planted,
+        heard: BTreeSet::new(),
+    };
+    let described = |description: &str, result: &str| Submission {
+        structure: None,
+        description: Some(description.into()),
+        result: result.into(),
+        ..Submission::by_region()
+    };
+    assert_eq!(
+        region.submit("kept", &described(KEPT, "P")).told(),
+        (200, "0000")
+    );
+    let refused = region.submit("kept of a refused", &described(KEPT_OF_REFUSED, "?"));
+    assert_eq!(refused.told(), (200, "9999"));
+    let with_pincode = Submission {
+        pincode: Some(region.planted.pincode("a region's pincode")),
+        ..Submission::by_region()
+    };
+    assert_eq!(
+        region.submit("pincode", &with_pincode).told(),
+        (200, "9999")
+    );
+    region.succeed();
+    region.mistake();
+    region.misplace();
+    region.break_off();
+    region.fail_handshakes();
+    heard.append(&mut region.heard);
+
+    let mut user = Asker {
+        address: server.basic,
+        config: installation.client(None),
+        sign_in: basic("operatore.cercato", &password),
+        message: Submission {
+            pincode: Some(pincode),
+            ..Submission::by_structure()
+        },
+        name: "the user",
+        evidence: &mut evidence,
+        planted: &mut planted,
+        heard: BTreeSet::new(),
+    };
+    user.succeed();
+    user.mistake();
+    user.misplace();
+    user.break_off();
+    user.fail_handshakes();
+    guess(&mut user);
+    heard.append(&mut user.heard);
+
+    let nobody = Session::region(&installation, &server, "030").submit(&Submission::by_region());
+    evidence.add_answer("answer to region 030", &nobody.0);
+    strange_certificate(&server, &installation, &mut planted);
+    ask_status(&server, &mut evidence, &mut planted);
+
+    fill_the_disk(&installation, &server);
+    let mut region = Asker {
+        address: server.mutual_tls,
+        config: installation.client(Some("region-010")),
+        sign_in: String::new(),
+        message: Submission::by_region(),
+        name: "the region without a disk",
+        evidence: &mut evidence,
+        planted: &mut planted,
+        heard: BTreeSet::new(),
+    };
+    until("the store fails", || {
+        let message = region.whole("full disk", "P", false);
+        region.submit("full disk", &message).status() == 503
+    });
+    assert_eq!(server.status("/health/ready").status, 503);
+    heard.append(&mut region.heard);
+    ask_status(&server, &mut evidence, &mut planted);
+
+    for (status, outcome) in [
+        (200, "0000"),
+        (200, "0001"),
+        (200, "9999"),
+        (400, ""),
+        (401, ""),
+        (404, ""),
+        (405, ""),
+        (408, ""),
+        (413, ""),
+        (415, ""),
+        (500, ""),
+        (503, ""),
+    ] {
+        assert!(
+            heard.contains(&(status, outcome.to_owned())),
+            "no {status} {outcome} in {heard:?}"
+        );
+    }
+    evidence.add("standard output before the kill", server.kill9());
+    nothing_is_found(&installation, &mut evidence, &planted);
+
+    // What the server finds and puts right at its start, and writes when it ends.
+    let server = Server::start_with(&installation, SETTINGS);
+    let mut region = Asker {
+        address: server.mutual_tls,
+        config: installation.client(Some("region-010")),
+        sign_in: String::new(),
+        message: Submission::by_region(),
+        name: "the region after the kill",
+        evidence: &mut evidence,
+        planted: &mut planted,
+        heard: BTreeSet::new(),
+    };
+    region.succeed();
+    ask_status(&server, &mut evidence, &mut planted);
+    let (ended, output) = server.terminate();
+    assert!(ended.success());
+    evidence.add("standard output", output);
+    nothing_is_found(&installation, &mut evidence, &planted);
+}
