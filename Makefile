@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test lint format audit docs bench bench-codes bench-store bench-submissions clean
+.PHONY: help setup demo run test lint format audit docs bench bench-codes bench-front bench-store bench-submissions clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -36,11 +36,14 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 
-bench: bench-codes bench-store bench-submissions ## All benchmarks (an hour or so)
+bench: bench-codes bench-front bench-store bench-submissions ## All benchmarks (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes
 	cargo bench --locked --bench soap
+
+bench-front: ## The front without SOAP and store, beside the least that could serve
+	cargo bench --locked --bench front
 
 bench-store: ## The store alone, over two million rows
 	cargo bench --locked -p sistema-ts-store
