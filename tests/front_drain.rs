@@ -187,3 +187,30 @@ fn refusals_beyond_their_rate_wait_for_their_turn() {
     assert_eq!(holding.answer().text(), "released");
     assert_eq!(refused.post(b"now").text(), "now");
 }
+
+#[test]
+fn refusals_that_wait_for_their_turn_take_no_place_of_a_request() {
+    let files = Files::new();
+    let limits = FrontLimits {
+        max_requests: 2,
+        refusals_per_second: 1,
+        ..relaxed_limits()
+    };
+    let front = Running::start(listener(MutualTls, Some(files.tls())), limits);
+    let config = tls13(&files.authority, None);
+    let mut flood: Vec<_> = (0..4)
+        .map(|_| connect(front.address, &config).unwrap())
+        .collect();
+    // The first refusal leaves at once, the others wait for up to a second.
+    assert_eq!(flood[0].get("/busy").status, 503);
+    front.held.recv().unwrap();
+    for client in &mut flood[1..] {
+        client.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n");
+        front.held.recv().unwrap();
+    }
+    let mut other = connect(front.address, &config).unwrap();
+    assert_eq!(other.get("/who").status, 200);
+    for client in &mut flood[1..] {
+        assert_eq!(client.answer().status, 503);
+    }
+}

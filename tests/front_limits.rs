@@ -7,7 +7,7 @@
 
 mod front_support;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use front_support::client::{connect, tcp, tls13, xml_header};
@@ -187,4 +187,55 @@ fn a_request_at_work_and_its_connection_outlive_every_limit() {
     front.release.add_permits(1);
     assert_eq!(client.answer().text(), "released");
     assert_eq!(client.post(b"and on").text(), "and on");
+}
+
+#[test]
+fn a_header_without_end_is_cut_whatever_came_before_it() {
+    let files = Files::new();
+    let front = running(&files, relaxed_limits());
+    let config = tls13(&files.authority, None);
+    let padded = |length: usize| {
+        format!(
+            "GET /who HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+            "x".repeat(length)
+        )
+    };
+    let post = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\n";
+    let sized = format!("{post}Content-Length: 3\r\n\r\none");
+    let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n");
+    for before in ["", "GET /who HTTP/1.1\r\nHost: a\r\n\r\n", &sized, &chunked] {
+        let client = || {
+            let mut client = connect(front.address, &config).unwrap();
+            if !before.is_empty() {
+                client.send(before);
+                assert_eq!(client.answer().header("connection"), None);
+            }
+            client
+        };
+        let mut honest = client();
+        honest.send(padded(12_000));
+        assert_eq!(honest.answer().status, 200, "{before}");
+        let mut endless = client();
+        // More than the server reads of it: the sending fails, or else the reading.
+        let _ = endless.stream.write_all(padded(120_000).as_bytes());
+        assert!(endless.try_answer().is_err(), "{before}");
+    }
+}
+
+#[test]
+fn a_connection_ends_with_a_chunked_body_that_nobody_read() {
+    let files = Files::new();
+    let front = running(&files, relaxed_limits());
+    let mut client = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    client.send("POST /nobody HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (404, Some("close"))
+    );
+    let mut read = connect(front.address, &tls13(&files.authority, None)).unwrap();
+    for _ in 0..2 {
+        read.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+        assert_eq!(read.answer().text(), "x");
+    }
 }

@@ -84,6 +84,31 @@ impl Drop for Ending {
 }
 
 impl Authenticator {
+    /// The user with these credentials if that very pair was found right not long ago and still counts. Costs a keyed hash and counts no
+    /// attempt.
+    #[must_use]
+    pub fn remembered_user(
+        &self,
+        credentials: &BasicCredentials,
+        pincode: Option<&PinCode>,
+    ) -> Option<Arc<RegisteredUser>> {
+        let snapshot = self.shared.register.snapshot();
+        let user = snapshot.user(credentials.user())?;
+        let mac = self.shared.under_way.mac(credentials, pincode);
+        self.is_remembered(user, &mac, &snapshot)
+            .then(|| Arc::clone(user))
+    }
+
+    fn is_remembered(
+        &self,
+        user: &RegisteredUser,
+        mac: &PairMac,
+        snapshot: &RegisterSnapshot,
+    ) -> bool {
+        self.shared.remembered.knows(user, mac, Instant::now())
+            && is_usable(user, snapshot, self.now())
+    }
+
     /// The user with these credentials, if there is one that may call at all; whether for this service, say its
     /// [`profiles`](RegisteredUser::profiles).
     ///
@@ -104,8 +129,7 @@ impl Authenticator {
         let user = snapshot.user(credentials.user());
         let mac = shared.under_way.mac(credentials, pincode);
         if let Some(user) = user
-            && shared.remembered.knows(user, &mac, Instant::now())
-            && is_usable(user, &snapshot, self.now())
+            && self.is_remembered(user, &mac, &snapshot)
         {
             return Ok(Arc::clone(user));
         }

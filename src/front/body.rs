@@ -114,7 +114,8 @@ where
         if let Some(connection) = connection {
             match &poll {
                 Poll::Pending => connection.watch.on_body_pending(context),
-                Poll::Ready(_) => connection.watch.on_body(),
+                Poll::Ready(None) => connection.watch.on_body_end(),
+                Poll::Ready(Some(_)) => connection.watch.on_body(),
             }
         }
         poll.map(|piece| match piece {

@@ -17,11 +17,12 @@ use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Sleep;
 
+use super::body::declared_length;
 use super::connection::Connection;
 use super::drain::{Drain, NotNow};
 use super::pacer::RefusalPacer;
 use super::refusal::{Refusal, RefusalRenderer, plain_refusal};
-use super::watch::Watch;
+use super::watch::{ExpectedBody, Watch};
 
 /// What the gates of all workers have in common.
 #[derive(Clone)]
@@ -107,7 +108,7 @@ where
             .conn_data::<Connection>()
             .map(|connection| Rc::clone(&connection.watch));
         if let Some(watch) = &watch {
-            watch.on_request();
+            watch.on_request(expected_body(&mut request));
         }
         let entered = self
             .rules
@@ -147,16 +148,23 @@ pub(super) struct Held {
     entered: bool,
 }
 
+impl Held {
+    /// Counts the request out.
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.entered)
+            && let Some(drain) = &self.rules.drain
+        {
+            drain.leave();
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(watch) = &self.watch {
             watch.on_answered();
         }
-        if self.entered
-            && let Some(drain) = &self.rules.drain
-        {
-            drain.leave();
-        }
+        self.leave();
     }
 }
 
@@ -178,12 +186,12 @@ impl Shape {
         }
     }
 
-    fn apply(self, response: &mut Response<BoxBody>) {
+    fn apply(self, response: &mut Response<BoxBody>, is_unread: bool) {
         let unchunked = self.unchunked && response.body().size() == BodySize::Stream;
         if unchunked {
             response.head_mut().no_chunking(true);
         }
-        if unchunked || self.asks_upgrade {
+        if unchunked || self.asks_upgrade || is_unread {
             response
                 .head_mut()
                 .set_connection_type(ConnectionType::Close);
@@ -249,6 +257,10 @@ where
                 .as_ref()
                 .and_then(|held| held.rules.wait_of_a_refusal())
         {
+            // It is no work any more: counted on, the refusals of one flood would take the places of everybody else's requests.
+            if let Some(held) = held {
+                held.leave();
+            }
             let turn = Box::pin(tokio::time::sleep(wait));
             *progress = Progress::Pausing {
                 turn,
@@ -263,9 +275,25 @@ where
 /// The answer, which holds what its request held.
 fn held_until_written(mut response: Response<BoxBody>, held: Option<Held>) -> Response<GateBody> {
     if let Some(held) = &held {
-        held.shape.apply(&mut response);
+        // Of a body of unknown length that nobody read, it cannot be told where the next header begins.
+        let is_unread = held
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.expects_unknown_length());
+        held.shape.apply(&mut response, is_unread);
     }
     response.map_body(|_, body| GateBody { body, _held: held })
+}
+
+/// How much is to come after a request's header.
+fn expected_body(request: &mut Request) -> ExpectedBody {
+    if matches!(request.payload(), Payload::None) {
+        return ExpectedBody::None;
+    }
+    match declared_length(&request.head().headers).map(usize::try_from) {
+        Some(Ok(length)) => ExpectedBody::Length(length),
+        _ => ExpectedBody::Unknown,
+    }
 }
 
 /// Reads a body away until its end, `unread` bytes, or the body's time limit.
@@ -282,7 +310,12 @@ fn read_away(
         }
         match Pin::new(&mut *payload).poll_next(context) {
             Poll::Ready(Some(Ok(chunk))) if chunk.len() <= *unread => *unread -= chunk.len(),
-            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Ready(last) => {
+                if let (None, Some(watch)) = (last, watch) {
+                    watch.on_body_end();
+                }
+                return Poll::Ready(());
+            }
             Poll::Pending => {
                 if let Some(watch) = watch {
                     watch.on_body_pending(context);

@@ -45,6 +45,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrontStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.refuse_if_aborted()?;
+        if self.watch.pauses_in_header(context) {
+            return Poll::Pending;
+        }
         if self.watch.has_ended() {
             return Poll::Ready(Ok(()));
         }
@@ -52,7 +55,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrontStream<S> {
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
         match &poll {
             Poll::Pending => self.watch.wake_later(context),
-            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.watch.on_read(),
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => {
+                self.watch.on_read(buffer.filled().len() - before);
+            }
             Poll::Ready(_) => {}
         }
         poll

@@ -15,6 +15,21 @@ use tokio::time::MissedTickBehavior;
 use super::drain::{Stage, StageReceiver};
 use super::settings::FrontLimits;
 
+/// Longest header, in bytes; what comes with it in one piece may go beyond. actix-http itself would hold 128 KiB of each connection, which
+/// strangers can open by the thousand.
+const LONGEST_HEADER: usize = 16 * 1_024;
+
+/// What follows a request's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExpectedBody {
+    /// The next header.
+    None,
+    /// So many bytes, and then the next header.
+    Length(usize),
+    /// Chunks.
+    Unknown,
+}
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -38,6 +53,12 @@ pub(super) struct Watch {
     /// Whether a handler is waiting for the body.
     awaits_body: Cell<bool>,
     slow_body: Cell<bool>,
+    /// Bytes read since the end of the last header or body.
+    unparsed: Cell<usize>,
+    /// How many they may be: a header, and before it what the handler may have left of its body.
+    most_unparsed: Cell<usize>,
+    /// Whether actix-http was given the chance to find a header's end in them.
+    looked_for_end: Cell<bool>,
     /// Reads end here: the connection closes once it has answered.
     ended: Cell<bool>,
     /// Reads and writes fail from here.
@@ -57,10 +78,26 @@ impl Watch {
     }
 
     /// Bytes came.
-    pub(super) fn on_read(&self) {
+    pub(super) fn on_read(&self, count: usize) {
         if self.phase.get() == Phase::Idle {
             self.enter(Phase::Header);
         }
+        self.unparsed.set(self.unparsed.get().saturating_add(count));
+    }
+
+    /// Whether reading is to pause, since as much came as a header may have: its end may be among it, which is looked for after a pause. If
+    /// it is not, reads end.
+    pub(super) fn pauses_in_header(&self, context: &Context<'_>) -> bool {
+        let is_short = self.unparsed.get() < self.most_unparsed.get();
+        if is_short || self.phase.get() == Phase::Request {
+            return false;
+        }
+        if self.looked_for_end.replace(true) {
+            self.ended.set(true);
+            return false;
+        }
+        context.waker().wake_by_ref();
+        true
     }
 
     /// Nothing can be sent at the moment.
@@ -77,7 +114,12 @@ impl Watch {
     }
 
     /// A request's header is complete.
-    pub(super) fn on_request(&self) {
+    pub(super) fn on_request(&self, body: ExpectedBody) {
+        self.expect(match body {
+            ExpectedBody::None => LONGEST_HEADER,
+            ExpectedBody::Length(length) => length.saturating_add(LONGEST_HEADER),
+            ExpectedBody::Unknown => usize::MAX,
+        });
         self.awaits_body.set(false);
         self.slow_body.set(false);
         self.enter(Phase::Request);
@@ -94,9 +136,26 @@ impl Watch {
         self.wake_later(context);
     }
 
-    /// A piece of the body, or its end, came.
+    /// A piece of the body came.
     pub(super) fn on_body(&self) {
         self.awaits_body.set(false);
+    }
+
+    /// The end of the body came.
+    pub(super) fn on_body_end(&self) {
+        self.awaits_body.set(false);
+        self.expect(LONGEST_HEADER);
+    }
+
+    /// Whether a body of unknown length has not been read to its end.
+    pub(super) fn expects_unknown_length(&self) -> bool {
+        self.most_unparsed.get() == usize::MAX
+    }
+
+    fn expect(&self, most_unparsed: usize) {
+        self.unparsed.set(0);
+        self.most_unparsed.set(most_unparsed);
+        self.looked_for_end.set(false);
     }
 
     /// Whether the body did not come in time.
@@ -218,6 +277,9 @@ impl Sweep {
             stalled_since: Cell::new(None),
             awaits_body: Cell::new(false),
             slow_body: Cell::new(false),
+            unparsed: Cell::new(0),
+            most_unparsed: Cell::new(LONGEST_HEADER),
+            looked_for_end: Cell::new(false),
             ended: Cell::new(self.closing.get()),
             aborted: Cell::new(false),
             waker: RefCell::default(),

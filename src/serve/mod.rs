@@ -3,6 +3,8 @@
 //! Everything is opened before anything listens, so that a server that cannot serve says why and ends; what is printed on standard output when
 //! it is ready are the addresses that it really has.
 
+mod open_files;
+
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +93,7 @@ where
     O: FnOnce(&Configuration, Arc<KeyRing>, Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError>,
 {
     telemetry::install_log(&configuration.logging)?;
+    telemetry::install_panic_hook();
     forbid_core_dumps()?;
     // An error means that one is installed already; there is one in this program.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -102,6 +105,10 @@ where
     O: FnOnce(&Configuration, Arc<KeyRing>, Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError>,
 {
     let metrics = telemetry::install_metrics()?;
+    telemetry::spawn_upkeep(metrics.clone()).map_err(|source| ServeError::Process {
+        what: "thread of the metrics",
+        source,
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let register_key = Arc::new(RegisterKey::load(&configuration.register.key_file)?);
     let register: Arc<dyn Register> = Arc::new(EmbeddedRegister::open(
@@ -170,7 +177,9 @@ fn bind(
             }
         }
     };
-    let front = Front::bind(configuration.front_settings(), render_refusal, routes)?;
+    let mut front_settings = configuration.front_settings();
+    open_files::make_room(&mut front_settings.listeners);
+    let front = Front::bind(front_settings, render_refusal, routes)?;
     let state = StatusState {
         server,
         allocators,

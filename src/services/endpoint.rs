@@ -1,8 +1,8 @@
 //! What every service has in common: from a request on a listener to one call of the service, and back.
 //!
 //! The order is the contract's ("What a request may be"): who calls, as far as the head of the request says; method; media type; body; then
-//! admission, before anything costs; then the message; then the pincode, which lies in the body; then the service. Whatever is refused on the
-//! way has changed nothing.
+//! admission, before anything costs; then the message; then the pincode, which lies in the body, and the admission of those who prove
+//! themselves by it; then the service. Whatever is refused on the way has changed nothing.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -176,16 +176,21 @@ async fn answer<S: SoapService>(
     let charset = check_media_type(request.headers()).map_err(SoapFault::MediaType)?;
     let body = gather_body(request, payload, server.maximum_body_bytes).await?;
 
-    let share = claimed.share(worker);
-    let _permit = server.admission.try_enter(S::LANE, &share)?;
+    let _permit = claimed.admit(worker, S::LANE)?;
     let text = body_text(&body, charset)?;
     let mut fields = decode(&text, S::request())?;
     let pin_code = claimed
         .has_pin_code()
         .then(|| fields.take(S::PIN_CODE_NODE))
         .flatten();
-    let call = claimed
-        .prove(worker, &connection.info, pin_code, S::SERVICE, at)
+    let (call, _permit_of_user) = claimed
+        .prove(
+            worker,
+            &connection.info,
+            pin_code,
+            (S::SERVICE, S::LANE),
+            at,
+        )
         .await?;
     Ok(S::call(worker, call, fields).await?)
 }

@@ -7,24 +7,31 @@ use sistema_ts_actors::AllocationError;
 use sistema_ts_store::StoreError;
 
 use crate::soap::{CONTENT_TYPE, SoapFault};
+use crate::telemetry::LogBudget;
 
 /// The challenge of a 401 (RFC 7617).
 const BASIC_CHALLENGE: &str = "Basic realm=\"Sistema TS\", charset=\"UTF-8\"";
 
 impl From<StoreError> for SoapFault {
     fn from(error: StoreError) -> Self {
-        match error {
+        static LOG: LogBudget = LogBudget::new();
+        let log = |what: &'static str| {
+            if let Some(left_out) = LOG.take() {
+                tracing::error!(%error, left_out, "{what}");
+            }
+        };
+        match &error {
             StoreError::Overloaded { .. } => Self::Unavailable,
             StoreError::Unavailable { .. } | StoreError::KeyMissing(_) => {
-                tracing::error!(%error, "the store cannot serve");
+                log("the store cannot serve");
                 Self::Unavailable
             }
             StoreError::UnknownOutcome { .. } => {
-                tracing::error!(%error, "a write has an unknown outcome");
+                log("a write has an unknown outcome");
                 Self::OutcomeUnknown
             }
             StoreError::Corrupt { .. } | StoreError::Invalid { .. } => {
-                tracing::error!(%error, "the store failed");
+                log("the store failed");
                 Self::Internal
             }
         }

@@ -1,7 +1,5 @@
 //! Who a request says it is from, and the proof of it.
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use sistema_ts_model::{Caller, PinCode, Service, Timestamp};
@@ -9,8 +7,13 @@ use sistema_ts_model::{Caller, PinCode, Service, Timestamp};
 use super::endpoint::Call;
 use super::state::WorkerState;
 use crate::auth::{BasicCredentials, BasicRefusal, CallerRefusal};
-use crate::front::{CallerShare, CertificateRefusal, ConnectionInfo, ListenerKind};
+use crate::front::{CertificateRefusal, ConnectionInfo, Lane, ListenerKind, Permit, Refusal};
 use crate::soap::{FieldText, SoapFault};
+use crate::telemetry::LogBudget;
+
+/// Whose share of the work holds the users whose credentials are still to be checked: one for the registered and for names made up at will,
+/// else a full share would tell which a name is.
+const TO_BE_CHECKED: &str = "to-be-checked";
 
 /// Who a request says it is from, as far as its head tells.
 pub(super) enum Claimed {
@@ -54,55 +57,75 @@ impl Claimed {
         matches!(self, Self::Basic(_))
     }
 
-    /// The caller's share of the admission. Of users only the registered have one of their own (their structure's), so that names made up at
-    /// will make no entries.
-    pub(super) fn share(&self, worker: &WorkerState) -> Arc<CallerShare> {
+    /// Admits a certificate's caller to `lane`, before its message is read. Whose share a user's work is part of is known only once the
+    /// credentials are checked, of which the message holds the last: see [`Self::prove`].
+    ///
+    /// # Errors
+    /// [`Refusal::Overloaded`].
+    pub(super) fn admit(
+        &self,
+        worker: &WorkerState,
+        lane: Lane,
+    ) -> Result<Option<Permit>, Refusal> {
         let admission = &worker.server.admission;
         match self {
-            Self::Certificate(caller) => admission.share_of(&caller.to_key()),
-            Self::Basic(credentials) => {
-                let register = worker.server.register.snapshot();
-                match register.user(credentials.user()) {
-                    Some(user) => admission.share_of(&Caller::Structure(user.structure).to_key()),
-                    None => admission.share_of("unregistered"),
-                }
-            }
+            Self::Certificate(caller) => admission
+                .try_enter(lane, &admission.share_of(&caller.to_key()))
+                .map(Some),
+            Self::Basic(_) => Ok(None),
         }
     }
 
-    /// Proves it, for a user with the pincode that the message holds.
+    /// Proves it, for a user with the pincode that the message holds, and admits the user's structure to `lane`.
     ///
     /// # Errors
-    /// [`SoapFault::Unauthorized`], whatever is wrong; [`SoapFault::Unavailable`] when too many checks are under way.
+    /// [`SoapFault::Unauthorized`], whatever is wrong; [`SoapFault::Unavailable`] when too many checks are under way, or too much work.
     pub(super) async fn prove(
         self,
         worker: &WorkerState,
         connection: &ConnectionInfo,
         pin_code: Option<FieldText<'_>>,
-        service: Service,
+        (service, lane): (Service, Lane),
         at: Timestamp,
-    ) -> Result<Call, SoapFault> {
+    ) -> Result<(Call, Option<Permit>), SoapFault> {
         match self {
-            Self::Certificate(caller) => Ok(Call {
-                caller,
-                user: None,
-                may_call: true,
-                at,
-            }),
+            Self::Certificate(caller) => {
+                let call = Call {
+                    caller,
+                    user: None,
+                    may_call: true,
+                    at,
+                };
+                Ok((call, None))
+            }
             Self::Basic(credentials) => {
                 let pin_code = pin_code.and_then(|text| PinCode::parse(&text).ok());
                 let source = connection.source.map(|address| address.ip());
-                let user = worker
-                    .server
-                    .authenticator
-                    .user(&credentials, pin_code.as_ref(), source)
-                    .await?;
-                Ok(Call {
-                    caller: Caller::Structure(user.structure),
+                let admission = &worker.server.admission;
+                let enter = |share: &str| {
+                    admission
+                        .try_enter(lane, &admission.share_of(share))
+                        .map_err(|refusal| SoapFault::from(&refusal))
+                };
+                let authenticator = &worker.server.authenticator;
+                let user = match authenticator.remembered_user(&credentials, pin_code.as_ref()) {
+                    Some(user) => user,
+                    None => {
+                        let _checking = enter(TO_BE_CHECKED)?;
+                        authenticator
+                            .user(&credentials, pin_code.as_ref(), source)
+                            .await?
+                    }
+                };
+                let caller = Caller::Structure(user.structure);
+                let permit = enter(&caller.to_key())?;
+                let call = Call {
+                    caller,
                     may_call: user.profiles.contains(service),
                     user: Some(user),
                     at,
-                })
+                };
+                Ok((call, Some(permit)))
             }
         }
     }
@@ -110,7 +133,10 @@ impl Claimed {
 
 impl From<CallerRefusal> for SoapFault {
     fn from(refusal: CallerRefusal) -> Self {
-        tracing::warn!(target: "security", reason = refusal.label(), "certificate refused");
+        static LOG: LogBudget = LogBudget::new();
+        if let Some(left_out) = LOG.take() {
+            tracing::warn!(target: "security", reason = refusal.label(), left_out, "certificate refused");
+        }
         metrics::counter!("sistema_ts_certificates_refused_total", "reason" => refusal.label())
             .increment(1);
         match refusal {

@@ -29,7 +29,7 @@ pub struct Running {
     pub listeners: Vec<ListenerInfo>,
     pub shutdown: ShutdownHandle,
     pub reloader: Reloader,
-    /// One message for each request that reached `/hold`.
+    /// One message for each request that reached `/hold` or `/busy`.
     pub held: Receiver<()>,
     /// Lets requests at `/hold` go on.
     pub release: Arc<Semaphore>,
@@ -95,6 +95,7 @@ impl Running {
                 .route("/echo", web::post().to(echo))
                 .route("/hold", web::get().to(wait))
                 .route("/hold", web::post().to(gather_and_wait))
+                .route("/busy", web::get().to(busy))
                 .route("/panic", web::get().to(panic))
                 .route("/large", web::get().to(large))
                 .route("/stream", web::get().to(stream));
@@ -196,6 +197,12 @@ async fn gather_and_wait(
 ) -> HttpResponse {
     gather_body(&request, payload, 1_000).await.unwrap();
     wait(hold).await
+}
+
+/// A service that has no time.
+async fn busy(hold: web::Data<Hold>) -> HttpResponse {
+    hold.entered.send(()).unwrap();
+    Refusal::Overloaded.response(plain_refusal(&Refusal::Overloaded))
 }
 
 /// A handler with a defect.

@@ -148,3 +148,42 @@ fn what_the_administrator_disables_is_refused_at_the_next_request_on_an_open_con
         region.submit(&by_region).told() == (200, "0000")
     });
 }
+
+#[test]
+fn a_flood_of_checks_does_not_tell_which_users_there_are() {
+    let installation = Installation::new();
+    // Few places, and checks that take long.
+    let server = Server::start_with(
+        &installation,
+        &[
+            ("ADMISSION__SUBMISSIONS", "16"),
+            ("AUTHENTICATION__ARGON2_MEMORY_KIBIBYTES", "131072"),
+            ("AUTHENTICATION__ARGON2_PASSES", "16"),
+        ],
+    );
+    let session = |user: &str| {
+        Session::with(server.basic, &installation.client(None)).signed_in(user, "un'altra password")
+    };
+    let message = Submission::by_structure();
+    let (mut registered, mut made_up) = (session(USER), session("nessuno.qui"));
+    // All are the same pair, so they wait for one check and spend one failure.
+    let mut flood: Vec<Session> = (0..16).map(|_| session("inventato")).collect();
+    for session in &mut flood {
+        let bytes = session.bytes(&message);
+        session.client.send(bytes);
+    }
+    // The share is full once one of them is refused for it.
+    let full = "outcome=\"unavailable\"";
+    until("the places are taken", || {
+        server.metric("sistema_ts_requests_total", &[full]) > 0.0
+    });
+    for session in [&mut registered, &mut made_up] {
+        let bytes = session.bytes(&message);
+        session.client.send(bytes);
+    }
+    let told = |session: &mut Session| {
+        let answer = session.client.answer();
+        (answer.status, answer.body)
+    };
+    assert_eq!(told(&mut registered), told(&mut made_up));
+}
