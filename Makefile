@@ -21,6 +21,7 @@ run: setup ## The same start, and the server stays up: prints addresses, certifi
 
 test: setup .venv/ready ## All tests
 	cargo test --locked --workspace
+	@scripts/check-client-guide
 
 lint: setup ## Format and lints
 	cargo fmt --all --check
