@@ -41,7 +41,7 @@ impl fmt::Debug for RevocationKey {
     }
 }
 
-/// The parts of a subject that say who a caller claims to be (privacy.md: `C=IT`, `O` = kind, `OU` = code, `CN` =
+/// The parts of a subject that say who a caller claims to be (`docs/administration.md`: `C=IT`, `O` = kind, `OU` = code, `CN` =
 /// name). An attribute that is there more than once counts as absent: which one is meant nobody can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateSubject {

@@ -16,7 +16,7 @@ use crate::transition::{
 
 /// The archives of tests, patients, sessions, receipts and access records.
 ///
-/// What every implementation keeps (architecture.md, "Stores"):
+/// What every implementation keeps:
 ///
 /// 1. What was answered is durable and is then found by every reading path; a write without an answer is, after the store has
 ///    recovered, found by all reading paths or by none.

@@ -16,7 +16,7 @@ pub struct ReservedCun {
     pub checked_through: i64,
 }
 
-/// A retry key and what a retry must repeat (contract.md, "Receipts").
+/// A retry key and what a retry must repeat (`docs/client.md`, "The key of a request").
 #[derive(Clone)]
 pub struct ReceiptRequest {
     /// The caller's own key, `identificativoRichiesta`.

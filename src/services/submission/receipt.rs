@@ -1,4 +1,4 @@
-//! What a repeated submission must repeat (contract.md, "Receipts").
+//! What a repeated submission must repeat (`docs/client.md`, "The key of a request").
 
 use sistema_ts_store::ReceiptRequest;
 

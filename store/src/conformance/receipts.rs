@@ -1,4 +1,4 @@
-//! Receipts (contract.md): the same caller's same key with the same content gets the first answer again. Failure: a retry that makes a
+//! Receipts (`docs/client.md`, "The key of a request"): the same caller's same key with the same content gets the first answer again. Failure: a retry that makes a
 //! second test, a first answer that reads otherwise the second time, other content that passes or changes anything, a code told after
 //! its person's data are erased, or a key bound by a refusal.
 

@@ -1,4 +1,4 @@
-//! The day keys: a one-way ratchet of which only the oldest state still needed is kept (privacy.md, "Erasure that can be proved").
+//! The day keys: a one-way ratchet of which only the oldest state still needed is kept (`docs/architecture.md`, "The day's keys").
 //!
 //! Every day of Rome has a key of its own, derived from that day's *state*; the next day's state is derived from it by HKDF and
 //! cannot be undone. The *ring* is a small file outside the data folder that holds the state of the oldest day whose data still
