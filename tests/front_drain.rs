@@ -214,3 +214,29 @@ fn refusals_that_wait_for_their_turn_take_no_place_of_a_request() {
         assert_eq!(client.answer().status, 503);
     }
 }
+
+#[test]
+fn strangers_whose_bodies_never_come_leave_places_to_callers_with_certificates() {
+    let files = Files::new();
+    let limits = FrontLimits {
+        max_requests: 8,
+        ..relaxed_limits()
+    };
+    let front = Running::start(listener(MutualTls, Some(files.tls())), limits);
+    let stranger = tls13(&files.authority, None);
+    let mut silent: Vec<_> = (0..8)
+        .map(|_| connect(front.address, &stranger).unwrap())
+        .collect();
+    for client in &mut silent {
+        client.send(xml_header(4));
+    }
+    // Six of them have a place; to the others it is said that there is none once what they have to say has come.
+    let mut refused = connect(front.address, &stranger).unwrap();
+    while refused.post(b"body").status != 503 {}
+    let identity = files.authority.client("Regione", "010", "Nome", 7);
+    let known = tls13(&files.authority, Some(&identity));
+    let mut known = connect(front.address, &known).unwrap();
+    for _ in 0..3 {
+        assert_eq!(known.post(b"body").text(), "body");
+    }
+}

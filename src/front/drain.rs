@@ -27,10 +27,22 @@ pub(super) type StageReceiver = watch::Receiver<Stage>;
 pub(super) struct Drain {
     draining: AtomicBool,
     in_flight: AtomicUsize,
+    /// Of those in flight, the requests on connections without a certificate.
+    strangers: AtomicUsize,
     connections: AtomicUsize,
     max_requests: usize,
     changed: Notify,
     stage: watch::Sender<Stage>,
+}
+
+/// Who sends a request, as far as its connection tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The holder of a certificate that the handshake verified.
+    Known,
+    /// Anybody, until a service has looked at the credentials. Strangers never have the last quarter of the places: some thousand of them that
+    /// let the server wait for their bodies would keep out those who can be told from them.
+    Stranger,
 }
 
 /// Why a request may not begin.
@@ -45,6 +57,7 @@ impl Drain {
         Arc::new(Self {
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             max_requests,
             changed: Notify::new(),
@@ -54,21 +67,29 @@ impl Drain {
 
     /// Counts a request in. The count is raised *before* the flag is read, and the drain sets the flag before it reads
     /// the count: so either this request sees the flag, or the drain sees this request.
-    pub(super) fn enter(&self) -> Result<(), NotNow> {
+    pub(super) fn enter(&self, sender: Sender) -> Result<(), NotNow> {
         let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let strangers_before = match sender {
+            Sender::Known => 0,
+            Sender::Stranger => self.strangers.fetch_add(1, Ordering::SeqCst),
+        };
+        let places_of_strangers = self.max_requests - self.max_requests / 4;
         let verdict = if self.draining.load(Ordering::SeqCst) {
             Err(NotNow::Draining)
-        } else if before >= self.max_requests {
+        } else if before >= self.max_requests || strangers_before >= places_of_strangers {
             Err(NotNow::Full)
         } else {
             return Ok(());
         };
-        self.leave();
+        self.leave(sender);
         verdict
     }
 
     /// Counts out a request that was counted in.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, sender: Sender) {
+        if sender == Sender::Stranger {
+            self.strangers.fetch_sub(1, Ordering::SeqCst);
+        }
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.notify_if_draining();
     }

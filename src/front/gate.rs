@@ -19,7 +19,7 @@ use tokio::time::Sleep;
 
 use super::body::declared_length;
 use super::connection::Connection;
-use super::drain::{Drain, NotNow};
+use super::drain::{Drain, NotNow, Sender};
 use super::pacer::RefusalPacer;
 use super::refusal::{Refusal, RefusalRenderer, plain_refusal};
 use super::watch::{ExpectedBody, Watch};
@@ -104,9 +104,12 @@ where
     }
 
     fn call(&self, mut request: Request) -> Self::Future {
-        let watch = request
-            .conn_data::<Connection>()
-            .map(|connection| Rc::clone(&connection.watch));
+        let connection = request.conn_data::<Connection>();
+        let watch = connection.map(|connection| Rc::clone(&connection.watch));
+        let sender = match connection.and_then(|connection| connection.info.certificate.as_ref()) {
+            Some(_) => Sender::Known,
+            None => Sender::Stranger,
+        };
         if let Some(watch) = &watch {
             watch.on_request(expected_body(&mut request));
         }
@@ -114,12 +117,12 @@ where
             .rules
             .drain
             .as_ref()
-            .map_or(Ok(()), |drain| drain.enter());
+            .map_or(Ok(()), |drain| drain.enter(sender));
         let held = Held {
             watch,
             rules: Rc::clone(&self.rules),
             shape: Shape::of(&request),
-            entered: entered.is_ok(),
+            entered: entered.is_ok().then_some(sender),
         };
         let progress = match entered {
             Ok(()) => Progress::Running(self.application.call(request)),
@@ -144,17 +147,15 @@ pub(super) struct Held {
     watch: Option<Rc<Watch>>,
     rules: Rc<GateRules>,
     shape: Shape,
-    /// Whether it was counted in.
-    entered: bool,
+    /// As what it was counted in, if it was.
+    entered: Option<Sender>,
 }
 
 impl Held {
     /// Counts the request out.
     fn leave(&mut self) {
-        if std::mem::take(&mut self.entered)
-            && let Some(drain) = &self.rules.drain
-        {
-            drain.leave();
+        if let (Some(sender), Some(drain)) = (self.entered.take(), &self.rules.drain) {
+            drain.leave(sender);
         }
     }
 }

@@ -81,6 +81,7 @@ pub struct FrontLimits {
     /// Bytes of a request body that [`super::gather_body`] accepts.
     pub max_body_bytes: usize,
     /// Requests being worked on at once over all listeners; one more is refused with 503 before its body is read.
+    /// The last quarter is for connections with a verified client certificate.
     /// Bounds the memory of gathered bodies: this × `max_body_bytes`.
     pub max_requests: usize,
     /// Refusals with 503 a second that leave at once; further ones wait for their turn, at most 1 s, so that clients that
