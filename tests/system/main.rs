@@ -6,7 +6,9 @@
 mod authentication;
 mod clients;
 mod crash;
+mod draining;
 mod leaks;
+mod overload;
 mod receipts;
 mod recorded;
 mod revocation;

@@ -5,7 +5,10 @@ const END: &str = "</s:InvioEsecuzioneTestRichiesta>";
 /// An element that holds text.
 const RESULT: &str = "<s:esitoTest>";
 
+/// From a right message and a value to the bytes to send.
 type Edit = fn(&str, &str) -> Vec<u8>;
+/// From a value, the header that signs in (empty for a certificate) and a right message to the request to send.
+type Head = fn(&str, &str, &str) -> String;
 
 fn at_the_end(xml: &str, markup: String) -> Vec<u8> {
     xml.replace(END, &(markup + END)).into_bytes()
@@ -179,9 +182,8 @@ pub const IN_MESSAGES: &[(&str, bool, Edit)] = &[
     }),
 ];
 
-/// Whole requests with a value in their head, as a function of the value, the header that signs in (empty for a certificate), and a message
-/// that is right.
-pub const IN_HEADS: &[(&str, fn(&str, &str, &str) -> String)] = &[
+/// Places in the head of a request.
+pub const IN_HEADS: &[(&str, Head)] = &[
     ("path", |value, sign_in, xml| {
         request(&format!("POST /soap/v1/{value} HTTP/1.1"), sign_in, "", xml)
     }),

@@ -76,6 +76,20 @@ impl Session {
         (self.head(body.len()) + &body).into_bytes()
     }
 
+    /// Sends a submission up to the middle of its body; the rest is given back, for [`Session::finish`].
+    pub fn begin(&mut self, submission: &Submission) -> Vec<u8> {
+        let mut bytes = self.bytes(submission);
+        let rest = bytes.split_off(bytes.len() - 200);
+        self.client.send(bytes);
+        rest
+    }
+
+    /// Sends the rest, and waits for the answer.
+    pub fn finish(&mut self, rest: &[u8]) -> Reply {
+        self.client.send(rest);
+        Reply(self.client.answer())
+    }
+
     /// Submits, and waits for the answer; on a new connection if the last answer ended the old one.
     pub fn submit(&mut self, submission: &Submission) -> Reply {
         self.try_submit(submission).unwrap()
@@ -143,9 +157,14 @@ impl Reply {
         (self.status(), self.outcome())
     }
 
+    /// What a 503 says when to come back, in seconds; `None` if this is another answer, or does not say it.
+    pub fn comes_back_after(&self) -> Option<u8> {
+        let wait = self.0.header("retry-after")?.parse().ok()?;
+        (self.status() == 503).then_some(wait)
+    }
+
     /// Whether this is a 503 that says when to come back.
     pub fn is_unavailable(&self) -> bool {
-        let wait = self.0.header("retry-after").map(str::parse::<u8>);
-        self.status() == 503 && matches!(wait, Some(Ok(1..=60)))
+        matches!(self.comes_back_after(), Some(1..=60))
     }
 }
