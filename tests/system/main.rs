@@ -7,6 +7,7 @@ mod authentication;
 mod clients;
 mod crash;
 mod draining;
+mod hostile;
 mod leaks;
 mod overload;
 mod receipts;
