@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test lint format audit docs bench bench-codes bench-front bench-store bench-submissions clean
+.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-submissions clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -22,6 +22,9 @@ run: setup ## The same start, and the server stays up: prints addresses, certifi
 test: setup .venv/ready ## All tests
 	cargo test --locked --workspace
 	@scripts/check-client-guide
+
+test-clients: setup ## Two more SOAP clients, which it installs: node's soap and PHP's SoapClient
+	@scripts/test-clients
 
 lint: setup ## Format and lints
 	cargo fmt --all --check
@@ -53,7 +56,7 @@ bench-submissions: setup ## Two million submissions over mutual TLS, beside the 
 	@scripts/bench-submissions
 
 clean: ## Remove what was built and the development data
-	rm -rf .dev .venv
+	rm -rf .dev .venv .clients
 	cargo clean
 
 # The SOAP client that the tests drive, pinned.

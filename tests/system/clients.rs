@@ -2,11 +2,10 @@
 //!
 //! Failure here means that a program generated from our WSDL cannot submit, that an answer does not arrive as the types it declares, or that
 //! what goes over the wire is not what our own schema says. zeep and libxml2 judge; without them there is no test, so their absence is a
-//! failure too.
+//! failure too. Two more clients are run by `make test-clients`.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,15 +27,21 @@ fn python() -> PathBuf {
     python
 }
 
-/// Runs the zeep client, which checks its answers itself; the CUNs it was given.
-fn zeep(told: &Value) -> Vec<Cun> {
-    let mut child = Command::new(python())
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/clients/zeep_client.py"))
+/// A file in `tests/system/clients/`.
+fn script(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/clients");
+    folder.join(name)
+}
+
+/// Runs a client, which checks its answers itself; the CUNs it was given.
+fn run(command: &mut Command, told: &Value) -> Vec<Cun> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // By way of its input, so that the password is in no list of processes.
     let mut input = child.stdin.take().unwrap();
     input.write_all(told.to_string().as_bytes()).unwrap();
     drop(input);
@@ -44,32 +49,51 @@ fn zeep(told: &Value) -> Vec<Cun> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let codes = String::from_utf8(output.stdout).unwrap();
-    codes
+    let codes: Vec<_> = codes
         .lines()
         .map(|line| Cun::parse(line).unwrap())
-        .collect()
+        .collect();
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    codes
 }
 
-/// What both kinds of caller tell the client.
-fn told(installation: &Installation, address: SocketAddr, public_url: &str) -> Value {
+/// A region of this installation, as the clients are told of it.
+fn region(installation: &Installation, server: &Server) -> Value {
     json!({
-        "address": format!("https://{address}"),
-        "public_url": public_url,
+        "address": format!("https://{}", server.mutual_tls),
+        "public_url": "https://localhost:8443",
         "authority": installation.path("pki/ca.crt"),
+        "certificate": installation.path("pki/region-010.crt"),
+        "key": installation.path("pki/region-010.key"),
+        "pincode": null,
         "structure": STRUCTURE,
         "fiscal_code": "BNCLRA75E41F205R",
         "today": today(),
+    })
+}
+
+/// A structure's user, likewise.
+fn user(installation: &Installation, server: &Server) -> Value {
+    json!({
+        "address": format!("https://{}", server.basic),
+        "public_url": "https://localhost:8444",
+        "authority": installation.path("pki/ca.crt"),
         "certificate": null,
-        "pincode": null,
+        "user": USER,
+        "password": PASSWORD,
+        "pincode": PINCODE,
+        "structure": STRUCTURE,
+        "fiscal_code": "BNCLRA75E41F205R",
+        "today": today(),
     })
 }
 
 /// That the server counted what the client says it did: a client that did nothing would not pass.
-fn counted(server: &Server, expected: [(&str, f64); 4]) {
+fn counted(server: &Server, expected: &[(&str, f64)]) {
     for (outcome, count) in expected {
         let label = format!("outcome=\"{outcome}\"");
         let requests = server.metric("sistema_ts_requests_total", &[&label]);
-        assert_eq!(requests, count, "{outcome}");
+        assert_eq!(requests, *count, "{outcome}");
     }
 }
 
@@ -77,19 +101,13 @@ fn counted(server: &Server, expected: [(&str, f64); 4]) {
 fn zeep_submits_by_certificate_from_the_served_wsdl() {
     let installation = Installation::new();
     let server = Server::start(&installation);
-    let mut told = told(&installation, server.mutual_tls, "https://localhost:8443");
-    told["certificate"] = json!(installation.path("pki/region-010.crt"));
-    told["key"] = json!(installation.path("pki/region-010.key"));
-    let codes = zeep(&told);
-    assert_eq!(
-        codes.iter().collect::<BTreeSet<_>>().len(),
-        5,
-        "{}",
-        codes.len()
-    );
+    let mut zeep = Command::new(python());
+    zeep.arg(script("zeep_client.py"));
+    let codes = run(&mut zeep, &region(&installation, &server));
+    assert_eq!(codes.len(), 5);
     counted(
         &server,
-        [
+        &[
             ("done", 5.0),
             ("done_with_warnings", 1.0),
             ("not_done", 2.0),
@@ -102,24 +120,68 @@ fn zeep_submits_by_certificate_from_the_served_wsdl() {
 fn zeep_submits_with_user_password_and_pincode_from_the_served_wsdl() {
     let installation = Installation::new();
     let server = Server::start(&installation);
-    let mut told = told(&installation, server.basic, "https://localhost:8444");
-    told["user"] = json!(USER);
-    told["password"] = json!(PASSWORD);
-    told["pincode"] = json!(PINCODE);
-    let codes = zeep(&told);
-    assert_eq!(
-        codes.iter().collect::<BTreeSet<_>>().len(),
-        4,
-        "{}",
-        codes.len()
-    );
+    let mut zeep = Command::new(python());
+    zeep.arg(script("zeep_client.py"));
+    let codes = run(&mut zeep, &user(&installation, &server));
+    assert_eq!(codes.len(), 4);
     counted(
         &server,
-        [
+        &[
             ("done", 4.0),
             ("done_with_warnings", 1.0),
             ("not_done", 3.0),
             ("unauthorized", 1.0),
         ],
     );
+}
+
+/// Both kinds of caller with a client that is given two CUNs, one of them twice, and makes mistakes once.
+fn serves_both_callers(client: impl Fn() -> Command) {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    for told in [region(&installation, &server), user(&installation, &server)] {
+        assert_eq!(run(&mut client(), &told).len(), 2);
+    }
+    counted(
+        &server,
+        &[
+            ("done", 4.0),
+            ("done_with_warnings", 2.0),
+            ("not_done", 2.0),
+            ("fault", 1.0),
+            ("unauthorized", 1.0),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs node's soap: make test-clients"]
+fn node_submits_from_the_served_wsdl() {
+    serves_both_callers(|| {
+        let mut node = Command::new("node");
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join(".clients/node_modules");
+        node.arg(script("node_client.js")).env("NODE_PATH", modules);
+        // No proxy of this machine is between the two.
+        for proxy in [
+            "http_proxy",
+            "https_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            node.env_remove(proxy);
+        }
+        node
+    });
+}
+
+#[test]
+#[ignore = "needs PHP's SoapClient: make test-clients"]
+fn php_submits_from_the_served_wsdl() {
+    serves_both_callers(|| {
+        let mut php = Command::new("php");
+        php.arg(script("php_client.php"));
+        php
+    });
 }
