@@ -1,18 +1,22 @@
 //! `kill -9` in the middle of a thousand submissions, again and again. Failure here means that an answered submission is lost or changed, that
-//! a code was given twice, or that something is there by half: found by one way of reading and not by another.
+//! a code was given twice, or that something is there by half: found by one way of reading and not by another. The files are read twice: as the kill
+//! left them, and after every submission was repeated.
 //!
 //! `SISTEMA_TS_CRASH_ROUNDS` sets the number of rounds (default 5).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rand::RngExt as _;
+use rusqlite::{Connection, OpenFlags};
 use sistema_ts_model::{Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId};
 use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{AccessQuery, ListingRequest, ListingScope, Store};
 
+use crate::support::installation::copy_folder;
 use crate::support::{Installation, Server, Session, Submission, fiscal_code};
 
 const CLIENTS: usize = 8;
@@ -28,6 +32,9 @@ fn message(round: usize, number: usize) -> Submission {
 
 /// What was answered: code and time.
 type Answered = (String, String);
+
+/// By its code, whether a test is positive, whose it is, and its time as it was answered.
+type Known = BTreeMap<String, (bool, String, String)>;
 
 /// Submits a thousand messages from several connections, and kills the server when `until` of them were answered.
 fn submit_and_kill(
@@ -77,13 +84,28 @@ fn what_was_answered_before_a_kill_is_found_by_every_way_of_reading() {
     let rounds =
         std::env::var("SISTEMA_TS_CRASH_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
     let installation = Installation::new();
-    // Every message ever sent to the store's end: its code, whether positive, and whose.
-    let mut known: BTreeMap<String, (bool, String)> = BTreeMap::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut known = Known::new();
     let mut server = Server::start(&installation);
     for round in 0..rounds {
         let until = rand::rng().random_range(1..=SUBMISSIONS);
         let answered = submit_and_kill(&installation, server, round, until);
         assert!(answered.len() >= until);
+        let mut at_least = known.clone();
+        at_least.extend(answered.iter().map(|(&number, (cun, at))| {
+            let message = message(round, number);
+            let test = (message.result == "P", message.fiscal_code, at.clone());
+            (cun.clone(), test)
+        }));
+        let unanswered = runtime.block_on(read_every_way(&installation, &at_least));
+        // Each connection waits for its answer before it sends the next.
+        assert!(
+            unanswered <= CLIENTS,
+            "{unanswered} tests that nobody submitted"
+        );
         server = Server::start(&installation);
         println!(
             "round {round}: killed after {until} answers; ready again after {:?}",
@@ -107,36 +129,40 @@ fn what_was_answered_before_a_kill_is_found_by_every_way_of_reading() {
             } else {
                 assert!(matches!(reply.outcome(), "0000" | "0001"));
             }
-            let person = (message.result == "P", message.fiscal_code);
-            let before = known.insert(reply.transaction().to_owned(), person);
+            let at = reply.value("dataOra").to_owned();
+            let test = (message.result == "P", message.fiscal_code, at);
+            let before = known.insert(reply.transaction().to_owned(), test);
             assert!(before.is_none(), "a code was given twice");
         }
     }
     assert!(server.terminate().0.success());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(read_every_way(&installation, &known));
+    assert_eq!(runtime.block_on(read_every_way(&installation, &known)), 0);
 }
 
-/// Opens the store's files and looks for exactly what is known.
-async fn read_every_way(installation: &Installation, known: &BTreeMap<String, (bool, String)>) {
+/// Reads a copy of the store's files in every way, and looks for what is known, each whole; how many whole tests there are beside.
+async fn read_every_way(installation: &Installation, known: &Known) -> usize {
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(&installation.path("data"), copy.path());
     let store = EmbeddedStore::open(
-        EmbeddedOptions::in_folder(installation.path("data")),
+        EmbeddedOptions::in_folder(copy.path()),
         Arc::new(KeyRing::load(&installation.path("keys/day-keys")).unwrap()),
         Arc::new(SystemClock),
     )
     .unwrap();
-    for (text, (positive, person)) in known {
-        let cun = Cun::parse(text).unwrap();
+    let (listed, times) = list(&store).await;
+    let codes: BTreeSet<Cun> = listed.iter().copied().collect();
+    assert_eq!(codes.len(), listed.len(), "listed once each");
+    assert!(times.is_sorted());
+    assert_eq!(accessed(&store).await, codes);
+    let mut positives = 0;
+    for &cun in &codes {
         let test = store.find_test(cun).await.unwrap().expect("by its code");
-        assert_eq!(test.result == TestResult::Positive, *positive);
+        let by_digest = store.find_by_digest(cun.digest()).await.unwrap();
         let patient = store.find_patient(cun).await.unwrap();
-        if *positive {
-            let by_digest = store.find_by_digest(cun.digest()).await.unwrap();
+        if test.result == TestResult::Positive {
+            positives += 1;
             assert_eq!(by_digest.map(|test| test.cun), Some(cun));
-            assert_eq!(patient.unwrap().fiscal_code.expose(), person);
+            assert!(patient.is_some(), "a positive whom nobody finds");
         } else {
             assert!(
                 patient.is_none(),
@@ -144,12 +170,46 @@ async fn read_every_way(installation: &Installation, known: &BTreeMap<String, (b
             );
         }
     }
-    let codes: BTreeSet<Cun> = known.keys().map(|text| Cun::parse(text).unwrap()).collect();
-    let (listed, times) = list(&store).await;
-    assert_eq!(listed.len(), known.len(), "listed once each");
-    assert_eq!(listed.iter().copied().collect::<BTreeSet<_>>(), codes);
-    assert!(times.is_sorted());
-    assert_eq!(accessed(&store).await, codes);
+    for (text, (positive, person, at)) in known {
+        let cun = Cun::parse(text).unwrap();
+        let test = store
+            .find_test(cun)
+            .await
+            .unwrap()
+            .expect("an answered one");
+        assert_eq!(test.result == TestResult::Positive, *positive);
+        let mut told = Vec::new();
+        test.inserted_at.write_rome(&mut told);
+        assert_eq!(std::str::from_utf8(&told).unwrap(), at);
+        if let Some(patient) = store.find_patient(cun).await.unwrap() {
+            assert_eq!(patient.fiscal_code.expose(), person);
+        }
+    }
+    drop(store);
+    assert_eq!(
+        patients_in(copy.path()),
+        positives,
+        "patients without a test"
+    );
+    codes.len() - known.len()
+}
+
+/// Rows in the patients' files, as SQLite itself sees them.
+fn patients_in(folder: &Path) -> usize {
+    let mut patients = 0;
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if name.starts_with("patients-") && name.ends_with(".db") {
+            let file = Connection::open_with_flags(entry.path(), OpenFlags::SQLITE_OPEN_READ_ONLY);
+            let count = file
+                .unwrap()
+                .query_row("SELECT count(*) FROM patients", [], |row| {
+                    row.get::<_, i64>(0)
+                });
+            patients += usize::try_from(count.unwrap()).unwrap();
+        }
+    }
+    patients
 }
 
 async fn list(store: &EmbeddedStore) -> (Vec<Cun>, Vec<Timestamp>) {
