@@ -23,6 +23,9 @@ pub const STATUS_LISTENER: &str = "status";
 
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
+/// Connections for health and metrics: a few tools on this machine.
+const STATUS_CONNECTIONS: usize = 256;
+
 impl Configuration {
     /// The three listeners with their limits.
     #[must_use]
@@ -38,7 +41,7 @@ impl Configuration {
             address: self.status.bind_address,
             tls: None,
             trusted_proxies: Vec::new(),
-            max_connections: limits.maximum_connections,
+            max_connections: limits.maximum_connections.min(STATUS_CONNECTIONS),
             backlog: limits.accept_backlog,
         };
         FrontSettings {

@@ -9,20 +9,23 @@ const OTHER_FILES: usize = 256;
 /// Raises the process's limit of open files as far as it may itself, and lets the listeners have no more connections than fit under it.
 pub(super) fn make_room(listeners: &mut [ListenerSettings]) {
     let Some(limit) = raise_limit() else { return };
-    let most = connections_each(limit, listeners.len());
-    let wanted = listeners.iter().map(|listener| listener.max_connections);
-    let wanted = wanted.max().unwrap_or_default();
-    if wanted <= most {
+    let connections: usize = listeners
+        .iter()
+        .map(|listener| listener.max_connections)
+        .sum();
+    let wanted = connections.saturating_add(OTHER_FILES);
+    if wanted <= limit {
         return;
     }
+    let most = connections_each(limit, listeners.len());
     for listener in listeners {
         listener.max_connections = listener.max_connections.min(most);
     }
     tracing::warn!(
         limit,
         wanted,
-        taken = most,
-        "the limit of open files (ulimit -n) is too low for limits.maximum_connections: each listener takes fewer"
+        connections_each = most,
+        "the limit of open files (ulimit -n) is too low for limits.maximum_connections: listeners take fewer"
     );
 }
 

@@ -1,6 +1,7 @@
 //! Which files the store has, and how each is opened.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -23,6 +24,32 @@ pub(super) struct WriteMode {
     pub(super) exclusive: bool,
     /// Memory for pages, in KiB.
     pub(super) cache_kib: u32,
+}
+
+/// A file as it was when it was opened. Connections go on with a file that was removed or replaced under them, and what they write is lost.
+#[derive(Debug)]
+pub(super) struct Opened {
+    path: PathBuf,
+    device: u64,
+    number: u64,
+}
+
+impl Opened {
+    /// The file that the path leads to now.
+    pub(super) fn note(path: PathBuf) -> std::io::Result<Opened> {
+        let metadata = std::fs::metadata(&path)?;
+        Ok(Opened {
+            device: metadata.dev(),
+            number: metadata.ino(),
+            path,
+        })
+    }
+
+    /// Whether the path still leads to it.
+    pub(super) fn is_in_place(&self) -> bool {
+        std::fs::metadata(&self.path)
+            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.number)
+    }
 }
 
 const PATIENTS: &str = "patients-";
@@ -99,6 +126,26 @@ impl Files {
         }
         days.sort_unstable();
         Ok(days)
+    }
+
+    /// Refuses a folder whose file of tests is missing beside files that belong to it: with a new one all patients would count as orphans, and
+    /// codes that are known would be issued again.
+    pub(super) fn check_complete(&self) -> Result<(), StoreError> {
+        let unreadable = |error| StoreError::Unavailable {
+            reason: format!("the data folder cannot be read: {error}"),
+        };
+        if self.tests().exists() {
+            return Ok(());
+        }
+        let patients = self.patient_days().map_err(unreadable)?;
+        let access = self.access_days().map_err(unreadable)?;
+        if patients.is_empty() && access.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable {
+            reason: "tests.db is missing beside files that belong to it: put it back, or these out of the way"
+                .to_owned(),
+        })
     }
 
     /// Removes a file with what SQLite keeps beside it, durably.

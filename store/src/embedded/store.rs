@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::access::{AccessJob, Archive, Keeper};
 use super::failure::Failure;
-use super::files::{Files, WriteMode};
+use super::files::{Files, Opened, WriteMode};
 use super::job::{self, Reply};
 use super::log::{LogCare, Mover};
 use super::options::EmbeddedOptions;
@@ -63,6 +63,7 @@ impl EmbeddedStore {
         }
         let files = Files::new(&options.folder, options.vfs.clone());
         let lock = files.take()?;
+        files.check_complete()?;
         let mode = WriteMode {
             exclusive: false,
             cache_kib: options.cache_kib,
@@ -135,7 +136,16 @@ impl EmbeddedStore {
 
     fn spawn_keeper(&self, archive: Archive) -> Result<JoinHandle<()>, StoreError> {
         let tests = self.files.open_reader(&self.files.tests(), 1_024)?;
-        let mut keeper = Keeper::new(self.shared.clone(), self.access.clone(), archive, tests);
+        let tests_file =
+            Opened::note(self.files.tests()).map_err(|error| StoreError::Unavailable {
+                reason: format!("the file of tests cannot be looked at: {error}"),
+            })?;
+        let mut keeper = Keeper::new(
+            self.shared.clone(),
+            self.access.clone(),
+            archive,
+            (tests, tests_file),
+        );
         let guard = ThreadGuard {
             shared: self.shared.clone(),
             access: Some(self.access.clone()),

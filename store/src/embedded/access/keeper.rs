@@ -12,6 +12,7 @@ use super::chunk::{Chunk, Entry};
 use crate::access::AccessRecord;
 use crate::embedded::day::Day;
 use crate::embedded::failure::{Failure, describe, surely_not_committed};
+use crate::embedded::files::Opened;
 use crate::embedded::job::Reply;
 use crate::embedded::log::checkpoint_failed;
 use crate::embedded::queue::{Queue, Taken};
@@ -50,6 +51,9 @@ pub(in crate::embedded) struct Keeper {
     archive: Archive,
     /// Reads submissions.
     tests: Connection,
+    /// The file that they are in.
+    tests_file: Opened,
+    looked_at_file: Instant,
     callers: HashMap<i64, String>,
     structures: HashMap<i64, String>,
     last_copy: Instant,
@@ -60,13 +64,15 @@ impl Keeper {
         shared: Arc<Shared>,
         queue: Arc<Queue<AccessJob>>,
         archive: Archive,
-        tests: Connection,
+        (tests, tests_file): (Connection, Opened),
     ) -> Keeper {
         Keeper {
             shared,
             queue,
             archive,
             tests,
+            tests_file,
+            looked_at_file: Instant::now(),
             callers: HashMap::new(),
             structures: HashMap::new(),
             last_copy: Instant::now(),
@@ -96,10 +102,23 @@ impl Keeper {
                 metrics::histogram!("sistema_ts_store_access_commit_seconds")
                     .record(began.elapsed().as_secs_f64());
             }
+            self.look_at_file();
             if self.shared.failure().is_some() {
                 self.queue.abandon();
                 return;
             }
+        }
+    }
+
+    /// Ends the store when its file of tests is no longer where a restart would look for it.
+    fn look_at_file(&mut self) {
+        if self.looked_at_file.elapsed() < PATIENCE {
+            return;
+        }
+        self.looked_at_file = Instant::now();
+        if !self.tests_file.is_in_place() {
+            self.shared
+                .fail("the file of tests was removed or replaced under the server".to_owned());
         }
     }
 

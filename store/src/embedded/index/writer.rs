@@ -216,7 +216,8 @@ impl IndexWriter {
     }
 
     /// Brings the rows up to `row` into runs within this transaction, however much work that is: at most what memory holds, some
-    /// milliseconds. For a store that is about to remove rows from which the entries could not be restored.
+    /// milliseconds. For a store that is about to remove rows from which the entries could not be restored, or whose rows have entries so
+    /// seldom that at an opening too many would have to be looked through. Every later insertion must be above `row`.
     ///
     /// # Errors
     ///
@@ -232,8 +233,14 @@ impl IndexWriter {
                 .iter()
                 .position(|job| job.purpose == Purpose::Flush);
             // Rows above the covered ones are in tables; with all of them written there is nothing left to cover.
-            let Some(flush) = flush else { return Ok(()) };
+            let Some(flush) = flush else { break };
             self.step(transaction, flush, &mut WorkDone::default())?;
+        }
+        if row > self.highest_row {
+            // None of the rows in between has an entry.
+            self.highest_row = row;
+            self.state.covered_through = row;
+            self.shared.schema.write_state(transaction, self.state)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! store that writes on after it no longer knows what it holds, or one that a passing fault has ended.
 
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
@@ -150,6 +151,31 @@ async fn a_reading_that_panics_ends_alone() {
             .await;
         assert!(matches!(died, Err(StoreError::Unavailable { .. })));
     }
+    assert!(fixture.store().find_test(cun).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_file_of_tests_that_is_removed_under_the_store_ends_it_and_is_not_made_anew() {
+    let mut fixture = Fixture::new();
+    let cun = fixture.record(|_| {}).await;
+    let file = fixture.options.folder.join("tests.db");
+    let aside = fixture.folder.path().join("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while fixture.store().readiness().await == Readiness::Ready {
+        assert!(Instant::now() < give_up, "nobody noticed");
+        tokio::task::yield_now().await;
+    }
+    let test = fixture.new_test(|_| {}).await;
+    assert!(fixture.store().record_test(test).await.is_err());
+    fixture.close();
+    let refused = fixture.try_open();
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    std::fs::rename(&aside, &file).unwrap();
+    fixture.reopen();
     assert!(fixture.store().find_test(cun).await.unwrap().is_some());
 }
 

@@ -4,6 +4,7 @@ use sistema_ts_model::{
     Caller, StructureDescription, StructureReference, TestResult, Timestamp, TransactionId,
 };
 
+use super::super::queue::Lane;
 use super::{DAY_MILLIS, Fixture, MORNING, mobile, person, receipt, region, structure};
 use crate::{
     AccessDetail, AccessOutcome, AccessQuery, AccessRecord, ListingRequest, ListingScope,
@@ -498,4 +499,38 @@ async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn an_opening_reads_few_rows_however_few_have_a_receipt() {
+    let mut fixture = Fixture::new();
+    let bound = 2 * fixture.options.codes.memory_entries;
+    let with_receipt = async |fixture: &Fixture, key: &str| {
+        let message = |test: &mut crate::NewTest| test.receipt = receipt(key, "content");
+        let test = fixture.new_test(message).await;
+        fixture.store().record_test(test).await.unwrap()
+    };
+    for round in 0..3 {
+        for _ in 0..bound {
+            fixture
+                .record(|test| test.result = TestResult::Negative)
+                .await;
+        }
+        let (rows, covered) = fixture
+            .store()
+            .write(Lane::Usual, |writer| {
+                Ok((writer.last_row as u64, writer.receipts.covered_through()))
+            })
+            .await
+            .unwrap();
+        assert!(rows - covered < bound as u64, "{covered} of {rows}");
+        if round > 0 {
+            let key = format!("key-{}", round - 1);
+            let again = with_receipt(&fixture, &key).await;
+            assert!(matches!(again, RecordOutcome::Replayed { .. }), "{again:?}");
+        }
+        let first = with_receipt(&fixture, &format!("key-{round}")).await;
+        assert!(matches!(first, RecordOutcome::Recorded { .. }), "{first:?}");
+        fixture.reopen();
+    }
 }
