@@ -21,7 +21,8 @@ use sistema_ts_store::{Store, StoreError};
 use crate::auth::{Authenticator, AuthenticatorError};
 use crate::config::Configuration;
 use crate::front::{
-    Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, spawn_signal_handlers,
+    Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, ShutdownHandle,
+    spawn_signal_handlers,
 };
 use crate::services;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
@@ -34,6 +35,9 @@ use crate::telemetry::{self, TelemetryError};
 
 /// Time between two looks at what must be erased.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time between two looks whether the store has failed for good.
+const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why the server did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The store failed while the server ran; a start completes what it left half done.
+    #[error("the store has failed, start the server again: {0}")]
+    StoreFailed(String),
     /// Requests had to be cut because they did not end in time.
     #[error("{0} requests did not end in time and were cut")]
     Cut(usize),
@@ -133,7 +140,7 @@ where
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
-    let retention = Retention::begin(store, RETENTION_INTERVAL);
+    let retention = Retention::begin(Arc::clone(&store), RETENTION_INTERVAL);
     allocators.until_ready().await;
 
     let front = bind(configuration, server, allocators, metrics)?;
@@ -141,13 +148,28 @@ where
         what: "standard output",
         source,
     })?;
+    actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
     let DrainReport { cut_requests } = front.run().await?;
     drop(retention);
+    if let Some(reason) = store.failure() {
+        return Err(ServeError::StoreFailed(reason));
+    }
     if cut_requests > 0 {
         return Err(ServeError::Cut(cut_requests));
     }
     tracing::info!("stopped; everything accepted was finished");
     Ok(())
+}
+
+/// Stops the server once its store serves no more: what a start puts right is not put right by waiting.
+async fn end_with_store(store: Arc<dyn Store>, shutdown: ShutdownHandle) {
+    loop {
+        actix_rt::time::sleep(STORE_LOOK_INTERVAL).await;
+        if store.failure().is_some() {
+            shutdown.drain();
+            return;
+        }
+    }
 }
 
 /// Binds the listeners and gives each the routes that it has.

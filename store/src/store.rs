@@ -103,6 +103,11 @@ pub trait Store: Send + Sync {
 
     /// Whether the store can serve, and if not, why.
     async fn readiness(&self) -> Readiness;
+
+    /// Why the store will not serve any more until it is opened anew, if so. Cheap.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What [`Store::expire_due`] did.

@@ -108,3 +108,29 @@ fn core_dumps_are_forbidden() {
     assert_eq!(ended.signal(), Some(libc::SIGQUIT));
     assert!(!ended.core_dumped());
 }
+
+#[test]
+fn a_server_whose_store_has_failed_ends_and_says_why() {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    assert_eq!(
+        Session::region(&installation, &server, "010")
+            .submit(&Submission::by_region())
+            .told(),
+        (200, "0000")
+    );
+    let file = installation.path("data/tests.db");
+    std::fs::rename(&file, installation.path("aside.db")).unwrap();
+    let (ended, _) = server.ended();
+    assert_eq!(ended.code(), Some(2));
+    let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.contains("removed or replaced under the server"),
+        "{last}"
+    );
+    // Put back, all is as before.
+    std::fs::rename(installation.path("aside.db"), &file).unwrap();
+    let server = Server::start(&installation);
+    assert_eq!(server.status("/health/ready").status, 200);
+}

@@ -117,6 +117,10 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    fn failure(&self) -> Option<String> {
+        self.shared.failure().map(str::to_owned)
+    }
+
     async fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
         if let Some(failure) = self.shared.failure() {
