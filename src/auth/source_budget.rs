@@ -5,6 +5,7 @@
 //! request plays a part.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -39,6 +40,15 @@ impl Source {
                 let network = address.to_bits() & !u128::from(u64::MAX);
                 Source::Known(IpAddr::V6(Ipv6Addr::from_bits(network)))
             }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Known(address) => address.fmt(formatter),
+            Source::Unknown => formatter.write_str("unknown"),
         }
     }
 }

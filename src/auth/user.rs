@@ -17,6 +17,7 @@ use super::hashing_pool::Slot;
 use super::remembered::PairMac;
 use super::source_budget::Source;
 use super::{Authenticator, BasicRefusal, Shared};
+use crate::telemetry::LogBudget;
 
 type Outcome = Result<Arc<RegisteredUser>, BasicRefusal>;
 
@@ -203,10 +204,27 @@ impl Check {
         };
         metrics::counter!("sistema_ts_auth_credential_checks_total", "outcome" => label)
             .increment(1);
-        if !matches!(outcome, Err(BasicRefusal::Unauthorized)) {
+        if matches!(outcome, Err(BasicRefusal::Unauthorized)) {
+            self.note_refusal();
+        } else {
             shared.budget.give_back(self.source);
         }
         outcome
+    }
+
+    /// To the security log: a registered user's id, or that there is none; what a stranger typed may be anything.
+    fn note_refusal(&self) {
+        static LOG: LogBudget = LogBudget::new();
+        if let Some(left_out) = LOG.take() {
+            let user = self.user.as_ref().map(|user| user.id.as_str());
+            tracing::warn!(
+                target: "security",
+                user = user.unwrap_or("(not registered)"),
+                source = %self.source,
+                left_out,
+                "credentials refused"
+            );
+        }
     }
 
     /// The attempt is counted first, by a write that others cannot slip past, and taken off the count only by success.
@@ -248,6 +266,10 @@ impl Check {
         }
         if locks {
             metrics::counter!("sistema_ts_auth_lockouts_total").increment(1);
+            if let Some(user_id) = user_id {
+                // Bounded by itself: once a lockout, and that of a registered user.
+                tracing::warn!(target: "security", user = user_id.as_str(), source = %self.source, "user locked out");
+            }
         }
         Err(BasicRefusal::Unauthorized)
     }

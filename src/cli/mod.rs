@@ -66,6 +66,7 @@ enum CliError {
 /// Does what the command line says, and returns the exit status.
 #[must_use]
 pub fn run() -> ExitCode {
+    restrict_new_files();
     let result = match Arguments::parse().command {
         Command::Code(command) => code::run(command),
         Command::Serve(arguments) => serve::run(arguments),
@@ -80,4 +81,13 @@ pub fn run() -> ExitCode {
         }
         ExitCode::from(2)
     })
+}
+
+/// Makes every file and folder that this process creates its owner's alone, whatever the umask it was started with: keys, registers and archives
+/// are nobody else's to read. What is public (certificates) is opened again where it is written.
+fn restrict_new_files() {
+    // SAFETY: umask only replaces a number of this process; no other thread runs yet that creates files.
+    unsafe {
+        libc::umask(0o077);
+    }
 }

@@ -17,6 +17,7 @@ use sistema_ts_store::register::RegisteredUser;
 use super::faults::fault_response;
 use super::identity::Claimed;
 use super::metrics::Ended;
+use super::security_log;
 use super::state::WorkerState;
 use crate::front::{Connection, Lane, Refusal, check_media_type, gather_body};
 use crate::soap::description::Message;
@@ -93,6 +94,8 @@ pub async fn handle<S: SoapService>(
                 .body(answered.body)
         }
         Err(NoAnswer::Fault(fault)) => {
+            let connection = Connection::of(&request).map(|connection| &*connection.info);
+            security_log::fault(S::SERVICE, connection, &fault);
             let response = fault_response(&fault);
             worker.metrics.end(clock, Ended::Refused(response.status()));
             response

@@ -5,11 +5,11 @@ use actix_web::http::header::AUTHORIZATION;
 use sistema_ts_model::{Caller, PinCode, Service, Timestamp};
 
 use super::endpoint::Call;
+use super::security_log;
 use super::state::WorkerState;
-use crate::auth::{BasicCredentials, BasicRefusal, CallerRefusal};
-use crate::front::{CertificateRefusal, ConnectionInfo, Lane, ListenerKind, Permit, Refusal};
+use crate::auth::{BasicCredentials, BasicRefusal};
+use crate::front::{ConnectionInfo, Lane, ListenerKind, Permit, Refusal};
 use crate::soap::{FieldText, SoapFault};
-use crate::telemetry::LogBudget;
 
 /// Whose share of the work holds the users whose credentials are still to be checked: one for the registered and for names made up at will,
 /// else a full share would tell which a name is.
@@ -36,7 +36,11 @@ impl Claimed {
     ) -> Result<Self, SoapFault> {
         match connection.kind {
             ListenerKind::MutualTls => {
-                let caller = worker.server.authenticator.caller(connection)?;
+                let caller = worker
+                    .server
+                    .authenticator
+                    .caller(connection)
+                    .map_err(|refusal| security_log::certificate_refused(refusal, connection))?;
                 Ok(Self::Certificate(caller))
             }
             ListenerKind::ServerTls => {
@@ -127,21 +131,6 @@ impl Claimed {
                 };
                 Ok((call, Some(permit)))
             }
-        }
-    }
-}
-
-impl From<CallerRefusal> for SoapFault {
-    fn from(refusal: CallerRefusal) -> Self {
-        static LOG: LogBudget = LogBudget::new();
-        if let Some(left_out) = LOG.take() {
-            tracing::warn!(target: "security", reason = refusal.label(), left_out, "certificate refused");
-        }
-        metrics::counter!("sistema_ts_certificates_refused_total", "reason" => refusal.label())
-            .increment(1);
-        match refusal {
-            CallerRefusal::Certificate(CertificateRefusal::Missing) => Self::CertificateMissing,
-            _ => Self::CertificateRefused,
         }
     }
 }

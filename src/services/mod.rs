@@ -7,5 +7,6 @@ pub mod endpoint;
 pub mod faults;
 mod identity;
 pub mod metrics;
+mod security_log;
 pub mod state;
 pub mod submission;

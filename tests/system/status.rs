@@ -1,5 +1,6 @@
 //! Health and metrics. Failure here means that an operator is not told, or is told wrongly, how the server is.
 
+use crate::support::installation::USER;
 use crate::support::{Installation, Server, Session, Submission};
 
 #[test]
@@ -65,4 +66,66 @@ fn outcomes_are_counted_and_health_is_told() {
             &["outcome=\"refused\""]
         ) >= 1.0
     );
+}
+
+#[test]
+fn the_security_log_says_who_was_refused_where_and_nothing_that_was_typed() {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let wrong = |user: &str| {
+        let mut session = Session::with(server.basic, &installation.client(None))
+            .signed_in(user, "Una-password-sbagliata");
+        assert_eq!(session.submit(&Submission::by_structure()).status(), 401);
+    };
+    wrong(USER);
+    wrong("utente.mai.visto");
+    let mut nobody = Session::with(server.mutual_tls, &installation.client(None));
+    assert_eq!(nobody.submit(&Submission::by_region()).status(), 500);
+
+    let (status, _) = server.terminate();
+    assert!(status.success());
+    let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+    let told = |parts: &[&str]| {
+        log.lines()
+            .any(|line| parts.iter().all(|part| line.contains(part)))
+    };
+    assert!(
+        told(&["security", "credentials refused", USER, "127.0.0.1"]),
+        "{log}"
+    );
+    assert!(
+        told(&["security", "credentials refused", "(not registered)"]),
+        "{log}"
+    );
+    assert!(
+        told(&[
+            "security",
+            "certificate refused",
+            "no_certificate",
+            "127.0.0.1"
+        ]),
+        "{log}"
+    );
+    assert!(
+        told(&["security", "request refused", "401", "basic"]),
+        "{log}"
+    );
+    assert!(!log.contains("utente.mai.visto") && !log.contains("Una-password-sbagliata"));
+}
+
+#[test]
+fn what_the_server_writes_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let reply = Session::region(&installation, &server, "010").submit(&Submission::by_region());
+    assert_eq!(reply.told(), (200, "0000"));
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(installation.path("data")).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} {mode:o}", entry.file_name());
+        looked_at += 1;
+    }
+    assert!(looked_at >= 4, "the register and three archives at least");
 }

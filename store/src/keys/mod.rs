@@ -33,7 +33,7 @@ const FARTHEST_DAYS: u64 = 400;
 pub enum KeyError {
     /// There is no ring at the configured path. The store never makes one by itself.
     #[error(
-        "there is no key ring at {path}: create one with `sistema-ts keys create`, or restore its spare copy"
+        "there is no key ring at {path}: for a new installation make one with `sistema-ts keys create`"
     )]
     RingMissing {
         /// The configured path.
