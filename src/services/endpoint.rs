@@ -85,10 +85,10 @@ pub async fn handle<S: SoapService>(
             .content_type(CONTENT_TYPE)
             .body(wsdl.text.clone());
     }
-    let clock = worker.metrics.begin();
+    let begun = worker.metrics.begin();
     match answer::<S>(&request, payload, &worker).await {
         Ok(answered) => {
-            worker.metrics.end(clock, Ended::Answered(answered.verdict));
+            begun.end(Ended::Answered(answered.verdict));
             HttpResponse::Ok()
                 .content_type(CONTENT_TYPE)
                 .body(answered.body)
@@ -97,11 +97,11 @@ pub async fn handle<S: SoapService>(
             let connection = Connection::of(&request).map(|connection| &*connection.info);
             security_log::fault(S::SERVICE, connection, &fault);
             let response = fault_response(&fault);
-            worker.metrics.end(clock, Ended::Refused(response.status()));
+            begun.end(Ended::Refused(response.status()));
             response
         }
         Err(NoAnswer::Refusal(refusal)) => {
-            worker.metrics.end(clock, Ended::Refused(refusal.status()));
+            begun.end(Ended::Refused(refusal.status()));
             refusal.response(render_refusal(&refusal))
         }
     }

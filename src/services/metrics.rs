@@ -22,6 +22,15 @@ pub struct ServiceMetrics {
     faults: Measure,
     unauthorized: Measure,
     unavailable: Measure,
+    abandoned: Measure,
+}
+
+/// A request that has begun. One that is dropped without an end was abandoned by its client, who left before the answer; what it asked for may
+/// have been done.
+pub struct Begun<'a> {
+    metrics: &'a ServiceMetrics,
+    at: Instant,
+    has_ended: bool,
 }
 
 struct Measure {
@@ -57,26 +66,46 @@ impl ServiceMetrics {
             faults: Measure::new(service, "fault"),
             unauthorized: Measure::new(service, "unauthorized"),
             unavailable: Measure::new(service, "unavailable"),
+            abandoned: Measure::new(service, "abandoned"),
         }
     }
 
-    /// When a request began.
+    /// Begins a request.
     #[must_use]
-    pub fn begin(&self) -> Instant {
-        Instant::now()
+    pub fn begin(&self) -> Begun<'_> {
+        Begun {
+            metrics: self,
+            at: Instant::now(),
+            has_ended: false,
+        }
+    }
+}
+
+impl Begun<'_> {
+    /// Counts the request.
+    pub fn end(mut self, ended: Ended) {
+        self.has_ended = true;
+        let metrics = self.metrics;
+        self.count(match ended {
+            Ended::Answered(Verdict::Done) => &metrics.answered[0],
+            Ended::Answered(Verdict::DoneWithWarnings) => &metrics.answered[1],
+            Ended::Answered(Verdict::NotDone) => &metrics.answered[2],
+            Ended::Refused(StatusCode::UNAUTHORIZED) => &metrics.unauthorized,
+            Ended::Refused(StatusCode::SERVICE_UNAVAILABLE) => &metrics.unavailable,
+            Ended::Refused(_) => &metrics.faults,
+        });
     }
 
-    /// Counts a request that began at `began`.
-    pub fn end(&self, began: Instant, ended: Ended) {
-        let measure = match ended {
-            Ended::Answered(Verdict::Done) => &self.answered[0],
-            Ended::Answered(Verdict::DoneWithWarnings) => &self.answered[1],
-            Ended::Answered(Verdict::NotDone) => &self.answered[2],
-            Ended::Refused(StatusCode::UNAUTHORIZED) => &self.unauthorized,
-            Ended::Refused(StatusCode::SERVICE_UNAVAILABLE) => &self.unavailable,
-            Ended::Refused(_) => &self.faults,
-        };
+    fn count(&self, measure: &Measure) {
         measure.requests.increment(1);
-        measure.seconds.record(began.elapsed().as_secs_f64());
+        measure.seconds.record(self.at.elapsed().as_secs_f64());
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.count(&self.metrics.abandoned);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Health and metrics. Failure here means that an operator is not told, or is told wrongly, how the server is.
 
 use crate::support::installation::USER;
-use crate::support::{Installation, Server, Session, Submission};
+use crate::support::{Installation, Server, Session, Submission, until};
 
 #[test]
 fn outcomes_are_counted_and_health_is_told() {
@@ -44,6 +44,7 @@ fn outcomes_are_counted_and_health_is_told() {
         ("fault", 1.0),
         ("unauthorized", 1.0),
         ("unavailable", 0.0),
+        ("abandoned", 0.0),
     ] {
         let label = format!("outcome=\"{outcome}\"");
         let labels = [service, &*label];
@@ -128,4 +129,36 @@ fn what_the_server_writes_is_its_owners_alone() {
         looked_at += 1;
     }
     assert!(looked_at >= 4, "the register and three archives at least");
+}
+
+#[test]
+fn a_request_whose_client_left_is_counted_and_done_all_the_same() {
+    let installation = Installation::new();
+    // Nobody waits for a check that takes so long.
+    let server = Server::start_with(
+        &installation,
+        &[
+            ("AUTHENTICATION__ARGON2_MEMORY_KIBIBYTES", "131072"),
+            ("AUTHENTICATION__ARGON2_PASSES", "16"),
+        ],
+    );
+    let mut session =
+        Session::with(server.basic, &installation.client(None)).signed_in("nessuno", "niente");
+    let bytes = session.bytes(&Submission::by_structure());
+    session.client.send(bytes);
+    until("the check has begun", || {
+        server.metric("sistema_ts_auth_checks_under_way", &[]) > 0.0
+    });
+    // Cut, not closed in both directions: the server would answer a client that only sends no more.
+    socket2::SockRef::from(&session.client.stream.sock)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+    drop(session);
+    let abandoned = || server.metric("sistema_ts_requests_total", &["outcome=\"abandoned\""]);
+    until("it is counted", || abandoned() == 1.0);
+    until("the check is done", || {
+        server.metric("sistema_ts_auth_credential_checks_total", &["refused"]) == 1.0
+    });
+    assert_eq!(server.metric("sistema_ts_requests_in_flight", &[]), 0.0);
+    assert_eq!(server.metric("sistema_ts_admitted", &[]), 0.0);
 }
