@@ -7,6 +7,7 @@ use sistema_ts_model::{
 
 use super::access::{self, AccessJob};
 use super::queue::Lane;
+use super::schema;
 use super::store::EmbeddedStore;
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
@@ -135,11 +136,15 @@ impl Store for EmbeddedStore {
         if now.millis_since(self.shared.clock.now()) > CLOCK_BEHIND_MILLIS {
             reasons.push("the clock is behind the newest test".to_owned());
         }
-        // That the writer answers at all is part of it.
-        if reasons.is_empty()
-            && let Err(error) = self.write(Lane::Urgent, |_| Ok(())).await
-        {
-            reasons.push(error.to_string());
+        // That the writer answers is part of it, and that the disk takes what it writes: a transaction without a change would not tell.
+        if reasons.is_empty() {
+            let probe = self.write(Lane::Urgent, |writer| {
+                schema::write_number(writer.tests, "probed_ms", writer.now.millis())?;
+                Ok(())
+            });
+            if let Err(error) = probe.await {
+                reasons.push(error.to_string());
+            }
         }
         if reasons.is_empty() {
             Readiness::Ready
