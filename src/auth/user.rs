@@ -214,9 +214,15 @@ impl Check {
 
     /// To the security log: a registered user's id, or that there is none; what a stranger typed may be anything.
     fn note_refusal(&self) {
-        static LOG: LogBudget = LogBudget::new();
-        if let Some(left_out) = LOG.take() {
-            let user = self.user.as_ref().map(|user| user.id.as_str());
+        // Apart, so that a flood of made-up names leaves room for what is tried on a registered user.
+        static REGISTERED: LogBudget = LogBudget::new();
+        static UNREGISTERED: LogBudget = LogBudget::new();
+        let user = self.user.as_ref().map(|user| user.id.as_str());
+        let budget = match user {
+            Some(_) => &REGISTERED,
+            None => &UNREGISTERED,
+        };
+        if let Some(left_out) = budget.take() {
             tracing::warn!(
                 target: "security",
                 user = user.unwrap_or("(not registered)"),
