@@ -226,7 +226,9 @@ impl Register for EmbeddedRegister {
     }
 
     fn is_current(&self) -> bool {
+        // A thread that has ended has panicked: then changes are no longer seen, or attempts no longer counted.
         self.shared.current.load(Ordering::Acquire)
+            && self.threads.iter().all(|thread| !thread.is_finished())
     }
 
     async fn refresh(&self) -> Result<(), RegisterError> {

@@ -524,3 +524,20 @@ async fn no_file_of_the_register_holds_a_fiscal_code() {
     let printed = format!("{:?}", register.snapshot());
     assert!(!printed.contains(FISCAL_CODE) && !printed.contains("argon2id"));
 }
+
+#[tokio::test]
+async fn a_register_whose_thread_has_died_is_not_current() {
+    let place = Place::new();
+    let register = place.open_watching();
+    assert!(register.is_current());
+    let asked = register
+        .on_writer::<()>(|_| panic!("a defect, on purpose"))
+        .await;
+    assert!(matches!(asked, Err(RegisterError::Unavailable(_))));
+    // The answer may come while the thread still unwinds.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while register.is_current() {
+        assert!(Instant::now() < deadline, "still said to be current");
+        std::thread::yield_now();
+    }
+}
