@@ -15,6 +15,7 @@ mod fields;
 pub mod messages;
 mod names;
 mod namespaces;
+mod problem;
 mod pull;
 mod text;
 pub mod types;
