@@ -6,11 +6,9 @@ use actix_web::http::header::WWW_AUTHENTICATE;
 use sistema_ts_actors::AllocationError;
 use sistema_ts_store::StoreError;
 
+use crate::auth::CHALLENGE;
 use crate::soap::{CONTENT_TYPE, SoapFault};
 use crate::telemetry::LogBudget;
-
-/// The challenge of a 401 (RFC 7617).
-const BASIC_CHALLENGE: &str = "Basic realm=\"Sistema TS\", charset=\"UTF-8\"";
 
 impl From<StoreError> for SoapFault {
     fn from(error: StoreError) -> Self {
@@ -55,7 +53,7 @@ pub fn fault_response(fault: &SoapFault) -> HttpResponse {
         StatusCode::from_u16(fault.on_wire().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     if status == StatusCode::UNAUTHORIZED {
-        response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
+        response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
     }
     response.content_type(CONTENT_TYPE).body(fault.to_body())
 }

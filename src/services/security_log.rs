@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use sistema_ts_model::Service;
+use sistema_ts_store::register::Fingerprint;
 
 use crate::auth::CallerRefusal;
 use crate::front::{CertificateRefusal, ConnectionInfo};
@@ -21,11 +22,12 @@ pub(super) fn certificate_refused(
         .increment(1);
     if let Some(left_out) = LOG.take() {
         let certificate = connection.certificate.as_ref();
+        let fingerprint = certificate.map(|certificate| Fingerprint(certificate.fingerprint));
         tracing::warn!(
             target: "security",
             reason = refusal.label(),
             source = %Source(connection),
-            fingerprint = %Hexadecimal(certificate.map_or(&[], |certificate| &certificate.fingerprint)),
+            fingerprint = fingerprint.map(tracing::field::display),
             left_out,
             "certificate refused"
         );
@@ -74,15 +76,5 @@ impl fmt::Display for Source<'_> {
             Some(address) => address.fmt(formatter),
             None => formatter.write_str("unknown"),
         }
-    }
-}
-
-struct Hexadecimal<'a>(&'a [u8]);
-
-impl fmt::Display for Hexadecimal<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
