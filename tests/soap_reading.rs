@@ -96,7 +96,7 @@ fn kindnesses() {
                 node::FISCAL_CODE,
                 node::MOBILE_NUMBER,
                 node::EMAIL_ADDRESS,
-                node::REGION,
+                node::STRUCTURE_NODES.region,
             ],
         );
         assert_eq!(

@@ -5,7 +5,8 @@
 //! and is never given to another outcome. Texts are Italian, short, say what to do, and never echo a value.
 //! `docs/esiti.md` is made from this table and checked against it in the tests.
 //!
-//! Codes go by family: `1…` what was typed, `2…` who is calling, `4…` receipts of requests sent again.
+//! Codes go by family: `1…` what was typed, `2…` who is calling, `3…` whether person, code and card belong together and how the
+//! test stands, `4…` receipts of requests sent again, `5…` what the Immuni backend said.
 
 /// Whether a finding stops the request (`tipo` on the wire).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,10 +32,14 @@ impl Severity {
 pub enum Family {
     /// A value or a combination of values of the message (`1…`).
     Message,
-    /// Who the caller is and what it may do (`2…`).
+    /// Who the caller is, what it may do, and how much of it (`2…`).
     Caller,
+    /// Whether person, code and card belong together, and how the test stands (`3…`).
+    Test,
     /// A request sent again with its key (`4…`).
     Receipt,
+    /// What the Immuni backend said to a one-time code, or did not (`5…`).
+    Backend,
 }
 
 /// Makes the enumeration and its table from one list, so that neither can hold an entry that the other lacks.
@@ -104,6 +109,10 @@ catalogue! {
     PinCodeNotAllowed = "1015", Message, Error,
         "Il pincode non va indicato con il certificato: toglierlo.",
         "Leave the element out when calling with a certificate.";
+    /// A certificate caller did not name its operator (§5.2).
+    OperatorRequired = "1016", Message, Error,
+        "Con il certificato il codice fiscale dell'operatore è obbligatorio: indicarlo.",
+        "Send the fiscal code of the person at the keyboard, registered beforehand.";
     /// The request key is not 1 to 64 printable ASCII characters.
     RequestKeyMalformed = "1021", Message, Error,
         "Identificativo della richiesta non valido: da 1 a 64 caratteri ASCII stampabili.",
@@ -196,10 +205,82 @@ catalogue! {
     ContactTwice = "1403", Message, Error,
         "Cellulare ed e-mail sono in alternativa: indicarne uno solo.",
         "Keep the contact that the patient prefers.";
+    /// A CUN is not made as one: its prefix, its length or its symbols.
+    CunMalformed = "1501", Message, Error,
+        "CUN non valido: CUN- e 10 simboli tra AEFHIJKLQRSUWXYZ123456789.",
+        "Have the code read out again, symbol by symbol; it has no B, C, D, G, M, N, O, P, T, V and no 0.";
+    /// A CUN's check symbol is wrong.
+    CunCheck = "1502", Message, Error,
+        "CUN errato: il simbolo di controllo non corrisponde, farselo ripetere (attenzione a 4/E, 1/I/L, 2/Z, 5/S, U/W).",
+        "Have the code read out again; one symbol is probably wrong.";
+    /// A one-time code is not made as one.
+    OtpMalformed = "1511", Message, Error,
+        "Codice OTP non valido: 10 simboli tra AEFHIJKLQRSUWXYZ123456789, senza prefisso.",
+        "Have the code read out again from the app.";
+    /// A one-time code's check symbol is wrong.
+    OtpCheck = "1512", Message, Error,
+        "Codice OTP errato: il simbolo di controllo non corrisponde, farselo ripetere (attenzione a 4/E, 1/I/L, 2/Z).",
+        "Have the code read out again from the app; one symbol is probably wrong.";
+    /// The digits of the health card are not eight digits.
+    CardDigitsMalformed = "1521", Message, Error,
+        "Numero della tessera sanitaria non valido: le ultime 8 cifre, zeri iniziali compresi.",
+        "Read the last eight digits of the number on the back of the card.";
+    /// `idVerificaTampone` is not the id of a verification.
+    VerificationIdMalformed = "1531", Message, Error,
+        "Identificativo della verifica non valido: indicarlo come restituito da verificaPositivita.",
+        "Send `idVerificaTampone` as the verification answered it.";
+    /// `idTipoComunicazione` is neither `C` nor `A`.
+    CommunicationKindUnknown = "1541", Message, Error,
+        "Tipo di comunicazione non previsto: indicare C (conferma) o A (annullamento).",
+        "Send one of the two letters, in capitals.";
+    /// There are more than ten options.
+    OptionsTooMany = "1551", Message, Error,
+        "Troppe opzioni: al massimo 10 coppie chiave e valore.",
+        "Leave out what is not needed; options are for technical remarks.";
+    /// An option lacks its key or its value, or one of them is too long.
+    OptionMalformed = "1552", Message, Error,
+        "Opzione non valida: chiave da 1 a 64 caratteri e valore da 1 a 256.",
+        "Give every option a key and a value; never put data of the patient there.";
+    /// The interval's last day lies before its first.
+    IntervalReversed = "1601", Message, Error,
+        "Intervallo non valido: la data di fine precede quella di inizio.",
+        "Exchange the two dates.";
+    /// The interval is longer than 31 days.
+    IntervalTooLong = "1602", Message, Error,
+        "Intervallo troppo lungo: al massimo 31 giorni, estremi compresi.",
+        "Ask for one interval after the other.";
+    /// `massimoElementi` is not a number from 1 to 1,000,000.
+    MaximumElementsOutOfRange = "1603", Message, Error,
+        "Numero massimo di elementi non valido: da 1 a 1000000.",
+        "Leave the element out for at most 25,000 tests in an answer.";
+    /// A bookmark is not one, or was given for another caller or other filters.
+    BookmarkInvalid = "1604", Message, Error,
+        "Segnalibro non valido per questa richiesta: ripetere i filtri della prima, o ricominciare senza.",
+        "Send the bookmark as it came, with the very same filters; only `massimoElementi` may differ.";
+    /// A bookmark is older than 24 hours.
+    BookmarkExpired = "1605", Message, Error,
+        "Segnalibro scaduto: vale 24 ore, ricominciare l'elenco senza.",
+        "Begin the listing anew.";
+    /// There are more tests than the answer holds.
+    MoreTests = "1611", Message, Warning,
+        "Elenco incompleto: proseguire con il segnalibro della risposta.",
+        "Send the request again with `segnalibro`, until an answer has none.";
     /// The caller is known, but this service is not for it.
     ServiceNotAllowed = "2001", Caller, Error,
         "Servizio non consentito a questo utente: rivolgersi al proprio amministratore di sicurezza.",
         "Check which certificate or user is in use, and its profiles.";
+    /// The operator is not registered for this caller.
+    OperatorNotRegistered = "2011", Caller, Error,
+        "Operatore non censito per questo chiamante: farlo censire dall'amministratore di sicurezza.",
+        "Check the operator's fiscal code; operators are registered beforehand (§3.3).";
+    /// The operator is registered but disabled, or has not the profile of this service.
+    OperatorNotAllowed = "2012", Caller, Error,
+        "Operatore non abilitato a questo servizio: rivolgersi all'amministratore di sicurezza.",
+        "Have the operator enabled, or given the profile of this service.";
+    /// A Basic caller named an operator other than the credential's own.
+    OperatorNotOwn = "2013", Caller, Error,
+        "L'operatore indicato non è quello delle credenziali: indicare il proprio codice fiscale.",
+        "Send the fiscal code of the user who signs in, or leave it out where it is optional.";
     /// The structure named belongs to another region than the caller.
     StructureOfAnotherRegion = "2101", Caller, Error,
         "La struttura indicata è di un'altra regione: si comunicano solo test della propria.",
@@ -212,6 +293,66 @@ catalogue! {
     StructureNotRegistered = "2103", Caller, Error,
         "Struttura non censita: verificare i tre codici, oppure indicare la descrizione (solo dalla regione).",
         "Have the structure registered; until then a region may send its description.";
+    /// The operator has used up the failed verifications of an hour.
+    OperatorAttemptsExhausted = "2201", Caller, Error,
+        "Tentativi di verifica esauriti per questo operatore: attendere, al massimo un'ora.",
+        "Wait; the count belongs to the operator alone and is told with every failed verification.";
+    /// All operators of the caller together have used up the failed verifications of an hour.
+    CallerAttemptsExhausted = "2202", Caller, Error,
+        "Tentativi di verifica esauriti per questo call center: attendere, al massimo un'ora.",
+        "Wait, and find out who guesses: this many failures are no typing mistakes.";
+    /// Code, card and person do not belong together, or the code cannot be verified now: which, is never told.
+    NotVerifiable = "3001", Test, Error,
+        "Non verificabile: ricontrollare con l'assistito il CUN e le ultime 8 cifre della tessera.",
+        "Have code and card read out again. A code that is negative, cancelled, expired, used or being unlocked looks the same.";
+    /// No test of this caller has this code, this person and this structure: which is wrong, is never told.
+    NoSuchTest = "3002", Test, Error,
+        "Nessun test corrisponde: ricontrollare CUN, codice fiscale e struttura.",
+        "Send the CUN with the person and the structure of the submission; only who submitted a test can cancel it.";
+    /// This caller has not unlocked this code, or it is not waiting for its confirmation any more.
+    NoSuchUnlock = "3003", Test, Error,
+        "Nessuno sblocco da confermare o annullare per questo CUN: ricontrollarlo.",
+        "Check the CUN; an unlock is confirmed or annulled by the call center that made it, and a confirmed one is never annulled.";
+    /// There is no such verification of this operator.
+    NoSuchVerification = "3004", Test, Error,
+        "Verifica non trovata per questo operatore: ripetere verificaPositivita.",
+        "Only the operator who verified may use `idVerificaTampone`; verify again.";
+    /// The verification has lapsed, or its unlock was annulled.
+    VerificationClosed = "3005", Test, Error,
+        "Verifica scaduta o annullata: ripetere verificaPositivita.",
+        "Verify again with the patient on the telephone.";
+    /// The given verification is not the one that unlocked the code.
+    AnotherVerification = "3006", Test, Error,
+        "L'identificativo della verifica non è quello dello sblocco: indicare quello giusto, o toglierlo.",
+        "Send the id of the verification that unlocked, or leave it out if the patient is not on the telephone.";
+    /// A one-time code is on its way for this code or person.
+    UnlockUnderWay = "3011", Test, Error,
+        "Uno sblocco è in corso: riprovare tra qualche secondo.",
+        "Repeat the request after ten seconds.";
+    /// Another verification has unlocked the code.
+    UnlockedByAnother = "3012", Test, Error,
+        "Il CUN è già stato sbloccato con un'altra verifica: confermare o annullare quella.",
+        "Confirm or annul the other unlock first.";
+    /// Three one-time codes were delivered in the life of the code.
+    NoDeliveryLeft = "3013", Test, Error,
+        "Per questo CUN sono già stati inviati tre codici OTP: non se ne inviano altri.",
+        "Nothing more can be unlocked with this CUN; the ASL can help the patient (§5.1).";
+    /// The life of the code is over: consumed, cancelled or expired.
+    CodeConcluded = "3014", Test, Error,
+        "Il CUN non è più utilizzabile: già usato, annullato o scaduto.",
+        "Nothing: personal data of this test are erased.";
+    /// The test was cancelled before.
+    AlreadyCancelled = "3021", Test, Warning,
+        "Test già annullato in precedenza: nulla è cambiato.",
+        "Nothing.";
+    /// The unlock was confirmed before.
+    AlreadyConfirmed = "3022", Test, Warning,
+        "Sblocco già confermato in precedenza: nulla è cambiato.",
+        "Nothing.";
+    /// The unlock was annulled before.
+    AlreadyAnnulled = "3023", Test, Warning,
+        "Sblocco già annullato in precedenza: nulla è cambiato.",
+        "Nothing.";
     /// The same request was received before; this is its first answer again.
     AlreadyReceived = "4001", Receipt, Warning,
         "Richiesta già acquisita: questa è la prima risposta, nulla è stato ripetuto.",
@@ -228,6 +369,26 @@ catalogue! {
     CancelledMeanwhile = "4004", Receipt, Warning,
         "Nel frattempo il test è stato annullato.",
         "If the test is valid after all, send it again as a new request.";
+    /// The backend has authorised this very code before, in this verification.
+    CodeAlreadyAuthorised = "5001", Backend, Warning,
+        "Codice OTP già autorizzato: l'assistito può proseguire nell'app.",
+        "Go on: the app can upload.";
+    /// The backend has authorised this code before, for somebody else.
+    CodeAuthorisedElsewhere = "5002", Backend, Error,
+        "Immuni: codice OTP già autorizzato da altri, far generare un nuovo codice nell'app.",
+        "Have the app show a new code, and send that.";
+    /// The backend has refused the code.
+    CodeRefused = "5003", Backend, Error,
+        "Immuni: codice OTP o data dei sintomi rifiutati, ricontrollarli.",
+        "Have the code read out again, or send a new one.";
+    /// The backend cannot be reached; surely nothing was sent.
+    BackendUnreachable = "5004", Backend, Error,
+        "Immuni non è raggiungibile: nulla è stato inviato, riprovare tra poco.",
+        "Repeat the request; the verification stays valid until it lapses.";
+    /// The code was sent and no answer settled whether it was authorised.
+    DeliveryUnknown = "5005", Backend, Error,
+        "Immuni: esito ignoto, il codice può essere stato autorizzato. Controllare nell'app; se no, riprovare.",
+        "Ask whether the app goes on. If so confirm; if not repeat the request with the same verification.";
 }
 
 /// One thing to tell about a request (`errore` on the wire): an outcome and the element that it is about.
@@ -237,6 +398,9 @@ pub struct Finding {
     pub outcome: Outcome,
     /// The name of the element (`campo`), if one is at fault.
     pub field: Option<&'static str>,
+    /// How many failed verifications the operator has left in this hour, where the outcome tells it: the one number that a
+    /// text ever carries, and none of the request's.
+    pub attempts_left: Option<u32>,
 }
 
 impl Finding {
@@ -245,6 +409,7 @@ impl Finding {
         Self {
             outcome,
             field: Some(field),
+            attempts_left: None,
         }
     }
 
@@ -253,7 +418,14 @@ impl Finding {
         Self {
             outcome,
             field: None,
+            attempts_left: None,
         }
+    }
+
+    /// The same, telling the operator its own remaining attempts.
+    pub const fn with_attempts_left(mut self, attempts: u32) -> Self {
+        self.attempts_left = Some(attempts);
+        self
     }
 }
 
@@ -326,7 +498,9 @@ mod tests {
             let first = match outcome.family() {
                 Family::Message => '1',
                 Family::Caller => '2',
+                Family::Test => '3',
                 Family::Receipt => '4',
+                Family::Backend => '5',
             };
             assert!(outcome.code().starts_with(first), "{outcome:?}");
         }

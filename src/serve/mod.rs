@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use sistema_ts_actors::{AllocatorSettings, Allocators, CunSource, Retention, WorkerCunPool};
-use sistema_ts_model::{Clock, CodiceFiscaleOptions, Service, SystemClock};
+use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
 use sistema_ts_store::embedded::EmbeddedStore;
 use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::keys::{KeyError, KeyRing};
@@ -26,7 +26,7 @@ use crate::front::{
 };
 use crate::services;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
-use crate::services::metrics::ServiceMetrics;
+use crate::services::metrics::Metrics;
 use crate::services::state::{ServerState, WorkerState};
 use crate::services::submission::InvioEsecuzioneTestService;
 use crate::soap::render_refusal;
@@ -189,9 +189,13 @@ fn bind(
             (Arc::clone(&server), allocators.clone(), Arc::clone(&status));
         move |listener: &ListenerInfo, config: &mut web::ServiceConfig| match listener.kind {
             ListenerKind::MutualTls => {
-                services(config, &server, &allocators, &urls.mutual_tls);
+                services(config, &server, &allocators);
+                add_shared(config, &urls.mutual_tls);
             }
-            ListenerKind::ServerTls => services(config, &server, &allocators, &urls.basic),
+            ListenerKind::ServerTls => {
+                services(config, &server, &allocators);
+                add_shared(config, &urls.basic);
+            }
             ListenerKind::PlainLoopback => {
                 if let Some(state) = status.get() {
                     status::configure(config, Arc::clone(state));
@@ -226,21 +230,20 @@ struct PublicUrls {
     basic: String,
 }
 
-/// Adds the services to one worker's application.
-fn services(
-    config: &mut web::ServiceConfig,
-    server: &Arc<ServerState>,
-    allocators: &Allocators,
-    public_url: &str,
-) {
+/// Adds what services work with to one worker's application.
+fn services(config: &mut web::ServiceConfig, server: &Arc<ServerState>, allocators: &Allocators) {
     let codes: Box<dyn CunSource> = Box::new(WorkerCunPool::new(allocators.clone()));
     config.app_data(web::Data::new(WorkerState {
         server: Arc::clone(server),
         codes,
-        metrics: ServiceMetrics::new(Service::SubmitTest),
+        metrics: Metrics::new(),
     }));
-    add::<InvioEsecuzioneTestService>(config, public_url);
     config.default_service(web::to(services::endpoint::not_found));
+}
+
+/// Adds the services that both kinds of caller have: certificates, and users with a password.
+fn add_shared(config: &mut web::ServiceConfig, public_url: &str) {
+    add::<InvioEsecuzioneTestService>(config, public_url);
 }
 
 fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {

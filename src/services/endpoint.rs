@@ -5,13 +5,18 @@
 //! themselves by it; then the service. Whatever is refused on the way has changed nothing.
 
 use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use async_trait::async_trait;
 use bytes::Bytes;
-use sistema_ts_model::{Caller, Service, Timestamp, Verdict};
+use futures_util::stream::{LocalBoxStream, Stream};
+use sistema_ts_model::{Caller, Finding, Service, Timestamp, Verdict};
+use sistema_ts_store::AccessOutcome;
 use sistema_ts_store::register::RegisteredUser;
 
 use super::faults::fault_response;
@@ -19,10 +24,11 @@ use super::identity::Claimed;
 use super::metrics::Ended;
 use super::security_log;
 use super::state::WorkerState;
-use crate::front::{Connection, Lane, Refusal, check_media_type, gather_body};
+use crate::front::{Connection, Lane, Permit, Refusal, check_media_type, gather_body};
 use crate::soap::description::Message;
 use crate::soap::{
-    CONTENT_TYPE, Fields, SoapFault, asks_for_wsdl, body_text, decode, render_refusal,
+    AnswerHead, CONTENT_TYPE, Fields, SoapFault, asks_for_wsdl, body_text, decode, encode_answer,
+    render_refusal,
 };
 
 /// Who calls, and since when.
@@ -36,14 +42,48 @@ pub struct Call {
     pub may_call: bool,
     /// When the request reached the service.
     pub at: Timestamp,
+    /// Where the request comes from: the client, or the nearest proxy if that does not tell.
+    pub client_address: IpAddr,
 }
 
 /// An answer on its way out.
 pub struct Answered {
-    /// The whole envelope.
-    pub body: Vec<u8>,
+    /// The envelope.
+    pub body: AnswerBody,
     /// Its `esito`.
     pub verdict: Verdict,
+}
+
+/// An envelope.
+pub enum AnswerBody {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Its parts, as they are made. The request counts as at work, and holds its place in its lane, until the last part is taken or the
+    /// client has left. A part that fails cuts the connection, so that nobody takes what was sent for the whole.
+    Parts(LocalBoxStream<'static, Result<Bytes, SoapFault>>),
+}
+
+impl Answered {
+    /// An answer that has nothing beyond what every answer has.
+    #[must_use]
+    pub fn with_head_only(message: &'static Message, head: &AnswerHead<'_>) -> Self {
+        Self {
+            body: AnswerBody::Whole(encode_answer(message, head)),
+            verdict: head.verdict,
+        }
+    }
+}
+
+/// What the access record says of an answer with these findings.
+#[must_use]
+pub fn access_outcome(findings: &[Finding]) -> AccessOutcome {
+    AccessOutcome {
+        outcome: Verdict::of(findings).code().to_owned(),
+        errors: findings
+            .iter()
+            .map(|finding| finding.outcome.code().to_owned())
+            .collect(),
+    }
 }
 
 /// One service of the document.
@@ -53,8 +93,8 @@ pub trait SoapService: 'static {
     const SERVICE: Service;
     /// Among which work it is counted.
     const LANE: Lane;
-    /// Where its request holds the pincode of a Basic caller.
-    const PIN_CODE_NODE: usize;
+    /// Where its request holds the pincode of a Basic caller; `None` for a service that no such caller has.
+    const PIN_CODE_NODE: Option<usize>;
 
     /// The description of its request.
     fn request() -> &'static Message;
@@ -85,13 +125,19 @@ pub async fn handle<S: SoapService>(
             .content_type(CONTENT_TYPE)
             .body(wsdl.text.clone());
     }
-    let begun = worker.metrics.begin();
+    let begun = worker.metrics.of(S::SERVICE).begin();
     match answer::<S>(&request, payload, &worker).await {
-        Ok(answered) => {
+        Ok((answered, permits)) => {
             begun.end(Ended::Answered(answered.verdict));
-            HttpResponse::Ok()
-                .content_type(CONTENT_TYPE)
-                .body(answered.body)
+            let mut response = HttpResponse::Ok();
+            response.content_type(CONTENT_TYPE);
+            match answered.body {
+                AnswerBody::Whole(body) => response.body(body),
+                AnswerBody::Parts(parts) => response.streaming(HeldParts {
+                    parts,
+                    _permits: permits,
+                }),
+            }
         }
         Err(NoAnswer::Fault(fault)) => {
             let connection = Connection::of(&request).map(|connection| &*connection.info);
@@ -131,6 +177,23 @@ impl<S: SoapService> PublishedWsdl<S> {
     }
 }
 
+/// The places that a request holds in its lane.
+type Permits = [Option<Permit>; 2];
+
+/// The parts of an answer, with the places that it holds until it is gone.
+struct HeldParts {
+    parts: LocalBoxStream<'static, Result<Bytes, SoapFault>>,
+    _permits: Permits,
+}
+
+impl Stream for HeldParts {
+    type Item = Result<Bytes, SoapFault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.parts.as_mut().poll_next(context)
+    }
+}
+
 /// Why there is no answer of the service.
 enum NoAnswer {
     Fault(SoapFault),
@@ -157,7 +220,7 @@ async fn answer<S: SoapService>(
     request: &HttpRequest,
     mut payload: web::Payload,
     worker: &WorkerState,
-) -> Result<Answered, NoAnswer> {
+) -> Result<(Answered, Permits), NoAnswer> {
     let server = &worker.server;
     let at = server.clock.now();
     let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
@@ -179,14 +242,14 @@ async fn answer<S: SoapService>(
     let charset = check_media_type(request.headers()).map_err(SoapFault::MediaType)?;
     let body = gather_body(request, payload, server.maximum_body_bytes).await?;
 
-    let _permit = claimed.admit(worker, S::LANE)?;
+    let permit = claimed.admit(worker, S::LANE)?;
     let text = body_text(&body, charset)?;
     let mut fields = decode(&text, S::request())?;
     let pin_code = claimed
         .has_pin_code()
-        .then(|| fields.take(S::PIN_CODE_NODE))
+        .then(|| S::PIN_CODE_NODE.and_then(|node| fields.take(node)))
         .flatten();
-    let (call, _permit_of_user) = claimed
+    let (call, permit_of_user) = claimed
         .prove(
             worker,
             &connection.info,
@@ -195,5 +258,6 @@ async fn answer<S: SoapService>(
             at,
         )
         .await?;
-    Ok(S::call(worker, call, fields).await?)
+    let answered = S::call(worker, call, fields).await?;
+    Ok((answered, [permit, permit_of_user]))
 }

@@ -92,13 +92,15 @@ impl Claimed {
         (service, lane): (Service, Lane),
         at: Timestamp,
     ) -> Result<(Call, Option<Permit>), SoapFault> {
+        let client_address = connection.source.unwrap_or(connection.peer).ip();
         match self {
             Self::Certificate(caller) => {
                 let call = Call {
                     caller,
                     user: None,
-                    may_call: true,
+                    may_call: is_for(service, &caller),
                     at,
+                    client_address,
                 };
                 Ok((call, None))
             }
@@ -128,9 +130,22 @@ impl Claimed {
                     may_call: user.profiles.contains(service),
                     user: Some(user),
                     at,
+                    client_address,
                 };
                 Ok((call, Some(permit)))
             }
+        }
+    }
+}
+
+/// Whether a service is for callers of this kind, when they prove themselves by certificate (Tables 1 and 8, §5.2).
+fn is_for(service: Service, caller: &Caller) -> bool {
+    match service {
+        Service::SubmitTest | Service::CancelTest | Service::ListTests | Service::SendOtp => {
+            matches!(caller, Caller::Region(_))
+        }
+        Service::VerifyPositive | Service::UnlockCode | Service::ConfirmUnlock => {
+            matches!(caller, Caller::CallCenter(_))
         }
     }
 }

@@ -16,6 +16,30 @@ pub enum Ended {
     Refused(StatusCode),
 }
 
+/// The handles of all services.
+pub struct Metrics([ServiceMetrics; Service::ALL.len()]);
+
+impl Metrics {
+    /// Registers the metrics of every service.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Service::ALL.map(ServiceMetrics::new))
+    }
+
+    /// Those of one.
+    #[must_use]
+    pub fn of(&self, service: Service) -> &ServiceMetrics {
+        // `Service::ALL` is in the order of the variants, as its test says.
+        &self.0[service as usize]
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The handles of one service.
 pub struct ServiceMetrics {
     answered: [Measure; Verdict::ALL.len()],
@@ -106,6 +130,19 @@ impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
             self.count(&self.metrics.abandoned);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a request would be counted as another service's.
+    use super::*;
+
+    #[test]
+    fn services_are_listed_in_the_order_of_their_variants() {
+        for (index, service) in Service::ALL.into_iter().enumerate() {
+            assert_eq!(service as usize, index);
         }
     }
 }

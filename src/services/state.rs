@@ -7,7 +7,7 @@ use sistema_ts_model::{Clock, CodiceFiscaleOptions};
 use sistema_ts_store::Store;
 use sistema_ts_store::register::Register;
 
-use super::metrics::ServiceMetrics;
+use super::metrics::Metrics;
 use crate::auth::Authenticator;
 use crate::front::Admission;
 
@@ -36,5 +36,5 @@ pub struct WorkerState {
     /// Where this worker's codes come from.
     pub codes: Box<dyn CunSource>,
     /// Counters and clocks of the services.
-    pub metrics: ServiceMetrics,
+    pub metrics: Metrics,
 }

@@ -43,7 +43,12 @@ fn render() -> String {
     for (family, title) in [
         (Family::Message, "What was typed"),
         (Family::Caller, "Who is calling"),
+        (
+            Family::Test,
+            "Person, code and card, and how the test stands",
+        ),
         (Family::Receipt, "Requests sent again"),
+        (Family::Backend, "What Immuni said"),
     ] {
         let first = Outcome::ALL
             .iter()

@@ -118,7 +118,16 @@ impl AnswerWriter {
             if let Some(field) = finding.field {
                 self.text("campo", field);
             }
-            self.text("descrizione", finding.outcome.text());
+            match finding.attempts_left {
+                None => self.text("descrizione", finding.outcome.text()),
+                Some(attempts) => {
+                    let text = finding.outcome.text();
+                    self.text(
+                        "descrizione",
+                        &format!("{text} Tentativi rimasti all'operatore: {attempts}."),
+                    );
+                }
+            }
             self.close();
         }
         self.close();

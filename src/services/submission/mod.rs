@@ -4,22 +4,18 @@ mod receipt;
 pub mod rules;
 
 use async_trait::async_trait;
-use sistema_ts_model::{
-    Caller, Finding, Outcome, Service, StructureReference, Timestamp, TransactionId, Verdict,
-};
-use sistema_ts_store::register::RegisterSnapshot;
-use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, NewTest, RecordOutcome, SubmissionAccess,
-};
+use sistema_ts_model::{Finding, Outcome, Service, StructureReference, Timestamp, TransactionId};
+use sistema_ts_store::{AccessDetail, AccessRecord, NewTest, RecordOutcome, SubmissionAccess};
 use uuid::Uuid;
 
 use self::rules::{RuleContext, ValidSubmission};
-use super::endpoint::{Answered, Call, SoapService};
+use super::endpoint::{Answered, Call, SoapService, access_outcome};
+use super::rules::{is_structure_registered, structure_of};
 use super::state::WorkerState;
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::invio_esecuzione_test::{ANSWER, InvioEsecuzioneTest, REQUEST, node};
-use crate::soap::{AnswerHead, Fields, SoapFault, encode_answer};
+use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// Reserved codes that may turn out to be taken before a submission gives up: one is already unlikely (see `docs/architecture.md`).
 const CODES_TRIED: usize = 4;
@@ -31,7 +27,7 @@ pub struct InvioEsecuzioneTestService;
 impl SoapService for InvioEsecuzioneTestService {
     const SERVICE: Service = Service::SubmitTest;
     const LANE: Lane = Lane::Submission;
-    const PIN_CODE_NODE: usize = node::PIN_CODE;
+    const PIN_CODE_NODE: Option<usize> = Some(node::PIN_CODE);
 
     fn request() -> &'static Message {
         &REQUEST
@@ -48,7 +44,7 @@ impl SoapService for InvioEsecuzioneTestService {
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
         let raw = InvioEsecuzioneTest::from(fields);
-        let structure = rules::structure_of(&raw);
+        let structure = structure_of(&raw.structure, &raw.structure_description);
         if !call.may_call {
             let finding = Finding::whole(Outcome::ServiceNotAllowed);
             return refuse(worker, call, structure, vec![finding]).await;
@@ -63,7 +59,8 @@ impl SoapService for InvioEsecuzioneTestService {
         );
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
-        if !is_registered(structure.as_ref(), &call, &server.register.snapshot()) {
+        let register = server.register.snapshot();
+        if !is_structure_registered(structure.as_ref(), &call.caller, &register) {
             let finding = Finding::on(
                 REQUEST.name_of(node::STRUCTURE),
                 Outcome::StructureNotRegistered,
@@ -77,23 +74,6 @@ impl SoapService for InvioEsecuzioneTestService {
             Ok(submission) => record(worker, call, submission).await,
             Err(findings) => refuse(worker, call, structure, findings).await,
         }
-    }
-}
-
-/// Whether the structure named, if one is and it is of the caller's own region, is registered and enabled. About structures of other regions
-/// nothing is told.
-fn is_registered(
-    structure: Option<&StructureReference>,
-    call: &Call,
-    register: &RegisterSnapshot,
-) -> bool {
-    match (structure, &call.caller) {
-        (Some(StructureReference::Identifier(id)), Caller::Region(region))
-            if id.region == *region =>
-        {
-            register.structure(id).is_some_and(|entry| entry.enabled)
-        }
-        _ => true,
     }
 }
 
@@ -186,13 +166,7 @@ async fn note(
     let record = AccessRecord {
         accessed_at: call.at,
         caller: call.caller,
-        outcome: AccessOutcome {
-            outcome: Verdict::of(findings).code().to_owned(),
-            errors: findings
-                .iter()
-                .map(|finding| finding.outcome.code().to_owned())
-                .collect(),
-        },
+        outcome: access_outcome(findings),
         transaction,
         detail: AccessDetail::Submission { structure },
     };
@@ -200,9 +174,5 @@ async fn note(
 }
 
 fn answer(transaction: TransactionId, at: Timestamp, findings: &[Finding]) -> Answered {
-    let head = AnswerHead::new(transaction, at, findings);
-    Answered {
-        body: encode_answer(&ANSWER, &head),
-        verdict: head.verdict,
-    }
+    Answered::with_head_only(&ANSWER, &AnswerHead::new(transaction, at, findings))
 }

@@ -3,16 +3,12 @@
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    AslCode, AuthenticationKind, Caller, CodiceFiscale, CodiceFiscaleError, CodiceFiscaleOptions,
-    Contact, DateError, DateWindow, EmailAddress, Finding, MobileNumber, Outcome, RegionCode,
-    RequestKey, StructureCode, StructureDescription, StructureId, StructureReference, TestKind,
-    TestResult, parse_date,
+    AuthenticationKind, Caller, CodiceFiscale, CodiceFiscaleOptions, Contact, EmailAddress,
+    Finding, MobileNumber, Outcome, RequestKey, StructureReference, TestKind, TestResult,
 };
 
-use crate::soap::FieldText;
-use crate::soap::messages::invio_esecuzione_test::{
-    InvioEsecuzioneTest, REQUEST, RawStructure, node,
-};
+use crate::services::rules::{Mistakes, StructureRule};
+use crate::soap::messages::invio_esecuzione_test::{InvioEsecuzioneTest, REQUEST, node};
 
 /// What the rules depend on beside the message.
 #[derive(Debug, Clone, Copy)]
@@ -57,35 +53,34 @@ pub fn validate(
     if !matches!(context.caller, Caller::Region(_) | Caller::Structure(_)) {
         return Err(vec![Finding::whole(Outcome::ServiceNotAllowed)]);
     }
-    let mut mistakes = Mistakes(Vec::new());
-    let authentication = mistakes.authentication(raw, context.caller);
-    let request_key = mistakes.optional(node::REQUEST_KEY, &raw.request_key, |text| {
-        RequestKey::parse(text).map_err(|_| Outcome::RequestKeyMalformed)
-    });
-    let structure = mistakes.structure(raw, context.caller);
-    let fiscal_code = mistakes.required(node::FISCAL_CODE, &raw.fiscal_code, |text| {
-        CodiceFiscale::parse_with(text, context.fiscal_codes).map_err(fiscal_code_outcome)
-    });
-    let window = DateWindow {
-        today: context.today,
-    };
-    let swab_date = mistakes.required(node::SWAB_DATE, &raw.swab_date, |text| {
-        let date = parse_date(text).map_err(date_outcome)?;
-        window.check(date).map_err(date_outcome)?;
-        Ok(date)
-    });
+    let mut mistakes = Mistakes::of(&REQUEST);
+    let authentication = mistakes.authentication(
+        node::AUTHENTICATION,
+        (&raw.authentication_kind, &raw.pin_code),
+        context.caller,
+    );
+    let request_key = mistakes.request_key(node::REQUEST_KEY, &raw.request_key);
+    let structure = mistakes.structure(
+        node::STRUCTURE_NODES,
+        (&raw.structure, &raw.structure_description),
+        context.caller,
+        StructureRule::Required,
+    );
+    let fiscal_code =
+        mistakes.fiscal_code(node::FISCAL_CODE, &raw.fiscal_code, context.fiscal_codes);
+    let swab_date = mistakes.past_date(node::SWAB_DATE, &raw.swab_date, context.today);
     let kind = mistakes.required(node::TEST_KIND, &raw.test_kind, |text| {
         TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
     });
     let result = mistakes.required(node::TEST_RESULT, &raw.test_result, |text| {
         TestResult::parse(text).map_err(|_| Outcome::TestResultUnknown)
     });
-    let contact = mistakes.contact(raw);
+    let contact = contact(&mut mistakes, raw);
 
     // Whatever is `None` here has left its mistake behind.
     match (structure, fiscal_code, swab_date, kind, result) {
         (Some(structure), Some(fiscal_code), Some(swab_date), Some(kind), Some(result))
-            if mistakes.0.is_empty() =>
+            if mistakes.is_empty() =>
         {
             Ok(ValidSubmission {
                 authentication,
@@ -98,202 +93,22 @@ pub fn validate(
                 contact,
             })
         }
-        _ => Err(mistakes.0),
+        _ => Err(mistakes.into_findings()),
     }
 }
 
-/// The structure that a message names, if what it says of it is well-formed: for the look-up in the register and for the access record, also
-/// of a message that has mistakes elsewhere.
-pub fn structure_of(raw: &InvioEsecuzioneTest<'_>) -> Option<StructureReference> {
-    if let Some(named) = &raw.structure {
-        return Some(StructureReference::Identifier(StructureId {
-            region: RegionCode::parse(named.region.as_ref()?).ok()?,
-            asl: AslCode::parse(named.asl.as_ref()?).ok()?,
-            structure: StructureCode::parse(named.structure.as_ref()?).ok()?,
-        }));
+/// A mobile number or an e-mail address, not both.
+fn contact(mistakes: &mut Mistakes, raw: &InvioEsecuzioneTest<'_>) -> Option<Contact> {
+    let mobile = mistakes.optional(node::MOBILE_NUMBER, &raw.mobile_number, |text| {
+        MobileNumber::parse(text).map_err(|_| Outcome::MobileNumberMalformed)
+    });
+    let email = mistakes.optional(node::EMAIL_ADDRESS, &raw.email_address, |text| {
+        EmailAddress::parse(text).map_err(|_| Outcome::EmailAddressMalformed)
+    });
+    if raw.mobile_number.is_some() && raw.email_address.is_some() {
+        mistakes.note(node::EMAIL_ADDRESS, Outcome::ContactTwice);
     }
-    StructureDescription::parse(raw.structure_description.as_ref()?)
-        .ok()
-        .map(StructureReference::Description)
-}
-
-/// The mistakes found so far.
-struct Mistakes(Vec<Finding>);
-
-impl Mistakes {
-    fn note(&mut self, node: usize, outcome: Outcome) {
-        self.0.push(Finding::on(REQUEST.name_of(node), outcome));
-    }
-
-    /// The value of an optional element; `None` if it is absent or wrong, and then noted.
-    fn optional<T>(
-        &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
-        parse: impl FnOnce(&str) -> Result<T, Outcome>,
-    ) -> Option<T> {
-        match parse(raw.as_ref()?) {
-            Ok(value) => Some(value),
-            Err(outcome) => {
-                self.note(node, outcome);
-                None
-            }
-        }
-    }
-
-    /// The value of a required element; `None` if it is empty or wrong, and noted.
-    fn required<T>(
-        &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
-        parse: impl FnOnce(&str) -> Result<T, Outcome>,
-    ) -> Option<T> {
-        if raw.is_none() {
-            self.note(node, Outcome::FieldRequired);
-        }
-        self.optional(node, raw, parse)
-    }
-
-    /// `tipoAutenticazione` comes with a certificate, `pinCode` with Basic.
-    fn authentication(
-        &mut self,
-        raw: &InvioEsecuzioneTest<'_>,
-        caller: &Caller,
-    ) -> Option<AuthenticationKind> {
-        let by_certificate = !matches!(caller, Caller::Structure(_));
-        match (&raw.authentication_kind, by_certificate) {
-            (None, true) => self.note(
-                node::AUTHENTICATION_KIND,
-                Outcome::AuthenticationKindRequired,
-            ),
-            (Some(_), false) => self.note(
-                node::AUTHENTICATION_KIND,
-                Outcome::AuthenticationKindNotAllowed,
-            ),
-            _ => {}
-        }
-        let kind = by_certificate
-            .then(|| {
-                self.optional(
-                    node::AUTHENTICATION_KIND,
-                    &raw.authentication_kind,
-                    |text| {
-                        AuthenticationKind::parse(text)
-                            .map_err(|_| Outcome::AuthenticationKindUnknown)
-                    },
-                )
-            })
-            .flatten();
-        // A structure's pincode was taken out of the message to prove who calls; without a right one nobody gets here.
-        if by_certificate && raw.pin_code.is_some() {
-            self.note(node::PIN_CODE, Outcome::PinCodeNotAllowed);
-        }
-        kind
-    }
-
-    /// A region names the identifier or the description, a structure its own identifier.
-    fn structure(
-        &mut self,
-        raw: &InvioEsecuzioneTest<'_>,
-        caller: &Caller,
-    ) -> Option<StructureReference> {
-        let by_structure = matches!(caller, Caller::Structure(_));
-        let (has_identifier, has_description) =
-            (raw.structure.is_some(), raw.structure_description.is_some());
-        if !has_identifier && by_structure {
-            self.note(node::STRUCTURE, Outcome::StructureIdentifierRequired);
-        } else if !has_identifier && !has_description {
-            self.note(node::STRUCTURE, Outcome::StructureRequired);
-        }
-        let identifier = raw
-            .structure
-            .as_ref()
-            .and_then(|structure| self.identifier(structure, caller));
-        if has_description && by_structure {
-            self.note(
-                node::STRUCTURE_DESCRIPTION,
-                Outcome::StructureDescriptionNotAllowed,
-            );
-        } else if has_identifier && has_description {
-            self.note(node::STRUCTURE_DESCRIPTION, Outcome::StructureTwice);
-        }
-        let description = self.optional(
-            node::STRUCTURE_DESCRIPTION,
-            &raw.structure_description,
-            |text| {
-                StructureDescription::parse(text)
-                    .map_err(|_| Outcome::StructureDescriptionMalformed)
-            },
-        );
-        identifier
-            .map(StructureReference::Identifier)
-            .or_else(|| description.map(StructureReference::Description))
-    }
-
-    fn identifier(&mut self, raw: &RawStructure<'_>, caller: &Caller) -> Option<StructureId> {
-        let region = self.required(node::REGION, &raw.region, |text| {
-            RegionCode::parse(text).map_err(|_| Outcome::RegionCodeUnknown)
-        });
-        if let (Some(region), Caller::Region(own)) = (region, caller)
-            && region != *own
-        {
-            self.note(node::REGION, Outcome::StructureOfAnotherRegion);
-        }
-        let asl = self.required(node::ASL, &raw.asl, |text| {
-            AslCode::parse(text).map_err(|_| Outcome::AslCodeMalformed)
-        });
-        let structure = self.required(node::STRUCTURE_CODE, &raw.structure, |text| {
-            StructureCode::parse(text).map_err(|_| Outcome::StructureCodeMalformed)
-        });
-        let identifier = StructureId {
-            region: region?,
-            asl: asl?,
-            structure: structure?,
-        };
-        if let Caller::Structure(own) = caller
-            && identifier != *own
-        {
-            self.note(node::STRUCTURE, Outcome::StructureNotOwn);
-        }
-        Some(identifier)
-    }
-
-    /// A mobile number or an e-mail address, not both.
-    fn contact(&mut self, raw: &InvioEsecuzioneTest<'_>) -> Option<Contact> {
-        let mobile = self.optional(node::MOBILE_NUMBER, &raw.mobile_number, |text| {
-            MobileNumber::parse(text).map_err(|_| Outcome::MobileNumberMalformed)
-        });
-        let email = self.optional(node::EMAIL_ADDRESS, &raw.email_address, |text| {
-            EmailAddress::parse(text).map_err(|_| Outcome::EmailAddressMalformed)
-        });
-        if raw.mobile_number.is_some() && raw.email_address.is_some() {
-            self.note(node::EMAIL_ADDRESS, Outcome::ContactTwice);
-        }
-        mobile.map(Contact::Mobile).or(email.map(Contact::Email))
-    }
-}
-
-fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
-    match error {
-        CodiceFiscaleError::Length => Outcome::FiscalCodeLength,
-        CodiceFiscaleError::Character { .. } | CodiceFiscaleError::SerialZero => {
-            Outcome::FiscalCodeForm
-        }
-        CodiceFiscaleError::LowerCase => Outcome::FiscalCodeLowerCase,
-        CodiceFiscaleError::Month | CodiceFiscaleError::Day => Outcome::FiscalCodeBirth,
-        CodiceFiscaleError::CheckLetter | CodiceFiscaleError::CheckDigit => {
-            Outcome::FiscalCodeCheck
-        }
-        CodiceFiscaleError::StpEniNotAccepted => Outcome::FiscalCodeStpEni,
-    }
-}
-
-fn date_outcome(error: DateError) -> Outcome {
-    match error {
-        DateError::Form | DateError::Calendar => Outcome::DateMalformed,
-        DateError::TooOld => Outcome::DateTooOld,
-        DateError::Future => Outcome::DateInFuture,
-    }
+    mobile.map(Contact::Mobile).or(email.map(Contact::Email))
 }
 
 #[cfg(test)]

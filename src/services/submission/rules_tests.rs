@@ -2,6 +2,8 @@
 //! it should be, hides another mistake, or that a right submission is refused.
 #![allow(clippy::unwrap_used)]
 
+use sistema_ts_model::{RegionCode, StructureId};
+
 use super::*;
 use crate::front::Charset;
 use crate::soap::{body_text, decode};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::soap::description::{Element, Message, Occurs};
 use crate::soap::fields::{FieldText, Fields};
+use crate::soap::messages::shared::{AUTHENTICATION_KIND, PIN_CODE, REQUEST_KEY, RawStructure};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:invioEsecuzioneTest:v1";
@@ -13,24 +14,9 @@ pub static REQUEST: Message = Message {
     element: "InvioEsecuzioneTestRichiesta",
     namespace: NAMESPACE,
     elements: &[
-        Element::text(
-            "tipoAutenticazione",
-            Occurs::Optional,
-            &types::TIPO_AUTENTICAZIONE,
-            "Obbligatorio con il certificato, non ammesso con utente e password.",
-        ),
-        Element::text(
-            "pinCode",
-            Occurs::Optional,
-            &types::PIN_CODE,
-            "Obbligatorio con utente e password, non ammesso con il certificato.",
-        ),
-        Element::text(
-            "identificativoRichiesta",
-            Occurs::Optional,
-            &types::IDENTIFICATIVO_RICHIESTA,
-            "Chiave della richiesta: rende sicuro inviarla di nuovo.",
-        ),
+        AUTHENTICATION_KIND,
+        PIN_CODE,
+        REQUEST_KEY,
         Element::structure(
             "identificativoStruttura",
             Occurs::Optional,
@@ -96,6 +82,15 @@ const _: () = REQUEST.assert_decodable();
 /// The nodes of the request's leaves.
 pub mod node {
     use super::REQUEST;
+    use crate::soap::messages::shared::{AuthenticationNodes, StructureNodes};
+
+    /// Where it says who calls.
+    pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
+        kind: AUTHENTICATION_KIND,
+        pin_code: Some(PIN_CODE),
+    };
+    /// Where it says which structure.
+    pub const STRUCTURE_NODES: StructureNodes = StructureNodes::of(&REQUEST);
 
     /// `tipoAutenticazione`
     pub const AUTHENTICATION_KIND: usize = REQUEST.node(&["tipoAutenticazione"]);
@@ -105,12 +100,6 @@ pub mod node {
     pub const REQUEST_KEY: usize = REQUEST.node(&["identificativoRichiesta"]);
     /// `identificativoStruttura`
     pub const STRUCTURE: usize = REQUEST.node(&["identificativoStruttura"]);
-    /// `identificativoStruttura` / `codiceRegione`
-    pub const REGION: usize = REQUEST.node(&["identificativoStruttura", "codiceRegione"]);
-    /// `identificativoStruttura` / `codiceAsl`
-    pub const ASL: usize = REQUEST.node(&["identificativoStruttura", "codiceAsl"]);
-    /// `identificativoStruttura` / `codiceStruttura`
-    pub const STRUCTURE_CODE: usize = REQUEST.node(&["identificativoStruttura", "codiceStruttura"]);
     /// `descrizioneStruttura`
     pub const STRUCTURE_DESCRIPTION: usize = REQUEST.node(&["descrizioneStruttura"]);
     /// `codiceFiscaleAssistito`
@@ -153,30 +142,14 @@ pub struct InvioEsecuzioneTest<'a> {
     pub email_address: Option<FieldText<'a>>,
 }
 
-/// `identificativoStruttura` as it came.
-pub struct RawStructure<'a> {
-    /// `codiceRegione`
-    pub region: Option<FieldText<'a>>,
-    /// `codiceAsl`
-    pub asl: Option<FieldText<'a>>,
-    /// `codiceStruttura`
-    pub structure: Option<FieldText<'a>>,
-}
-
 impl<'a> From<Fields<'a>> for InvioEsecuzioneTest<'a> {
     fn from(mut fields: Fields<'a>) -> Self {
-        let structure = RawStructure {
-            region: fields.take(node::REGION),
-            asl: fields.take(node::ASL),
-            structure: fields.take(node::STRUCTURE_CODE),
-        };
-        let has_structure =
-            structure.region.is_some() || structure.asl.is_some() || structure.structure.is_some();
+        let structure = RawStructure::take(&mut fields, node::STRUCTURE_NODES);
         Self {
             authentication_kind: fields.take(node::AUTHENTICATION_KIND),
             pin_code: fields.take(node::PIN_CODE),
             request_key: fields.take(node::REQUEST_KEY),
-            structure: has_structure.then_some(structure),
+            structure,
             structure_description: fields.take(node::STRUCTURE_DESCRIPTION),
             fiscal_code: fields.take(node::FISCAL_CODE),
             swab_date: fields.take(node::SWAB_DATE),
@@ -191,11 +164,5 @@ impl<'a> From<Fields<'a>> for InvioEsecuzioneTest<'a> {
 impl fmt::Debug for InvioEsecuzioneTest<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("InvioEsecuzioneTest(..)")
-    }
-}
-
-impl fmt::Debug for RawStructure<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RawStructure(..)")
     }
 }

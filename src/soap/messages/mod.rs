@@ -2,3 +2,4 @@
 //! values by name.
 
 pub mod invio_esecuzione_test;
+pub mod shared;

@@ -1,0 +1,103 @@
+//! What several requests have in common: the elements that say who calls and which structure is meant.
+
+use std::fmt;
+
+use crate::soap::description::{Element, Message, Occurs};
+use crate::soap::fields::{FieldText, Fields};
+use crate::soap::types;
+
+/// `tipoAutenticazione`, as every request has it.
+pub const AUTHENTICATION_KIND: Element = Element::text(
+    "tipoAutenticazione",
+    Occurs::Optional,
+    &types::TIPO_AUTENTICAZIONE,
+    "Obbligatorio con il certificato, non ammesso con utente e password.",
+);
+
+/// `pinCode`, as every request of a service has it that users may call.
+pub const PIN_CODE: Element = Element::text(
+    "pinCode",
+    Occurs::Optional,
+    &types::PIN_CODE,
+    "Obbligatorio con utente e password, non ammesso con il certificato.",
+);
+
+/// `identificativoRichiesta`, as every request has it that may be sent again safely.
+pub const REQUEST_KEY: Element = Element::text(
+    "identificativoRichiesta",
+    Occurs::Optional,
+    &types::IDENTIFICATIVO_RICHIESTA,
+    "Chiave della richiesta: rende sicuro inviarla di nuovo.",
+);
+
+/// Where a request says who calls.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthenticationNodes {
+    /// `tipoAutenticazione`
+    pub kind: usize,
+    /// `pinCode`, where users may call.
+    pub pin_code: Option<usize>,
+}
+
+/// Where a request says which structure it means.
+#[derive(Debug, Clone, Copy)]
+pub struct StructureNodes {
+    /// `identificativoStruttura`
+    pub structure: usize,
+    /// `identificativoStruttura` / `codiceRegione`
+    pub region: usize,
+    /// `identificativoStruttura` / `codiceAsl`
+    pub asl: usize,
+    /// `identificativoStruttura` / `codiceStruttura`
+    pub code: usize,
+    /// `descrizioneStruttura`
+    pub description: usize,
+}
+
+impl StructureNodes {
+    /// Those of `message`.
+    ///
+    /// # Panics
+    /// If the message has no structure: at compile time, where it is meant to be called.
+    #[must_use]
+    pub const fn of(message: &Message) -> Self {
+        Self {
+            structure: message.node(&["identificativoStruttura"]),
+            region: message.node(&["identificativoStruttura", "codiceRegione"]),
+            asl: message.node(&["identificativoStruttura", "codiceAsl"]),
+            code: message.node(&["identificativoStruttura", "codiceStruttura"]),
+            description: message.node(&["descrizioneStruttura"]),
+        }
+    }
+}
+
+/// `identificativoStruttura` as it came. `Debug` shows no value.
+pub struct RawStructure<'a> {
+    /// `codiceRegione`
+    pub region: Option<FieldText<'a>>,
+    /// `codiceAsl`
+    pub asl: Option<FieldText<'a>>,
+    /// `codiceStruttura`
+    pub structure: Option<FieldText<'a>>,
+}
+
+impl<'a> RawStructure<'a> {
+    /// Takes it out of a message; `None` if none of its codes is there.
+    #[must_use]
+    pub fn take(fields: &mut Fields<'a>, nodes: StructureNodes) -> Option<Self> {
+        let structure = Self {
+            region: fields.take(nodes.region),
+            asl: fields.take(nodes.asl),
+            structure: fields.take(nodes.code),
+        };
+        let is_there =
+            structure.region.is_some() || structure.asl.is_some() || structure.structure.is_some();
+        is_there.then_some(structure)
+    }
+}
+
+impl fmt::Debug for RawStructure<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RawStructure(..)")
+    }
+}
