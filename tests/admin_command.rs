@@ -601,3 +601,114 @@ fn commands_at_once_are_all_kept() {
         12
     );
 }
+
+#[test]
+fn a_call_centre_is_registered_with_its_networks_and_operators() {
+    let house = House::new();
+    house.done(&[
+        "call-center",
+        "add",
+        "cc1",
+        "--name",
+        "Call center di prova",
+    ]);
+    house.done(&["network", "add", "--call-center", "cc1", "192.0.2.9/28"]);
+    let refused = house.run(&["network", "add", "--call-center", "cc1", "0.0.0.0/0"], "");
+    assert_eq!(refused.status.code(), Some(2));
+    house.with_input(&["operator", "add", "--call-center", "cc1"], FISCAL_CODE);
+    house.with_input(
+        &["operator", "disable", "--call-center", "cc1"],
+        FISCAL_CODE,
+    );
+    house.write(
+        "operators",
+        "VRDGPP62D15L219E\n\nRSSMRA80A01H501U\nBNCLRA75E41F205A\n",
+    );
+    let operators = house.path("operators");
+    let imported = house.run(
+        &[
+            "--json",
+            "operator",
+            "import",
+            "--call-center",
+            "cc1",
+            &operators,
+        ],
+        "",
+    );
+    let errors = String::from_utf8(imported.stderr).unwrap();
+    assert_eq!(imported.status.code(), Some(2), "{errors}");
+    assert!(
+        errors.contains("line 4") && !errors.contains("BNCLRA"),
+        "{errors}"
+    );
+    let summary: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(
+        (
+            &summary["registered"],
+            &summary["registered_before"],
+            &summary["wrong_lines"]
+        ),
+        (&1.into(), &1.into(), &1.into())
+    );
+    let shown = house.with_input(&["--json", "call-center", "show", "cc1"], "");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["networks"], serde_json::json!(["192.0.2.0/28"]));
+    assert_eq!(shown["operators"], 2);
+    let listed = house.with_input(&["--json", "operator", "list", "--call-center", "cc1"], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["fiscal_code"], FISCAL_CODE);
+    assert_eq!(listed[0]["enabled"], false);
+    assert_eq!(
+        listed[1]["profiles"],
+        serde_json::json!([
+            "verificaPositivita",
+            "sbloccoCodiceImmuni",
+            "confermaSbloccoImmuni"
+        ])
+    );
+}
+
+#[test]
+fn an_operator_of_a_region_has_the_profiles_given_and_no_call_centers() {
+    let house = House::new();
+    house.done(&["region", "add", "010"]);
+    let refused = house.run(
+        &[
+            "operator",
+            "add",
+            "--region",
+            "010",
+            "--profile",
+            "verificaPositivita",
+        ],
+        FISCAL_CODE,
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    house.with_input(
+        &[
+            "operator",
+            "add",
+            "--region",
+            "010",
+            "--profile",
+            "invioCodiceOtp",
+        ],
+        FISCAL_CODE,
+    );
+    let listed = house.with_input(&["--json", "operator", "list", "--region", "010"], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["profiles"], serde_json::json!(["invioCodiceOtp"]));
+    house.with_input(
+        &[
+            "operator",
+            "profiles",
+            "--region",
+            "010",
+            "elencoTestEffettuati",
+        ],
+        FISCAL_CODE,
+    );
+    let nobody = house.run(&["operator", "list"], "");
+    assert_eq!(nobody.status.code(), Some(2));
+}

@@ -1,5 +1,8 @@
 //! From a certificate to a caller.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use sistema_ts_model::Caller;
 use sistema_ts_store::register::{Fingerprint, RegisterSnapshot};
 use thiserror::Error;
@@ -21,6 +24,9 @@ pub enum CallerRefusal {
     /// The certificate is registered for a caller other than the one its subject names.
     #[error("the certificate's subject is not that of its registered caller")]
     Mismatch,
+    /// The call centre calls from a network that is not registered for it.
+    #[error("the source address lies in no registered network of the caller")]
+    Network,
     /// The caller is not of the kind that the service serves.
     #[error("the caller is not of the kind that this service serves")]
     OtherKind,
@@ -38,6 +44,7 @@ impl CallerRefusal {
             CallerRefusal::Unregistered => "unregistered",
             CallerRefusal::Disabled => "disabled",
             CallerRefusal::Mismatch => "mismatch",
+            CallerRefusal::Network => "network",
             CallerRefusal::OtherKind => "other_kind",
         }
     }
@@ -47,6 +54,7 @@ impl CallerRefusal {
 pub(super) fn identify(
     snapshot: &RegisterSnapshot,
     certificate: &ClientCertificate,
+    source: Option<IpAddr>,
 ) -> Result<Caller, CallerRefusal> {
     let entry = snapshot
         .caller_of_certificate(&Fingerprint(certificate.fingerprint))
@@ -54,11 +62,23 @@ pub(super) fn identify(
     if !entry.enabled {
         return Err(CallerRefusal::Disabled);
     }
-    if subject_agrees(&entry.caller, &certificate.subject) {
-        Ok(entry.caller)
-    } else {
-        Err(CallerRefusal::Mismatch)
+    if !subject_agrees(&entry.caller, &certificate.subject) {
+        return Err(CallerRefusal::Mismatch);
     }
+    if matches!(entry.caller, Caller::CallCenter(_))
+        && !lies_in(source, snapshot.networks(&entry.caller))
+    {
+        return Err(CallerRefusal::Network);
+    }
+    Ok(entry.caller)
+}
+
+/// Whether an address lies in one of the networks; an unknown one lies in none. An IPv4 address counts as one however it is written.
+fn lies_in(source: Option<IpAddr>, networks: &[IpNet]) -> bool {
+    source.is_some_and(|address| {
+        let address = address.to_canonical();
+        networks.iter().any(|network| network.contains(&address))
+    })
 }
 
 /// Whether a certificate's subject names this caller: `C=IT`, `O` its kind, `OU` its code.
@@ -132,7 +152,15 @@ mod tests {
         }
 
         fn identify(&self, certificate: &ClientCertificate) -> Result<Caller, CallerRefusal> {
-            identify(&self.register.snapshot(), certificate)
+            self.identify_from(certificate, "192.0.2.7")
+        }
+
+        fn identify_from(
+            &self,
+            certificate: &ClientCertificate,
+            source: &str,
+        ) -> Result<Caller, CallerRefusal> {
+            identify(&self.register.snapshot(), certificate, source.parse().ok())
         }
     }
 
@@ -177,11 +205,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_centre_is_a_caller_and_no_region() {
+    async fn a_call_centre_calls_from_its_registered_networks_alone() {
         let house = House::new();
         let certificate = house.certificate("centre", Kind::CallCenter, "cc-1");
         let caller = Caller::CallCenter(CallCenterCode::parse("cc-1").unwrap());
         house.add(caller, &[&certificate]).await;
-        assert_eq!(house.identify(&certificate), Ok(caller));
+        let nowhere = Err(CallerRefusal::Network);
+        assert_eq!(house.identify_from(&certificate, "192.0.2.7"), nowhere);
+        let now = Timestamp::from_millis_clamped(0);
+        for network in ["192.0.2.0/28", "2001:db8::/64"] {
+            let added = house
+                .register
+                .add_network(caller, network.parse().unwrap(), now);
+            added.await.unwrap();
+        }
+        for (source, expected) in [
+            ("192.0.2.7", Ok(caller)),
+            ("::ffff:192.0.2.7", Ok(caller)),
+            ("192.0.2.16", nowhere),
+            ("2001:db8::1", Ok(caller)),
+            ("2001:db8:0:1::1", nowhere),
+            ("unknown", nowhere),
+        ] {
+            assert_eq!(
+                house.identify_from(&certificate, source),
+                expected,
+                "{source}"
+            );
+        }
+        let network = "192.0.2.0/28".parse().unwrap();
+        house
+            .register
+            .remove_network(caller, network)
+            .await
+            .unwrap();
+        assert_eq!(house.identify_from(&certificate, "192.0.2.7"), nowhere);
     }
 }

@@ -139,15 +139,16 @@ impl Authenticator {
         })
     }
 
-    /// The caller that a connection's certificate stands for, if it is valid, registered and enabled at this moment, and its
-    /// subject agrees with the register.
+    /// The caller that a connection's certificate stands for, if it is valid, registered and enabled at this moment, its
+    /// subject agrees with the register, and a call centre calls from one of its networks.
     ///
     /// # Errors
     /// [`CallerRefusal`].
     pub fn caller(&self, connection: &ConnectionInfo) -> Result<Caller, CallerRefusal> {
         let now = self.shared.clock.now();
         let certificate = connection.valid_certificate(now.millis().div_euclid(1_000))?;
-        certificate::identify(&self.shared.register.snapshot(), certificate)
+        let source = connection.source.map(|source| source.ip());
+        certificate::identify(&self.shared.register.snapshot(), certificate, source)
     }
 
     /// As [`Authenticator::caller`], for a service that serves regions alone.

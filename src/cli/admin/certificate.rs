@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use rustls_pki_types::CertificateDer;
-use sistema_ts_model::{Caller, RegionCode, Timestamp};
+use sistema_ts_model::{Caller, Timestamp};
 use sistema_ts_store::register::{Fingerprint, Register as _};
 
+use super::caller::CallerArguments;
 use super::{AdminError, Context};
 use crate::auth::subject_agrees;
 use crate::cli::CliError;
@@ -38,13 +39,6 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct CallerArguments {
-    /// The region's three digits
-    #[arg(long, value_parser = RegionCode::parse)]
-    region: RegionCode,
-}
-
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
     let register = &context.register;
     match command {
@@ -52,7 +46,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             caller,
             certificate,
         } => {
-            let caller = Caller::Region(caller.region);
+            let caller = caller.caller()?;
             let (fingerprint, not_after) = check(&certificate, &caller, context.now)?;
             let added = register
                 .add_certificate(caller, fingerprint, not_after, context.now)
@@ -79,7 +73,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 }
             };
             let removed = register
-                .remove_certificate(Caller::Region(caller.region), fingerprint)
+                .remove_certificate(caller.caller()?, fingerprint)
                 .await;
             removed.map_err(AdminError::from)?;
             context
@@ -100,9 +94,10 @@ fn check(
     let certificate =
         ClientCertificate::from_chain(&[der]).map_err(|error| refuse(&error.to_string()))?;
     if !subject_agrees(caller, &certificate.subject) {
-        return Err(
-            refuse("its subject does not name this caller (C=IT, O=Regione, OU=<code>)").into(),
-        );
+        return Err(refuse(
+            "its subject does not name this caller (C=IT, O=Regione or CallCenter, OU=<code>)",
+        )
+        .into());
     }
     let not_after = Timestamp::from_millis_clamped(certificate.not_after.saturating_mul(1_000));
     if not_after <= now {

@@ -1,11 +1,16 @@
-//! `sistema-ts admin …`: the register of callers, structures and users.
+//! `sistema-ts admin …`: the register of callers, structures, users and operators.
 //!
 //! The register is one file that this command writes beside a running server, which takes up each change within its poll
 //! interval. Secrets and fiscal codes never stand on the command line, where other users of the machine would see them: they are
 //! read from standard input or a file.
 
+mod call_center;
+mod caller;
 mod certificate;
+mod network;
+mod operator;
 mod output;
+mod person;
 mod region;
 mod structure;
 mod user;
@@ -45,13 +50,22 @@ enum Command {
     /// Regions and autonomous provinces
     #[command(subcommand)]
     Region(region::Command),
+    /// Call centres
+    #[command(subcommand)]
+    CallCenter(call_center::Command),
+    /// Networks from which call centres call
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Operators of regions and call centres, known by codice fiscale
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Certificates of registered callers
     #[command(subcommand)]
     Certificate(certificate::Command),
     /// Structures
     #[command(subcommand)]
     Structure(structure::Command),
-    /// Operators of structures and ASLs
+    /// Operators of structures and ASLs, who sign in with user id, password and pincode
     #[command(subcommand)]
     User(user::Command),
 }
@@ -72,6 +86,10 @@ pub(super) enum AdminError {
     },
     #[error("{0}")]
     Certificate(String),
+    #[error("no caller was named")]
+    NoCaller,
+    #[error("{0} lines were wrong and are skipped; the others are registered")]
+    WrongLines(u64),
     #[error("the operator's codice fiscale: {0}")]
     FiscalCode(#[from] sistema_ts_model::CodiceFiscaleError),
     #[error("the first line of the credentials: {0}")]
@@ -156,6 +174,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         match arguments.command {
             Command::Init => Ok(()),
             Command::Region(command) => region::run(&context, command).await,
+            Command::CallCenter(command) => call_center::run(&context, command).await,
+            Command::Network(command) => network::run(&context, command).await,
+            Command::Operator(command) => operator::run(&context, command).await,
             Command::Certificate(command) => certificate::run(&context, command).await,
             Command::Structure(command) => structure::run(&context, command).await,
             Command::User(command) => user::run(&context, command).await,

@@ -1,10 +1,11 @@
 //! `sistema-ts admin region …`
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 use sistema_ts_model::{Caller, RegionCode};
-use sistema_ts_store::register::{Register as _, RegisterError, RegisteredCaller};
+use sistema_ts_store::register::{Register as _, RegisterError};
 
+use super::caller::{certificates, set_enabled};
 use super::{AdminError, Context};
 use crate::cli::CliError;
 
@@ -79,27 +80,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 ("certificates", certificates(entry)),
             ])
         }
-        Command::Enable { code } => set_enabled(context, code, true).await,
-        Command::Disable { code } => set_enabled(context, code, false).await,
+        Command::Enable { code } => set_enabled(context, Caller::Region(code), true).await,
+        Command::Disable { code } => set_enabled(context, Caller::Region(code), false).await,
     }
-}
-
-async fn set_enabled(context: &Context, code: RegionCode, enabled: bool) -> Result<(), CliError> {
-    let set = context
-        .register
-        .set_caller_enabled(Caller::Region(code), enabled)
-        .await;
-    set.map_err(AdminError::from)?;
-    let state = if enabled { "enabled" } else { "disabled" };
-    context.output.done(&format!("region {code} {state}"))
-}
-
-fn certificates(entry: &RegisteredCaller) -> Value {
-    let certificates = entry.certificates.iter().map(|certificate| {
-        json!({
-            "sha256": certificate.fingerprint.to_string(),
-            "valid_until": certificate.not_after.to_string(),
-        })
-    });
-    certificates.collect()
 }

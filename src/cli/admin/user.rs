@@ -1,17 +1,16 @@
 //! `sistema-ts admin user …`
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use sistema_ts_model::{CodiceFiscale, PinCode, Service, StructureId, Timestamp, parse_date};
+use sistema_ts_model::{PinCode, Service, StructureId, Timestamp, parse_date};
 use sistema_ts_store::register::{
     NewUser, Profiles, Register as _, RegisterError, RegisteredUser, UserId,
 };
-use zeroize::Zeroizing;
 
+use super::person::{read_file, read_fiscal_code};
 use super::{AdminError, Context};
 use crate::auth::{Password, generate_password, generate_pincode};
 use crate::cli::CliError;
@@ -25,9 +24,6 @@ const USER_SERVICES: [Service; 4] = [
 ];
 
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
-
-/// No file of credentials or fiscal codes is longer.
-const LONGEST_INPUT: u64 = 4_096;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -322,44 +318,4 @@ async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
 
 fn names(profiles: Profiles) -> Value {
     profiles.iter().map(Service::name).collect()
-}
-
-fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
-    let text = match file {
-        Some(path) => read_file(path)?,
-        None => {
-            if io::stdin().is_terminal() {
-                eprint!("Codice fiscale of the operator: ");
-            }
-            let mut line = Zeroizing::new(String::with_capacity(64));
-            let read = io::stdin().lock().take(LONGEST_INPUT).read_line(&mut line);
-            read.map_err(|reason| AdminError::Unreadable {
-                what: "the operator's codice fiscale".to_owned(),
-                reason,
-            })?;
-            line
-        }
-    };
-    Ok(CodiceFiscale::parse(
-        text.lines().next().unwrap_or_default().trim(),
-    )?)
-}
-
-/// A small file, or standard input if its name is `-`.
-fn read_file(path: &Path) -> Result<Zeroizing<String>, AdminError> {
-    let failed = |reason| AdminError::Unreadable {
-        what: path.display().to_string(),
-        reason,
-    };
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST_INPUT as usize));
-    let source: Box<dyn io::Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path).map_err(failed)?)
-    };
-    source
-        .take(LONGEST_INPUT)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(text)
 }

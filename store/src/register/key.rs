@@ -9,8 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{hkdf, rand};
-use sistema_ts_model::CodiceFiscale;
+use aws_lc_rs::{hkdf, hmac, rand};
+use sistema_ts_model::{Caller, CodiceFiscale};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -51,6 +51,7 @@ pub enum RegisterKeyError {
 pub struct RegisterKey {
     secret: Zeroizing<[u8; KEY_LENGTH]>,
     seal: LessSafeKey,
+    people: hmac::Key,
     check: [u8; 16],
 }
 
@@ -140,12 +141,14 @@ impl RegisterKey {
         let sealing = derive(&secret, "sistema-ts register fiscal codes")?;
         let unbound = UnboundKey::new(&AES_256_GCM, sealing.as_ref())
             .map_err(|_| RegisterKeyError::Crypto)?;
+        let people = derive(&secret, "sistema-ts register people")?;
         let check_value = derive(&secret, "sistema-ts register check")?;
         let mut check = [0; 16];
         check.copy_from_slice(&check_value[..16]);
         Ok(RegisterKey {
             secret,
             seal: LessSafeKey::new(unbound),
+            people: hmac::Key::new(hmac::HMAC_SHA256, people.as_ref()),
             check,
         })
     }
@@ -164,10 +167,62 @@ impl RegisterKey {
         derive(&self.secret, "sistema-ts register pepper")
     }
 
+    /// A key for a purpose of its own, which tells nothing about this one or about that of another purpose. The purpose is a name in the
+    /// code, never changed.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn derived(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, RegisterKeyError> {
+        derive(&self.secret, &format!("sistema-ts derived {purpose}"))
+    }
+
+    /// What stands for a person among the operators of a caller: a keyed hash, by which nobody is found without the key.
+    pub(crate) fn person(&self, caller: &Caller, fiscal_code: &CodiceFiscale) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.people);
+        // No caller's key holds a zero byte, so that no two pairs have the same text.
+        context.update(caller.to_key().as_bytes());
+        context.update(&[0]);
+        context.update(fiscal_code.expose().as_bytes());
+        let tag = context.sign();
+        let mut person = [0; 16];
+        person.copy_from_slice(&tag.as_ref()[..16]);
+        person
+    }
+
     /// Seals an operator's fiscal code for the entry of one user, under a random nonce.
     pub(crate) fn seal(
         &self,
         user: &UserId,
+        fiscal_code: &CodiceFiscale,
+    ) -> Result<Vec<u8>, RegisterKeyError> {
+        self.seal_for(user.as_str().as_bytes(), fiscal_code)
+    }
+
+    /// Seals the fiscal code of an operator of a caller, for the entry of that person there.
+    pub(crate) fn seal_operator(
+        &self,
+        caller: &Caller,
+        fiscal_code: &CodiceFiscale,
+    ) -> Result<Vec<u8>, RegisterKeyError> {
+        self.seal_for(
+            &operator_entry(caller, &self.person(caller, fiscal_code)),
+            fiscal_code,
+        )
+    }
+
+    /// Opens what [`RegisterKey::seal_operator`] sealed for the same caller and person.
+    pub(crate) fn open_operator(
+        &self,
+        caller: &Caller,
+        person: &[u8; 16],
+        sealed: &[u8],
+    ) -> Option<CodiceFiscale> {
+        self.open_for(&operator_entry(caller, person), sealed)
+    }
+
+    fn seal_for(
+        &self,
+        entry: &[u8],
         fiscal_code: &CodiceFiscale,
     ) -> Result<Vec<u8>, RegisterKeyError> {
         let mut nonce = [0; NONCE_LEN];
@@ -176,7 +231,7 @@ impl RegisterKey {
         let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + TAG_LENGTH);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(text);
-        let aad = Aad::from(user.as_str().as_bytes());
+        let aad = Aad::from(entry);
         let tag = self
             .seal
             .seal_in_place_separate_tag(
@@ -191,13 +246,22 @@ impl RegisterKey {
 
     /// Opens what [`RegisterKey::seal`] sealed for the same user.
     pub(crate) fn open(&self, user: &UserId, sealed: &[u8]) -> Option<CodiceFiscale> {
+        self.open_for(user.as_str().as_bytes(), sealed)
+    }
+
+    fn open_for(&self, entry: &[u8], sealed: &[u8]) -> Option<CodiceFiscale> {
         let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut text = Zeroizing::new(text.to_vec());
-        let aad = Aad::from(user.as_str().as_bytes());
+        let aad = Aad::from(entry);
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let text = self.seal.open_in_place(nonce, aad, &mut text).ok()?;
         CodiceFiscale::parse(std::str::from_utf8(text).ok()?).ok()
     }
+}
+
+/// The entry of an operator, told apart from every user's: no user id holds a zero byte.
+fn operator_entry(caller: &Caller, person: &[u8; 16]) -> Vec<u8> {
+    [b"operator\0", caller.to_key().as_bytes(), person].concat()
 }
 
 fn file_error(path: &Path, reason: std::io::Error) -> RegisterKeyError {
@@ -300,6 +364,31 @@ mod tests {
                 _ => assert!(matches!(error, RegisterKeyError::Content(_))),
             }
         }
+    }
+
+    #[test]
+    fn an_operators_code_opens_for_its_own_caller_and_person_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        let region = |code| Caller::Region(sistema_ts_model::RegionCode::parse(code).unwrap());
+        let (one, two) = (region("010"), region("020"));
+        let person = key.person(&one, &fiscal_code());
+        let sealed = key.seal_operator(&one, &fiscal_code()).unwrap();
+        assert_eq!(
+            key.open_operator(&one, &person, &sealed),
+            Some(fiscal_code())
+        );
+        assert_eq!(key.open_operator(&two, &person, &sealed), None);
+        assert_eq!(
+            key.open_operator(&one, &key.person(&two, &fiscal_code()), &sealed),
+            None
+        );
+        assert_ne!(
+            person,
+            key.person(&two, &fiscal_code()),
+            "the same person is another elsewhere"
+        );
+        assert_eq!(person, key.person(&one, &fiscal_code()));
     }
 
     #[test]

@@ -8,7 +8,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sistema_ts_model::{Caller, RegionCode, StructureDescription, StructureId, Timestamp};
+use ipnet::IpNet;
+use sistema_ts_model::{
+    Caller, CodiceFiscale, RegionCode, StructureDescription, StructureId, Timestamp,
+};
 use thiserror::Error;
 
 mod attempts;
@@ -20,10 +23,11 @@ mod types;
 pub use attempts::{Attempt, AttemptCounter, AttemptTicket, LockoutPolicy};
 pub use key::{RegisterKey, RegisterKeyError};
 pub use profiles::Profiles;
+pub(crate) use snapshot::Operators;
 pub use snapshot::RegisterSnapshot;
 pub use types::{
     CredentialHash, Fingerprint, IdentifierError, NewUser, RegisteredCaller, RegisteredCertificate,
-    RegisteredStructure, RegisteredUser, UserId,
+    RegisteredOperator, RegisteredStructure, RegisteredUser, UserId,
 };
 
 /// At most so many operators of one region may hold the profile of `elencoTestEffettuati` (§2.4.3).
@@ -46,6 +50,12 @@ pub enum RegisterError {
         "region {0} already has {MAXIMUM_LISTING_OPERATORS} operators with the profile elencoTestEffettuati (§2.4.3)"
     )]
     TooManyListingOperators(RegionCode),
+    /// A caller of this kind has no networks, or the network is that of all addresses.
+    #[error("networks are for call centres, and the network of all addresses is none")]
+    NetworkRefused,
+    /// Operators of this caller cannot hold this service, or the caller has no operators.
+    #[error("operators of {0} cannot have this profile")]
+    ProfileRefused(String),
     /// Too many attempts wait for the register. Nothing was done.
     #[error("the register has no room for more work right now")]
     Overloaded,
@@ -85,6 +95,8 @@ impl RegisterError {
             RegisterError::Missing(_) => "missing",
             RegisterError::CertificateInUse(_) => "certificate_in_use",
             RegisterError::TooManyListingOperators(_) => "too_many_listing_operators",
+            RegisterError::NetworkRefused => "network_refused",
+            RegisterError::ProfileRefused(_) => "profile_refused",
             RegisterError::Overloaded => "overloaded",
             RegisterError::Unavailable(_) => "unavailable",
             RegisterError::AlreadyMade(_) => "already_made",
@@ -156,6 +168,42 @@ pub trait Register: Send + Sync {
         &self,
         caller: Caller,
         fingerprint: Fingerprint,
+    ) -> Result<(), RegisterError>;
+
+    /// Adds a network from which a call centre calls; host bits are cleared.
+    async fn add_network(
+        &self,
+        caller: Caller,
+        network: IpNet,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Removes a network from a call centre.
+    async fn remove_network(&self, caller: Caller, network: IpNet) -> Result<(), RegisterError>;
+
+    /// Registers an operator of a region or a call centre, enabled (§2.4.3, §3.3, §5.2).
+    async fn add_operator(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        profiles: Profiles,
+        now: Timestamp,
+    ) -> Result<(), RegisterError>;
+
+    /// Enables or disables an operator.
+    async fn set_operator_enabled(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        enabled: bool,
+    ) -> Result<(), RegisterError>;
+
+    /// Replaces the services that an operator may ask for.
+    async fn set_operator_profiles(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        profiles: Profiles,
     ) -> Result<(), RegisterError>;
 
     /// Registers a structure, enabled.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sistema_ts_model::Service;
+use sistema_ts_model::{Caller, Service};
 
 /// A set of services.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +44,29 @@ impl Profiles {
             .try_fold(Self::NONE, |profiles, name| {
                 Some(profiles.with(Service::from_name(name)?))
             })
+    }
+}
+
+impl Profiles {
+    /// The services that operators of this caller may hold, who are known by codice fiscale; none for a caller that has no such operators.
+    #[must_use]
+    pub fn of_operators(caller: &Caller) -> Self {
+        let services: &[Service] = match caller {
+            Caller::Region(_) => &[Service::ListTests, Service::SendOtp],
+            Caller::CallCenter(_) => &[
+                Service::VerifyPositive,
+                Service::UnlockCode,
+                Service::ConfirmUnlock,
+            ],
+            Caller::Structure(_) | Caller::Immuni => &[],
+        };
+        services.iter().copied().collect()
+    }
+
+    /// Whether every service of this set is in the other.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 }
 

@@ -3,9 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sistema_ts_model::{Caller, StructureId};
+use ipnet::IpNet;
+use sistema_ts_model::{Caller, CodiceFiscale, StructureId};
 
-use super::{Fingerprint, RegisteredCaller, RegisteredStructure, RegisteredUser, UserId};
+use super::{
+    Fingerprint, RegisteredCaller, RegisteredOperator, RegisteredStructure, RegisteredUser, UserId,
+};
+
+/// The operators of one caller.
+pub(crate) type Operators = HashMap<CodiceFiscale, Arc<RegisteredOperator>>;
 
 /// What is registered, at one moment. It never changes; a change of the register makes another.
 #[derive(Debug, Default, Clone)]
@@ -15,6 +21,8 @@ pub struct RegisterSnapshot {
     pub(crate) certificates: HashMap<Fingerprint, Arc<RegisteredCaller>>,
     pub(crate) structures: HashMap<StructureId, Arc<RegisteredStructure>>,
     pub(crate) users: HashMap<UserId, Arc<RegisteredUser>>,
+    pub(crate) networks: HashMap<Caller, Vec<IpNet>>,
+    pub(crate) operators: HashMap<Caller, Arc<Operators>>,
 }
 
 impl RegisterSnapshot {
@@ -49,6 +57,34 @@ impl RegisterSnapshot {
     #[must_use]
     pub fn user(&self, id: &str) -> Option<&Arc<RegisteredUser>> {
         self.users.get(id)
+    }
+
+    /// The networks from which a call centre may call, in order; without any, it may not.
+    #[must_use]
+    pub fn networks(&self, caller: &Caller) -> &[IpNet] {
+        self.networks.get(caller).map_or(&[], Vec::as_slice)
+    }
+
+    /// The operator of this caller with this codice fiscale, enabled or not.
+    #[must_use]
+    pub fn operator(
+        &self,
+        caller: &Caller,
+        fiscal_code: &CodiceFiscale,
+    ) -> Option<&Arc<RegisteredOperator>> {
+        self.operators.get(caller)?.get(fiscal_code)
+    }
+
+    /// All operators of a caller, in the order in which they were registered.
+    #[must_use]
+    pub fn operators(&self, caller: &Caller) -> Vec<Arc<RegisteredOperator>> {
+        let operators = self.operators.get(caller);
+        sorted(
+            operators
+                .into_iter()
+                .flat_map(|operators| operators.values()),
+            |entry| (entry.added_at, entry.fiscal_code.expose().to_owned()),
+        )
     }
 
     /// All callers, in the order of their keys.

@@ -208,6 +208,22 @@ impl RegisteredUser {
     }
 }
 
+/// An operator of a region or of a call centre, known by codice fiscale: the caller's own system signs the person in, and names it in the
+/// message (§2.4.3, §3.3, §5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredOperator {
+    /// Whose operator.
+    pub caller: Caller,
+    /// Who.
+    pub fiscal_code: CodiceFiscale,
+    /// The services that the operator may ask for.
+    pub profiles: Profiles,
+    /// Whether the operator may ask for any at all.
+    pub enabled: bool,
+    /// When the operator was registered.
+    pub added_at: Timestamp,
+}
+
 /// A user to register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {

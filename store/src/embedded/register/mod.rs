@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
+use ipnet::IpNet;
+use sistema_ts_model::{Caller, CodiceFiscale, StructureDescription, StructureId, Timestamp};
 use tokio::sync::oneshot;
 
 use self::read::Reader;
@@ -25,10 +26,13 @@ use crate::register::{
     Profiles, Register, RegisterError, RegisterKey, RegisterSnapshot, UserId,
 };
 
+mod operators;
 mod read;
 mod schema;
 mod write;
 
+#[cfg(test)]
+mod operators_tests;
 #[cfg(test)]
 mod tests;
 
@@ -295,6 +299,52 @@ impl Register for EmbeddedRegister {
         fingerprint: Fingerprint,
     ) -> Result<(), RegisterError> {
         self.change(move |writer| writer.remove_certificate(caller, fingerprint))
+            .await
+    }
+
+    async fn add_network(
+        &self,
+        caller: Caller,
+        network: IpNet,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.add_network(caller, network, now))
+            .await
+    }
+
+    async fn remove_network(&self, caller: Caller, network: IpNet) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.remove_network(caller, network))
+            .await
+    }
+
+    async fn add_operator(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        profiles: Profiles,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.add_operator(caller, &fiscal_code, profiles, now))
+            .await
+    }
+
+    async fn set_operator_enabled(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        enabled: bool,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.set_operator_enabled(caller, &fiscal_code, enabled))
+            .await
+    }
+
+    async fn set_operator_profiles(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+        profiles: Profiles,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.set_operator_profiles(caller, &fiscal_code, profiles))
             .await
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, Transaction};
 use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
+use super::operators;
 use super::schema::{self, failed};
 use crate::register::{
     CredentialHash, Fingerprint, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
@@ -67,8 +68,8 @@ fn generation(transaction: &Transaction<'_>) -> Result<u64, RegisterError> {
         })
 }
 
-/// Structures and users change row by row and are never removed, so only those newer than `current` are read; the few callers
-/// and their certificates are read whole.
+/// Structures, users and operators change row by row and are never removed, so only those newer than `current` are read; the few callers
+/// with their certificates and networks are read whole.
 fn load(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
@@ -84,6 +85,8 @@ fn load(
     let since = snapshot.generation as i64;
     snapshot.generation = generation;
     load_callers(transaction, &mut snapshot)?;
+    operators::load_networks(transaction, &mut snapshot)?;
+    operators::load_operators(transaction, key, since, &mut snapshot)?;
     each(
         transaction,
         "SELECT structure, description, enabled FROM structures WHERE generation > ?1",
@@ -201,7 +204,7 @@ fn user(row: &Row<'_>, key: &RegisterKey) -> Result<RegisteredUser, RegisterErro
     })
 }
 
-fn each<P: rusqlite::Params>(
+pub(super) fn each<P: rusqlite::Params>(
     transaction: &Transaction<'_>,
     sql: &str,
     parameters: P,
@@ -215,7 +218,7 @@ fn each<P: rusqlite::Params>(
     Ok(())
 }
 
-fn text(row: &Row<'_>, column: usize) -> Result<String, RegisterError> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String, RegisterError> {
     row.get(column).map_err(failed)
 }
 
@@ -223,7 +226,7 @@ pub(super) fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis_clamped(millis)
 }
 
-fn caller(key: &str) -> Result<Caller, RegisterError> {
+pub(super) fn caller(key: &str) -> Result<Caller, RegisterError> {
     Caller::from_key(key).map_err(|_| RegisterError::Corrupt("the key of a caller"))
 }
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use rusqlite::{
     Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
 };
-use sistema_ts_model::{Caller, RegionCode, Service, StructureDescription, StructureId, Timestamp};
+use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
+use super::operators::check_listing_operators;
 use super::read::time;
 use super::schema::{self, failed};
 use crate::register::{
-    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy,
-    MAXIMUM_LISTING_OPERATORS, NewUser, Profiles, RegisterError, RegisterKey, UserId,
+    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
+    Profiles, RegisterError, RegisterKey, UserId,
 };
 
 /// The connection that writes.
@@ -24,7 +25,7 @@ pub(super) struct Writer {
 
 /// How an administrator's change differs from a counter: it must survive a loss of power, and snapshots must learn of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Entry,
     Counter,
 }
@@ -35,7 +36,7 @@ impl Writer {
         Ok(Writer { connection, key })
     }
 
-    fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         change: Change,
         write: impl FnOnce(&Transaction<'_>, &RegisterKey, i64) -> Result<T, RegisterError>,
@@ -342,43 +343,6 @@ impl Writer {
     }
 }
 
-/// Refuses the transaction if more people than allowed now hold the profile of `elencoTestEffettuati` in a region. Counted are
-/// people, not user ids: the same operator may call for several structures.
-fn check_listing_operators(
-    transaction: &Transaction<'_>,
-    key: &RegisterKey,
-    region: RegionCode,
-) -> Result<(), RegisterError> {
-    let mut statement = transaction
-        .prepare_cached(
-            "SELECT user_id, fiscal_code FROM users \
-             WHERE structure >= ?1 AND structure < ?2 AND instr(profiles, ?3) > 0",
-        )
-        .map_err(failed)?;
-    // Identifiers begin with the region and a dash; a dot is the character after the dash.
-    let (from, to) = (format!("{region}-"), format!("{region}."));
-    let holders = statement
-        .query_map(params![from, to, Service::ListTests.name()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })
-        .map_err(failed)?;
-    let mut people = Vec::new();
-    for holder in holders {
-        let (user, sealed) = holder.map_err(failed)?;
-        let user = UserId::parse(&user).map_err(|_| RegisterError::Corrupt("a user id"))?;
-        let person = key
-            .open(&user, &sealed)
-            .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?;
-        if !people.contains(&person) {
-            people.push(person);
-        }
-    }
-    if people.len() > MAXIMUM_LISTING_OPERATORS {
-        return Err(RegisterError::TooManyListingOperators(region));
-    }
-    Ok(())
-}
-
 fn counter(
     transaction: &Transaction<'_>,
     user: &str,
@@ -431,7 +395,7 @@ fn clear(transaction: &Transaction<'_>, user: &UserId) -> Result<(), RegisterErr
     Ok(())
 }
 
-fn insert(
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     sql: &str,
     parameters: impl Params,
@@ -443,7 +407,7 @@ fn insert(
     }
 }
 
-fn update(
+pub(super) fn update(
     transaction: &Transaction<'_>,
     sql: &str,
     parameters: impl Params,
@@ -455,7 +419,7 @@ fn update(
     }
 }
 
-fn existing(
+pub(super) fn existing(
     transaction: &Transaction<'_>,
     sql: &str,
     key: &str,
@@ -468,7 +432,7 @@ fn existing(
     found.ok_or_else(|| RegisterError::Missing(name()))
 }
 
-fn caller_name(caller: Caller) -> String {
+pub(super) fn caller_name(caller: Caller) -> String {
     match caller {
         Caller::Region(region) => format!("region {region}"),
         Caller::Structure(id) => structure_name(id),

@@ -1,0 +1,100 @@
+//! `sistema-ts admin call-center …`
+
+use clap::Subcommand;
+use serde_json::json;
+use sistema_ts_model::{CallCenterCode, Caller};
+use sistema_ts_store::register::{Register as _, RegisterError};
+
+use super::caller::{certificates, set_enabled};
+use super::{AdminError, Context};
+use crate::cli::CliError;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Register a call centre, enabled; it needs a certificate, a network and operators as well
+    Add {
+        /// Its code: 1 to 16 letters, digits, dashes, dots and underscores
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+        /// Its name, for people
+        #[arg(long)]
+        name: String,
+    },
+    /// List the registered call centres
+    List,
+    /// Show a call centre with its certificates and networks
+    Show {
+        /// Its code
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+    },
+    /// Let a disabled call centre call again
+    Enable {
+        /// Its code
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+    },
+    /// Refuse a call centre from its next request on
+    Disable {
+        /// Its code
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add { code, name } => {
+            let added = register
+                .add_caller(Caller::CallCenter(code), &name, context.now)
+                .await;
+            added.map_err(AdminError::from)?;
+            context
+                .output
+                .done(&format!("call centre {code} registered"))
+        }
+        Command::List => {
+            let snapshot = register.snapshot();
+            let callers = snapshot.callers();
+            let rows = callers.iter().filter_map(|entry| match entry.caller {
+                Caller::CallCenter(code) => Some(vec![
+                    json!(code.as_str()),
+                    json!(entry.name),
+                    json!(entry.enabled),
+                    json!(entry.certificates.len()),
+                    json!(snapshot.networks(&entry.caller).len()),
+                    json!(snapshot.operators(&entry.caller).len()),
+                ]),
+                _ => None,
+            });
+            let names = [
+                "code",
+                "name",
+                "enabled",
+                "certificates",
+                "networks",
+                "operators",
+            ];
+            context.output.table(&names, rows.collect())
+        }
+        Command::Show { code } => {
+            let snapshot = register.snapshot();
+            let caller = Caller::CallCenter(code);
+            let entry = snapshot.caller(&caller).ok_or_else(|| {
+                AdminError::from(RegisterError::Missing(format!("call centre {code}")))
+            })?;
+            let networks = snapshot.networks(&caller).iter().map(ToString::to_string);
+            context.output.fields(&[
+                ("code", json!(code.as_str())),
+                ("name", json!(entry.name)),
+                ("enabled", json!(entry.enabled)),
+                ("certificates", certificates(entry)),
+                ("networks", networks.collect()),
+                ("operators", json!(snapshot.operators(&caller).len())),
+            ])
+        }
+        Command::Enable { code } => set_enabled(context, Caller::CallCenter(code), true).await,
+        Command::Disable { code } => set_enabled(context, Caller::CallCenter(code), false).await,
+    }
+}

@@ -1,0 +1,65 @@
+//! `sistema-ts admin network …`
+
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+use serde_json::json;
+use sistema_ts_model::{CallCenterCode, Caller};
+use sistema_ts_store::register::Register as _;
+
+use super::{AdminError, Context};
+use crate::cli::CliError;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Let a call centre call from a network
+    Add(NetworkArguments),
+    /// List the networks from which a call centre may call; without any, it may from nowhere
+    List {
+        /// The call centre's code
+        #[arg(long, value_name = "CODE", value_parser = CallCenterCode::parse)]
+        call_center: CallCenterCode,
+    },
+    /// Refuse a call centre from a network, from its next request on
+    Remove(NetworkArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NetworkArguments {
+    /// The call centre's code
+    #[arg(long, value_name = "CODE", value_parser = CallCenterCode::parse)]
+    call_center: CallCenterCode,
+    /// The network in CIDR notation, such as 192.0.2.0/28 or 2001:db8::/64
+    network: IpNet,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add(arguments) => {
+            let (code, network) = (arguments.call_center, arguments.network.trunc());
+            let added = register
+                .add_network(Caller::CallCenter(code), network, context.now)
+                .await;
+            added.map_err(AdminError::from)?;
+            context
+                .output
+                .done(&format!("call centre {code} may call from {network}"))
+        }
+        Command::List { call_center } => {
+            let snapshot = register.snapshot();
+            let networks = snapshot.networks(&Caller::CallCenter(call_center)).iter();
+            let rows = networks.map(|network| vec![json!(network.to_string())]);
+            context.output.table(&["network"], rows.collect())
+        }
+        Command::Remove(arguments) => {
+            let (code, network) = (arguments.call_center, arguments.network.trunc());
+            let removed = register
+                .remove_network(Caller::CallCenter(code), network)
+                .await;
+            removed.map_err(AdminError::from)?;
+            context.output.done(&format!(
+                "call centre {code} may no longer call from {network}"
+            ))
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `sistema-ts admin operator …`: operators who are known by codice fiscale.
+
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use sistema_ts_model::{Caller, CodiceFiscale, Service};
+use sistema_ts_store::register::{Profiles, Register as _, RegisterError};
+use zeroize::Zeroizing;
+
+use super::caller::{CallerArguments, name_of};
+use super::person::{open_file, read_fiscal_code};
+use super::{AdminError, Context};
+use crate::cli::CliError;
+
+/// No line of a file of operators is longer.
+const LONGEST_LINE: usize = 256;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Register an operator, enabled
+    ///
+    /// The operator's codice fiscale is read from standard input, one line.
+    Add {
+        #[command(flatten)]
+        operator: OperatorArguments,
+        #[command(flatten)]
+        profiles: ProfileArguments,
+    },
+    /// Register the operators of a file, one codice fiscale a line; those who are registered already stay as they are
+    Import {
+        #[command(flatten)]
+        caller: CallerArguments,
+        #[command(flatten)]
+        profiles: ProfileArguments,
+        /// The file, or - for standard input
+        file: PathBuf,
+    },
+    /// List a caller's operators with their codici fiscali
+    List {
+        #[command(flatten)]
+        caller: CallerArguments,
+    },
+    /// Let a disabled operator work again
+    Enable {
+        #[command(flatten)]
+        operator: OperatorArguments,
+    },
+    /// Refuse an operator from the next request on
+    Disable {
+        #[command(flatten)]
+        operator: OperatorArguments,
+    },
+    /// Replace the services that an operator may ask for; without any, none
+    Profiles {
+        #[command(flatten)]
+        operator: OperatorArguments,
+        /// Of a region: elencoTestEffettuati, invioCodiceOtp; of a call centre: verificaPositivita, sbloccoCodiceImmuni,
+        /// confermaSbloccoImmuni
+        #[arg(value_name = "SERVICE", value_parser = service)]
+        services: Vec<Service>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OperatorArguments {
+    #[command(flatten)]
+    caller: CallerArguments,
+    /// Read the operator's codice fiscale from a file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    fiscal_code_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProfileArguments {
+    /// A service that the operator may ask for, of a region: elencoTestEffettuati, invioCodiceOtp; of a call centre:
+    /// verificaPositivita, sbloccoCodiceImmuni, confermaSbloccoImmuni; may be given several times [default: for a call
+    /// centre all three, for a region none]
+    #[arg(long = "profile", value_name = "SERVICE", value_parser = service)]
+    profiles: Vec<Service>,
+}
+
+impl ProfileArguments {
+    fn of(&self, caller: &Caller) -> Profiles {
+        match caller {
+            Caller::CallCenter(_) if self.profiles.is_empty() => Profiles::of_operators(caller),
+            _ => self.profiles.iter().copied().collect(),
+        }
+    }
+}
+
+impl OperatorArguments {
+    fn read(&self) -> Result<(Caller, CodiceFiscale), AdminError> {
+        let caller = self.caller.caller()?;
+        Ok((caller, read_fiscal_code(self.fiscal_code_file.as_deref())?))
+    }
+}
+
+fn service(name: &str) -> Result<Service, String> {
+    Service::from_name(name).ok_or_else(|| "there is no such service".to_owned())
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    let register = &context.register;
+    match command {
+        Command::Add { operator, profiles } => {
+            let (caller, fiscal_code) = operator.read()?;
+            register
+                .add_operator(caller, fiscal_code, profiles.of(&caller), context.now)
+                .await
+                .map_err(AdminError::from)?;
+            let done = format!("operator of {} registered", name_of(&caller));
+            context.output.done(&done)
+        }
+        Command::Import {
+            caller,
+            profiles,
+            file,
+        } => {
+            let caller = caller.caller()?;
+            import(context, caller, profiles.of(&caller), &file).await
+        }
+        Command::List { caller } => {
+            let operators = register.snapshot().operators(&caller.caller()?);
+            let rows = operators.iter().map(|entry| {
+                let profiles: Value = entry.profiles.iter().map(Service::name).collect();
+                vec![
+                    json!(entry.fiscal_code.expose()),
+                    json!(entry.enabled),
+                    json!(entry.added_at.to_string()),
+                    profiles,
+                ]
+            });
+            context.output.table(
+                &["fiscal_code", "enabled", "registered_at", "profiles"],
+                rows.collect(),
+            )
+        }
+        Command::Enable { operator } => set_enabled(context, &operator, true).await,
+        Command::Disable { operator } => set_enabled(context, &operator, false).await,
+        Command::Profiles { operator, services } => {
+            let (caller, fiscal_code) = operator.read()?;
+            let profiles: Profiles = services.into_iter().collect();
+            register
+                .set_operator_profiles(caller, fiscal_code, profiles)
+                .await
+                .map_err(AdminError::from)?;
+            let names: Value = profiles.iter().map(Service::name).collect();
+            context.output.fields(&[("profiles", names)])
+        }
+    }
+}
+
+async fn set_enabled(
+    context: &Context,
+    operator: &OperatorArguments,
+    enabled: bool,
+) -> Result<(), CliError> {
+    let (caller, fiscal_code) = operator.read()?;
+    context
+        .register
+        .set_operator_enabled(caller, fiscal_code, enabled)
+        .await
+        .map_err(AdminError::from)?;
+    let state = if enabled { "enabled" } else { "disabled" };
+    context
+        .output
+        .done(&format!("operator of {} {state}", name_of(&caller)))
+}
+
+/// Registers line by line; a wrong line is told by its number, never by what it holds.
+async fn import(
+    context: &Context,
+    caller: Caller,
+    profiles: Profiles,
+    file: &Path,
+) -> Result<(), CliError> {
+    let failed = |reason| AdminError::Unreadable {
+        what: file.display().to_string(),
+        reason,
+    };
+    let mut source = open_file(file)?;
+    let mut line = Zeroizing::new(String::with_capacity(LONGEST_LINE));
+    let (mut number, mut added, mut known, mut wrong) = (0_u64, 0_u64, 0_u64, 0_u64);
+    loop {
+        line.clear();
+        if source.read_line(&mut line).map_err(failed)? == 0 {
+            break;
+        }
+        number += 1;
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let fiscal_code = match CodiceFiscale::parse(text) {
+            Ok(fiscal_code) => fiscal_code,
+            Err(error) => {
+                wrong += 1;
+                eprintln!("line {number}: {error}");
+                continue;
+            }
+        };
+        match context
+            .register
+            .add_operator(caller, fiscal_code, profiles, context.now)
+            .await
+        {
+            Ok(()) => added += 1,
+            Err(RegisterError::Exists(_)) => known += 1,
+            Err(error) => return Err(AdminError::from(error).into()),
+        }
+    }
+    context.output.fields(&[
+        ("registered", json!(added)),
+        ("registered_before", json!(known)),
+        ("wrong_lines", json!(wrong)),
+    ])?;
+    if wrong > 0 {
+        return Err(AdminError::WrongLines(wrong).into());
+    }
+    Ok(())
+}

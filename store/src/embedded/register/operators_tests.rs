@@ -1,0 +1,311 @@
+//! A failure here means that an operator or a network counts although it was not registered, does not although it was, that a fourth person
+//! may list, or that an operator's fiscal code lies readable in the file.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use sistema_ts_model::{
+    CallCenterCode, Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId,
+    Timestamp,
+};
+
+use super::{EmbeddedRegister, RegisterOptions};
+use crate::register::{
+    CredentialHash, NewUser, Profiles, Register, RegisterError, RegisterKey, UserId,
+};
+
+const PEOPLE: [&str; 4] = [
+    "RSSMRA80A01H501U",
+    "VRDGPP62D15L219E",
+    "BNCLRA75E41F205R",
+    "NREFNC85C12D612C",
+];
+
+struct Place {
+    folder: tempfile::TempDir,
+    key: Arc<RegisterKey>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
+        EmbeddedRegister::create(&folder.path().join("data"), &key).unwrap();
+        Place { folder, key }
+    }
+
+    fn open(&self) -> EmbeddedRegister {
+        let data = self.folder.path().join("data");
+        EmbeddedRegister::open(&data, Arc::clone(&self.key), RegisterOptions::default()).unwrap()
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis_clamped(1_780_000_000_000)
+}
+
+fn person(index: usize) -> CodiceFiscale {
+    CodiceFiscale::parse(PEOPLE[index]).unwrap()
+}
+
+fn region() -> Caller {
+    Caller::Region(RegionCode::parse("010").unwrap())
+}
+
+fn call_center(code: &str) -> Caller {
+    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
+}
+
+fn only(service: Service) -> Profiles {
+    Profiles::NONE.with(service)
+}
+
+#[tokio::test]
+async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
+    let place = Place::new();
+    let register = place.open();
+    let (one, two) = (call_center("cc1"), call_center("cc2"));
+    for caller in [one, two] {
+        register
+            .add_caller(caller, "Call center", now())
+            .await
+            .unwrap();
+    }
+    let all = Profiles::of_operators(&one);
+    register
+        .add_operator(one, person(0), all, now())
+        .await
+        .unwrap();
+    let again = register.add_operator(one, person(0), all, now()).await;
+    assert!(matches!(again, Err(RegisterError::Exists(_))));
+    register
+        .set_operator_profiles(one, person(0), only(Service::VerifyPositive))
+        .await
+        .unwrap();
+    register
+        .set_operator_enabled(one, person(0), false)
+        .await
+        .unwrap();
+    let unknown = register.set_operator_enabled(two, person(0), true).await;
+    assert!(matches!(unknown, Err(RegisterError::Missing(_))));
+
+    drop(register);
+    let snapshot = place.open().snapshot();
+    let entry = snapshot.operator(&one, &person(0)).unwrap();
+    assert_eq!(entry.profiles, only(Service::VerifyPositive));
+    assert!(!entry.enabled);
+    assert!(snapshot.operator(&two, &person(0)).is_none());
+    assert!(snapshot.operator(&one, &person(1)).is_none());
+    assert_eq!(snapshot.operators(&one).len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_of_one_operator_reaches_a_snapshot_taken_later_and_no_earlier_one() {
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(call_center("cc1"), "Call center", now())
+        .await
+        .unwrap();
+    let all = Profiles::of_operators(&call_center("cc1"));
+    register
+        .add_operator(call_center("cc1"), person(0), all, now())
+        .await
+        .unwrap();
+    let earlier = register.snapshot();
+    register
+        .set_operator_enabled(call_center("cc1"), person(0), false)
+        .await
+        .unwrap();
+    register
+        .add_operator(call_center("cc1"), person(1), all, now())
+        .await
+        .unwrap();
+    assert!(
+        earlier
+            .operator(&call_center("cc1"), &person(0))
+            .unwrap()
+            .enabled
+    );
+    assert!(earlier.operator(&call_center("cc1"), &person(1)).is_none());
+    let later = register.snapshot();
+    assert!(
+        !later
+            .operator(&call_center("cc1"), &person(0))
+            .unwrap()
+            .enabled
+    );
+    assert!(later.operator(&call_center("cc1"), &person(1)).is_some());
+}
+
+#[tokio::test]
+async fn a_profile_is_for_the_callers_that_have_its_service() {
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    register
+        .add_caller(call_center("cc1"), "Call center", now())
+        .await
+        .unwrap();
+    for (caller, service) in [
+        (region(), Service::VerifyPositive),
+        (region(), Service::SubmitTest),
+        (call_center("cc1"), Service::ListTests),
+    ] {
+        let refused = register
+            .add_operator(caller, person(0), only(service), now())
+            .await;
+        assert!(
+            matches!(refused, Err(RegisterError::ProfileRefused(_))),
+            "{service}"
+        );
+    }
+    register
+        .add_operator(region(), person(0), Profiles::NONE, now())
+        .await
+        .unwrap();
+    let unknown = register
+        .add_operator(call_center("cc9"), person(0), Profiles::NONE, now())
+        .await;
+    assert!(matches!(unknown, Err(RegisterError::Missing(_))));
+}
+
+#[tokio::test]
+async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
+    let place = Place::new();
+    let register = place.open();
+    let structure = StructureId::parse("010-101-000123").unwrap();
+    let description = StructureDescription::parse("Laboratorio").unwrap();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    register
+        .add_structure(structure, &description, now())
+        .await
+        .unwrap();
+    let user = |id: &str, index: usize| NewUser {
+        id: UserId::parse(id).unwrap(),
+        structure,
+        fiscal_code: person(index),
+        credential: CredentialHash::new("$argon2id$test"),
+        expires_at: None,
+        profiles: only(Service::ListTests),
+    };
+    register.add_user(user("uno", 0), now()).await.unwrap();
+    // The same person as an operator is no second one.
+    let listing = only(Service::ListTests);
+    for index in [0, 1, 2] {
+        register
+            .add_operator(region(), person(index), listing, now())
+            .await
+            .unwrap();
+    }
+    // Disabled, but it can be enabled without a check.
+    register
+        .set_operator_enabled(region(), person(2), false)
+        .await
+        .unwrap();
+    let too_many = |outcome| matches!(outcome, Err(RegisterError::TooManyListingOperators(_)));
+    assert!(too_many(
+        register
+            .add_operator(region(), person(3), listing, now())
+            .await
+    ));
+    assert!(too_many(register.add_user(user("quattro", 3), now()).await));
+    register
+        .add_operator(region(), person(3), only(Service::SendOtp), now())
+        .await
+        .unwrap();
+    assert!(too_many(
+        register
+            .set_operator_profiles(region(), person(3), listing)
+            .await
+    ));
+    assert_eq!(
+        register
+            .snapshot()
+            .operator(&region(), &person(3))
+            .unwrap()
+            .profiles,
+        only(Service::SendOtp)
+    );
+    register
+        .set_operator_profiles(region(), person(2), Profiles::NONE)
+        .await
+        .unwrap();
+    register
+        .set_operator_profiles(region(), person(3), listing)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn networks_are_a_call_centers_and_never_the_whole_world() {
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    register
+        .add_caller(call_center("cc1"), "Call center", now())
+        .await
+        .unwrap();
+    let network = |text: &str| text.parse::<ipnet::IpNet>().unwrap();
+    for (caller, text) in [
+        (region(), "192.0.2.0/24"),
+        (call_center("cc1"), "0.0.0.0/0"),
+        (call_center("cc1"), "::/0"),
+    ] {
+        let refused = register.add_network(caller, network(text), now()).await;
+        assert!(
+            matches!(refused, Err(RegisterError::NetworkRefused)),
+            "{text}"
+        );
+    }
+    register
+        .add_network(call_center("cc1"), network("192.0.2.77/24"), now())
+        .await
+        .unwrap();
+    let again = register
+        .add_network(call_center("cc1"), network("192.0.2.0/24"), now())
+        .await;
+    assert!(matches!(again, Err(RegisterError::Exists(_))));
+    assert_eq!(
+        register.snapshot().networks(&call_center("cc1")),
+        [network("192.0.2.0/24")]
+    );
+    register
+        .remove_network(call_center("cc1"), network("192.0.2.0/24"))
+        .await
+        .unwrap();
+    assert!(register.snapshot().networks(&call_center("cc1")).is_empty());
+    assert!(
+        register
+            .remove_network(call_center("cc1"), network("192.0.2.0/24"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn no_file_of_the_register_holds_an_operators_fiscal_code() {
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    register
+        .add_operator(region(), person(0), Profiles::NONE, now())
+        .await
+        .unwrap();
+    for file in std::fs::read_dir(place.folder.path().join("data")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(16).any(|part| part == PEOPLE[0].as_bytes()));
+    }
+}
