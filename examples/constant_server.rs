@@ -14,9 +14,10 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::{
     AccessPage, AccessQuery, AccessRecord, AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome,
-    ClaimUnlock, ConfirmOutcome, Confirmation, Expired, ListingMark, ListingPage, ListingRequest,
-    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
-    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
+    ClaimUnlock, ConfirmOutcome, Confirmation, Expired, Guess, GuessAdmission, GuessTicket,
+    ListingMark, ListingPage, ListingRequest, NewTest, OpenOutcome, OpenSession, PatientView,
+    PersonClaim, PersonOutcome, Readiness, RecordOutcome, ReservedCun, SessionView, SettleUnlock,
+    Store, StoreError, TestView,
 };
 
 fn main() -> ExitCode {
@@ -98,6 +99,14 @@ impl Store for ConstantStore {
     }
 
     async fn find_patient(&self, _: Cun) -> Result<Option<PatientView>, StoreError> {
+        absent()
+    }
+
+    async fn begin_guess(&self, _: Guess) -> Result<GuessAdmission, StoreError> {
+        absent()
+    }
+
+    async fn return_guess(&self, _: GuessTicket) -> Result<(), StoreError> {
         absent()
     }
 

@@ -210,6 +210,11 @@ impl Configuration {
         let store = &self.store;
         // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
         faults.range("store.retention_days", store.retention_days, 14..=365);
+        faults.range(
+            "store.permitted_clock_error_milliseconds",
+            store.permitted_clock_error_milliseconds,
+            0..=10_000,
+        );
         faults.range("store.queue_capacity", store.queue_capacity, 64..=1_048_576);
         faults.range(
             "store.maximum_batch_requests",

@@ -106,6 +106,7 @@ impl Configuration {
         let store = &self.store;
         EmbeddedOptions {
             retention_millis: i64::from(store.retention_days) * MILLIS_PER_DAY,
+            clock_error_millis: i64::from(store.permitted_clock_error_milliseconds),
             queue_capacity: store.queue_capacity,
             batch_jobs: store.maximum_batch_requests,
             checkpoint_pages: store.checkpoint_pages,

@@ -156,6 +156,8 @@ pub struct StoreSection {
     pub key_ring_file: PathBuf,
     /// How long the tests' archive keeps a test, counted from its communication.
     pub retention_days: u32,
+    /// How far the clock may jump ahead while a one-time code is on its way, without freeing its CUN too early.
+    pub permitted_clock_error_milliseconds: u32,
     /// Requests that may wait for the store's writer in each of its two lanes, and for each pool of readers.
     pub queue_capacity: usize,
     /// Requests that one commit may carry.
@@ -176,6 +178,7 @@ impl Default for StoreSection {
             data_folder: PathBuf::from("data"),
             key_ring_file: PathBuf::from("keys/day-keys"),
             retention_days: 14,
+            permitted_clock_error_milliseconds: 1_000,
             queue_capacity: 8_192,
             maximum_batch_requests: 1_024,
             cache_kibibytes: 16 * 1_024,

@@ -8,6 +8,7 @@ mod access;
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod guess;
 pub mod keys;
 mod listing;
 pub mod register;
@@ -20,6 +21,7 @@ pub use access::{
     ConfirmationKind,
 };
 pub use error::StoreError;
+pub use guess::{GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessTicket};
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };

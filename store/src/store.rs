@@ -7,6 +7,7 @@ use sistema_ts_model::{
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
+use crate::guess::{Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
 use crate::transition::{
@@ -46,8 +47,15 @@ pub trait Store: Send + Sync {
     /// The test whose code has this SHA-256 (of `CUN-` and ten symbols), if it is kept and not expired.
     async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError>;
 
-    /// The test with this code and its person's fiscal code, if it is positive and the fiscal code is not erased.
+    /// The test with this code and its person's fiscal code, if it is positive and the fiscal code is not erased. Whether it is, the work does
+    /// not tell: a code that is unknown, negative or erased costs the same steps.
     async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError>;
+
+    /// Counts a guess against its operator, its code and its caller, by one guarded write, before anything is checked (§3.3.1).
+    async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError>;
+
+    /// Takes a guess that succeeded off the counts again.
+    async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError>;
 
     /// Opens a session on a verified code (§3.3.1).
     async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError>;

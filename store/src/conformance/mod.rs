@@ -13,6 +13,7 @@ pub mod call_centre;
 pub mod cancellation;
 pub mod codes;
 pub mod expiry;
+pub mod guesses;
 pub mod listing;
 pub mod person;
 pub mod races;
@@ -83,6 +84,9 @@ macro_rules! conformance_suite {
                 a_scope_lists_its_own, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
             access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
             expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
+            guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,
+                a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_all_three_counts, counts_outlive_a_restart_and_a_sweep,
+                a_hundred_guesses_at_once_get_exactly_the_budget;
             races: one_of_a_hundred_claims_wins, confirm_against_cancel, annul_against_confirm, expiry_against_claim, claim_against_person,
                 the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests, a_hundred_cancellations,
                 a_hundred_settlements, a_hundred_submissions_and_their_listing;
@@ -110,6 +114,7 @@ mod tests {
             include_str!("cancellation.rs"),
             include_str!("codes.rs"),
             include_str!("expiry.rs"),
+            include_str!("guesses.rs"),
             include_str!("listing.rs"),
             include_str!("person.rs"),
             include_str!("races.rs"),

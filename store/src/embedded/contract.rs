@@ -11,6 +11,7 @@ use super::schema;
 use super::store::EmbeddedStore;
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
+use crate::guess::{Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::store::{Expired, Readiness, Store};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
@@ -46,6 +47,14 @@ impl Store for EmbeddedStore {
 
     async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
         self.patient_of(cun).await
+    }
+
+    async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
+        self.count_guess(guess).await
+    }
+
+    async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
+        self.uncount_guess(ticket).await
     }
 
     async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {

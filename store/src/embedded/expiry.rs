@@ -60,6 +60,7 @@ impl Writer<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let caught_up = self.catch_up_claims(limit)?;
         self.forget_sessions_and_receipts()?;
+        self.forget_guesses()?;
         self.remove_patients_of_dead_days()?;
         let over = self.now.minus_millis(CUN_LIFE_MILLIS);
         let past_retention = self.now.minus_millis(self.shared.options.retention_millis);

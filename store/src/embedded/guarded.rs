@@ -27,7 +27,8 @@ impl Writer<'_> {
                 .execute((row.row, life.encode()))?;
             let was_claimed = row.life.state() == CunState::Unlocking;
             if life.state() == CunState::Unlocking {
-                self.note_claim(row, life.due_at(&row.origin(), 0))?;
+                let error = self.shared.options.clock_error_millis;
+                self.note_claim(row, life.due_at(&row.origin(), error))?;
             } else if was_claimed {
                 self.tests
                     .prepare_cached("DELETE FROM claims WHERE row = ?1")?

@@ -15,6 +15,7 @@ mod expiry;
 mod failure;
 mod files;
 mod guarded;
+mod guesses;
 pub mod index;
 mod job;
 mod listing;

@@ -15,6 +15,9 @@ pub struct EmbeddedOptions {
     pub vfs: Option<String>,
     /// How long a test is kept, in milliseconds from its communication: at least [`CUN_LIFE_MILLIS`].
     pub retention_millis: i64,
+    /// How far the clock may be ahead of what it was when a claim's deadline was set, in milliseconds: a holder counts as dead only when its
+    /// deadline has passed by this much. One process owns the store, but its clock may be stepped.
+    pub clock_error_millis: i64,
     /// How many requests may wait for the writer in each of its two lanes, and for each pool of readers.
     pub queue_capacity: usize,
     /// The most requests that one commit carries.
@@ -40,6 +43,7 @@ impl EmbeddedOptions {
             folder: folder.into(),
             vfs: None,
             retention_millis: CUN_LIFE_MILLIS,
+            clock_error_millis: 1_000,
             queue_capacity: 8_192,
             batch_jobs: 1_024,
             checkpoint_pages: 60_000,

@@ -4,8 +4,14 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
 
-/// Written to each file's `user_version`; a file of another version is refused rather than guessed at.
-const VERSION: i32 = 1;
+/// What makes a file of tests of each version one of the next; a file of a version that is not known is refused rather than guessed at.
+const TESTS_STEPS: [&str; 2] = [TESTS, GUESSES];
+
+/// The same for a day's file of patients.
+const PATIENTS_STEPS: [&str; 1] = [PATIENTS];
+
+/// The same for a day's file of access records.
+const ACCESS_STEPS: [&str; 1] = [ACCESS];
 
 /// Written to each file's `application_id`, so that a stranger's file is recognised: "STS1".
 const APPLICATION: i32 = 0x5354_5331;
@@ -55,6 +61,17 @@ const TESTS: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER, bytes BLOB) STRICT, WITHOUT ROWID;
 ";
 
+/// Counts of failed verifications, under a keyed hash of what is counted.
+const GUESSES: &str = "
+    CREATE TABLE guesses (
+        key BLOB PRIMARY KEY,
+        window_ms INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        ends_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX guesses_by_end ON guesses (ends_ms);
+";
+
 /// One day's file of patients: of each positive the sealed fiscal code, and its lookup tag, which enters `tags` late, in sorted
 /// batches: `tagged_through` says how far.
 const PATIENTS: &str = "
@@ -89,31 +106,39 @@ const ACCESS: &str = "
 
 /// Makes the tables of the file of tests, or checks that they are of this version.
 pub(super) fn prepare_tests(connection: &Connection) -> Result<(), StoreError> {
-    prepare(connection, "tests", TESTS)
+    prepare(connection, "tests", &TESTS_STEPS)
 }
 
 /// The same for a day's file of patients.
 pub(super) fn prepare_patients(connection: &Connection) -> Result<(), StoreError> {
-    prepare(connection, "patients", PATIENTS)
+    prepare(connection, "patients", &PATIENTS_STEPS)
 }
 
 /// The same for a day's file of access records.
 pub(super) fn prepare_access(connection: &Connection) -> Result<(), StoreError> {
-    prepare(connection, "access records", ACCESS)
+    prepare(connection, "access records", &ACCESS_STEPS)
 }
 
-fn prepare(connection: &Connection, what: &str, tables: &str) -> Result<(), StoreError> {
+/// Takes a file to its newest version, in one transaction; the n-th step leads to version n.
+fn prepare(connection: &Connection, what: &str, steps: &[&str]) -> Result<(), StoreError> {
     let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    match (application, version) {
-        (APPLICATION, VERSION) => Ok(()),
-        (0, 0) => {
+    let newest = steps.len() as i32;
+    let is_ours = application == APPLICATION || (application, version) == (0, 0);
+    let missing = usize::try_from(version)
+        .ok()
+        .and_then(|done| steps.get(done..))
+        .filter(|_| is_ours);
+    match missing {
+        Some([]) => Ok(()),
+        Some(missing) => {
+            let tables = missing.concat();
             let script = format!(
-                "BEGIN IMMEDIATE; {tables} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN IMMEDIATE; {tables} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {newest}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }
-        _ => Err(StoreError::Corrupt {
+        None => Err(StoreError::Corrupt {
             what: format!(
                 "the file of {what} is of version {version} of application {application:#x}"
             ),

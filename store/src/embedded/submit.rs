@@ -154,7 +154,7 @@ impl EmbeddedStore {
         }
         let moment = Moment {
             now: self.shared.now(),
-            clock_error_millis: 0,
+            clock_error_millis: self.shared.options.clock_error_millis,
         };
         let state = row.life.state_at(&row.origin(), moment);
         if state.is_over() {

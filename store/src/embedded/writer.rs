@@ -170,11 +170,11 @@ impl<'connection> Writer<'connection> {
         }
     }
 
-    /// The moment of the current transaction, for the transitions of a life. One process owns this store: no other clock.
+    /// The moment of the current transaction, for the transitions of a life.
     pub(super) fn moment(&self) -> Moment {
         Moment {
             now: self.now,
-            clock_error_millis: 0,
+            clock_error_millis: self.shared.options.clock_error_millis,
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod claims;
 mod erasure;
 mod faults;
 mod logs;

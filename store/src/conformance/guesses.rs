@@ -1,0 +1,151 @@
+//! Counting guesses. A failure means that somebody gets more tries than allowed, stays without any for longer, or learns from a count
+//! whether a code exists.
+
+use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun};
+
+use super::World;
+use super::world::{call_center, operator};
+use crate::{GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessTicket};
+
+const BUDGETS: GuessBudgets = GuessBudgets {
+    operator: 6,
+    code: 4,
+    caller: 9,
+};
+
+fn guess(who: CodiceFiscale, cun: Cun) -> Guess {
+    Guess {
+        operator: who,
+        caller: call_center("cc1"),
+        cun,
+        budgets: BUDGETS,
+    }
+}
+
+fn code(number: u64) -> Cun {
+    Cun::from_number(number).unwrap()
+}
+
+async fn begin(world: &World, who: u32, number: u64) -> GuessAdmission {
+    let guess = guess(operator(who), code(number));
+    world.store.begin_guess(guess).await.unwrap()
+}
+
+/// A guess that is admitted and fails; what the operator has left.
+async fn fail(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
+    match begin(world, who, number).await {
+        GuessAdmission::Admitted {
+            ticket,
+            operator_left,
+        } => (ticket, operator_left),
+        other => panic!("a guess within the budgets was not admitted: {other:?}"),
+    }
+}
+
+pub async fn an_operator_has_its_budget_and_no_more(world: World) {
+    for left in (0..BUDGETS.operator).rev() {
+        let (_, told) = fail(&world, 1, u64::from(left)).await;
+        assert_eq!(told, left);
+    }
+    let until = world.now().plus_millis(GUESS_WINDOW_MILLIS);
+    assert_eq!(
+        begin(&world, 1, 90).await,
+        GuessAdmission::OperatorExhausted { until }
+    );
+    // Another operator has its own.
+    fail(&world, 2, 91).await;
+    world.clock.advance_millis(GUESS_WINDOW_MILLIS - 1);
+    assert!(matches!(
+        begin(&world, 1, 90).await,
+        GuessAdmission::OperatorExhausted { .. }
+    ));
+    world.clock.advance_millis(1);
+    assert_eq!(fail(&world, 1, 90).await.1, BUDGETS.operator - 1);
+}
+
+pub async fn a_code_has_its_budget_whoever_asks_and_for_its_life(world: World) {
+    let known = world.issued(1).await.number();
+    for number in [known, (known + 1) % 1_000_000] {
+        // Two operators of two windows: the code's count goes on.
+        for who in [1, 2, 1, 2] {
+            fail(&world, who, number).await;
+        }
+        let exhausted = begin(&world, 1, number).await;
+        assert!(
+            matches!(exhausted, GuessAdmission::CodeExhausted { .. }),
+            "{exhausted:?}"
+        );
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+        let again = begin(&world, 3, number).await;
+        let left = BUDGETS.operator - 1;
+        assert_eq!(
+            again,
+            GuessAdmission::CodeExhausted {
+                operator_left: left
+            }
+        );
+    }
+    world.clock.advance_millis(CUN_LIFE_MILLIS);
+    fail(&world, 1, known).await;
+}
+
+pub async fn a_caller_has_its_budget_over_all_operators(world: World) {
+    for number in 0..BUDGETS.caller {
+        fail(&world, number, u64::from(number)).await;
+    }
+    assert!(matches!(
+        begin(&world, 90, 90).await,
+        GuessAdmission::CallerExhausted { .. }
+    ));
+    let other = Guess {
+        caller: call_center("cc2"),
+        ..guess(operator(90), code(90))
+    };
+    assert!(matches!(
+        world.store.begin_guess(other).await.unwrap(),
+        GuessAdmission::Admitted { .. }
+    ));
+}
+
+pub async fn a_success_is_taken_off_all_three_counts(world: World) {
+    for _ in 0..20 {
+        let (ticket, left) = fail(&world, 1, 7).await;
+        assert_eq!(left, BUDGETS.operator - 1);
+        world.store.return_guess(ticket).await.unwrap();
+    }
+    // One that comes back after its window takes nothing off the next.
+    let (late, _) = fail(&world, 1, 7).await;
+    world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+    fail(&world, 1, 8).await;
+    world.store.return_guess(late).await.unwrap();
+    assert_eq!(fail(&world, 1, 9).await.1, BUDGETS.operator - 2);
+}
+
+pub async fn counts_outlive_a_restart_and_a_sweep(world: World) {
+    for _ in 0..BUDGETS.code {
+        fail(&world, 1, 7).await;
+    }
+    let world = world.reopen().await;
+    while world.store.expire_due(100).await.unwrap().more {}
+    assert!(matches!(
+        begin(&world, 1, 7).await,
+        GuessAdmission::CodeExhausted { .. }
+    ));
+}
+
+pub async fn a_hundred_guesses_at_once_get_exactly_the_budget(world: World) {
+    for round in 0..20 {
+        let guesses = (0..100).map(|_| {
+            let store = world.store.clone();
+            tokio::spawn(async move { store.begin_guess(guess(operator(1), code(round))).await })
+        });
+        let mut admitted = 0;
+        for guess in guesses.collect::<Vec<_>>() {
+            if let GuessAdmission::Admitted { .. } = guess.await.unwrap().unwrap() {
+                admitted += 1;
+            }
+        }
+        assert_eq!(admitted, BUDGETS.code);
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+    }
+}

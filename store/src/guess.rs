@@ -1,0 +1,147 @@
+//! Guessing (§3.3.1): failed verifications are counted per operator, per code and per caller, each before anything is checked, so that a
+//! hundred at once get no more tries than one after another.
+
+use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, CodiceFiscale, Cun, Timestamp};
+
+/// The window in which the failures of an operator and of a caller are counted: an hour, in milliseconds, from the first failure in it.
+pub const GUESS_WINDOW_MILLIS: i64 = 60 * 60 * 1_000;
+
+/// How many verifications may fail; each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuessBudgets {
+    /// Of one operator, within an hour.
+    pub operator: u32,
+    /// Of one code, within the life of a code from the first failure; alike for codes that exist and codes that do not.
+    pub code: u32,
+    /// Of all operators of one caller, within an hour.
+    pub caller: u32,
+}
+
+impl Default for GuessBudgets {
+    fn default() -> Self {
+        Self {
+            operator: 30,
+            code: 10,
+            caller: 1_000,
+        }
+    }
+}
+
+/// The wish to check whether a code and a card belong together.
+#[derive(Clone, Debug)]
+pub struct Guess {
+    /// Who wants to know.
+    pub operator: CodiceFiscale,
+    /// Through which caller.
+    pub caller: Caller,
+    /// About which code.
+    pub cun: Cun,
+    /// How many may fail.
+    pub budgets: GuessBudgets,
+}
+
+/// What became of the wish.
+#[derive(Debug, PartialEq, Eq)]
+pub enum GuessAdmission {
+    /// It is counted and may be checked.
+    Admitted {
+        /// Takes it off the counts again, if it succeeds.
+        ticket: GuessTicket,
+        /// How many the operator has left within its window, should this one fail.
+        operator_left: u32,
+    },
+    /// The code has no tries left. Operator and caller are counted as for any failure, and it must look like one.
+    CodeExhausted {
+        /// How many the operator has left within its window.
+        operator_left: u32,
+    },
+    /// The operator has none left before this moment. Nothing is counted.
+    OperatorExhausted {
+        /// When the window ends.
+        until: Timestamp,
+    },
+    /// The caller has none left before this moment. Nothing is counted.
+    CallerExhausted {
+        /// When the window ends.
+        until: Timestamp,
+    },
+}
+
+/// Proof that a guess was counted. It is no `Clone`, so that it is taken off once at most.
+#[derive(Debug, PartialEq, Eq)]
+pub struct GuessTicket {
+    /// The key of each count and the beginning of its window; what they mean is the store's matter.
+    pub(crate) counts: [([u8; 16], Timestamp); 3],
+}
+
+/// One count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GuessCounter {
+    pub(crate) window_started: Timestamp,
+    pub(crate) failures: u32,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Operator,
+    Code,
+    Caller,
+}
+
+impl Counted {
+    pub(crate) const ALL: [Self; 3] = [Self::Operator, Self::Code, Self::Caller];
+
+    /// Length of the window, in milliseconds.
+    pub(crate) const fn window_millis(self) -> i64 {
+        match self {
+            Self::Operator | Self::Caller => GUESS_WINDOW_MILLIS,
+            Self::Code => CUN_LIFE_MILLIS,
+        }
+    }
+
+    pub(crate) const fn budget(self, budgets: GuessBudgets) -> u32 {
+        match self {
+            Self::Operator => budgets.operator,
+            Self::Code => budgets.code,
+            Self::Caller => budgets.caller,
+        }
+    }
+}
+
+impl GuessCounter {
+    /// The count as it stands now: that of a window which has ended is a new one. A clock that went back leaves a window in the future, which
+    /// counts on and ends as any other.
+    pub(crate) fn as_of(stored: Option<Self>, counted: Counted, now: Timestamp) -> Self {
+        match stored {
+            Some(counter)
+                if now.millis() - counter.window_started.millis() < counted.window_millis() =>
+            {
+                counter
+            }
+            _ => Self {
+                window_started: now,
+                failures: 0,
+            },
+        }
+    }
+
+    /// When the window ends.
+    pub(crate) fn ends_at(self, counted: Counted) -> Timestamp {
+        self.window_started.plus_millis(counted.window_millis())
+    }
+
+    pub(crate) fn raised(self) -> Self {
+        Self {
+            failures: self.failures.saturating_add(1),
+            ..self
+        }
+    }
+
+    pub(crate) fn lowered(self) -> Self {
+        Self {
+            failures: self.failures.saturating_sub(1),
+            ..self
+        }
+    }
+}
