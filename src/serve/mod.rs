@@ -137,6 +137,7 @@ where
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
         clock,
+        relay: None,
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sistema_ts_actors::CunSource;
+use sistema_ts_actors::relay::OtpSender;
 use sistema_ts_model::{Clock, CodiceFiscaleOptions};
 use sistema_ts_store::Store;
 use sistema_ts_store::register::Register;
@@ -21,6 +22,8 @@ pub struct ServerState {
     pub authenticator: Arc<Authenticator>,
     /// How much is taken on at once.
     pub admission: Arc<Admission>,
+    /// Where OTPs go; absent where no Immuni backend is configured, and then what needs it is not offered.
+    pub relay: Option<Arc<dyn OtpSender>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Which forms of fiscal code are taken.
