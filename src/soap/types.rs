@@ -145,6 +145,152 @@ pub static IDENTIFICATIVO_STRUTTURA: StructureType = StructureType {
     documentation: "Identificativo di una struttura censita nel Sistema TS.",
 };
 
+/// The number of a CUN as it is dictated to the call center.
+pub static CUN: TextType = TextType {
+    name: "Cun",
+    facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
+    documentation: "CUN: CUN- e 10 simboli, di cui l'ultimo di controllo; il prefisso può mancare, minuscole, spazi e trattini sono ammessi.",
+};
+
+/// A CUN to the letter.
+pub static CUN_ESATTO: TextType = TextType {
+    name: "CunEsatto",
+    facets: &[Facet::Pattern("CUN-[AEFHIJKLQRSUWXYZ1-9]{10}")],
+    documentation: "CUN: CUN- e 10 simboli, di cui l'ultimo di controllo.",
+};
+
+/// A one-time code of the app.
+pub static CODICE_OTP: TextType = TextType {
+    name: "CodiceOtp",
+    facets: &[Facet::Pattern("[AEFHIJKLQRSUWXYZ1-9]{10}")],
+    documentation: "Codice OTP generato dall'app: 10 simboli, di cui l'ultimo di controllo.",
+};
+
+/// The last digits of a health card.
+pub static NUMERO_TESSERA: TextType = TextType {
+    name: "NumeroTesseraSanitaria",
+    facets: &[Facet::Pattern("[0-9]{8}")],
+    documentation: "Ultime 8 cifre del numero della tessera sanitaria (TEAM).",
+};
+
+/// The id of a verification.
+pub static ID_VERIFICA: TextType = TextType {
+    name: "IdVerificaTampone",
+    facets: &[Facet::Pattern(
+        "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+    )],
+    documentation: "Identificativo della verifica, come restituito da verificaPositivita.",
+};
+
+/// Confirmation or annulment.
+pub static TIPO_COMUNICAZIONE: TextType = TextType {
+    name: "TipoComunicazione",
+    facets: &[Facet::Pattern("[CA]")],
+    documentation: "C conferma dello sblocco, A annullamento.",
+};
+
+/// An optional date: as a text, since some toolkits drop an optional xs:date without a word.
+pub static DATA_FACOLTATIVA: TextType = TextType {
+    name: "DataFacoltativa",
+    facets: &[Facet::Pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")],
+    documentation: "Data nella forma AAAA-MM-GG.",
+};
+
+/// A place in a listing.
+pub static SEGNALIBRO: TextType = TextType {
+    name: "Segnalibro",
+    facets: &[Facet::MaxLength(128)],
+    documentation: "Punto da cui proseguire un elenco: si ripete come è stato ricevuto.",
+};
+
+/// The key of an option.
+pub static CHIAVE: TextType = TextType {
+    name: "Chiave",
+    facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
+    documentation: "Chiave di un'informazione inviata dal client.",
+};
+
+/// The value of an option.
+pub static VALORE: TextType = TextType {
+    name: "Valore",
+    facets: &[Facet::MinLength(1), Facet::MaxLength(256)],
+    documentation: "Valore di un'informazione inviata dal client; mai dati dell'assistito.",
+};
+
+/// One option.
+pub static OPZIONE: StructureType = StructureType {
+    name: "Opzione",
+    elements: &[
+        Element::text("chiave", Occurs::Once, &CHIAVE, "Chiave."),
+        Element::text("valore", Occurs::Once, &VALORE, "Valore."),
+    ],
+    documentation: "Un'informazione inviata dal client.",
+};
+
+/// The options of a confirmation.
+pub static OPZIONI: StructureType = StructureType {
+    name: "Opzioni",
+    elements: &[Element::structure(
+        "opzione",
+        Occurs::Many { at_most: Some(10) },
+        &OPZIONE,
+        "Un'informazione.",
+    )],
+    documentation: "Informazioni inviate dal client: al massimo 10 coppie chiave e valore.",
+};
+
+/// One test of a listing.
+pub static TEST: StructureType = StructureType {
+    name: "Test",
+    elements: &[
+        Element::structure(
+            "identificativoStruttura",
+            Occurs::Optional,
+            &IDENTIFICATIVO_STRUTTURA,
+            "Struttura che ha eseguito il tampone, se censita.",
+        ),
+        Element::text(
+            "descrizioneStruttura",
+            Occurs::Optional,
+            &DESCRIZIONE_STRUTTURA,
+            "Struttura che ha eseguito il tampone, altrimenti.",
+        ),
+        Element::built_in("dataPrelievo", Occurs::Once, "date", "Data del prelievo."),
+        Element::text(
+            "identificativoTest",
+            Occurs::Once,
+            &CUN_ESATTO,
+            "CUN del test.",
+        ),
+        Element::built_in(
+            "dataInserimento",
+            Occurs::Once,
+            "date",
+            "Giorno in cui il test è stato comunicato.",
+        ),
+        Element::text("esitoTest", Occurs::Once, &ESITO_TEST, "Esito del test."),
+        Element::text(
+            "tipologiaTest",
+            Occurs::Once,
+            &TIPOLOGIA_TEST,
+            "Tipologia del test.",
+        ),
+    ],
+    documentation: "Un test comunicato e non annullato.",
+};
+
+/// The tests of a listing.
+pub static LISTA_TEST: StructureType = StructureType {
+    name: "ListaTest",
+    elements: &[Element::structure(
+        "test",
+        Occurs::Many { at_most: None },
+        &TEST,
+        "Un test.",
+    )],
+    documentation: "I test, in ordine di comunicazione.",
+};
+
 /// One finding of an answer.
 pub static ERRORE: StructureType = StructureType {
     name: "Errore",
@@ -179,31 +325,41 @@ pub static LISTA_ERRORI: StructureType = StructureType {
     documentation: "Tutti gli errori e gli avvisi di una richiesta.",
 };
 
-/// The five elements with which every answer begins.
-pub static ANSWER_HEAD: [Element; 5] = [
-    Element::text(
-        "identificativoTransazione",
-        Occurs::Once,
-        &IDENTIFICATIVO_TRANSAZIONE,
-        "Identificativo della transazione.",
-    ),
-    Element::built_in(
-        "dataOra",
-        Occurs::Once,
-        "dateTime",
-        "Fine della transazione, con i millisecondi, ora di Roma.",
-    ),
-    Element::text("esito", Occurs::Once, &ESITO, "Esito della transazione."),
-    Element::built_in(
-        "descrizioneEsito",
-        Occurs::Once,
-        "string",
-        "Descrizione dell'esito.",
-    ),
-    Element::structure(
-        "listaErrori",
-        Occurs::Optional,
-        &LISTA_ERRORI,
-        "Errori e avvisi, se ce ne sono.",
-    ),
-];
+/// `identificativoTransazione`, the first element of every answer.
+pub const TRANSACTION: Element = Element::text(
+    "identificativoTransazione",
+    Occurs::Once,
+    &IDENTIFICATIVO_TRANSAZIONE,
+    "Identificativo della transazione.",
+);
+
+/// `dataOra`, the second.
+pub const MOMENT: Element = Element::built_in(
+    "dataOra",
+    Occurs::Once,
+    "dateTime",
+    "Fine della transazione, con i millisecondi, ora di Roma.",
+);
+
+/// `esito`, the third.
+pub const OUTCOME: Element =
+    Element::text("esito", Occurs::Once, &ESITO, "Esito della transazione.");
+
+/// `descrizioneEsito`, the fourth.
+pub const OUTCOME_TEXT: Element = Element::built_in(
+    "descrizioneEsito",
+    Occurs::Once,
+    "string",
+    "Descrizione dell'esito.",
+);
+
+/// `listaErrori`, the fifth, if there is anything to tell.
+pub const FINDINGS: Element = Element::structure(
+    "listaErrori",
+    Occurs::Optional,
+    &LISTA_ERRORI,
+    "Errori e avvisi, se ce ne sono.",
+);
+
+/// The five elements with which every answer begins, for those that have no others.
+pub static ANSWER_HEAD: [Element; 5] = [TRANSACTION, MOMENT, OUTCOME, OUTCOME_TEXT, FINDINGS];

@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::soap::description::{Element, Message, Occurs};
 use crate::soap::fields::{FieldText, Fields};
-use crate::soap::messages::shared::{AUTHENTICATION_KIND, PIN_CODE, REQUEST_KEY, RawStructure};
+use crate::soap::messages::shared::{
+    AUTHENTICATION_KIND, PIN_CODE, REQUEST_KEY, RawStructure, STRUCTURE, STRUCTURE_DESCRIPTION,
+};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:invioEsecuzioneTest:v1";
@@ -17,18 +19,8 @@ pub static REQUEST: Message = Message {
         AUTHENTICATION_KIND,
         PIN_CODE,
         REQUEST_KEY,
-        Element::structure(
-            "identificativoStruttura",
-            Occurs::Optional,
-            &types::IDENTIFICATIVO_STRUTTURA,
-            "Struttura che ha eseguito il tampone. Dalla struttura è obbligatorio; dalla regione, in alternativa a descrizioneStruttura.",
-        ),
-        Element::text(
-            "descrizioneStruttura",
-            Occurs::Optional,
-            &types::DESCRIZIONE_STRUTTURA,
-            "Solo dalla regione, in alternativa a identificativoStruttura.",
-        ),
+        STRUCTURE,
+        STRUCTURE_DESCRIPTION,
         Element::text(
             "codiceFiscaleAssistito",
             Occurs::Once,

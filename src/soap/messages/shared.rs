@@ -1,4 +1,5 @@
-//! What several requests have in common: the elements that say who calls and which structure is meant.
+//! What several requests have in common: the elements that say who calls, which structure is meant and who the operator is, and how the
+//! values of a request are held.
 
 use std::fmt;
 
@@ -29,6 +30,91 @@ pub const REQUEST_KEY: Element = Element::text(
     &types::IDENTIFICATIVO_RICHIESTA,
     "Chiave della richiesta: rende sicuro inviarla di nuovo.",
 );
+
+/// `codiceFiscaleOperatore`, where it is required.
+pub const OPERATOR: Element = Element::text(
+    "codiceFiscaleOperatore",
+    Occurs::Once,
+    &types::CODICE_FISCALE,
+    "Codice fiscale dell'operatore, già censito.",
+);
+
+/// `identificativoStruttura`, of a request.
+pub const STRUCTURE: Element = Element::structure(
+    "identificativoStruttura",
+    Occurs::Optional,
+    &types::IDENTIFICATIVO_STRUTTURA,
+    "Struttura che ha eseguito il tampone. Dalla struttura è obbligatorio; dalla regione, in alternativa a descrizioneStruttura.",
+);
+
+/// `descrizioneStruttura`, of a request.
+pub const STRUCTURE_DESCRIPTION: Element = Element::text(
+    "descrizioneStruttura",
+    Occurs::Optional,
+    &types::DESCRIZIONE_STRUTTURA,
+    "Solo dalla regione, in alternativa a identificativoStruttura.",
+);
+
+/// `tipologiaTest`, of a request.
+pub const TEST_KIND: Element = Element::text(
+    "tipologiaTest",
+    Occurs::Once,
+    &types::TIPOLOGIA_TEST,
+    "Tipologia del test.",
+);
+
+/// One value of a request as it came: there or not, and not judged yet. `Debug` shows nothing of it.
+pub struct RawField<'a> {
+    /// Its node in the description of the request.
+    pub node: usize,
+    /// Its text.
+    pub text: Option<FieldText<'a>>,
+}
+
+impl<'a> RawField<'a> {
+    /// Takes it out of a message.
+    #[must_use]
+    pub fn take(fields: &mut Fields<'a>, node: usize) -> Self {
+        Self {
+            node,
+            text: fields.take(node),
+        }
+    }
+}
+
+impl fmt::Debug for RawField<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RawField(..)")
+    }
+}
+
+/// Makes the structure that holds the values of a request, each under the node of its element: a misspelt element does not build.
+macro_rules! raw_request {
+    ($(#[$outer:meta])* pub struct $name:ident of $message:ident { $($field:ident: $element:literal,)+ }) => {
+        $(#[$outer])*
+        #[derive(Debug)]
+        pub struct $name<'a> {
+            $(
+                #[doc = concat!("`", $element, "`")]
+                pub $field: $crate::soap::messages::shared::RawField<'a>,
+            )+
+        }
+
+        impl<'a> $name<'a> {
+            /// Takes the values out of a message.
+            #[must_use]
+            pub fn take(fields: &mut $crate::soap::fields::Fields<'a>) -> Self {
+                Self {
+                    $($field: $crate::soap::messages::shared::RawField::take(
+                        fields,
+                        const { $message.node(&[$element]) },
+                    ),)+
+                }
+            }
+        }
+    };
+}
+pub(super) use raw_request;
 
 /// Where a request says who calls.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,101 @@
+//! `elencoTestEffettuati` (§2.4.3, Tables 6 and 7: the tests that were communicated).
+
+use crate::soap::description::{Element, Message, Occurs};
+use crate::soap::messages::shared::{
+    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, STRUCTURE, STRUCTURE_DESCRIPTION,
+    StructureNodes, TEST_KIND, raw_request,
+};
+use crate::soap::types;
+
+const NAMESPACE: &str = "urn:sistemats:elencoTestEffettuati:v1";
+
+/// The request.
+pub static REQUEST: Message = Message {
+    element: "ElencoTestEffettuatiRichiesta",
+    namespace: NAMESPACE,
+    elements: &[
+        AUTHENTICATION_KIND,
+        PIN_CODE,
+        STRUCTURE,
+        STRUCTURE_DESCRIPTION,
+        Element::built_in(
+            "dataInizioIntervallo",
+            Occurs::Once,
+            "date",
+            "Primo giorno di comunicazione.",
+        ),
+        Element::built_in(
+            "dataFineIntervallo",
+            Occurs::Once,
+            "date",
+            "Ultimo giorno di comunicazione, compreso: al massimo 31 giorni in tutto.",
+        ),
+        TEST_KIND,
+        Element::text(
+            "identificativoUtente",
+            Occurs::Once,
+            &types::CODICE_FISCALE,
+            "Codice fiscale dell'operatore abilitato all'elenco.",
+        ),
+        Element::built_in(
+            "massimoElementi",
+            Occurs::Optional,
+            "int",
+            "Numero massimo di test nella risposta, da 1 a 1000000; senza, 25000.",
+        ),
+        Element::text(
+            "segnalibro",
+            Occurs::Optional,
+            &types::SEGNALIBRO,
+            "Segnalibro di una risposta precedente, da cui proseguire.",
+        ),
+    ],
+    documentation: "Elenco dei test comunicati in un intervallo di giorni.",
+};
+
+/// The answer.
+pub static ANSWER: Message = Message {
+    element: "ElencoTestEffettuatiRicevuta",
+    namespace: NAMESPACE,
+    elements: &[
+        types::TRANSACTION,
+        types::MOMENT,
+        types::OUTCOME,
+        types::OUTCOME_TEXT,
+        types::FINDINGS,
+        Element::structure("listaTest", Occurs::Optional, &types::LISTA_TEST, "I test."),
+        Element::text(
+            "segnalibro",
+            Occurs::Optional,
+            &types::SEGNALIBRO,
+            "Presente se ci sono altri test.",
+        ),
+    ],
+    documentation: "I test non annullati, in ordine di comunicazione, senza dati dell'assistito.",
+};
+
+const _: () = REQUEST.assert_decodable();
+
+raw_request! {
+    /// The request's values as they came: each is there or not, and none is judged yet.
+    pub struct ElencoTestEffettuati of REQUEST {
+        authentication_kind: "tipoAutenticazione",
+        pin_code: "pinCode",
+        structure_description: "descrizioneStruttura",
+        first_day: "dataInizioIntervallo",
+        last_day: "dataFineIntervallo",
+        test_kind: "tipologiaTest",
+        operator: "identificativoUtente",
+        maximum: "massimoElementi",
+        bookmark: "segnalibro",
+    }
+}
+
+/// Where it says who calls.
+pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
+    kind: REQUEST.node(&["tipoAutenticazione"]),
+    pin_code: Some(REQUEST.node(&["pinCode"])),
+};
+
+/// Where it says which structure.
+pub const STRUCTURE_NODES: StructureNodes = StructureNodes::of(&REQUEST);
