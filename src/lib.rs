@@ -3,6 +3,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod front;
+pub mod immuni;
 pub mod pki;
 pub mod serve;
 pub mod services;

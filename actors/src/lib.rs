@@ -4,7 +4,7 @@
 //! | actor | owns | behind |
 //! |---|---|---|
 //! | [`allocator::CunAllocator`], one per first symbol | the reserved CUNs that begin with it | [`CunSource`] |
-//! | `relay::OtpRelay` | places towards the Immuni backend | [`relay::OtpSender`] |
+//! | [`relay::OtpRelay`] | the way to the Immuni backend | [`relay::OtpSender`] |
 //! | [`retention::Retention`] | the rhythm of what must go when | [`Retention::begin`] |
 //!
 //! An actor never waits for a store and never hashes: what takes time runs beside it and comes back as a message. Messages are sent with

@@ -1,72 +1,344 @@
-//! The relay of OTPs to the Immuni backend: the one way out of this server.
+//! The relay of one-time codes to the Immuni backend (§3.3.2, §5.1): a bounded mailbox, one deadline over all tries, a breaker.
 //!
-//! A service first takes a place ([`OtpSender::reserve`]), then claims the CUN, then sends, then writes what came of it:
-//!
-//! ```text
-//! reserve ──refused──▶ 503, nothing happened
-//!    │
-//!  claim the CUN ──refused──▶ the place is given back by its drop
-//!    │
-//!  send ──▶ RelayOutcome ──▶ settle the claim
-//! ```
-//!
-//! The relay goes on with a post when whoever waits for it goes away; but what is to be settled then is the service's: it runs *claim, send,
-//! settle* in a task of its own, which no client's leaving ends.
-//!
-//! | outcome | the OTP is authorised at the backend |
-//! |---|---|
-//! | [`RelayOutcome::Authorised`] | yes, by this post |
-//! | [`RelayOutcome::AlreadyAuthorised`] | yes, not by this post |
-//! | [`RelayOutcome::Refused`] | no |
-//! | [`RelayOutcome::NotSent`] | surely not by this post |
-//! | [`RelayOutcome::Unknown`] | perhaps by this post |
+//! A place in the mailbox is reserved before anything is claimed, so that being too busy leaves no trace. What is posted lives in memory alone:
+//! it is in no log, metric or `Debug` output, and what this crate holds of it is overwritten when it is dropped (the buffers of TLS and HTTP
+//! are not ours).
 
-mod outcome;
-mod post;
+mod breaker;
+mod deliver;
 
-use std::any::Any;
 use std::fmt;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix::{Actor, Addr, Context, Handler, Message};
 use async_trait::async_trait;
+use chrono::{Datelike as _, NaiveDate};
+use sistema_ts_model::{Clock, Otp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
 
-pub use outcome::{NotSentReason, RelayOutcome, RelayRefusal, UnknownReason};
-pub use post::{OtpPost, PostBody};
+use self::breaker::{Breaker, Passage};
 
-/// Where services send OTPs.
+pub use self::deliver::OtpBody;
+
+/// How the relay works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// Codes on their way at once, those whose outcome is still being written included; at least 1.
+    pub capacity: usize,
+    /// How long one try waits for an answer, before the next.
+    pub try_limit: Duration,
+    /// Tries for one code, at least 1.
+    pub maximum_tries: u32,
+    /// Wait before the second try; each further one waits twice as long, all with jitter.
+    pub first_pause: Duration,
+    /// Failed tries in a row that open the breaker, at least 1.
+    pub breaker_threshold: u32,
+    /// How long an open breaker lets nothing through before one code may try.
+    pub breaker_pause: Duration,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            capacity: 256,
+            try_limit: Duration::from_secs(4),
+            maximum_tries: 4,
+            first_pause: Duration::from_millis(150),
+            breaker_threshold: 8,
+            breaker_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What is posted: the app's code, and the first day of symptoms. Overwritten when dropped; `Debug` shows nothing.
+pub struct OtpPost {
+    otp: Otp,
+    /// In days since 1 January of the year 1, which can be overwritten.
+    symptoms_started_on: Zeroizing<i32>,
+}
+
+impl OtpPost {
+    /// A post.
+    #[must_use]
+    pub fn new(otp: Otp, symptoms_started_on: NaiveDate) -> Self {
+        Self {
+            otp,
+            symptoms_started_on: Zeroizing::new(symptoms_started_on.num_days_from_ce()),
+        }
+    }
+}
+
+impl fmt::Debug for OtpPost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OtpPost(..)")
+    }
+}
+
+/// What became of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayOutcome {
+    /// The backend has authorised the code.
+    Authorised,
+    /// The backend says that this code is authorised already, and not by an earlier try of this post.
+    AlreadyAuthorised,
+    /// The backend refuses code or date.
+    Refused,
+    /// Surely nothing was authorised.
+    NotSent(NotSent),
+    /// Sent, and no answer settled it.
+    Unknown(NoAnswer),
+}
+
+/// Why surely nothing was authorised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSent {
+    /// No connection.
+    Unreachable,
+    /// No handshake: a certificate of either side is not accepted.
+    Handshake,
+    /// The deadline came first.
+    Deadline,
+    /// The backend answers as something else would: a wrong address, or a proxy that refuses.
+    Misconfigured,
+    /// The relay stopped before.
+    Stopped,
+}
+
+/// Why it is not known whether a code was authorised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The connection broke.
+    Broken,
+    /// No answer in time.
+    TooSlow,
+    /// The backend answered that it failed.
+    ServerError,
+}
+
+/// What one try came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryOutcome {
+    /// The backend answered, with this status.
+    Answered(u16),
+    /// Surely not a byte of the code reached it.
+    NotSent(NotSent),
+    /// It may have reached it.
+    NoAnswer(NoAnswer),
+}
+
+/// The way to the backend: one try, over HTTP.
+#[async_trait]
+pub trait ImmuniBackend: Send + Sync {
+    /// Posts a body once. It begins no send at or after `send_before`, and ends within `limit` whatever happens.
+    async fn post(&self, body: OtpBody, send_before: Instant, limit: Duration) -> TryOutcome;
+}
+
+/// Why no place was given. Nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RelayRefusal {
+    /// The mailbox is full.
+    #[error("the relay's mailbox is full")]
+    Full,
+    /// The backend has failed too often in a row: it is asked again after a pause.
+    #[error("the backend is down")]
+    BreakerOpen,
+    /// The relay has stopped.
+    #[error("the relay has stopped")]
+    Stopping,
+}
+
+/// The relay, as the services see it.
 #[async_trait]
 pub trait OtpSender: Send + Sync {
-    /// Takes a place, before anything is claimed. Its drop gives the place back.
+    /// Takes a place in the mailbox, and the breaker's leave, before anything is claimed.
     ///
     /// # Errors
-    ///
-    /// [`RelayRefusal`], at once: nothing has happened, and the service answers 503.
+    /// [`RelayRefusal`], at once.
     fn reserve(&self) -> Result<RelaySlot, RelayRefusal>;
 
-    /// Posts, with repetitions, until `deadline` on the monotonic clock at the latest: no send begins after it, and the outcome is there
-    /// then. Once this future has been polled, the post goes on without it.
-    async fn send(&self, slot: RelaySlot, post: OtpPost, deadline: Instant) -> RelayOutcome;
+    /// Posts a code; no send begins at or after `send_before`, and the outcome comes soon after it at the latest. The post goes on when nobody
+    /// waits for it any more. The place is given back when the slot is dropped: after the outcome has been written.
+    async fn send(&self, slot: &mut RelaySlot, post: OtpPost, send_before: Instant)
+    -> RelayOutcome;
+
+    /// Waits until no place is taken.
+    async fn until_idle(&self);
 }
 
-/// A place in the relay, given back when dropped.
-pub struct RelaySlot(Box<dyn Any + Send>);
+/// A place in the mailbox; given back when it is dropped.
+#[derive(Debug)]
+pub struct RelaySlot {
+    passage: Option<Passage>,
+    _place: OwnedSemaphorePermit,
+}
 
-impl RelaySlot {
-    /// A place that holds `held` for as long as it lasts: for who writes an [`OtpSender`].
-    #[must_use]
-    pub fn holding<T: Any + Send>(held: T) -> Self {
-        Self(Box::new(held))
-    }
+/// The actor: it owns the way to the backend. Each post runs beside it.
+pub struct OtpRelay {
+    backend: Arc<dyn ImmuniBackend>,
+    settings: RelaySettings,
+    clock: Arc<dyn Clock>,
+}
 
-    /// What it holds, if it is a `T`: for the [`OtpSender`] that gave it.
-    #[must_use]
-    pub fn into_held<T: Any>(self) -> Option<T> {
-        self.0.downcast().ok().map(|held| *held)
+impl Actor for OtpRelay {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // A place is reserved before each message, so that the mailbox never refuses one.
+        context.set_mailbox_capacity(self.settings.capacity);
     }
 }
 
-impl fmt::Debug for RelaySlot {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RelaySlot")
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Deliver {
+    post: OtpPost,
+    send_before: Instant,
+    passage: Passage,
+    reply: oneshot::Sender<RelayOutcome>,
+}
+
+impl Handler<Deliver> for OtpRelay {
+    type Result = ();
+
+    fn handle(&mut self, message: Deliver, _: &mut Self::Context) {
+        let (backend, settings) = (Arc::clone(&self.backend), self.settings);
+        let today = self.clock.now();
+        actix::spawn(async move {
+            let began = Instant::now();
+            let body = OtpBody::new(&message.post, today);
+            drop(message.post);
+            let outcome = deliver::deliver(
+                backend.as_ref(),
+                &settings,
+                body,
+                message.send_before,
+                message.passage,
+            )
+            .await;
+            metrics::counter!("sistema_ts_relay_posts_total", "outcome" => outcome.label())
+                .increment(1);
+            metrics::histogram!("sistema_ts_relay_post_seconds")
+                .record(began.elapsed().as_secs_f64());
+            // Whoever asked may have gone; what was posted was posted.
+            let _ = message.reply.send(outcome);
+        });
+    }
+}
+
+/// The address of an [`OtpRelay`], with its places and its breaker.
+#[derive(Clone)]
+pub struct RelayHandle {
+    address: Addr<OtpRelay>,
+    places: Arc<Semaphore>,
+    breaker: Arc<Breaker>,
+    capacity: u32,
+}
+
+impl RelayHandle {
+    /// Starts the relay on the current arbiter; must be called on an actix system.
+    #[must_use]
+    pub fn start(
+        backend: Arc<dyn ImmuniBackend>,
+        settings: RelaySettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let capacity = settings.capacity.clamp(1, Semaphore::MAX_PERMITS);
+        let address = OtpRelay {
+            backend,
+            settings,
+            clock,
+        }
+        .start();
+        Self {
+            address,
+            places: Arc::new(Semaphore::new(capacity)),
+            breaker: Arc::new(Breaker::new(
+                settings.breaker_threshold,
+                settings.breaker_pause,
+            )),
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+#[async_trait]
+impl OtpSender for RelayHandle {
+    fn reserve(&self) -> Result<RelaySlot, RelayRefusal> {
+        if !self.address.connected() {
+            return Err(RelayRefusal::Stopping);
+        }
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| refused(RelayRefusal::Full))?;
+        let passage = Breaker::pass(&self.breaker).ok_or(RelayRefusal::BreakerOpen);
+        Ok(RelaySlot {
+            passage: Some(passage.map_err(refused)?),
+            _place: place,
+        })
+    }
+
+    async fn send(
+        &self,
+        slot: &mut RelaySlot,
+        post: OtpPost,
+        send_before: Instant,
+    ) -> RelayOutcome {
+        let Some(passage) = slot.passage.take() else {
+            // One slot is for one post.
+            return RelayOutcome::NotSent(NotSent::Stopped);
+        };
+        let (reply, outcome) = oneshot::channel();
+        let message = Deliver {
+            post,
+            send_before,
+            passage,
+            reply,
+        };
+        if self.address.try_send(message).is_err() {
+            return RelayOutcome::NotSent(NotSent::Stopped);
+        }
+        match outcome.await {
+            Ok(outcome) => outcome,
+            // The actor's thread ended under the post: whether it was sent, nobody knows.
+            Err(_) => RelayOutcome::Unknown(NoAnswer::Broken),
+        }
+    }
+
+    async fn until_idle(&self) {
+        // The semaphore is never closed.
+        let _ = self.places.acquire_many(self.capacity).await;
+    }
+}
+
+fn refused(refusal: RelayRefusal) -> RelayRefusal {
+    let reason = match refusal {
+        RelayRefusal::Full => "full",
+        RelayRefusal::BreakerOpen => "breaker_open",
+        RelayRefusal::Stopping => "stopping",
+    };
+    metrics::counter!("sistema_ts_relay_refusals_total", "reason" => reason).increment(1);
+    refusal
+}
+
+impl RelayOutcome {
+    /// A short name for metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Authorised => "authorised",
+            Self::AlreadyAuthorised => "already_authorised",
+            Self::Refused => "refused",
+            Self::NotSent(NotSent::Unreachable) => "unreachable",
+            Self::NotSent(NotSent::Handshake) => "handshake_failed",
+            Self::NotSent(NotSent::Deadline) => "deadline",
+            Self::NotSent(NotSent::Misconfigured) => "misconfigured",
+            Self::NotSent(NotSent::Stopped) => "stopped",
+            Self::Unknown(NoAnswer::Broken) => "unknown_broken",
+            Self::Unknown(NoAnswer::TooSlow) => "unknown_too_slow",
+            Self::Unknown(NoAnswer::ServerError) => "unknown_server_error",
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! From a post to its outcome: tries, pauses, and what each answer means (facts of the backend: 204 authorised, 409 authorised before, 400
+//! refused).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike as _, NaiveDate};
+use rand::RngExt as _;
+use sistema_ts_model::Timestamp;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::breaker::Passage;
+use super::{ImmuniBackend, NoAnswer, NotSent, OtpPost, RelayOutcome, RelaySettings, TryOutcome};
+
+/// The body of a post, overwritten when the last copy of this handle is dropped. `Debug` shows nothing.
+#[derive(Clone)]
+pub struct OtpBody(std::sync::Arc<Zeroizing<Vec<u8>>>);
+
+impl OtpBody {
+    /// `{"otp":…,"symptoms_started_on":…}`. The backend takes no day after its own today, which is UTC's: just after midnight in Rome that is
+    /// the day before.
+    pub(super) fn new(post: &OtpPost, now: Timestamp) -> Self {
+        let utc_today = DateTime::from_timestamp_millis(now.millis())
+            .map_or(i32::MAX, |now| now.date_naive().num_days_from_ce());
+        let day = (*post.symptoms_started_on).min(utc_today);
+        let date = NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default();
+        let date = Zeroizing::new(date.to_string());
+        // Room for all of it, so that no copy is left behind by growing.
+        let mut body = Zeroizing::new(Vec::with_capacity(80));
+        for part in [
+            r#"{"otp":""#,
+            post.otp.expose(),
+            r#"","symptoms_started_on":""#,
+            &date,
+            r#""}"#,
+        ] {
+            body.extend_from_slice(part.as_bytes());
+        }
+        Self(std::sync::Arc::new(body))
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for OtpBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for OtpBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OtpBody(..)")
+    }
+}
+
+/// Tries until an answer settles it, tries or time run out, or the breaker opens.
+pub(super) async fn deliver(
+    backend: &dyn ImmuniBackend,
+    settings: &RelaySettings,
+    body: OtpBody,
+    send_before: Instant,
+    mut passage: Passage,
+) -> RelayOutcome {
+    // Of an earlier try that may have been stored.
+    let mut may_be_stored: Option<NoAnswer> = None;
+    let mut last_not_sent = NotSent::Deadline;
+    for number in 0..settings.maximum_tries.max(1) {
+        if number > 0 && !pause(settings.first_pause, number, send_before).await {
+            break;
+        }
+        let left = send_before.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let limit = left.min(settings.try_limit);
+        let tried = backend.post(body.clone(), send_before, limit).await;
+        metrics::counter!("sistema_ts_relay_tries_total", "outcome" => label(tried)).increment(1);
+        let may_try_again = match tried {
+            TryOutcome::Answered(204) => {
+                passage.succeeded();
+                return RelayOutcome::Authorised;
+            }
+            // After an own try that may have been stored it is that one's.
+            TryOutcome::Answered(409) => {
+                passage.succeeded();
+                return match may_be_stored {
+                    Some(_) => RelayOutcome::Authorised,
+                    None => RelayOutcome::AlreadyAuthorised,
+                };
+            }
+            TryOutcome::Answered(400) => {
+                passage.succeeded();
+                return RelayOutcome::Refused;
+            }
+            TryOutcome::Answered(500..=599) => {
+                may_be_stored = Some(NoAnswer::ServerError);
+                passage.failed()
+            }
+            TryOutcome::Answered(status) => {
+                // No answer of the backend to a code: what answers is not it. That is for the operator of this service to mend, and it stored
+                // nothing.
+                tracing::error!(
+                    status,
+                    "what answers at the address of the Immuni backend is not it"
+                );
+                passage.failed();
+                last_not_sent = NotSent::Misconfigured;
+                false
+            }
+            TryOutcome::NotSent(reason) => {
+                last_not_sent = reason;
+                passage.failed()
+            }
+            TryOutcome::NoAnswer(reason) => {
+                may_be_stored = Some(reason);
+                passage.failed()
+            }
+        };
+        if !may_try_again {
+            break;
+        }
+    }
+    match may_be_stored {
+        Some(reason) => RelayOutcome::Unknown(reason),
+        None => RelayOutcome::NotSent(last_not_sent),
+    }
+}
+
+/// Waits before try `number`, counted from 0, for half to one and a half of its time; `false` if the deadline comes first.
+async fn pause(first: Duration, number: u32, send_before: Instant) -> bool {
+    let full = first.saturating_mul(1 << (number - 1).min(16));
+    let wait = full.mul_f64(rand::rng().random_range(0.5..1.5));
+    let end = Instant::now() + wait;
+    if end >= send_before {
+        return false;
+    }
+    tokio::time::sleep_until(end).await;
+    true
+}
+
+fn label(tried: TryOutcome) -> &'static str {
+    match tried {
+        TryOutcome::Answered(204) => "authorised",
+        TryOutcome::Answered(409) => "already_authorised",
+        TryOutcome::Answered(400) => "refused",
+        TryOutcome::Answered(500..=599) => "server_error",
+        TryOutcome::Answered(_) => "misconfigured",
+        TryOutcome::NotSent(NotSent::Handshake) => "handshake_failed",
+        TryOutcome::NotSent(_) => "not_sent",
+        TryOutcome::NoAnswer(NoAnswer::TooSlow) => "too_slow",
+        TryOutcome::NoAnswer(_) => "broken",
+    }
+}
