@@ -6,6 +6,7 @@
 //! | [`allocator::CunAllocator`], one per first symbol | the reserved CUNs that begin with it | [`CunSource`] |
 //! | [`relay::OtpRelay`] | the way to the Immuni backend | [`relay::OtpSender`] |
 //! | [`retention::Retention`] | the rhythm of what must go when | [`Retention::begin`] |
+//! | [`session_registry::SessionRegistry`] | when remembered sessions lapse | [`SessionBindings`] |
 //!
 //! An actor never waits for a store and never hashes: what takes time runs beside it and comes back as a message. Messages are sent with
 //! `try_send` only, so that a mailbox bounds what it says it bounds; a full one is an error at once.
@@ -14,6 +15,7 @@ pub mod allocator;
 pub mod cun_pool;
 pub mod relay;
 pub mod retention;
+pub mod session_registry;
 
 use async_trait::async_trait;
 use sistema_ts_store::ReservedCun;
@@ -21,6 +23,7 @@ use sistema_ts_store::ReservedCun;
 pub use allocator::{AllocatorSettings, Allocators};
 pub use cun_pool::WorkerCunPool;
 pub use retention::Retention;
+pub use session_registry::{SessionBindings, SessionRegistrySettings, Sessions};
 
 /// Why no CUN could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sistema_ts_store::GuessBudgets;
 use sistema_ts_store::embedded::EmbeddedOptions;
 use sistema_ts_store::embedded::register::RegisterOptions;
 use sistema_ts_store::register::LockoutPolicy;
@@ -20,6 +21,8 @@ pub const BASIC_LISTENER: &str = "basic";
 
 /// Name of the listener for health and metrics.
 pub const STATUS_LISTENER: &str = "status";
+
+const MILLIS_PER_MINUTE: i64 = 60 * 1_000;
 
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -135,6 +138,22 @@ impl Configuration {
             )),
             ..RegisterOptions::default()
         }
+    }
+
+    /// How many verifications may fail.
+    #[must_use]
+    pub fn guess_budgets(&self) -> GuessBudgets {
+        GuessBudgets {
+            operator: self.call_centre.operator_failures_per_hour,
+            code: self.call_centre.code_failures_in_life,
+            caller: self.call_centre.caller_failures_per_hour,
+        }
+    }
+
+    /// How long a session lives, in milliseconds.
+    #[must_use]
+    pub fn session_lifetime_millis(&self) -> i64 {
+        i64::from(self.call_centre.session_lifetime_minutes) * MILLIS_PER_MINUTE
     }
 
     /// What one hash of password and pincode costs.

@@ -17,8 +17,9 @@ mod sections;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
-    AdmissionSection, AuthenticationSection, LimitsSection, ListenerSection, LogFormat, LogLevel,
-    LoggingSection, ProxySection, RegisterSection, StatusSection, StoreSection, TlsSection,
+    AdmissionSection, AuthenticationSection, CallCentreSection, LimitsSection, ListenerSection,
+    LogFormat, LogLevel, LoggingSection, ProxySection, RegisterSection, StatusSection,
+    StoreSection, TlsSection,
 };
 
 /// Everything that can be set, with relative paths already resolved and every bound checked.
@@ -55,6 +56,9 @@ pub struct Configuration {
     /// Passwords and pincodes.
     #[serde(default)]
     pub authentication: AuthenticationSection,
+    /// The services of the call centres.
+    #[serde(default)]
+    pub call_centre: CallCentreSection,
     /// The operational log.
     #[serde(default)]
     pub logging: LoggingSection,
@@ -74,6 +78,7 @@ impl Default for Configuration {
             register: RegisterSection::default(),
             admission: AdmissionSection::default(),
             authentication: AuthenticationSection::default(),
+            call_centre: CallCentreSection::default(),
             logging: LoggingSection::default(),
         }
     }

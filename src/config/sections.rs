@@ -265,6 +265,34 @@ impl Default for AuthenticationSection {
     }
 }
 
+/// The services of the call centres.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallCentreSection {
+    /// How long a successful verification can be used.
+    pub session_lifetime_minutes: u32,
+    /// Verifications of one operator that may fail within an hour.
+    pub operator_failures_per_hour: u32,
+    /// Verifications of one CUN that may fail within its life.
+    pub code_failures_in_life: u32,
+    /// Verifications of one call centre that may fail within an hour.
+    pub caller_failures_per_hour: u32,
+    /// Keys of a confirmation's options whose values the access records keep; without any, none.
+    pub recorded_option_keys: Vec<String>,
+}
+
+impl Default for CallCentreSection {
+    fn default() -> Self {
+        CallCentreSection {
+            session_lifetime_minutes: 30,
+            operator_failures_per_hour: 30,
+            code_failures_in_life: 10,
+            caller_failures_per_hour: 1_000,
+            recorded_option_keys: Vec::new(),
+        }
+    }
+}
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,0 +1,192 @@
+//! The registry of sessions over a real embedded store. Failure here means that somebody gets at another's session, that the registry says
+//! otherwise than the store, or that it shows a value.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sistema_ts_actors::session_registry::Sweep;
+use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
+use sistema_ts_model::{
+    CallCenterCode, Caller, Clock, CodiceFiscale, Cun, FirstSymbol, ManualClock, Presenter,
+    RegionCode, SessionId, StructureDescription, StructureReference, TestKind, TestResult,
+    Timestamp,
+};
+use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::{
+    NewTest, OpenOutcome, OpenSession, RecordOutcome, SessionView, Store, SubmissionAccess,
+};
+
+const OPERATOR: &str = "VRDGPP62D15L219E";
+const COLLEAGUE: &str = "BNCLRA75E41F205R";
+const LIFETIME: i64 = 30 * 60_000;
+
+struct World {
+    _folder: tempfile::TempDir,
+    clock: ManualClock,
+    store: Arc<dyn Store>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Timestamp::from_millis(1_605_000_000_000).unwrap();
+        let clock = ManualClock::new(start);
+        let ring = folder.path().join("ring");
+        KeyRing::create(&ring, start.rome_day()).unwrap();
+        let store = EmbeddedStore::open(
+            EmbeddedOptions::in_folder(folder.path().join("data")),
+            Arc::new(KeyRing::load(&ring).unwrap()),
+            Arc::new(clock.clone()) as Arc<dyn Clock>,
+        );
+        Self {
+            _folder: folder,
+            clock,
+            store: Arc::new(store.unwrap()),
+        }
+    }
+
+    /// A registry that sweeps only when it is told to.
+    fn registry(&self) -> Sessions {
+        Sessions::start(
+            Arc::clone(&self.store),
+            Arc::new(self.clock.clone()),
+            SessionRegistrySettings {
+                sweep_interval: Duration::from_secs(3_600),
+                ..SessionRegistrySettings::default()
+            },
+        )
+    }
+
+    async fn positive(&self) -> Cun {
+        let now = self.clock.now();
+        let first = FirstSymbol::from_index(0).unwrap();
+        let reserved = self.store.reserve(first, 1).await.unwrap()[0];
+        let test = NewTest {
+            reserved,
+            caller: Caller::Region(RegionCode::parse("010").unwrap()),
+            structure: StructureReference::Description(
+                StructureDescription::parse("Drive-in").unwrap(),
+            ),
+            fiscal_code: person("RSSMRA80A01H501U"),
+            swab_date: now.rome_day(),
+            kind: TestKind::Molecular,
+            result: TestResult::Positive,
+            contact: None,
+            receipt: None,
+            access: SubmissionAccess {
+                accessed_at: now,
+                with_warnings: false,
+            },
+        };
+        match self.store.record_test(test).await.unwrap() {
+            RecordOutcome::Recorded { cun, .. } => cun,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn open(&self, cun: Cun) -> SessionView {
+        let request = OpenSession {
+            cun,
+            session: SessionId::random(),
+            operator: person(OPERATOR),
+            caller: centre("CC1"),
+            lifetime_millis: LIFETIME,
+        };
+        match self.store.open_session(request).await.unwrap() {
+            OpenOutcome::Opened(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn person(code: &str) -> CodiceFiscale {
+    CodiceFiscale::parse(code).unwrap()
+}
+
+fn centre(code: &str) -> Caller {
+    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
+}
+
+/// The code that a session is bound to, as its presenter is told.
+async fn bound(
+    registry: &Sessions,
+    session: SessionId,
+    operator: &str,
+    caller: &str,
+) -> Option<Cun> {
+    let presenter = Presenter {
+        operator: &person(operator),
+        caller: &centre(caller),
+    };
+    let binding = registry.binding(session, presenter).await.unwrap();
+    binding.map(|view| view.cun)
+}
+
+#[actix_rt::test]
+async fn a_session_is_for_its_own_operator_through_its_own_caller_whoever_remembers_it() {
+    let world = World::new();
+    let view = world.open(world.positive().await).await;
+    let (id, cun) = (view.session, view.cun);
+    // One registry is told, one finds out by itself, as after a restart or on another node.
+    let told = world.registry();
+    told.remember(view);
+    for registry in [&told, &world.registry()] {
+        for _ in 0..2 {
+            assert_eq!(bound(registry, id, COLLEAGUE, "CC1").await, None);
+            assert_eq!(bound(registry, id, OPERATOR, "CC2").await, None);
+            assert_eq!(bound(registry, id, OPERATOR, "CC1").await, Some(cun));
+        }
+        let unknown = SessionId::random();
+        assert_eq!(bound(registry, unknown, OPERATOR, "CC1").await, None);
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_forgotten_or_swept_is_for_the_store_to_know() {
+    let world = World::new();
+    let registry = world.registry();
+    let cun = world.positive().await;
+    let (in_store, invented) = (world.open(cun).await, {
+        // The store has never seen this one: only the map can answer for it.
+        let mut view = world.open(cun).await;
+        view.session = SessionId::random();
+        view
+    });
+    let ids = [in_store.session, invented.session];
+    let both = async |registry: &Sessions| {
+        let mut found = Vec::new();
+        for id in ids {
+            found.push(bound(registry, id, OPERATOR, "CC1").await.is_some());
+        }
+        found
+    };
+    registry.remember(in_store);
+    registry.remember(invented.clone());
+    assert_eq!(both(&registry).await, [true, true]);
+    registry.forget_code(cun);
+    assert_eq!(both(&registry).await, [true, false]);
+
+    registry.remember(invented);
+    world.clock.advance_millis(LIFETIME - 1);
+    registry.address().send(Sweep).await.unwrap();
+    assert_eq!(both(&registry).await, [true, true]);
+    world.clock.advance_millis(1);
+    registry.address().send(Sweep).await.unwrap();
+    assert!(!both(&registry).await[1]);
+    // What has lapsed is not taken up again.
+    assert_eq!(format!("{registry:?}"), "Sessions { count: 0, .. }");
+}
+
+#[actix_rt::test]
+async fn nothing_of_a_session_is_in_its_debug_output() {
+    let world = World::new();
+    let registry = world.registry();
+    let view = world.open(world.positive().await).await;
+    let (id, cun) = (view.session.to_text(), view.cun.to_string());
+    registry.remember(view);
+    let shown = format!("{registry:?}");
+    assert_eq!(shown, "Sessions { count: 1, .. }");
+    assert!(!shown.contains(&id) && !shown.contains(&cun) && !shown.contains(OPERATOR));
+}
