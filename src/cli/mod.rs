@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod cards;
 mod code;
 mod configuration;
 mod keys;
@@ -33,6 +34,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Make certificates for development, tests and demonstrations
     Pki(pki::Arguments),
+    /// The register of health cards, against which the call center's verifications are checked
+    Cards(cards::Arguments),
     /// Register callers, structures and users; works beside a running server
     Admin(admin::Arguments),
 }
@@ -58,6 +61,9 @@ enum CliError {
     /// The development authority refused.
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),
+    /// Health cards.
+    #[error(transparent)]
+    Cards(#[from] cards::CardsError),
     /// The register refused, or what was to be registered cannot be.
     #[error(transparent)]
     Admin(#[from] admin::AdminError),
@@ -72,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),
+        Command::Cards(arguments) => cards::run(arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };
     result.unwrap_or_else(|error| {

@@ -12,7 +12,9 @@ use std::time::Duration;
 use actix_web::web;
 use sistema_ts_actors::{AllocatorSettings, Allocators, CunSource, Retention, WorkerCunPool};
 use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
+use sistema_ts_store::cards::CardError;
 use sistema_ts_store::embedded::EmbeddedStore;
+use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
@@ -51,6 +53,9 @@ pub enum ServeError {
     /// The register.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// The register of health cards.
+    #[error(transparent)]
+    Cards(#[from] CardError),
     /// The ring of day keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -131,6 +136,10 @@ where
             &register_key,
             Arc::clone(&clock),
             configuration.authenticator_settings(),
+        )?),
+        cards: Arc::new(EmbeddedCardRegister::open(
+            &configuration.store.data_folder,
+            &register_key,
         )?),
         admission: Admission::new(configuration.lane_capacities()),
         fiscal_codes: CodiceFiscaleOptions::default(),

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::WWW_AUTHENTICATE;
 use sistema_ts_actors::AllocationError;
 use sistema_ts_store::StoreError;
+use sistema_ts_store::cards::CardError;
 
 use crate::auth::CHALLENGE;
 use crate::soap::{CONTENT_TYPE, SoapFault};
@@ -32,6 +33,24 @@ impl From<StoreError> for SoapFault {
                 log("the store failed");
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<CardError> for SoapFault {
+    fn from(error: CardError) -> Self {
+        static LOG: LogBudget = LogBudget::new();
+        if !matches!(error, CardError::Overloaded)
+            && let Some(left_out) = LOG.take()
+        {
+            tracing::error!(%error, left_out, "the register of cards cannot be read");
+        }
+        match error {
+            CardError::Overloaded | CardError::Unavailable(_) | CardError::WrongKey => {
+                Self::Unavailable
+            }
+            // Those of an import, and of the key at start: no check of a card has them.
+            CardError::ImportUnderWay | CardError::Empty | CardError::Key(_) => Self::Internal,
         }
     }
 }

@@ -6,6 +6,7 @@ use sistema_ts_actors::CunSource;
 use sistema_ts_actors::relay::OtpSender;
 use sistema_ts_model::{Clock, CodiceFiscaleOptions};
 use sistema_ts_store::Store;
+use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
 use super::metrics::Metrics;
@@ -18,6 +19,8 @@ pub struct ServerState {
     pub store: Arc<dyn Store>,
     /// Who may call.
     pub register: Arc<dyn Register>,
+    /// Which cards people hold.
+    pub cards: Arc<dyn CardRegister>,
     /// Who calls.
     pub authenticator: Arc<Authenticator>,
     /// How much is taken on at once.

@@ -4,6 +4,7 @@
 //! store and a cluster can both be behind it. Everything that a method has answered is durable.
 
 mod access;
+pub mod cards;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod embedded;

@@ -7,6 +7,7 @@
 //! - `access-<day>.db`: the access records of one Rome day.
 
 mod access;
+pub mod cards;
 mod closing;
 mod contract;
 mod day;

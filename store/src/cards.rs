@@ -1,0 +1,132 @@
+//! The register of health cards: whether eight digits are the last ones of a card that a person holds (§3.3.1).
+//!
+//! It is kept apart from the archives, and names nobody: a keyed hash of a fiscal code leads to keyed hashes of that code with the last
+//! digits of each card. The key is derived from the register's, which lies outside the data folder.
+
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use chrono::NaiveDate;
+use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
+use thiserror::Error;
+
+use crate::register::{RegisterKey, RegisterKeyError};
+
+/// Length of a keyed hash, in bytes: enough that no two of some hundred million entries meet.
+pub(crate) const HASH: usize = 16;
+
+/// Why a card could not be checked, or cards not be imported. No text holds a code or a digit.
+#[derive(Debug, Error)]
+pub enum CardError {
+    /// Too many checks wait. Nothing was done.
+    #[error("the register of cards has no room for more work right now")]
+    Overloaded,
+    /// The files cannot be read or written.
+    #[error("the register of cards is unavailable: {0}")]
+    Unavailable(String),
+    /// The register was made under another key.
+    #[error("the register of cards was made with another register key")]
+    WrongKey,
+    /// Another import is at work.
+    #[error("another import of cards is at work")]
+    ImportUnderWay,
+    /// There is nothing to make a register of.
+    #[error("no card was taken: the register stays as it is")]
+    Empty,
+    /// The register's key.
+    #[error(transparent)]
+    Key(#[from] RegisterKeyError),
+}
+
+/// What is known of the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CardsStatus {
+    /// Cards in it.
+    pub cards: u64,
+    /// When its import ended.
+    pub imported_at: Timestamp,
+}
+
+/// Checks cards.
+#[async_trait]
+pub trait CardRegister: Send + Sync {
+    /// Whether `digits` are the last ones of a card that this person holds on `day`. Without a person the same work is done, and the answer is
+    /// no.
+    async fn matches(
+        &self,
+        person: Option<&CodiceFiscale>,
+        digits: &CardDigits,
+        day: NaiveDate,
+    ) -> Result<bool, CardError>;
+
+    /// What is in the register; `None` while no import has ended yet.
+    async fn status(&self) -> Result<Option<CardsStatus>, CardError>;
+}
+
+/// The key of the keyed hashes.
+#[derive(Clone)]
+pub struct CardKey {
+    people: hmac::Key,
+    cards: hmac::Key,
+    check: [u8; HASH],
+}
+
+impl std::fmt::Debug for CardKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("CardKey(..)")
+    }
+}
+
+impl CardKey {
+    /// Derives it from the register's key.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn derived_from(key: &RegisterKey) -> Result<Self, RegisterKeyError> {
+        let hmac_key = |purpose: &str| {
+            key.derived(purpose)
+                .map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()))
+        };
+        let people = hmac_key("health cards, people")?;
+        let check = cut(hmac::sign(&people, b"check").as_ref());
+        Ok(Self {
+            people,
+            cards: hmac_key("health cards, digits")?,
+            check,
+        })
+    }
+
+    /// What shows that two holders hold the same key, and says nothing else about it.
+    pub(crate) fn check_value(&self) -> &[u8; HASH] {
+        &self.check
+    }
+
+    /// What stands for a person.
+    pub(crate) fn person(&self, fiscal_code: &CodiceFiscale) -> [u8; HASH] {
+        // No fiscal code is as short as "check".
+        cut(hmac::sign(&self.people, fiscal_code.expose().as_bytes()).as_ref())
+    }
+
+    /// What stands for nobody: no hash of a person, since its text is no fiscal code.
+    pub(crate) fn nobody(&self) -> [u8; HASH] {
+        cut(hmac::sign(&self.people, b"nobody at all...").as_ref())
+    }
+
+    /// What stands for a card of a person.
+    pub(crate) fn card(
+        &self,
+        fiscal_code: Option<&CodiceFiscale>,
+        digits: &CardDigits,
+    ) -> [u8; HASH] {
+        let code = fiscal_code.map_or("nobody at all...", CodiceFiscale::expose);
+        let mut context = hmac::Context::with_key(&self.cards);
+        context.update(digits.expose().as_bytes());
+        context.update(code.as_bytes());
+        cut(context.sign().as_ref())
+    }
+}
+
+fn cut(tag: &[u8]) -> [u8; HASH] {
+    let mut hash = [0; HASH];
+    hash.copy_from_slice(&tag[..HASH]);
+    hash
+}

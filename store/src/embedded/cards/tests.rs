@@ -1,0 +1,250 @@
+//! A failure means that a card counts that is not registered or not valid, that one which is does not, that an interrupted import loses or
+//! doubles cards or shows itself half done, or that a file names a person or a card.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::cards::CardRegister as _;
+use crate::embedded::cards::EmbeddedCardRegister;
+
+struct Place {
+    folder: tempfile::TempDir,
+    key: RegisterKey,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        Self { folder, key }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn begin(&self, source: &str) -> CardImport {
+        CardImport::begin_with(&self.data(), &self.key, source.as_bytes(), false, 10).unwrap()
+    }
+
+    fn import(&self, entries: &[CardEntry]) -> u64 {
+        let mut import = self.begin("a whole import");
+        for (index, entry) in entries.iter().enumerate() {
+            import.add(entry, at(index as u64 + 1)).unwrap();
+        }
+        import.finish(at(entries.len() as u64), now()).unwrap()
+    }
+
+    fn open(&self) -> EmbeddedCardRegister {
+        EmbeddedCardRegister::open(&self.data(), &self.key).unwrap()
+    }
+}
+
+fn at(line: u64) -> ImportProgress {
+    ImportProgress {
+        offset: 40 * line,
+        lines: line,
+        bad_lines: 0,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_604_100_600_000).unwrap()
+}
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn person(number: u32) -> CodiceFiscale {
+    // There is no person number 0.
+    let body = format!("{:07}001", number + 1);
+    let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
+    code.unwrap()
+}
+
+fn digits(number: u32) -> CardDigits {
+    CardDigits::parse(&format!("{number:08}")).unwrap()
+}
+
+fn card(who: u32, number: u32) -> CardEntry {
+    CardEntry {
+        fiscal_code: person(who),
+        digits: digits(number),
+        valid_from: date("2020-01-01"),
+        valid_to: Some(date("2026-12-31")),
+    }
+}
+
+async fn holds(register: &EmbeddedCardRegister, who: u32, number: u32, day: &str) -> bool {
+    let (person, digits) = (person(who), digits(number));
+    let matches = register.matches(Some(&person), &digits, date(day));
+    matches.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_card_is_its_persons_on_its_days_alone() {
+    let place = Place::new();
+    let mut open_ended = card(1, 22_222_222);
+    open_ended.valid_to = None;
+    let entries = [card(1, 11_111_111), open_ended, card(2, 33_333_333)];
+    assert_eq!(place.import(&entries), 3);
+    let register = place.open();
+    for (who, number, day, expected) in [
+        (1, 11_111_111, "2020-01-01", true),
+        (1, 11_111_111, "2026-12-31", true),
+        (1, 11_111_111, "2019-12-31", false),
+        (1, 11_111_111, "2027-01-01", false),
+        (1, 22_222_222, "2090-01-01", true),
+        (1, 33_333_333, "2026-01-01", false),
+        (2, 33_333_333, "2026-01-01", true),
+        (2, 11_111_111, "2026-01-01", false),
+        (3, 11_111_111, "2026-01-01", false),
+    ] {
+        assert_eq!(
+            holds(&register, who, number, day).await,
+            expected,
+            "{who} {number} {day}"
+        );
+    }
+    assert!(
+        !register
+            .matches(None, &digits(11_111_111), date("2026-01-01"))
+            .await
+            .unwrap()
+    );
+    let status = register.status().await.unwrap().unwrap();
+    assert_eq!((status.cards, status.imported_at), (3, now()));
+}
+
+#[tokio::test]
+async fn an_open_register_sees_the_next_import_whole_and_no_part_of_it_before() {
+    let place = Place::new();
+    let register = place.open();
+    assert_eq!(register.status().await.unwrap(), None);
+    assert!(!holds(&register, 1, 1, "2026-01-01").await);
+    place.import(&[card(1, 1)]);
+    assert!(holds(&register, 1, 1, "2026-01-01").await);
+    let mut import = place.begin("the next one");
+    for line in 1..=25 {
+        import.add(&card(2, line), at(line.into())).unwrap();
+        assert!(!holds(&register, 2, line, "2026-01-01").await);
+        assert!(holds(&register, 1, 1, "2026-01-01").await);
+    }
+    import.finish(at(25), now()).unwrap();
+    assert!(
+        !holds(&register, 1, 1, "2026-01-01").await,
+        "replaced by the next import"
+    );
+    for line in 1..=25 {
+        assert!(holds(&register, 2, line, "2026-01-01").await);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_import_goes_on_from_its_last_run_and_comes_to_the_same() {
+    let entries: Vec<CardEntry> = (0..57).map(|line| card(line % 13, line)).collect();
+    let place = Place::new();
+    for stop in [0, 3, 10, 24, 56] {
+        let mut import = place.begin("a source");
+        let mut line = import.progress().lines;
+        while line < stop {
+            import.add(&entries[line as usize], at(line + 1)).unwrap();
+            line += 1;
+        }
+        // Dropped: what is not in a run is lost, and so is its place.
+        assert_eq!(import.progress().lines, line / 10 * 10);
+    }
+    let other = place.begin("another source");
+    assert_eq!(
+        other.progress(),
+        ImportProgress::default(),
+        "not the same source"
+    );
+    drop(other);
+    let mut import = place.begin("a source");
+    assert_eq!(import.progress().lines, 0, "given up for the other");
+    for line in 0..57 {
+        import.add(&entries[line as usize], at(line + 1)).unwrap();
+        if line == 33 {
+            drop(import);
+            import = place.begin("a source");
+            let from = import.progress().lines;
+            assert_eq!(from, 30);
+            for line in from..=33 {
+                import.add(&entries[line as usize], at(line + 1)).unwrap();
+            }
+        }
+    }
+    assert_eq!(import.finish(at(57), now()).unwrap(), 57);
+    let register = place.open();
+    for line in 0..57 {
+        assert!(
+            holds(&register, line % 13, line, "2026-01-01").await,
+            "{line}"
+        );
+    }
+    let left: Vec<_> = std::fs::read_dir(place.data())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name != "cards.db" && name != "cards.lock")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn doubles_count_once_and_nothing_replaces_nothing() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..40).map(|_| card(1, 1)).collect();
+    assert_eq!(place.import(&entries), 1);
+    let nothing = place.begin("nothing").finish(at(0), now());
+    assert!(matches!(nothing, Err(CardError::Empty)));
+    assert!(holds(&place.open(), 1, 1, "2026-01-01").await);
+}
+
+#[test]
+fn one_import_at_a_time() {
+    let place = Place::new();
+    let first = place.begin("one");
+    let second = CardImport::begin(&place.data(), &place.key, b"two", false);
+    assert!(matches!(second, Err(CardError::ImportUnderWay)));
+    drop(first);
+    place.begin("two");
+}
+
+#[test]
+fn another_key_opens_nothing() {
+    let place = Place::new();
+    place.import(&[card(1, 1)]);
+    let other = RegisterKey::create(&place.folder.path().join("other")).unwrap();
+    let opened = EmbeddedCardRegister::open(&place.data(), &other);
+    assert!(matches!(opened, Err(CardError::WrongKey)));
+}
+
+#[test]
+fn no_file_names_a_person_or_a_card() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..25).map(|who| card(who, 81_234_567 + who)).collect();
+    let mut import = place.begin("half an import");
+    for (line, entry) in entries.iter().enumerate() {
+        import.add(entry, at(line as u64 + 1)).unwrap();
+    }
+    drop(import);
+    let search = || {
+        for file in std::fs::read_dir(place.data()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            for entry in &entries {
+                for secret in [entry.fiscal_code.expose(), entry.digits.expose()] {
+                    let found = bytes
+                        .windows(secret.len())
+                        .any(|part| part == secret.as_bytes());
+                    assert!(!found);
+                }
+            }
+        }
+    };
+    search();
+    place.import(&entries);
+    search();
+}

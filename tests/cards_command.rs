@@ -1,0 +1,222 @@
+//! `sistema-ts cards …` with the real binary. A failure means that a bad line stops an import, is not told by its number or shows what stood in
+//! it, that a wrong file replaces a good register, that a killed import shows half of itself or does not come to the same in the end, or that a
+//! file in the data folder names a person or a card.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sistema_ts_model::{CardDigits, CodiceFiscale};
+use sistema_ts_store::cards::CardRegister as _;
+use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
+use sistema_ts_store::register::RegisterKey;
+
+const HEADER: &str = "codice_fiscale;numero_tessera;valida_dal;valida_al";
+
+struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let house = House {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(house.path("sistema-ts.toml"), "").unwrap();
+        assert!(
+            house
+                .command(&["admin", "init"])
+                .status()
+                .unwrap()
+                .success()
+        );
+        house
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sistema-ts"));
+        command
+            .current_dir(self.folder.path())
+            .env("SISTEMA_TS_CONFIGURATION", self.path("sistema-ts.toml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn import(&self, text: &str) -> Output {
+        std::fs::write(self.path("cards.csv"), text).unwrap();
+        self.command(&["cards", "import", "cards.csv"])
+            .output()
+            .unwrap()
+    }
+
+    fn status(&self) -> String {
+        let output = self.command(&["cards", "status"]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn holds(&self, fiscal_code: &str, digits: &str) -> bool {
+        let key = RegisterKey::load(&self.path("keys/register-key")).unwrap();
+        let register = EmbeddedCardRegister::open(&self.path("data"), &key).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let person = CodiceFiscale::parse(fiscal_code).unwrap();
+        let digits = CardDigits::parse(digits).unwrap();
+        let matches = register.matches(Some(&person), &digits, "2026-06-01".parse().unwrap());
+        runtime.block_on(matches).unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// One of many made-up people.
+fn person(number: u32) -> String {
+    // There is no person number 0.
+    let body = format!("{:07}001", number + 1);
+    (0..10)
+        .map(|check| format!("{body}{check}"))
+        .find(|code| CodiceFiscale::parse(code).is_ok())
+        .unwrap()
+}
+
+#[test]
+fn right_lines_are_taken_and_bad_ones_told_by_number_without_their_values() {
+    let house = House::new();
+    let mut lines = vec![
+        "BNCLRA75E41F205R;80380001234580000123;2020-01-01;2026-12-31".to_owned(),
+        "\"BNCLRA75E41F205R\";80000124;2020-01-01;".to_owned(),
+        "BNCLRA75E41F205A;80380001234580000125;2020-01-01;2026-12-31".to_owned(),
+        "VRDGPP62D15L219E;8038;2020-01-01;2026-12-31".to_owned(),
+        "VRDGPP62D15L219E;80000126;01/01/2020;2026-12-31".to_owned(),
+        "VRDGPP62D15L219E;80000127;2026-12-31;2020-01-01".to_owned(),
+        "VRDGPP62D15L219E;80000128".to_owned(),
+    ];
+    lines.extend((0..500).map(|who| format!("{};{:08};2020-01-01;", person(who), who)));
+    let output = house.import(&format!("\u{feff}{HEADER}\r\n{}\r\n", lines.join("\r\n")));
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    for line in 4..=8 {
+        assert!(errors.contains(&format!("line {line}: ")), "{errors}");
+    }
+    for value in ["BNCLRA", "VRDGPP", "80000", "01/01/2020"] {
+        assert!(!errors.contains(value), "{errors}");
+    }
+    assert_eq!(
+        text(&output.stdout),
+        "502 cards registered; 507 lines read, 5 of them bad, 0 said what another had said\n"
+    );
+    assert!(house.status().starts_with("502 cards, imported at "));
+    assert!(house.holds("BNCLRA75E41F205R", "80000123"));
+    assert!(house.holds("BNCLRA75E41F205R", "80000124"));
+    assert!(!house.holds("VRDGPP62D15L219E", "80000128"));
+}
+
+#[test]
+fn a_wrong_file_replaces_nothing() {
+    let house = House::new();
+    assert_eq!(house.status(), "no cards: none were imported yet\n");
+    let good = format!("{HEADER}\n{};00000001;2020-01-01;\n", person(1));
+    assert_eq!(house.import(&good).status.code(), Some(0));
+    for wrong in [
+        String::new(),
+        format!("{HEADER}\n"),
+        "codice_fiscale,numero_tessera,valida_dal,valida_al\n".to_owned(),
+        format!("{HEADER}\nx;y;z;w\n{};00000002;2020-01-01;\n", person(2)),
+    ] {
+        let output = house.import(&wrong);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+        assert!(house.holds(&person(1), "00000001"));
+        assert!(!house.holds(&person(2), "00000002"));
+    }
+    let missing = house
+        .command(&["cards", "import", "no-such-file"])
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn a_killed_import_goes_on_and_comes_to_the_same() {
+    // Enough for several runs, so that there is something to go on from.
+    const LINES: u32 = 1_500_000;
+    let house = House::new();
+    let first = format!("{HEADER}\n{};00000001;2020-01-01;\n", person(9_999_000));
+    assert_eq!(house.import(&first).status.code(), Some(0));
+    let mut file = std::io::BufWriter::new(std::fs::File::create(house.path("large.csv")).unwrap());
+    writeln!(file, "{HEADER}").unwrap();
+    // Few people with many cards: their codes are costly to make up.
+    let people: Vec<String> = (0..1_000).map(person).collect();
+    for line in 0..LINES {
+        writeln!(
+            file,
+            "{};{line:08};2020-01-01;",
+            people[line as usize % people.len()]
+        )
+        .unwrap();
+    }
+    file.into_inner().unwrap();
+    let import = || house.command(&["cards", "import", "large.csv"]);
+    let mut child = import().spawn().unwrap();
+    let give_up = Instant::now() + Duration::from_secs(120);
+    // Killed once it has something on disk to go on from.
+    let has_a_run = || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        rusqlite::Connection::open_with_flags(house.path("data/cards-import.db"), flags)
+            .and_then(|import| {
+                import.query_row("SELECT runs FROM source", [], |row| row.get::<_, i64>(0))
+            })
+            .is_ok_and(|runs| runs > 0)
+    };
+    while !has_a_run() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it could be killed"
+        );
+        assert!(Instant::now() < give_up, "no run was written");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        house.status().starts_with("1 cards"),
+        "half an import is seen"
+    );
+    let output = import().output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains("going on after line "), "{errors}");
+    assert!(
+        text(&output.stdout).starts_with(&format!("{LINES} cards registered")),
+        "{}",
+        text(&output.stdout)
+    );
+    for line in [
+        0,
+        1,
+        999,
+        1_000,
+        1_999_999,
+        2_000_000,
+        3_999_999,
+        4_000_000,
+        LINES - 1,
+    ] {
+        assert!(
+            house.holds(&people[line as usize % people.len()], &format!("{line:08}")),
+            "{line}"
+        );
+    }
+    assert!(!house.holds(&person(9_999_000), "00000001"));
+}
