@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
 mod authentication;
+mod callers;
 mod clients;
 mod crash;
 mod draining;

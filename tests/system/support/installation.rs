@@ -24,6 +24,23 @@ pub const PINCODE: &str = "7305918264";
 /// The codice fiscale of both.
 pub const OPERATOR: &str = "VRDGPP62D15L219E";
 
+/// A registered call centre, which may call from this machine; its operators are [`DESK`] and [`COLLEAGUE`].
+pub const CALL_CENTRE: &str = "CC1";
+/// Another one, whose operator is [`STRANGER`].
+pub const OTHER_CALL_CENTRE: &str = "CC2";
+/// An operator of [`CALL_CENTRE`].
+pub const DESK: &str = "VRDGPP62D15L219E";
+/// Another one there.
+pub const COLLEAGUE: &str = "NRELCU70M12F839P";
+/// An operator of [`OTHER_CALL_CENTRE`].
+pub const STRANGER: &str = "GLLMRC68T05D612W";
+/// A disabled operator of [`CALL_CENTRE`].
+pub const DISABLED: &str = "FRRPLA71C44G273O";
+/// An operator of region 010 that may send codes of the ASL.
+pub const ASL_OPERATOR: &str = "MRTNNA66A41L736Y";
+/// A user of [`STRUCTURE`] that may send them.
+pub const ASL_USER: &str = "operatore.asl";
+
 const CONFIGURATION: &str = r#"
 [mutual_tls]
 bind_address = "127.0.0.1:0"
@@ -56,6 +73,65 @@ impl Installation {
         copy
     }
 
+    /// One with two call centres and their operators as well, and those of the ASL. No health card is imported.
+    pub fn with_call_centres() -> Self {
+        static TEMPLATE: OnceLock<Installation> = OnceLock::new();
+        let copy = Self::empty();
+        let template = TEMPLATE.get_or_init(|| Self::new().add_call_centres());
+        copy_folder(&template.path(""), &copy.path(""));
+        copy
+    }
+
+    fn add_call_centres(self) -> Self {
+        for code in [CALL_CENTRE, OTHER_CALL_CENTRE] {
+            self.run(&["pki", "call-center", "--code", code, "--name", "Prova"]);
+            self.admin(&["call-center", "add", code, "--name", "Prova"]);
+            let certificate = format!("pki/call-center-{code}.crt");
+            self.admin(&["certificate", "add", "--call-center", code, &certificate]);
+            self.admin(&["network", "add", "--call-center", code, "127.0.0.1/32"]);
+        }
+        for (code, operator) in [
+            (CALL_CENTRE, DESK),
+            (CALL_CENTRE, COLLEAGUE),
+            (CALL_CENTRE, DISABLED),
+            (OTHER_CALL_CENTRE, STRANGER),
+        ] {
+            self.admin_with_input(&["operator", "add", "--call-center", code], operator);
+        }
+        self.admin_with_input(
+            &["operator", "disable", "--call-center", CALL_CENTRE],
+            DISABLED,
+        );
+        let sends = ["--profile", "invioCodiceOtp"];
+        self.admin_with_input(
+            &[&["operator", "add", "--region", "010"], &sends[..]].concat(),
+            ASL_OPERATOR,
+        );
+        self.add_user(ASL_USER, "invioCodiceOtp");
+        self
+    }
+
+    /// Registers a user of [`STRUCTURE`] with one profile.
+    fn add_user(&self, user: &str, profile: &str) {
+        let credentials = self.path("credentials");
+        std::fs::write(&credentials, format!("{PASSWORD}\n{PINCODE}\n")).unwrap();
+        self.admin_with_input(
+            &[
+                "user",
+                "add",
+                user,
+                "--structure",
+                STRUCTURE,
+                "--profile",
+                profile,
+                "--credentials-file",
+                "credentials",
+            ],
+            OPERATOR,
+        );
+        std::fs::remove_file(credentials).unwrap();
+    }
+
     fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder }
@@ -85,27 +161,8 @@ impl Installation {
             "--description",
             "Laboratorio di prova",
         ]);
-        std::fs::write(made.path("credentials"), format!("{PASSWORD}\n{PINCODE}\n")).unwrap();
-        for (user, profile) in [
-            (USER, "invioEsecuzioneTest"),
-            (USER_WITHOUT_PROFILE, "elencoTestEffettuati"),
-        ] {
-            made.admin_with_input(
-                &[
-                    "user",
-                    "add",
-                    user,
-                    "--structure",
-                    STRUCTURE,
-                    "--profile",
-                    profile,
-                    "--credentials-file",
-                    "credentials",
-                ],
-                OPERATOR,
-            );
-        }
-        std::fs::remove_file(made.path("credentials")).unwrap();
+        made.add_user(USER, "invioEsecuzioneTest");
+        made.add_user(USER_WITHOUT_PROFILE, "elencoTestEffettuati");
         made
     }
 

@@ -1,6 +1,6 @@
 //! Requests, made-up people only.
 
-use sistema_ts_model::{Clock as _, CodiceFiscale, SystemClock};
+use sistema_ts_model::{Clock as _, CodiceFiscale, Cun, Service, SystemClock};
 
 /// What a submission says; an element is absent where its value is `None`.
 #[derive(Clone)]
@@ -82,6 +82,132 @@ impl Submission {
              {body}</s:InvioEsecuzioneTestRichiesta></e:Body></e:Envelope>"
         )
     }
+}
+
+/// A message of any service, made of elements that hold text; submissions have a shape of their own, [`Submission`].
+#[derive(Clone)]
+pub struct Message {
+    service: Service,
+    /// In this order; each but those of `opzioni` once.
+    elements: Vec<(&'static str, String)>,
+    options: Vec<(String, String)>,
+}
+
+impl Message {
+    /// One without any element.
+    pub fn to(service: Service) -> Self {
+        Self {
+            service,
+            elements: Vec::new(),
+            options: Vec::new(),
+        }
+    }
+
+    /// `verificaPositivita`.
+    pub fn verification(operator: &str, card: &str, cun: &str) -> Self {
+        Self::to(Service::VerifyPositive)
+            .with("tipoAutenticazione", "2F")
+            .with("codiceFiscaleOperatore", operator)
+            .with("numeroTesseraSanitaria", card)
+            .with("cun", cun)
+    }
+
+    /// `sbloccoCodiceImmuni`, of symptoms that began today.
+    pub fn unlock(operator: &str, session: &str, otp: &str) -> Self {
+        Self::to(Service::UnlockCode)
+            .with("tipoAutenticazione", "2F")
+            .with("codiceOtp", otp)
+            .with("dataInizioSintomi", today())
+            .with("codiceFiscaleOperatore", operator)
+            .with("idVerificaTampone", session)
+    }
+
+    /// `confermaSbloccoImmuni` of kind `C` or `A`, without the id of a verification.
+    pub fn confirmation(kind: &str, operator: &str, cun: &str) -> Self {
+        Self::to(Service::ConfirmUnlock)
+            .with("tipoAutenticazione", "2F")
+            .with("idTipoComunicazione", kind)
+            .with("codiceFiscaleOperatore", operator)
+            .with("cun", cun)
+    }
+
+    /// `invioCodiceOtp` by a region's operator, without a day of symptoms.
+    pub fn asl_code_of_region(operator: &str, otp: &str, patient: &str) -> Self {
+        Self::to(Service::SendOtp)
+            .with("tipoAutenticazione", "2F")
+            .with("codiceFiscaleOperatore", operator)
+            .with("codiceOtp", otp)
+            .with("codiceFiscaleAssistito", patient)
+    }
+
+    /// `invioCodiceOtp` by a user, without a day of symptoms.
+    pub fn asl_code_of_user(otp: &str, patient: &str) -> Self {
+        Self::to(Service::SendOtp)
+            .with("pinCode", super::installation::PINCODE)
+            .with("codiceOtp", otp)
+            .with("codiceFiscaleAssistito", patient)
+    }
+
+    /// The same with this element: in its place if it is there, else at the end.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        match self.elements.iter_mut().find(|(known, _)| *known == name) {
+            Some(element) => element.1 = value,
+            None => self.elements.push((name, value)),
+        }
+        self
+    }
+
+    /// The same without this element.
+    pub fn without(mut self, name: &str) -> Self {
+        self.elements.retain(|(known, _)| *known != name);
+        self
+    }
+
+    /// The same with one more option.
+    pub fn with_option(mut self, key: &str, value: &str) -> Self {
+        self.options.push((key.into(), value.into()));
+        self
+    }
+
+    /// Where it is sent.
+    pub fn path(&self) -> String {
+        format!("/soap/v1/{}", self.service.name())
+    }
+
+    /// The SOAP message.
+    pub fn to_xml(&self) -> String {
+        let mut body: String = self
+            .elements
+            .iter()
+            .map(|(name, value)| format!("<s:{name}>{value}</s:{name}>"))
+            .collect();
+        if !self.options.is_empty() {
+            let options: String = self
+                .options
+                .iter()
+                .map(|(key, value)| {
+                    format!(
+                        "<t:opzione><t:chiave>{key}</t:chiave><t:valore>{value}</t:valore></t:opzione>"
+                    )
+                })
+                .collect();
+            body.push_str(&format!("<s:opzioni>{options}</s:opzioni>"));
+        }
+        let (name, element) = (self.service.name(), self.service.element());
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
+             <s:{element}Richiesta xmlns:s=\"urn:sistemats:{name}:v1\" xmlns:t=\"urn:sistemats:tipi:v1\">\
+             {body}</s:{element}Richiesta></e:Body></e:Envelope>"
+        )
+    }
+}
+
+/// A one-time code with a right check symbol; every number below 25⁹ has its own.
+pub fn otp(number: u64) -> String {
+    // Symbols and check are those of a CUN, without its prefix.
+    let text = Cun::from_number(number).unwrap().to_string();
+    text["CUN-".len()..].to_owned()
 }
 
 /// Today in Rome.

@@ -1,5 +1,6 @@
 //! What the tests of the whole system share: an installation made with the real commands, the real server on free ports, and a client.
 
+pub mod backend;
 #[path = "../../front_support/client.rs"]
 pub mod client;
 pub mod installation;
@@ -11,8 +12,9 @@ pub mod session;
 
 use std::time::{Duration, Instant};
 
+pub use backend::Backend;
 pub use installation::Installation;
-pub use messages::{Submission, fiscal_code};
+pub use messages::{Message, Submission, fiscal_code, otp};
 pub use server::Server;
 pub use session::{Reply, Session};
 

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
 
 use super::client::{Answer, TlsClient, connect};
-use super::installation::{Installation, PASSWORD, USER};
-use super::messages::Submission;
+use super::installation::{ASL_USER, Installation, PASSWORD, USER};
+use super::messages::{Message, Submission};
 use super::server::Server;
 
 /// Where submissions go.
@@ -36,6 +36,17 @@ impl Session {
     /// The registered user on the listener for users.
     pub fn user(installation: &Installation, server: &Server) -> Self {
         Self::with(server.basic, &installation.client(None)).signed_in(USER, PASSWORD)
+    }
+
+    /// Call centre `code`, with its certificate.
+    pub fn call_centre(installation: &Installation, server: &Server, code: &str) -> Self {
+        let config = installation.client(Some(&format!("call-center-{code}")));
+        Self::with(server.mutual_tls, &config)
+    }
+
+    /// The user that may send the codes of the ASL, on the listener for users.
+    pub fn asl_user(installation: &Installation, server: &Server) -> Self {
+        Self::with(server.basic, &installation.client(None)).signed_in(ASL_USER, PASSWORD)
     }
 
     /// Whoever the settings say.
@@ -64,8 +75,12 @@ impl Session {
 
     /// The head of a submission with a body of this length.
     pub fn head(&self, length: usize) -> String {
+        self.head_of(PATH, length)
+    }
+
+    fn head_of(&self, path: &str, length: usize) -> String {
         format!(
-            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: text/xml; charset=utf-8\r\nContent-Length: {length}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: text/xml; charset=utf-8\r\nContent-Length: {length}\r\n\r\n",
             self.authorization
         )
     }
@@ -97,16 +112,44 @@ impl Session {
 
     /// The same where the server may be gone.
     pub fn try_submit(&mut self, submission: &Submission) -> io::Result<Reply> {
-        use std::io::Write as _;
-        if self.closed {
-            self.client = connect(self.address, &self.config)?;
-        }
         let bytes = self.bytes(submission);
-        self.client.stream.write_all(&bytes)?;
-        self.client.stream.flush()?;
+        self.try_send(&bytes)?;
+        self.try_answer()
+    }
+
+    /// Sends any service's message, and waits for the answer.
+    pub fn ask(&mut self, message: &Message) -> Reply {
+        self.try_ask(message).unwrap()
+    }
+
+    /// The same where the server may be gone.
+    pub fn try_ask(&mut self, message: &Message) -> io::Result<Reply> {
+        self.send(message)?;
+        self.try_answer()
+    }
+
+    /// Sends a message and does not wait: for [`Session::try_answer`], from another thread or never.
+    pub fn send(&mut self, message: &Message) -> io::Result<()> {
+        let body = message.to_xml();
+        let head = self.head_of(&message.path(), body.len());
+        self.try_send((head + &body).as_bytes())
+    }
+
+    /// The answer to what was sent.
+    pub fn try_answer(&mut self) -> io::Result<Reply> {
         let answer = self.client.try_answer()?;
         self.closed = answer.header("connection") == Some("close");
         Ok(Reply(answer))
+    }
+
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use std::io::Write as _;
+        if self.closed {
+            self.client = connect(self.address, &self.config)?;
+            self.closed = false;
+        }
+        self.client.stream.write_all(bytes)?;
+        self.client.stream.flush()
     }
 }
 
@@ -155,6 +198,20 @@ impl Reply {
     /// HTTP status and outcome: what most tests look at.
     pub fn told(&self) -> (u16, &str) {
         (self.status(), self.outcome())
+    }
+
+    /// The texts of all mistakes and warnings, in order.
+    pub fn texts(&self) -> Vec<&str> {
+        self.values("descrizione").collect()
+    }
+
+    /// The envelope but for what every answer has of its own, transaction and time: two answers that must tell the same are equal in this.
+    pub fn but_for_itself(&self) -> String {
+        let own = [self.transaction(), self.value("dataOra")];
+        assert!(own.iter().all(|value| !value.is_empty()), "{self:?}");
+        own.iter().fold(self.0.text().to_owned(), |text, value| {
+            text.replace(value, "")
+        })
     }
 
     /// What a 503 says when to come back, in seconds; `None` if this is another answer, or does not say it.

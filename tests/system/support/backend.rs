@@ -1,0 +1,65 @@
+//! A stand-in of the Immuni backend, in this process.
+
+use std::net::SocketAddr;
+
+use immuni_stand_in::{Behaviour, Counts, Fault, StandIn, StandInSettings};
+use tokio::runtime::{Builder, Runtime};
+
+/// A running stand-in, on ports and with a memory of its own; it ends with this value.
+pub struct Backend {
+    // Before the runtime, which its tasks run on.
+    stand_in: StandIn,
+    _runtime: Runtime,
+}
+
+impl Backend {
+    /// In the clear, and well-behaved.
+    pub fn start() -> Self {
+        Self::start_with(StandInSettings::default())
+    }
+
+    /// With other settings.
+    pub fn start_with(settings: StandInSettings) -> Self {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let stand_in = runtime.block_on(StandIn::start(settings)).unwrap();
+        Self {
+            stand_in,
+            _runtime: runtime,
+        }
+    }
+
+    /// Where codes are posted.
+    pub fn address(&self) -> SocketAddr {
+        self.stand_in.address
+    }
+
+    /// The same as the base of a URL, in the clear.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// From now on it behaves so.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.stand_in.behave(behaviour);
+    }
+
+    /// The next `times` requests go wrong in this way.
+    pub fn fails(&self, fault: Fault, times: u64) {
+        self.behave(Behaviour {
+            fault: Some(fault),
+            times: Some(times),
+            ..Behaviour::default()
+        });
+    }
+
+    /// What it has seen since its start.
+    pub fn counts(&self) -> Counts {
+        self.stand_in.authorisations().counts()
+    }
+
+    /// How often it has authorised this code.
+    pub fn stored(&self, otp: &str) -> u64 {
+        self.stand_in.authorisations().stored(otp)
+    }
+}
