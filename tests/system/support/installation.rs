@@ -24,6 +24,18 @@ pub const PINCODE: &str = "7305918264";
 /// The codice fiscale of both.
 pub const OPERATOR: &str = "VRDGPP62D15L219E";
 
+/// Whom [`super::Submission`] is about, unless it says otherwise.
+pub const PATIENT: &str = "BNCLRA75E41F205R";
+/// Last digits of a health card of [`PATIENT`].
+pub const CARD: &str = "00012345";
+/// Those of another one.
+pub const SECOND_CARD: &str = "98765432";
+
+/// Last digits of the card of made-up person `number`, below a hundred.
+pub fn card_of(number: usize) -> String {
+    format!("7{number:07}")
+}
+
 /// A registered call centre, which may call from this machine; its operators are [`DESK`] and [`COLLEAGUE`].
 pub const CALL_CENTRE: &str = "CC1";
 /// Another one, whose operator is [`STRANGER`].
@@ -73,7 +85,8 @@ impl Installation {
         copy
     }
 
-    /// One with two call centres and their operators as well, and those of the ASL. No health card is imported.
+    /// One with two call centres and their operators as well, those of the ASL, and health cards: two of [`PATIENT`], and one of each of the
+    /// people 0 to 99 of [`super::fiscal_code`], see [`card_of`].
     pub fn with_call_centres() -> Self {
         static TEMPLATE: OnceLock<Installation> = OnceLock::new();
         let copy = Self::empty();
@@ -108,7 +121,25 @@ impl Installation {
             ASL_OPERATOR,
         );
         self.add_user(ASL_USER, "invioCodiceOtp");
+        let mut cards = vec![
+            (PATIENT.to_owned(), CARD.to_owned()),
+            (PATIENT.to_owned(), SECOND_CARD.to_owned()),
+        ];
+        cards.extend((0..100).map(|person| (super::fiscal_code(person), card_of(person))));
+        self.import_cards(&cards);
         self
+    }
+
+    /// Replaces the register of health cards by these: fiscal code and last eight digits, valid since 2020.
+    pub fn import_cards(&self, cards: &[(String, String)]) {
+        let lines = cards.iter().map(|(fiscal_code, digits)| {
+            format!("{fiscal_code};803800012345{digits};2020-01-01;\n")
+        });
+        let header = "codice_fiscale;numero_tessera;valida_dal;valida_al\n".to_owned();
+        let file = self.path("cards.csv");
+        std::fs::write(&file, header + &lines.collect::<String>()).unwrap();
+        self.run(&["cards", "import", "cards.csv"]);
+        std::fs::remove_file(file).unwrap();
     }
 
     /// Registers a user of [`STRUCTURE`] with one profile.

@@ -27,7 +27,7 @@ impl Submission {
             key: None,
             structure: Some(super::installation::STRUCTURE.into()),
             description: None,
-            fiscal_code: "BNCLRA75E41F205R".into(),
+            fiscal_code: super::installation::PATIENT.into(),
             swab_date: today(),
             kind: "M".into(),
             result: "P".into(),
