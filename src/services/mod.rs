@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod faults;
 mod identity;
 pub mod metrics;
+pub mod option_filter;
 pub mod rules;
 mod security_log;
 pub mod state;
