@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Configuration, ConfigurationError, ListenerSection};
+use crate::immuni::BackendAddress;
 
 /// Gathers every fault, so that a person mends them all at once.
 struct Faults(Vec<String>);
@@ -60,6 +61,7 @@ impl Configuration {
         self.check_files(&mut faults);
         self.check_load(&mut faults);
         self.check_authentication(&mut faults);
+        self.check_immuni(&mut faults);
         self.check_call_centre(&mut faults);
         if faults.0.is_empty() {
             Ok(())
@@ -338,6 +340,58 @@ impl Configuration {
                     .to_owned(),
             );
         }
+    }
+}
+
+impl Configuration {
+    fn check_immuni(&self, faults: &mut Faults) {
+        let immuni = &self.immuni;
+        if !immuni.base_url.is_empty() {
+            match BackendAddress::parse(&immuni.base_url) {
+                Err(error) => faults.add(format!("immuni.base_url {error}")),
+                Ok(address) if address.is_tls() => {
+                    faults.path("immuni.authority_file", &immuni.authority_file);
+                    faults.path(
+                        "immuni.client_certificate_file",
+                        &immuni.client_certificate_file,
+                    );
+                    faults.path(
+                        "immuni.client_private_key_file",
+                        &immuni.client_private_key_file,
+                    );
+                }
+                Ok(_) => {}
+            }
+        }
+        faults.range("immuni.deadline_seconds", immuni.deadline_seconds, 2..=30);
+        faults.range(
+            "immuni.try_limit_milliseconds",
+            immuni.try_limit_milliseconds,
+            200..=30_000,
+        );
+        if immuni.try_limit_milliseconds > immuni.deadline_seconds.saturating_mul(1_000) {
+            faults.add(
+                "immuni.try_limit_milliseconds must not be more than immuni.deadline_seconds"
+                    .to_owned(),
+            );
+        }
+        faults.range("immuni.maximum_tries", immuni.maximum_tries, 1..=10);
+        faults.range(
+            "immuni.mailbox_capacity",
+            immuni.mailbox_capacity,
+            1..=65_536,
+        );
+        faults.range("immuni.connections", immuni.connections, 1..=1_024);
+        faults.range(
+            "immuni.breaker_failures",
+            immuni.breaker_failures,
+            1..=1_000,
+        );
+        faults.range(
+            "immuni.breaker_pause_seconds",
+            immuni.breaker_pause_seconds,
+            1..=300,
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sistema_ts_actors::relay::RelaySettings;
 use sistema_ts_store::GuessBudgets;
 use sistema_ts_store::embedded::EmbeddedOptions;
 use sistema_ts_store::embedded::register::RegisterOptions;
@@ -12,6 +13,7 @@ use crate::auth::{Argon2Cost, AuthenticatorSettings, BudgetSettings};
 use crate::front::{
     FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
 };
+use crate::immuni::BackendFiles;
 
 /// Name of the listener for callers with a certificate.
 pub const MUTUAL_TLS_LISTENER: &str = "mutual-tls";
@@ -117,6 +119,37 @@ impl Configuration {
             lookup_threads: store.lookup_threads,
             listing_threads: store.listing_threads,
             ..EmbeddedOptions::in_folder(&store.data_folder)
+        }
+    }
+
+    /// What the relay takes on, and how it repeats.
+    #[must_use]
+    pub fn relay_settings(&self) -> RelaySettings {
+        let immuni = &self.immuni;
+        RelaySettings {
+            capacity: immuni.mailbox_capacity,
+            connections: immuni.connections,
+            try_limit: Duration::from_millis(immuni.try_limit_milliseconds),
+            maximum_tries: immuni.maximum_tries,
+            breaker_threshold: immuni.breaker_failures,
+            breaker_pause: Duration::from_secs(immuni.breaker_pause_seconds),
+            ..RelaySettings::default()
+        }
+    }
+
+    /// Time from taking a post on to its outcome, all tries together.
+    #[must_use]
+    pub fn relay_deadline(&self) -> Duration {
+        Duration::from_secs(self.immuni.deadline_seconds)
+    }
+
+    /// Files for mutual TLS with the Immuni backend.
+    #[must_use]
+    pub fn immuni_files(&self) -> BackendFiles {
+        BackendFiles {
+            authority: self.immuni.authority_file.clone(),
+            certificate: self.immuni.client_certificate_file.clone(),
+            private_key: self.immuni.client_private_key_file.clone(),
         }
     }
 

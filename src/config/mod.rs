@@ -17,9 +17,9 @@ mod sections;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
-    AdmissionSection, AuthenticationSection, CallCentreSection, LimitsSection, ListenerSection,
-    LogFormat, LogLevel, LoggingSection, ProxySection, RegisterSection, StatusSection,
-    StoreSection, TlsSection,
+    AdmissionSection, AuthenticationSection, CallCentreSection, ImmuniSection, LimitsSection,
+    ListenerSection, LogFormat, LogLevel, LoggingSection, ProxySection, RegisterSection,
+    StatusSection, StoreSection, TlsSection,
 };
 
 /// Everything that can be set, with relative paths already resolved and every bound checked.
@@ -59,6 +59,9 @@ pub struct Configuration {
     /// The services of the call centres.
     #[serde(default)]
     pub call_centre: CallCentreSection,
+    /// The Immuni backend.
+    #[serde(default)]
+    pub immuni: ImmuniSection,
     /// The operational log.
     #[serde(default)]
     pub logging: LoggingSection,
@@ -79,6 +82,7 @@ impl Default for Configuration {
             admission: AdmissionSection::default(),
             authentication: AuthenticationSection::default(),
             call_centre: CallCentreSection::default(),
+            immuni: ImmuniSection::default(),
             logging: LoggingSection::default(),
         }
     }
@@ -168,6 +172,9 @@ impl Configuration {
             &mut self.store.data_folder,
             &mut self.store.key_ring_file,
             &mut self.register.key_file,
+            &mut self.immuni.authority_file,
+            &mut self.immuni.client_certificate_file,
+            &mut self.immuni.client_private_key_file,
         ] {
             // `join` keeps an absolute path; an empty one stays empty, for the check to refuse.
             if !path.as_os_str().is_empty() {

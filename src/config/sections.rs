@@ -189,6 +189,52 @@ impl Default for StoreSection {
     }
 }
 
+/// The Immuni backend, to which OTPs are relayed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImmuniSection {
+    /// Base address; empty: there is none, and what needs it is not offered.
+    pub base_url: String,
+    /// The authorities that may have signed the backend's certificate.
+    pub authority_file: PathBuf,
+    /// The certificate that this server shows to it, then those between it and its authority.
+    pub client_certificate_file: PathBuf,
+    /// Its private key.
+    pub client_private_key_file: PathBuf,
+    /// Time from taking a post on to its outcome, all tries together.
+    pub deadline_seconds: u64,
+    /// Time of one try.
+    pub try_limit_milliseconds: u64,
+    /// Tries of one post, the first included.
+    pub maximum_tries: u32,
+    /// Posts waiting and under way together.
+    pub mailbox_capacity: usize,
+    /// Posts under way at once, each over a connection of its own.
+    pub connections: usize,
+    /// Failed tries in a row after which nothing is sent for a while.
+    pub breaker_failures: u32,
+    /// That while.
+    pub breaker_pause_seconds: u64,
+}
+
+impl Default for ImmuniSection {
+    fn default() -> Self {
+        ImmuniSection {
+            base_url: String::new(),
+            authority_file: PathBuf::from("pki/immuni-ca.crt"),
+            client_certificate_file: PathBuf::from("pki/immuni-client.crt"),
+            client_private_key_file: PathBuf::from("pki/immuni-client.key"),
+            deadline_seconds: 10,
+            try_limit_milliseconds: 4_000,
+            maximum_tries: 4,
+            mailbox_capacity: 256,
+            connections: 32,
+            breaker_failures: 8,
+            breaker_pause_seconds: 5,
+        }
+    }
+}
+
 /// The register of callers and users.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

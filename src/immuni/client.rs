@@ -19,7 +19,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::AlertDescription;
+use rustls::{AlertDescription, ClientConfig};
 use rustls_pki_types::ServerName;
 use sistema_ts_actors::relay::{ImmuniBackend, NoAnswer, NotSent, OtpBody, TryOutcome};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,7 +84,11 @@ struct Idle {
     since: Instant,
 }
 
-type Connection = SendRequest<Full<Bytes>>;
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// The certificates it was made with.
+    made_with: Option<Arc<ClientConfig>>,
+}
 
 impl HttpBackend {
     /// A client; connections are made when they are needed. `tls` is needed for an `https` address, and unused for another.
@@ -103,11 +107,6 @@ impl HttpBackend {
         })
     }
 
-    /// Forgets the connections that wait for a post: those of a certificate that is no longer ours.
-    pub fn forget_connections(&self) {
-        self.idle().clear();
-    }
-
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         // Nothing under the lock panics.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,10 +114,17 @@ impl HttpBackend {
 
     /// A connection that is open as far as we know.
     fn pooled(&self) -> Option<Connection> {
+        let certificates = self.tls.as_ref().map(|(tls, _)| tls.current());
         let mut idle = self.idle();
-        idle.retain(|entry| entry.since.elapsed() < IDLE_TIME && !entry.connection.is_closed());
+        idle.retain(|entry| {
+            entry.since.elapsed() < IDLE_TIME
+                && !entry.connection.sender.is_closed()
+                && entry.connection.is_made_with(certificates.as_ref())
+        });
         // The one used last is the least likely to be closed from the other side meanwhile.
-        let at = idle.iter().rposition(|entry| entry.connection.is_ready())?;
+        let at = idle
+            .iter()
+            .rposition(|entry| entry.connection.sender.is_ready())?;
         idle.remove(at).map(|entry| entry.connection)
     }
 
@@ -141,9 +147,10 @@ impl HttpBackend {
         // A request is one small write: nothing is gained by waiting for more.
         let _ = tcp.set_nodelay(true);
         match &self.tls {
-            None => open(tcp).await,
+            None => open(tcp, None).await,
             Some((tls, name)) => {
-                let connector = TlsConnector::from(tls.current());
+                let certificates = tls.current();
+                let connector = TlsConnector::from(Arc::clone(&certificates));
                 let stream = connector
                     .connect(name.clone(), tcp)
                     .await
@@ -151,7 +158,7 @@ impl HttpBackend {
                         tracing::warn!(%error, "no handshake with the Immuni backend");
                         NotSent::Handshake
                     })?;
-                open(stream).await
+                open(stream, Some(certificates)).await
             }
         }
     }
@@ -197,7 +204,7 @@ impl HttpBackend {
                 return TryOutcome::NotSent(NotSent::Deadline);
             }
             may_be_sent.store(true, Ordering::Relaxed);
-            match connection.try_send_request(request).await {
+            match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(connection, response).await,
                 Err(mut refused) => match refused.take_message() {
                     // Closed while it lay in the pool, and not a byte of the request is out: once more, on a new one.
@@ -220,7 +227,7 @@ impl HttpBackend {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), LONGEST_ANSWER);
         // The status says all; the body is read for the connection's sake.
-        if body.collect().await.is_ok() && connection.ready().await.is_ok() {
+        if body.collect().await.is_ok() && connection.sender.ready().await.is_ok() {
             self.keep(connection);
         }
         TryOutcome::Answered(status)
@@ -245,13 +252,25 @@ impl ImmuniBackend for HttpBackend {
 /// HTTP/1.1 over a stream.
 async fn open(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    made_with: Option<Arc<ClientConfig>>,
 ) -> Result<Connection, NotSent> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| NotSent::Unreachable)?;
     // It ends with its stream, or when nothing can be sent on it any more; what went wrong is told to whoever sent.
     tokio::spawn(connection);
-    Ok(sender)
+    Ok(Connection { sender, made_with })
+}
+
+impl Connection {
+    /// Whether it was made with these certificates, and not with ones that have been replaced since.
+    fn is_made_with(&self, certificates: Option<&Arc<ClientConfig>>) -> bool {
+        match (&self.made_with, certificates) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Whether a fresh connection broke because the backend does not accept our certificate. In TLS 1.3 that is told only after the client's side

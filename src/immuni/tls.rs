@@ -3,11 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::ImmuniError;
@@ -71,6 +73,46 @@ impl BackendTls {
         self.current.store(Arc::new(read.config(&self.files)?));
         *material = read;
         Ok(true)
+    }
+}
+
+impl BackendTls {
+    /// Keeps it current from now on: reads the files every `period`, and at each SIGHUP. Must be called on a runtime, with which it ends.
+    ///
+    /// # Errors
+    /// When the system refuses the signal's handler.
+    pub fn keep_current(self: &Arc<Self>, period: Duration) -> std::io::Result<()> {
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            // What was wrong is told once, not at each look.
+            let mut told = None;
+            loop {
+                tokio::select! {
+                    Some(()) = hang_up.recv() => told = None,
+                    () = tokio::time::sleep(period) => {}
+                }
+                let reading = Arc::clone(&this);
+                let read = tokio::task::spawn_blocking(move || reading.reload()).await;
+                let result = match read {
+                    Ok(Ok(true)) => {
+                        told = None;
+                        tracing::info!("certificates towards the Immuni backend read anew");
+                        "changed"
+                    }
+                    Ok(Err(error)) if told != Some(error.to_string()) => {
+                        tracing::error!(%error, "certificates towards the Immuni backend not usable: the old ones stay in force");
+                        told = Some(error.to_string());
+                        "failed"
+                    }
+                    // A panic in there was reported by the runtime; the next round tries again.
+                    Ok(_) | Err(_) => continue,
+                };
+                metrics::counter!("sistema_ts_relay_tls_reloads_total", "result" => result)
+                    .increment(1);
+            }
+        });
+        Ok(())
     }
 }
 

@@ -4,12 +4,14 @@
 //! it is ready are the addresses that it really has.
 
 mod open_files;
+mod relay;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use sistema_ts_actors::relay::OtpSender;
 use sistema_ts_actors::{AllocatorSettings, Allocators, CunSource, Retention, WorkerCunPool};
 use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
 use sistema_ts_store::cards::CardError;
@@ -34,6 +36,8 @@ use crate::services::submission::InvioEsecuzioneTestService;
 use crate::soap::render_refusal;
 use crate::status::{self, StatusState};
 use crate::telemetry::{self, TelemetryError};
+
+pub use relay::RelayStartError;
 
 /// Time between two looks at what must be erased.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -65,6 +69,9 @@ pub enum ServeError {
     /// The check of credentials.
     #[error(transparent)]
     Authenticator(#[from] AuthenticatorError),
+    /// The relay to the Immuni backend.
+    #[error(transparent)]
+    Relay(#[from] RelayStartError),
     /// The listeners.
     #[error(transparent)]
     Front(#[from] FrontError),
@@ -130,6 +137,7 @@ where
     )?);
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
     let store = open(configuration, keys, Arc::clone(&clock))?;
+    let relay = relay::start(configuration, Arc::clone(&clock))?;
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
@@ -146,7 +154,10 @@ where
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
         clock,
-        relay: None,
+        relay: relay.clone().map(|relay| {
+            let relay: Arc<dyn OtpSender> = Arc::new(relay);
+            relay
+        }),
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
@@ -160,6 +171,9 @@ where
     })?;
     actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
     let DrainReport { cut_requests } = front.run().await?;
+    if let Some(relay) = relay {
+        relay::finish(&relay, configuration).await;
+    }
     drop(retention);
     if let Some(reason) = store.failure() {
         return Err(ServeError::StoreFailed(reason));

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
 use async_trait::async_trait;
 use chrono::{Datelike as _, NaiveDate};
 use sistema_ts_model::{Clock, Otp};
@@ -28,6 +28,8 @@ pub use self::deliver::OtpBody;
 pub struct RelaySettings {
     /// Codes on their way at once, those whose outcome is still being written included; at least 1.
     pub capacity: usize,
+    /// Codes that are being posted at once, each over a connection of its own; the others wait for their turn. At least 1.
+    pub connections: usize,
     /// How long one try waits for an answer, before the next.
     pub try_limit: Duration,
     /// Tries for one code, at least 1.
@@ -44,6 +46,7 @@ impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             capacity: 256,
+            connections: 32,
             try_limit: Duration::from_secs(4),
             maximum_tries: 4,
             first_pause: Duration::from_millis(150),
@@ -180,6 +183,8 @@ pub struct OtpRelay {
     backend: Arc<dyn ImmuniBackend>,
     settings: RelaySettings,
     clock: Arc<dyn Clock>,
+    /// As many as connections.
+    turns: Arc<Semaphore>,
 }
 
 impl Actor for OtpRelay {
@@ -205,19 +210,26 @@ impl Handler<Deliver> for OtpRelay {
 
     fn handle(&mut self, message: Deliver, _: &mut Self::Context) {
         let (backend, settings) = (Arc::clone(&self.backend), self.settings);
-        let today = self.clock.now();
+        let (turns, today) = (Arc::clone(&self.turns), self.clock.now());
         actix::spawn(async move {
             let began = Instant::now();
             let body = OtpBody::new(&message.post, today);
             drop(message.post);
-            let outcome = deliver::deliver(
-                backend.as_ref(),
-                &settings,
-                body,
-                message.send_before,
-                message.passage,
-            )
-            .await;
+            let turn = tokio::time::timeout_at(message.send_before, turns.acquire()).await;
+            let outcome = match turn {
+                Err(_) => RelayOutcome::NotSent(NotSent::Deadline),
+                // Held until the post is over; the semaphore is never closed.
+                Ok(_turn) => {
+                    deliver::deliver(
+                        backend.as_ref(),
+                        &settings,
+                        body,
+                        message.send_before,
+                        message.passage,
+                    )
+                    .await
+                }
+            };
             metrics::counter!("sistema_ts_relay_posts_total", "outcome" => outcome.label())
                 .increment(1);
             metrics::histogram!("sistema_ts_relay_post_seconds")
@@ -245,13 +257,26 @@ impl RelayHandle {
         settings: RelaySettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::start_on(&Arbiter::current(), backend, settings, clock)
+    }
+
+    /// Starts the relay on an arbiter: on one of its own, neither its handshakes nor its posts take time from anything else.
+    #[must_use]
+    pub fn start_on(
+        arbiter: &ArbiterHandle,
+        backend: Arc<dyn ImmuniBackend>,
+        settings: RelaySettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let capacity = settings.capacity.clamp(1, Semaphore::MAX_PERMITS);
-        let address = OtpRelay {
+        let turns = settings.connections.clamp(1, Semaphore::MAX_PERMITS);
+        let relay = OtpRelay {
             backend,
             settings,
             clock,
-        }
-        .start();
+            turns: Arc::new(Semaphore::new(turns)),
+        };
+        let address = OtpRelay::start_in_arbiter(arbiter, move |_| relay);
         Self {
             address,
             places: Arc::new(Semaphore::new(capacity)),

@@ -1,0 +1,67 @@
+//! The relay of OTPs, as the configuration says.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Arbiter;
+use sistema_ts_actors::relay::{OtpSender as _, RelayHandle};
+use sistema_ts_model::Clock;
+
+use crate::config::Configuration;
+use crate::immuni::{BackendAddress, BackendAddressError, BackendTls, HttpBackend, ImmuniError};
+
+/// Why the relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayStartError {
+    /// The address.
+    #[error("immuni.base_url {0}")]
+    Address(#[from] BackendAddressError),
+    /// The certificates.
+    #[error("towards the Immuni backend: {0}")]
+    Backend(#[from] ImmuniError),
+    /// The signal that has the files read again.
+    #[error("signal handler: {0}")]
+    Signal(#[from] io::Error),
+}
+
+/// Starts the relay on a thread of its own, if a backend is configured.
+pub(super) fn start(
+    configuration: &Configuration,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<RelayHandle>, RelayStartError> {
+    if configuration.immuni.base_url.is_empty() {
+        tracing::info!("no Immuni backend is configured: what needs it is not offered");
+        return Ok(None);
+    }
+    let address = BackendAddress::parse(&configuration.immuni.base_url)?;
+    let tls = if address.is_tls() {
+        let tls = Arc::new(BackendTls::load(configuration.immuni_files())?);
+        tls.keep_current(Duration::from_secs(
+            configuration.tls.reload_interval_seconds,
+        ))?;
+        Some(tls)
+    } else {
+        None
+    };
+    tracing::info!(%address, "codes are relayed to the Immuni backend");
+    Ok(Some(RelayHandle::start_on(
+        &Arbiter::new().handle(),
+        Arc::new(HttpBackend::new(address, tls)?),
+        configuration.relay_settings(),
+        clock,
+    )))
+}
+
+/// Waits until every post whose caller has gone has its outcome written: no longer than a post can take, or than stopping may.
+pub(super) async fn finish(relay: &RelayHandle, configuration: &Configuration) {
+    let longest = configuration.relay_deadline().min(Duration::from_secs(
+        configuration.limits.drain_timeout_seconds,
+    ));
+    if tokio::time::timeout(longest, relay.until_idle())
+        .await
+        .is_err()
+    {
+        tracing::warn!("codes were still on their way to the Immuni backend at the end");
+    }
+}
