@@ -1,7 +1,7 @@
 //! Retention: what must go, goes, on time and without anybody's asking.
 //!
 //! At each tick the actor has the store erase what is past its time, a bounded number at once; the store drops the day keys that nothing needs
-//! any more after that (see `store::keys`). The actor itself only keeps the rhythm: the work runs beside it, and a tick
+//! any more after that (see `store::keys`), and rewrites once a day each file that erasures have touched. The actor itself only keeps the rhythm: the work runs beside it, and a tick
 //! that somebody waits for begins a round of its own.
 
 use std::sync::Arc;
@@ -99,8 +99,15 @@ impl Handler<RoundEnded> for Retention {
     }
 }
 
-/// Erases what is due.
+/// Erases what is due, and then what erasures have left in files.
 async fn round(store: &dyn Store) {
+    erase(store).await;
+    if let Err(error) = store.rewrite_erased().await {
+        tracing::error!(%error, "a file with erasures could not be rewritten; it will be tried again");
+    }
+}
+
+async fn erase(store: &dyn Store) {
     loop {
         match store.expire_due(TESTS_AT_ONCE).await {
             Ok(expired) => {

@@ -97,6 +97,12 @@ pub trait Store: Send + Sync {
     /// Erases what is past its time, at most about `limit` tests in one call, and answers whether more is due.
     async fn expire_due(&self, limit: usize) -> Result<Expired, StoreError>;
 
+    /// Removes what erasures may have left of lookup tags in the bytes of files that are not written any more, if this store's files can hold
+    /// such; answers how many files that took. Wanted often and cheap when nothing is due: each file at most once a day.
+    async fn rewrite_erased(&self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
     /// Fixes the mark of a listing that begins now.
     async fn listing_mark(&self) -> Result<ListingMark, StoreError>;
 

@@ -106,6 +106,10 @@ impl Store for EmbeddedStore {
         self.expire(limit).await
     }
 
+    async fn rewrite_erased(&self) -> Result<usize, StoreError> {
+        self.rewrite_days().await
+    }
+
     async fn listing_mark(&self) -> Result<ListingMark, StoreError> {
         Ok(self.mark())
     }

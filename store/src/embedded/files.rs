@@ -1,6 +1,8 @@
 //! Which files the store has, and how each is opened.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +57,8 @@ impl Opened {
 const PATIENTS: &str = "patients-";
 const ACCESS: &str = "access-";
 const SUFFIX: &str = ".db";
+/// The end of the name of a file that is to replace another.
+const NEW: &str = ".new";
 
 impl Files {
     pub(super) fn new(folder: &Path, vfs: Option<String>) -> Files {
@@ -96,6 +100,11 @@ impl Files {
     pub(super) fn patients(&self, day: Day) -> PathBuf {
         self.folder
             .join(format!("{PATIENTS}{}{SUFFIX}", day.date()))
+    }
+
+    /// What is to replace a day's file of patients.
+    pub(super) fn new_patients(&self, day: Day) -> PathBuf {
+        self.folder.join(format!("{PATIENTS}{}{NEW}", day.date()))
     }
 
     pub(super) fn access(&self, day: Day) -> PathBuf {
@@ -152,11 +161,29 @@ impl Files {
     pub(super) fn remove(&self, path: &Path) -> std::io::Result<()> {
         // The file itself goes last, so that a crash leaves no WAL without it.
         for suffix in ["-wal", "-shm", ""] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            match std::fs::remove_file(&name) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+            remove_if_there(&with_suffix(path, suffix))?;
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Puts one file in the place of another, durably. Nobody has either open.
+    pub(super) fn replace(&self, new: &Path, old: &Path) -> std::io::Result<()> {
+        // The old file's log must not be taken for the new one's.
+        for suffix in ["-wal", "-shm"] {
+            remove_if_there(&with_suffix(old, suffix))?;
+        }
+        std::fs::rename(new, old)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes the files that were to replace others when a process ended.
+    pub(super) fn remove_unfinished(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            if name.starts_with(PATIENTS) && name.contains(NEW) {
+                remove_if_there(&entry.path())?;
             }
         }
         File::open(&self.folder)?.sync_all()
@@ -201,6 +228,36 @@ impl Files {
         Ok(connection)
     }
 
+    /// Opens a file for reading that nobody changes as long as it is open, whatever locks there are: its log must be empty.
+    pub(super) fn open_unchanging(&self, path: &Path) -> rusqlite::Result<Connection> {
+        let mut uri = b"file:".to_vec();
+        for byte in path.as_os_str().as_bytes() {
+            match byte {
+                b'?' | b'#' | b'%' => uri.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+                byte => uri.push(*byte),
+            }
+        }
+        uri.extend_from_slice(b"?immutable=1");
+        self.open(
+            Path::new(OsStr::from_bytes(&uri)),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        )
+    }
+
+    /// Makes a file that is filled in one transaction and thrown away if that fails: without any log.
+    pub(super) fn open_copy(&self, path: &Path) -> rusqlite::Result<Connection> {
+        let connection = self.open(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "OFF")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(connection)
+    }
+
     fn open(&self, path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
         let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match &self.vfs {
@@ -209,5 +266,18 @@ impl Files {
         };
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

@@ -4,6 +4,8 @@
 //! files' bytes. Lookup tags are random: inserted one by one they would dirty a page each, so they enter their table late, sorted,
 //! some sixteen thousand at a time; until then they are found in memory.
 
+mod rewrite;
+
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -16,6 +18,7 @@ use super::log::{self, Log};
 use super::schema;
 use crate::error::StoreError;
 use crate::keys::LookupTag;
+use rewrite::{Erasures, Rewrites};
 
 /// Tags that wait in memory before they are sorted and written.
 const TAGS_IN_MEMORY: usize = 16_384;
@@ -35,6 +38,7 @@ pub(super) struct Patients {
     /// Days that have a file.
     days: BTreeSet<Day>,
     open: Vec<DayFile>,
+    rewrites: Rewrites,
 }
 
 /// One day's file.
@@ -48,6 +52,7 @@ struct DayFile {
     /// Tags of rows of the current transaction.
     uncommitted: Vec<TagEntry>,
     merge: Option<Merge>,
+    erasures: Erasures,
 }
 
 /// The oldest of `fresh`, sorted, on their way into the table.
@@ -62,15 +67,16 @@ struct Merge {
 
 impl Patients {
     pub(super) fn new(files: Files) -> Result<Patients, StoreError> {
-        let days = files
-            .patient_days()
-            .map_err(|error| StoreError::Unavailable {
-                reason: format!("the data folder cannot be read: {error}"),
-            })?;
+        let unusable = |error| StoreError::Unavailable {
+            reason: format!("the data folder cannot be read: {error}"),
+        };
+        files.remove_unfinished().map_err(unusable)?;
+        let days = files.patient_days().map_err(unusable)?;
         Ok(Patients {
             files,
             days: days.into_iter().collect(),
             open: Vec::new(),
+            rewrites: Rewrites::default(),
         })
     }
 
@@ -213,6 +219,7 @@ impl Patients {
 
     /// Erases rows of one day, which must ascend, from the file and from its WAL, durably. What is erased already stays so.
     pub(super) fn erase(&mut self, day: Day, rows: &[i64]) -> Result<(), Failure> {
+        self.interrupt_rewrite(day)?;
         let Some(file) = self.existing_file(day)? else {
             return Ok(());
         };
@@ -227,6 +234,7 @@ impl Patients {
                     .prepare_cached("DELETE FROM patients WHERE row = ?1")?
                     .execute([row])?;
             }
+            file.note_erasure()?;
             connection.prepare_cached("COMMIT")?.execute([])
         })();
         if let Err(error) = erased {
@@ -235,12 +243,14 @@ impl Patients {
             }
             return Err(error.into());
         }
+        file.erasures.noted();
         file.forget(rows);
         file.truncate_wal()
     }
 
     /// Erases a whole day, file and all.
     pub(super) fn remove_day(&mut self, day: Day) -> Result<(), Failure> {
+        self.interrupt_rewrite(day)?;
         self.open.retain(|file| file.day != day);
         if self.days.remove(&day) {
             self.files.remove(&self.files.patients(day))?;
@@ -250,6 +260,8 @@ impl Patients {
 
     /// Moves the WAL of every open file into it, for a clean end.
     pub(super) fn close(&mut self) -> Result<(), Failure> {
+        self.rewrites = Rewrites::default();
+        self.files.remove_unfinished()?;
         self.open.drain(..).try_for_each(|file| file.truncate_wal())
     }
 
@@ -262,6 +274,8 @@ impl Patients {
     }
 
     fn file_to_write(&mut self, day: Day) -> Result<&mut DayFile, Failure> {
+        // Only a clock that was set back leads here while that day's file is rewritten.
+        self.interrupt_rewrite(day)?;
         let file = self.file(day)?;
         if !file.in_transaction {
             file.connection
@@ -300,6 +314,7 @@ impl DayFile {
             let entries = select.query_map([through], |row| Ok((row.get(0)?, row.get(1)?)))?;
             entries.collect::<Result<_, _>>()?
         };
+        let erasures = Erasures::read(&connection)?;
         Ok(DayFile {
             day,
             connection,
@@ -308,6 +323,7 @@ impl DayFile {
             fresh,
             uncommitted: Vec::new(),
             merge: None,
+            erasures,
         })
     }
 
