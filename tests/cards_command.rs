@@ -202,17 +202,7 @@ fn a_killed_import_goes_on_and_comes_to_the_same() {
         "{}",
         text(&output.stdout)
     );
-    for line in [
-        0,
-        1,
-        999,
-        1_000,
-        1_999_999,
-        2_000_000,
-        3_999_999,
-        4_000_000,
-        LINES - 1,
-    ] {
+    for line in [0, 1, 999, 1_000, 999_999, 1_000_000, 1_000_001, LINES - 1] {
         assert!(
             house.holds(&people[line as usize % people.len()], &format!("{line:08}")),
             "{line}"

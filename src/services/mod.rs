@@ -3,12 +3,18 @@
 //! [`endpoint`] leads a request to its service; [`state`] is what a service works with; a service is thin: rules, one call of the store, an
 //! answer.
 
+pub mod asl_code;
+pub mod cancellation;
+pub mod desk;
 pub mod endpoint;
 pub mod faults;
 mod identity;
 pub mod metrics;
 pub mod option_filter;
+mod receipt;
 pub mod rules;
 mod security_log;
 pub mod state;
 pub mod submission;
+pub mod unlock;
+pub mod verification;

@@ -1,0 +1,163 @@
+//! `invioCodiceOtp` (§5.1): an ASL relays a one-time code by itself. If positives of the person are in the archive, they are used up and erased.
+
+mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sistema_ts_actors::relay::{OtpSender, RelaySlot};
+use sistema_ts_model::{Caller, CodiceFiscale, Finding, NewClaim, Outcome, Service, TransactionId};
+use sistema_ts_store::{AccessDetail, PersonClaim, PersonOutcome};
+use tokio::time::Instant;
+
+use self::rules::AslCode;
+use super::desk::{operator_finding, record_access};
+use super::endpoint::{Answered, Call, SoapService};
+use super::state::{ServerState, WorkerState};
+use super::unlock::{meaning, new_claim, reserve, settle};
+use crate::front::Lane;
+use crate::soap::description::Message;
+use crate::soap::messages::invio_codice_otp::{ANSWER, InvioCodiceOtp, REQUEST};
+use crate::soap::{AnswerHead, Fields, SoapFault};
+
+/// Tries to claim the codes of a person of whom one is being unlocked at this moment.
+const CLAIM_TRIES: u32 = 5;
+
+/// Wait between two of them.
+const CLAIM_PAUSE: Duration = Duration::from_millis(200);
+
+/// The service.
+pub struct InvioCodiceOtpService;
+
+#[async_trait(?Send)]
+impl SoapService for InvioCodiceOtpService {
+    const SERVICE: Service = Service::SendOtp;
+    const LANE: Lane = Lane::CallCenter;
+    const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
+
+    fn request() -> &'static Message {
+        &REQUEST
+    }
+
+    fn answer() -> &'static Message {
+        &ANSWER
+    }
+
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        mut fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault> {
+        let server = &worker.server;
+        let raw = InvioCodiceOtp::take(&mut fields);
+        let operator = rules::operator_of(&raw, &call, server.fiscal_codes);
+        let operator_field = REQUEST.name_of(raw.operator.node);
+        let checked = if call.may_call {
+            rules::validate(&raw, &call, server.fiscal_codes)
+        } else {
+            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
+        };
+        // Erased here: nothing of it is needed while the store is waited for.
+        drop(raw);
+        drop(fields);
+        let findings = match checked {
+            Err(findings) => findings,
+            Ok(request) => {
+                // A user was authenticated as the operator that it is; a region's operator is only named.
+                let refused = match (&call.caller, &operator) {
+                    (Caller::Region(_), Some(operator)) => {
+                        operator_finding(server, &call, Self::SERVICE, operator, operator_field)
+                    }
+                    _ => None,
+                };
+                let finding = match refused {
+                    Some(finding) => Some(finding),
+                    None => send(server, request).await?.map(Finding::whole),
+                };
+                finding.into_iter().collect()
+            }
+        };
+        answer(worker, &call, operator, &findings).await
+    }
+}
+
+/// What is to be told; `None` is done.
+async fn send(server: &Arc<ServerState>, request: AslCode) -> Result<Option<Outcome>, SoapFault> {
+    let Some(relay) = &server.relay else {
+        // Without a way to the backend the service is not offered; see `serve`.
+        return Err(SoapFault::Internal);
+    };
+    let Some(slot) = reserve(relay.as_ref())? else {
+        return Ok(Some(Outcome::BackendUnreachable));
+    };
+    let (server, relay) = (Arc::clone(server), Arc::clone(relay));
+    // On its own from here: a client that leaves ends neither the post nor the writing of its outcome.
+    let task =
+        actix_rt::spawn(
+            async move { claim_and_post(&server, relay.as_ref(), slot, request).await },
+        );
+    task.await.map_err(|_| SoapFault::OutcomeUnknown)?
+}
+
+async fn claim_and_post(
+    server: &ServerState,
+    relay: &dyn OtpSender,
+    mut slot: RelaySlot,
+    request: AslCode,
+) -> Result<Option<Outcome>, SoapFault> {
+    let Some((person, claim, began)) = claim(server, &request.fiscal_code).await? else {
+        return Ok(Some(Outcome::UnlockUnderWay));
+    };
+    let send_before =
+        began + Duration::from_millis(server.desk.relay_deadline_millis.max(0).unsigned_abs());
+    let outcome = relay.send(&mut slot, request.post, send_before).await;
+    // Nobody else's session counts here: a 409 is somebody else's.
+    let (settled_as, told) = meaning(outcome, false);
+    if !person.cuns.is_empty() {
+        settle(|| {
+            server
+                .store
+                .settle_person(person.clone(), claim.id, settled_as)
+        })
+        .await;
+    }
+    Ok(told)
+}
+
+/// Claims every live positive of the person; `None` if one of them is being unlocked all the while.
+async fn claim(
+    server: &ServerState,
+    fiscal_code: &CodiceFiscale,
+) -> Result<Option<(PersonClaim, NewClaim, Instant)>, SoapFault> {
+    for tried in 1..=CLAIM_TRIES {
+        // Before the claim's deadline is set, so that the monotonic end is no later.
+        let began = Instant::now();
+        let claim = new_claim(server);
+        match server
+            .store
+            .claim_person(fiscal_code.clone(), claim)
+            .await?
+        {
+            PersonOutcome::Claimed(person) => return Ok(Some((person, claim, began))),
+            PersonOutcome::UnlockUnderWay if tried < CLAIM_TRIES => {
+                tokio::time::sleep(CLAIM_PAUSE).await;
+            }
+            PersonOutcome::UnlockUnderWay => {}
+        }
+    }
+    Ok(None)
+}
+
+async fn answer(
+    worker: &WorkerState,
+    call: &Call,
+    operator: Option<CodiceFiscale>,
+    findings: &[Finding],
+) -> Result<Answered, SoapFault> {
+    let transaction = TransactionId::random();
+    let detail = AccessDetail::AslCode { operator };
+    record_access(&worker.server, call, transaction, findings, detail).await?;
+    let head = AnswerHead::new(transaction, worker.server.clock.now(), findings);
+    Ok(Answered::with_head_only(&ANSWER, &head))
+}

@@ -1,0 +1,75 @@
+//! The rules of `invioCodiceOtp` (§5.1, §5.2).
+
+use sistema_ts_actors::relay::OtpPost;
+use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Finding, Otp, Outcome};
+
+use crate::services::endpoint::Call;
+use crate::services::rules::{Mistakes, otp_outcome, past_date};
+use crate::soap::messages::invio_codice_otp::{AUTHENTICATION, InvioCodiceOtp, REQUEST};
+
+/// A request in which every value is right in itself.
+#[derive(Debug)]
+pub(super) struct AslCode {
+    pub(super) fiscal_code: CodiceFiscale,
+    pub(super) post: OtpPost,
+}
+
+/// The health operator that the access record names (§5.2): of a user, whose credentials they are; of a region, whom the message names, if that
+/// is well-formed.
+pub(super) fn operator_of(
+    raw: &InvioCodiceOtp<'_>,
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Option<CodiceFiscale> {
+    match &call.user {
+        Some(user) => Some(user.fiscal_code.clone()),
+        None => CodiceFiscale::parse_with(raw.operator.text.as_ref()?, options).ok(),
+    }
+}
+
+/// Judges a message.
+///
+/// # Errors
+/// All its mistakes.
+pub(super) fn validate(
+    raw: &InvioCodiceOtp<'_>,
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Result<AslCode, Vec<Finding>> {
+    let mut mistakes = Mistakes::of(&REQUEST);
+    mistakes.authentication(
+        AUTHENTICATION,
+        (&raw.authentication_kind.text, &raw.pin_code.text),
+        &call.caller,
+    );
+    match (&call.user, &raw.operator.text) {
+        (None, None) => mistakes.note(raw.operator.node, Outcome::OperatorRequired),
+        (user, Some(_)) => {
+            let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
+            if let (Some(user), Some(operator)) = (user, operator)
+                && user.fiscal_code != operator
+            {
+                mistakes.note(raw.operator.node, Outcome::OperatorNotOwn);
+            }
+        }
+        (Some(_), None) => {}
+    }
+    let otp = mistakes.required(raw.otp.node, &raw.otp.text, |text| {
+        Otp::parse(text).map_err(otp_outcome)
+    });
+    let today = call.at.rome_day();
+    let symptoms = &raw.symptoms_started_on;
+    // Never a date found through the person: without one, today.
+    let symptoms = match &symptoms.text {
+        None => Some(today),
+        Some(_) => mistakes.optional(symptoms.node, &symptoms.text, |text| past_date(text, today)),
+    };
+    let fiscal_code = mistakes.fiscal_code(raw.fiscal_code.node, &raw.fiscal_code.text, options);
+    match (otp, symptoms, fiscal_code) {
+        (Some(otp), Some(symptoms), Some(fiscal_code)) if mistakes.is_empty() => Ok(AslCode {
+            fiscal_code,
+            post: OtpPost::new(otp, symptoms),
+        }),
+        _ => Err(mistakes.into_findings()),
+    }
+}

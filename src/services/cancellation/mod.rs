@@ -1,0 +1,169 @@
+//! `annullamentoEsecuzioneTest` (§2.4.2): a test is taken back by who submitted it.
+
+mod rules;
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    CancelRefusal, Effect, Finding, Outcome, Service, StructureReference, Timestamp, TransactionId,
+};
+use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
+
+use self::rules::{ValidCancellation, receipt_of};
+use super::desk::record_access;
+use super::endpoint::{Answered, Call, SoapService};
+use super::rules::{is_structure_registered, structure_of};
+use super::state::WorkerState;
+use crate::front::Lane;
+use crate::soap::description::Message;
+use crate::soap::messages::annullamento_esecuzione_test::{
+    ANSWER, AnnullamentoEsecuzioneTest, REQUEST, STRUCTURE_NODES,
+};
+use crate::soap::messages::shared::RawStructure;
+use crate::soap::{AnswerHead, Fields, SoapFault};
+
+/// The service.
+pub struct AnnullamentoEsecuzioneTestService;
+
+#[async_trait(?Send)]
+impl SoapService for AnnullamentoEsecuzioneTestService {
+    const SERVICE: Service = Service::CancelTest;
+    const LANE: Lane = Lane::Submission;
+    const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
+
+    fn request() -> &'static Message {
+        &REQUEST
+    }
+
+    fn answer() -> &'static Message {
+        &ANSWER
+    }
+
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        mut fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault> {
+        let server = &worker.server;
+        let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
+        let raw = AnnullamentoEsecuzioneTest::take(&mut fields);
+        let structure = structure_of(&identifier, &raw.structure_description.text);
+        let mut checked = if call.may_call {
+            rules::validate(&raw, &identifier, &call, server.fiscal_codes)
+        } else {
+            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
+        };
+        let request_key_field = REQUEST.name_of(raw.request_key.node);
+        // Erased here: nothing of it is needed while the store is waited for.
+        drop((raw, identifier, fields));
+        let register = server.register.snapshot();
+        if call.may_call && !is_structure_registered(structure.as_ref(), &call.caller, &register) {
+            let finding = Finding::on(
+                REQUEST.name_of(STRUCTURE_NODES.structure),
+                Outcome::StructureNotRegistered,
+            );
+            match &mut checked {
+                Ok(_) => checked = Err(vec![finding]),
+                Err(findings) => findings.push(finding),
+            }
+        }
+        match checked {
+            Ok(cancellation) => cancel(worker, &call, cancellation, request_key_field).await,
+            Err(findings) => {
+                let now = server.clock.now();
+                answer(
+                    worker,
+                    &call,
+                    structure,
+                    (TransactionId::random(), now),
+                    &findings,
+                )
+                .await
+            }
+        }
+    }
+}
+
+async fn cancel(
+    worker: &WorkerState,
+    call: &Call,
+    cancellation: ValidCancellation,
+    request_key_field: &'static str,
+) -> Result<Answered, SoapFault> {
+    let store = &worker.server.store;
+    let transaction = TransactionId::random();
+    let structure = cancellation.structure.clone();
+    // A test never changes its structure, so that this needs no guard. One that is not found, or another's, goes the whole way all the same.
+    let named_right = store
+        .find_test(cancellation.cun)
+        .await?
+        .is_none_or(|test| test.structure == structure);
+    let receipt = cancellation
+        .request_key
+        .map(|key| receipt_of(&cancellation, &key));
+    let outcome = if named_right {
+        let request = CancelTest {
+            cun: cancellation.cun,
+            caller: call.caller,
+            fiscal_code: cancellation.fiscal_code,
+            transaction,
+            receipt,
+        };
+        store.cancel(request).await?
+    } else {
+        CancelOutcome::NoSuchTest
+    };
+    let now = worker.server.clock.now();
+    let (first, findings) = match outcome {
+        CancelOutcome::Done {
+            effect: Effect::Done,
+            at,
+        } => ((transaction, at), Vec::new()),
+        CancelOutcome::Done {
+            effect: Effect::AlreadyDone,
+            at,
+        } => (
+            (transaction, at),
+            vec![Finding::whole(Outcome::AlreadyCancelled)],
+        ),
+        CancelOutcome::Replayed { transaction, at } => (
+            (transaction, at),
+            vec![Finding::whole(Outcome::AlreadyReceived)],
+        ),
+        CancelOutcome::RequestKeyReused => (
+            (transaction, now),
+            vec![Finding::on(request_key_field, Outcome::RequestKeyReused)],
+        ),
+        CancelOutcome::NoSuchTest => (
+            (transaction, now),
+            vec![Finding::whole(Outcome::NoSuchTest)],
+        ),
+        CancelOutcome::Refused(refusal) => (
+            (transaction, now),
+            vec![Finding::whole(refusal_outcome(refusal))],
+        ),
+    };
+    answer(worker, call, Some(structure), first, &findings).await
+}
+
+fn refusal_outcome(refusal: CancelRefusal) -> Outcome {
+    match refusal {
+        CancelRefusal::NotSubmitter => Outcome::NoSuchTest,
+        CancelRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
+        CancelRefusal::Over(_) => Outcome::CodeConcluded,
+    }
+}
+
+async fn answer(
+    worker: &WorkerState,
+    call: &Call,
+    structure: Option<StructureReference>,
+    (transaction, at): (TransactionId, Timestamp),
+    findings: &[Finding],
+) -> Result<Answered, SoapFault> {
+    let detail = AccessDetail::Cancellation { structure };
+    record_access(&worker.server, call, transaction, findings, detail).await?;
+    Ok(Answered::with_head_only(
+        &ANSWER,
+        &AnswerHead::new(transaction, at, findings),
+    ))
+}

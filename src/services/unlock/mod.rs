@@ -1,0 +1,256 @@
+//! `sbloccoCodiceImmuni` (§3.3.2): the app's one-time code goes to Immuni, for a verified code.
+//!
+//! A place in the relay is taken before the code is claimed, so that being too busy leaves no trace. Claim, post and settlement are one task of
+//! their own, which goes on when the client leaves.
+
+mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sistema_ts_actors::relay::{OtpPost, OtpSender, RelayOutcome, RelayRefusal, RelaySlot};
+use sistema_ts_model::{
+    ClaimId, ClaimRefusal, Finding, NewClaim, Outcome, PostOutcome, Service, TransactionId,
+};
+use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock, StoreError};
+use tokio::time::Instant;
+
+use self::rules::{Named, Unlock};
+use super::desk::{operator_finding, record_access};
+use super::endpoint::{Answered, Call, SoapService};
+use super::state::{ServerState, WorkerState};
+use crate::front::Lane;
+use crate::soap::description::Message;
+use crate::soap::messages::sblocco_codice_immuni::{ANSWER, REQUEST, SbloccoCodiceImmuni};
+use crate::soap::{AnswerHead, Fields, SoapFault};
+
+/// Tries to write the outcome of a post into a store that is busy.
+const SETTLEMENT_TRIES: u32 = 20;
+
+/// Wait between two of them.
+const SETTLEMENT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The service.
+pub struct SbloccoCodiceImmuniService;
+
+#[async_trait(?Send)]
+impl SoapService for SbloccoCodiceImmuniService {
+    const SERVICE: Service = Service::UnlockCode;
+    const LANE: Lane = Lane::CallCenter;
+    const PIN_CODE_NODE: Option<usize> = None;
+
+    fn request() -> &'static Message {
+        &REQUEST
+    }
+
+    fn answer() -> &'static Message {
+        &ANSWER
+    }
+
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        mut fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault> {
+        let server = &worker.server;
+        let raw = SbloccoCodiceImmuni::take(&mut fields);
+        let named = Named::of(&raw, server.fiscal_codes);
+        let operator_field = REQUEST.name_of(raw.operator.node);
+        let checked = if call.may_call {
+            rules::validate(&raw, &call, server.fiscal_codes)
+        } else {
+            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
+        };
+        // Erased here: nothing of it is needed while the store is waited for.
+        drop(raw);
+        drop(fields);
+        let findings = match checked {
+            Err(findings) => findings,
+            Ok(request) => {
+                let refused = operator_finding(
+                    server,
+                    &call,
+                    Self::SERVICE,
+                    &request.operator,
+                    operator_field,
+                );
+                let finding = match refused {
+                    Some(finding) => Some(finding),
+                    None => unlock(server, &call, request).await?,
+                };
+                finding.into_iter().collect()
+            }
+        };
+        answer(worker, &call, named, &findings).await
+    }
+}
+
+/// What is to be told; `None` is done.
+async fn unlock(
+    server: &Arc<ServerState>,
+    call: &Call,
+    request: Unlock,
+) -> Result<Option<Finding>, SoapFault> {
+    // A session of somebody else, or none at all, is refused before it costs a place.
+    let known = server.sessions.find(request.session).await?;
+    let is_own = known.is_some_and(|session| {
+        session.operator == request.operator && session.caller == call.caller
+    });
+    if !is_own {
+        return Ok(Some(Finding::whole(Outcome::NoSuchVerification)));
+    }
+    let Some(relay) = &server.relay else {
+        // Without a way to the backend the service is not offered; see `serve`.
+        return Err(SoapFault::Internal);
+    };
+    let slot = match reserve(relay.as_ref())? {
+        Some(slot) => slot,
+        None => return Ok(Some(Finding::whole(Outcome::BackendUnreachable))),
+    };
+    let (server, relay, caller) = (Arc::clone(server), Arc::clone(relay), call.caller);
+    // On its own from here: a client that leaves ends neither the post nor the writing of its outcome.
+    let task = actix_rt::spawn(async move {
+        let began = Instant::now();
+        let claim = ClaimUnlock {
+            session: request.session,
+            operator: request.operator,
+            caller,
+            claim: new_claim(&server),
+        };
+        claim_and_post(&server, relay.as_ref(), slot, claim, request.post, began).await
+    });
+    task.await.map_err(|_| SoapFault::OutcomeUnknown)?
+}
+
+/// A place in the relay; `None` while the backend is taken for dead.
+///
+/// # Errors
+/// [`SoapFault::Unavailable`]: nothing was done.
+pub(super) fn reserve(relay: &dyn OtpSender) -> Result<Option<RelaySlot>, SoapFault> {
+    match relay.reserve() {
+        Ok(slot) => Ok(Some(slot)),
+        Err(RelayRefusal::BreakerOpen) => Ok(None),
+        Err(RelayRefusal::Full | RelayRefusal::Stopping) => Err(SoapFault::Unavailable),
+    }
+}
+
+/// A claim with the relay's deadline.
+pub(super) fn new_claim(server: &ServerState) -> NewClaim {
+    NewClaim {
+        id: ClaimId::random(&mut rand::rng()),
+        deadline: server
+            .clock
+            .now()
+            .plus_millis(server.desk.relay_deadline_millis),
+    }
+}
+
+/// Claims, posts, and writes what came of it. `began` is a moment before the claim's deadline was set.
+async fn claim_and_post(
+    server: &ServerState,
+    relay: &dyn OtpSender,
+    mut slot: RelaySlot,
+    claim: ClaimUnlock,
+    post: OtpPost,
+    began: Instant,
+) -> Result<Option<Finding>, SoapFault> {
+    let asked_for = claim.claim.deadline;
+    let (cun, claimed) = match server.store.claim_unlock(claim).await? {
+        ClaimOutcome::Claimed { cun, claimed } => (cun, claimed),
+        ClaimOutcome::NoSuchSession => {
+            return Ok(Some(Finding::whole(Outcome::NoSuchVerification)));
+        }
+        ClaimOutcome::Refused(refusal) => {
+            return Ok(Some(Finding::whole(refusal_outcome(refusal))));
+        }
+    };
+    // What was granted may be less than was asked for. `began` lies before the clock was read, so that the monotonic end is no later.
+    let granted_millis =
+        server.desk.relay_deadline_millis - asked_for.millis_since(claimed.deadline).max(0);
+    let send_before = began + Duration::from_millis(granted_millis.max(0).unsigned_abs());
+    let outcome = relay.send(&mut slot, post, send_before).await;
+    let (settled_as, finding) = meaning(outcome, claimed.delivered_before);
+    let settlement = SettleUnlock {
+        cun,
+        claim: claimed.id,
+        outcome: settled_as,
+    };
+    settle(|| server.store.settle_unlock(settlement)).await;
+    Ok(finding.map(Finding::whole))
+}
+
+/// Writes an outcome, again and again while the store is too busy. That a claim was taken over meanwhile, by an ASL's code or by time, is no
+/// failure: the post's own outcome is told. If it cannot be written, the claim's deadline decides: the code then counts
+/// as delivered to.
+pub(super) async fn settle<T, F>(mut write: impl FnMut() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for tried in 1..=SETTLEMENT_TRIES {
+        match write().await {
+            Ok(settled) => return Some(settled),
+            Err(error) if error.had_no_effect() && tried < SETTLEMENT_TRIES => {
+                tokio::time::sleep(SETTLEMENT_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the outcome of a post could not be written; its claim's deadline decides");
+                return None;
+            }
+        }
+    }
+    None
+}
+
+/// What an outcome means for the code, and what is told.
+pub(super) fn meaning(
+    outcome: RelayOutcome,
+    delivered_before: bool,
+) -> (PostOutcome, Option<Outcome>) {
+    match outcome {
+        RelayOutcome::Authorised => (PostOutcome::Delivered, None),
+        // This session's own, of an earlier request: the app can go on, and nothing is counted twice.
+        RelayOutcome::AlreadyAuthorised if delivered_before => (
+            PostOutcome::NotDelivered,
+            Some(Outcome::CodeAlreadyAuthorised),
+        ),
+        RelayOutcome::AlreadyAuthorised => (
+            PostOutcome::NotDelivered,
+            Some(Outcome::CodeAuthorisedElsewhere),
+        ),
+        RelayOutcome::Refused => (PostOutcome::NotDelivered, Some(Outcome::CodeRefused)),
+        RelayOutcome::NotSent(_) => (PostOutcome::NotDelivered, Some(Outcome::BackendUnreachable)),
+        RelayOutcome::Unknown(_) => (PostOutcome::Unknown, Some(Outcome::DeliveryUnknown)),
+    }
+}
+
+fn refusal_outcome(refusal: ClaimRefusal) -> Outcome {
+    match refusal {
+        ClaimRefusal::SessionNotYours => Outcome::NoSuchVerification,
+        ClaimRefusal::SessionLapsed | ClaimRefusal::SessionAnnulled => Outcome::VerificationClosed,
+        ClaimRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
+        ClaimRefusal::AlreadyUnlocked => Outcome::UnlockedByAnother,
+        ClaimRefusal::NoDeliveryLeft => Outcome::NoDeliveryLeft,
+        ClaimRefusal::NotPositive | ClaimRefusal::Over(_) => Outcome::CodeConcluded,
+    }
+}
+
+async fn answer(
+    worker: &WorkerState,
+    call: &Call,
+    named: Named,
+    findings: &[Finding],
+) -> Result<Answered, SoapFault> {
+    let transaction = TransactionId::random();
+    let ended_at = worker.server.clock.now();
+    let detail = AccessDetail::Unlock {
+        operator: named.operator,
+        authentication: named.authentication,
+        ended_at,
+        session: named.session,
+        client_address: call.client_address,
+    };
+    record_access(&worker.server, call, transaction, findings, detail).await?;
+    let head = AnswerHead::new(transaction, ended_at, findings);
+    Ok(Answered::with_head_only(&ANSWER, &head))
+}

@@ -1,0 +1,74 @@
+//! The rules of `sbloccoCodiceImmuni` (Table 11).
+
+use sistema_ts_actors::relay::OtpPost;
+use sistema_ts_model::{
+    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Finding, Otp, Outcome, SessionId,
+};
+
+use crate::services::endpoint::Call;
+use crate::services::rules::{Mistakes, otp_outcome};
+use crate::soap::messages::sblocco_codice_immuni::{AUTHENTICATION, REQUEST, SbloccoCodiceImmuni};
+
+/// A request in which every value is right in itself.
+#[derive(Debug)]
+pub(super) struct Unlock {
+    pub(super) operator: CodiceFiscale,
+    pub(super) session: SessionId,
+    pub(super) post: OtpPost,
+}
+
+/// What the access record names of a request (§3.4): what is well-formed of it.
+pub(super) struct Named {
+    pub(super) operator: Option<CodiceFiscale>,
+    pub(super) authentication: Option<AuthenticationKind>,
+    pub(super) session: Option<SessionId>,
+}
+
+impl Named {
+    pub(super) fn of(raw: &SbloccoCodiceImmuni<'_>, options: CodiceFiscaleOptions) -> Self {
+        let operator = raw.operator.text.as_ref();
+        let authentication = raw.authentication_kind.text.as_ref();
+        let session = raw.session.text.as_ref();
+        Self {
+            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
+            authentication: authentication.and_then(|text| AuthenticationKind::parse(text).ok()),
+            session: session.and_then(|text| SessionId::parse(text).ok()),
+        }
+    }
+}
+
+/// Judges a message.
+///
+/// # Errors
+/// All its mistakes.
+pub(super) fn validate(
+    raw: &SbloccoCodiceImmuni<'_>,
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Result<Unlock, Vec<Finding>> {
+    let mut mistakes = Mistakes::of(&REQUEST);
+    mistakes.authentication(
+        AUTHENTICATION,
+        (&raw.authentication_kind.text, &None),
+        &call.caller,
+    );
+    let otp = mistakes.required(raw.otp.node, &raw.otp.text, |text| {
+        Otp::parse(text).map_err(otp_outcome)
+    });
+    let symptoms = &raw.symptoms_started_on;
+    let symptoms = mistakes.past_date(symptoms.node, &symptoms.text, call.at.rome_day());
+    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
+    let session = mistakes.required(raw.session.node, &raw.session.text, |text| {
+        SessionId::parse(text).map_err(|_| Outcome::VerificationIdMalformed)
+    });
+    match (otp, symptoms, operator, session) {
+        (Some(otp), Some(symptoms), Some(operator), Some(session)) if mistakes.is_empty() => {
+            Ok(Unlock {
+                operator,
+                session,
+                post: OtpPost::new(otp, symptoms),
+            })
+        }
+        _ => Err(mistakes.into_findings()),
+    }
+}

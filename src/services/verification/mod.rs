@@ -1,0 +1,251 @@
+//! `verificaPositivita` (§3.3.1): is this the code of a positive of the holder of this health card?
+//!
+//! Whether code, card and person belong together is told as one: the same answer and the same steps for a code that does not exist, a negative
+//! one, a wrong card, and a code that cannot be verified now. Every guess is counted before anything is looked at.
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    AuthenticationKind, CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Moment,
+    Origin, Outcome, Service, SessionId, TransactionId,
+};
+use sistema_ts_store::{
+    AccessDetail, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession, PatientView,
+    SessionView,
+};
+
+use super::desk::{operator_finding, record_access};
+use super::endpoint::{AnswerBody, Answered, Call, SoapService};
+use super::rules::{Mistakes, cun_outcome};
+use super::state::WorkerState;
+use crate::front::Lane;
+use crate::soap::description::Message;
+use crate::soap::messages::verifica_positivita::{
+    ANSWER, AUTHENTICATION, REQUEST, VerificaPositivita,
+};
+use crate::soap::{AnswerHead, AnswerWriter, Fields, SoapFault};
+
+/// The service.
+pub struct VerificaPositivitaService;
+
+/// A request in which every value is right in itself.
+#[derive(Debug)]
+struct Verification {
+    operator: CodiceFiscale,
+    digits: CardDigits,
+    cun: Cun,
+}
+
+#[async_trait(?Send)]
+impl SoapService for VerificaPositivitaService {
+    const SERVICE: Service = Service::VerifyPositive;
+    const LANE: Lane = Lane::CallCenter;
+    const PIN_CODE_NODE: Option<usize> = None;
+
+    fn request() -> &'static Message {
+        &REQUEST
+    }
+
+    fn answer() -> &'static Message {
+        &ANSWER
+    }
+
+    async fn call(
+        worker: &WorkerState,
+        call: Call,
+        mut fields: Fields<'_>,
+    ) -> Result<Answered, SoapFault> {
+        let server = &worker.server;
+        let raw = VerificaPositivita::take(&mut fields);
+        let operator_field = REQUEST.name_of(raw.operator.node);
+        // For the access record: what is well-formed of a message that may have mistakes elsewhere.
+        let named = Named::of(&raw, server.fiscal_codes);
+        let checked = if call.may_call {
+            validate(&raw, &call, server.fiscal_codes)
+        } else {
+            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
+        };
+        // Erased here: nothing of it is needed while the store is waited for.
+        drop(raw);
+        drop(fields);
+        let outcome = match checked {
+            Err(findings) => Err(findings),
+            Ok(verification) => {
+                let refused = operator_finding(
+                    server,
+                    &call,
+                    Self::SERVICE,
+                    &verification.operator,
+                    operator_field,
+                );
+                match refused {
+                    Some(finding) => Err(vec![finding]),
+                    None => verify(worker, &call, verification)
+                        .await?
+                        .map_err(|finding| vec![finding]),
+                }
+            }
+        };
+        answer(worker, &call, named, outcome).await
+    }
+}
+
+/// What the access record names of a request (§3.4).
+struct Named {
+    operator: Option<CodiceFiscale>,
+    cun: Option<Cun>,
+}
+
+impl Named {
+    fn of(raw: &VerificaPositivita<'_>, options: CodiceFiscaleOptions) -> Self {
+        let operator = raw.operator.text.as_ref();
+        let cun = raw.cun.text.as_ref();
+        Self {
+            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
+            cun: cun.and_then(|text| Cun::parse_spoken(text).ok()),
+        }
+    }
+}
+
+fn validate(
+    raw: &VerificaPositivita<'_>,
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Result<Verification, Vec<Finding>> {
+    let mut mistakes = Mistakes::of(&REQUEST);
+    let kind: Option<AuthenticationKind> = mistakes.authentication(
+        AUTHENTICATION,
+        (&raw.authentication_kind.text, &None),
+        &call.caller,
+    );
+    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
+    let digits = mistakes.required(raw.card.node, &raw.card.text, |text| {
+        CardDigits::parse(text).map_err(|_| Outcome::CardDigitsMalformed)
+    });
+    let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
+        Cun::parse_spoken(text).map_err(cun_outcome)
+    });
+    match (kind, operator, digits, cun) {
+        (Some(_), Some(operator), Some(digits), Some(cun)) if mistakes.is_empty() => {
+            Ok(Verification {
+                operator,
+                digits,
+                cun,
+            })
+        }
+        _ => Err(mistakes.into_findings()),
+    }
+}
+
+/// Counts the guess, makes all checks, and opens a session if all of them hold.
+async fn verify(
+    worker: &WorkerState,
+    call: &Call,
+    verification: Verification,
+) -> Result<Result<SessionView, Finding>, SoapFault> {
+    let server = &worker.server;
+    let admission = server
+        .store
+        .begin_guess(Guess {
+            operator: verification.operator.clone(),
+            caller: call.caller,
+            cun: verification.cun,
+            budgets: server.desk.budgets,
+        })
+        .await?;
+    let (ticket, attempts_left): (Option<GuessTicket>, u32) = match admission {
+        GuessAdmission::Admitted {
+            ticket,
+            operator_left,
+        } => (Some(ticket), operator_left),
+        GuessAdmission::CodeExhausted { operator_left } => (None, operator_left),
+        GuessAdmission::OperatorExhausted { .. } => {
+            return Ok(Err(Finding::whole(Outcome::OperatorAttemptsExhausted)));
+        }
+        GuessAdmission::CallerExhausted { .. } => {
+            return Ok(Err(Finding::whole(Outcome::CallerAttemptsExhausted)));
+        }
+    };
+    let patient = server.store.find_patient(verification.cun).await?;
+    let person = patient.as_ref().map(|patient| &patient.fiscal_code);
+    let holds_card = server
+        .cards
+        .matches(person, &verification.digits, call.at.rome_day())
+        .await?;
+    let is_open = patient
+        .as_ref()
+        .is_some_and(|patient| can_be_verified(patient, call));
+    // Not before everything was looked at.
+    let not_verifiable =
+        || Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left);
+    let (true, true, Some(ticket)) = (holds_card, is_open, ticket) else {
+        return Ok(Err(not_verifiable()));
+    };
+    let opened = server
+        .store
+        .open_session(OpenSession {
+            cun: verification.cun,
+            session: SessionId::random(),
+            operator: verification.operator,
+            caller: call.caller,
+            lifetime_millis: server.desk.session_lifetime_millis,
+        })
+        .await?;
+    match opened {
+        OpenOutcome::Opened(session) => {
+            if let Err(error) = server.store.return_guess(ticket).await {
+                // The verification stands; the operator has one attempt less than it earned.
+                tracing::warn!(%error, "a guess that succeeded stays counted");
+            }
+            server.sessions.opened(&session);
+            Ok(Ok(session))
+        }
+        // Moved in the meantime: as if it had been so before.
+        OpenOutcome::Refused(_) | OpenOutcome::Unknown => Ok(Err(not_verifiable())),
+    }
+}
+
+/// Whether the life of the code allows a verification, as far as can be told before it is written.
+fn can_be_verified(patient: &PatientView, call: &Call) -> bool {
+    let test = &patient.test;
+    let origin = Origin {
+        issued_at: test.inserted_at,
+        result: test.result,
+        submitter: test.caller,
+    };
+    let moment = Moment {
+        now: call.at,
+        clock_error_millis: 0,
+    };
+    test.life.open_session(&origin, moment).answer.is_ok()
+}
+
+async fn answer(
+    worker: &WorkerState,
+    call: &Call,
+    named: Named,
+    outcome: Result<SessionView, Vec<Finding>>,
+) -> Result<Answered, SoapFault> {
+    let (session, findings) = match outcome {
+        Ok(session) => (Some(session), Vec::new()),
+        Err(findings) => (None, findings),
+    };
+    let transaction = TransactionId::random();
+    let detail = AccessDetail::Verification {
+        operator: named.operator,
+        session: session.as_ref().map(|session| session.session),
+        cun: named.cun,
+        client_address: call.client_address,
+    };
+    record_access(&worker.server, call, transaction, &findings, detail).await?;
+    let head = AnswerHead::new(transaction, worker.server.clock.now(), &findings);
+    let mut writer = AnswerWriter::new(&ANSWER, 1_024);
+    writer.head(&head);
+    if let Some(session) = session {
+        writer.text("idVerificaTampone", &session.session.to_text());
+        writer.text("dataPrelievo", &session.swab_date.to_string());
+    }
+    Ok(Answered {
+        verdict: head.verdict,
+        body: AnswerBody::Whole(writer.finish()),
+    })
+}
