@@ -14,6 +14,8 @@ use crate::front::{
     FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
 };
 use crate::immuni::BackendFiles;
+use crate::services::desk::DeskSettings;
+use crate::services::option_filter::RecordedOptions;
 
 /// Name of the listener for callers with a certificate.
 pub const MUTUAL_TLS_LISTENER: &str = "mutual-tls";
@@ -180,6 +182,17 @@ impl Configuration {
             operator: self.call_centre.operator_failures_per_hour,
             code: self.call_centre.code_failures_in_life,
             caller: self.call_centre.caller_failures_per_hour,
+        }
+    }
+
+    /// How the call center's services work.
+    #[must_use]
+    pub fn desk_settings(&self) -> DeskSettings {
+        DeskSettings {
+            session_lifetime_millis: self.session_lifetime_millis(),
+            budgets: self.guess_budgets(),
+            recorded_options: RecordedOptions::new(&self.call_centre.recorded_option_keys),
+            ..DeskSettings::default()
         }
     }
 

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use actix_web::web;
 use sistema_ts_actors::relay::OtpSender;
-use sistema_ts_actors::{AllocatorSettings, Allocators, CunSource, Retention, WorkerCunPool};
+use sistema_ts_actors::{
+    AllocatorSettings, Allocators, CunSource, Retention, SessionRegistrySettings, Sessions,
+    WorkerCunPool,
+};
 use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::embedded::EmbeddedStore;
@@ -29,10 +32,15 @@ use crate::front::{
     spawn_signal_handlers,
 };
 use crate::services;
+use crate::services::asl_code::InvioCodiceOtpService;
+use crate::services::cancellation::AnnullamentoEsecuzioneTestService;
+use crate::services::confirmation::ConfermaSbloccoImmuniService;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
 use crate::services::metrics::Metrics;
 use crate::services::state::{ServerState, WorkerState};
 use crate::services::submission::InvioEsecuzioneTestService;
+use crate::services::unlock::SbloccoCodiceImmuniService;
+use crate::services::verification::VerificaPositivitaService;
 use crate::soap::render_refusal;
 use crate::status::{self, StatusState};
 use crate::telemetry::{self, TelemetryError};
@@ -138,6 +146,11 @@ where
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
     let store = open(configuration, keys, Arc::clone(&clock))?;
     let relay = relay::start(configuration, Arc::clone(&clock))?;
+    let sessions = Sessions::start(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        SessionRegistrySettings::default(),
+    );
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
@@ -153,11 +166,13 @@ where
         fiscal_codes: CodiceFiscaleOptions::default(),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
-        clock,
         relay: relay.clone().map(|relay| {
             let relay: Arc<dyn OtpSender> = Arc::new(relay);
             relay
         }),
+        sessions: Arc::new(sessions),
+        desk: configuration.desk_settings(),
+        clock,
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
@@ -214,11 +229,12 @@ fn bind(
         move |listener: &ListenerInfo, config: &mut web::ServiceConfig| match listener.kind {
             ListenerKind::MutualTls => {
                 services(config, &server, &allocators);
-                add_shared(config, &urls.mutual_tls);
+                add_shared(config, &server, &urls.mutual_tls);
+                add_call_center(config, &server, &urls.mutual_tls);
             }
             ListenerKind::ServerTls => {
                 services(config, &server, &allocators);
-                add_shared(config, &urls.basic);
+                add_shared(config, &server, &urls.basic);
             }
             ListenerKind::PlainLoopback => {
                 if let Some(state) = status.get() {
@@ -266,8 +282,22 @@ fn services(config: &mut web::ServiceConfig, server: &Arc<ServerState>, allocato
 }
 
 /// Adds the services that both kinds of caller have: certificates, and users with a password.
-fn add_shared(config: &mut web::ServiceConfig, public_url: &str) {
+fn add_shared(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
     add::<InvioEsecuzioneTestService>(config, public_url);
+    add::<AnnullamentoEsecuzioneTestService>(config, public_url);
+    // Without a way to the backend there is nobody to send a code to.
+    if server.relay.is_some() {
+        add::<InvioCodiceOtpService>(config, public_url);
+    }
+}
+
+/// Adds the services of the call center.
+fn add_call_center(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
+    add::<VerificaPositivitaService>(config, public_url);
+    if server.relay.is_some() {
+        add::<SbloccoCodiceImmuniService>(config, public_url);
+    }
+    add::<ConfermaSbloccoImmuniService>(config, public_url);
 }
 
 fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {

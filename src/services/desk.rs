@@ -5,18 +5,19 @@ use sistema_ts_model::{CodiceFiscale, Finding, Outcome, Service, TransactionId};
 use sistema_ts_store::{AccessDetail, AccessRecord, GuessBudgets};
 
 use super::endpoint::{Call, access_outcome};
+use super::option_filter::RecordedOptions;
 use super::state::ServerState;
 use crate::soap::SoapFault;
 
 /// The settings of the call center's services.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DeskSettings {
     /// How long a verification lives, in milliseconds.
     pub session_lifetime_millis: i64,
     /// How many verifications may fail.
     pub budgets: GuessBudgets,
-    /// Keys of `opzioni` whose values reach the access record.
-    pub recorded_option_keys: Vec<String>,
+    /// Which of `opzioni` reach the access record.
+    pub recorded_options: RecordedOptions,
     /// From the claim of a code to the last moment at which a send may begin, in milliseconds.
     pub relay_deadline_millis: i64,
 }
@@ -26,7 +27,7 @@ impl Default for DeskSettings {
         Self {
             session_lifetime_millis: 30 * 60 * 1_000,
             budgets: GuessBudgets::default(),
-            recorded_option_keys: Vec::new(),
+            recorded_options: RecordedOptions::default(),
             relay_deadline_millis: 10_000,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod asl_code;
 pub mod cancellation;
+pub mod confirmation;
 pub mod desk;
 pub mod endpoint;
 pub mod faults;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sistema_ts_actors::CunSource;
 use sistema_ts_actors::relay::OtpSender;
+use sistema_ts_actors::{CunSource, SessionBindings};
 use sistema_ts_model::{Clock, CodiceFiscaleOptions};
 use sistema_ts_store::Store;
 use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
+use super::desk::DeskSettings;
 use super::metrics::Metrics;
 use crate::auth::Authenticator;
 use crate::front::Admission;
@@ -27,6 +28,10 @@ pub struct ServerState {
     pub admission: Arc<Admission>,
     /// Where OTPs go; absent where no Immuni backend is configured, and then what needs it is not offered.
     pub relay: Option<Arc<dyn OtpSender>>,
+    /// To whom sessions are bound.
+    pub sessions: Arc<dyn SessionBindings>,
+    /// The settings of the call center's services.
+    pub desk: DeskSettings,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Which forms of fiscal code are taken.

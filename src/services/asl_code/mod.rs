@@ -116,11 +116,13 @@ async fn claim_and_post(
     let (settled_as, told) = meaning(outcome, false);
     if !person.cuns.is_empty() {
         settle(|| {
-            server
-                .store
-                .settle_person(person.clone(), claim.id, settled_as)
+            let person = person.clone();
+            server.store.settle_person(person, claim.id, settled_as)
         })
         .await;
+        for cun in &person.cuns {
+            server.sessions.forget_code(*cun);
+        }
     }
     Ok(told)
 }

@@ -112,6 +112,7 @@ async fn cancel(
     } else {
         CancelOutcome::NoSuchTest
     };
+    worker.server.sessions.forget_code(cancellation.cun);
     let now = worker.server.clock.now();
     let (first, findings) = match outcome {
         CancelOutcome::Done {

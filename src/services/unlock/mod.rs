@@ -11,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sistema_ts_actors::relay::{OtpPost, OtpSender, RelayOutcome, RelayRefusal, RelaySlot};
 use sistema_ts_model::{
-    ClaimId, ClaimRefusal, Finding, NewClaim, Outcome, PostOutcome, Service, TransactionId,
+    ClaimId, ClaimRefusal, Finding, NewClaim, Outcome, PostOutcome, Presenter, Service,
+    TransactionId,
 };
 use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock, StoreError};
 use tokio::time::Instant;
@@ -93,11 +94,12 @@ async fn unlock(
     request: Unlock,
 ) -> Result<Option<Finding>, SoapFault> {
     // A session of somebody else, or none at all, is refused before it costs a place.
-    let known = server.sessions.find(request.session).await?;
-    let is_own = known.is_some_and(|session| {
-        session.operator == request.operator && session.caller == call.caller
-    });
-    if !is_own {
+    let presenter = Presenter {
+        operator: &request.operator,
+        caller: &call.caller,
+    };
+    let bound = server.sessions.binding(request.session, presenter).await?;
+    if bound.is_none() {
         return Ok(Some(Finding::whole(Outcome::NoSuchVerification)));
     }
     let Some(relay) = &server.relay else {

@@ -196,7 +196,7 @@ async fn verify(
                 // The verification stands; the operator has one attempt less than it earned.
                 tracing::warn!(%error, "a guess that succeeded stays counted");
             }
-            server.sessions.opened(&session);
+            server.sessions.remember(session.clone());
             Ok(Ok(session))
         }
         // Moved in the meantime: as if it had been so before.

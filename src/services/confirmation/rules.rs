@@ -1,0 +1,113 @@
+//! The rules of `confermaSbloccoImmuni` (Table 13, §3.4).
+
+use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome, SessionId};
+use sistema_ts_store::ConfirmationKind;
+
+use crate::services::endpoint::Call;
+use crate::services::option_filter::RecordedOptions;
+use crate::services::rules::{Mistakes, cun_outcome};
+use crate::soap::Row;
+use crate::soap::messages::conferma_sblocco_immuni::{
+    AUTHENTICATION, ConfermaSbloccoImmuni, OPTION, REQUEST,
+};
+
+/// Longest key of an option, in characters.
+const LONGEST_KEY: usize = 64;
+
+/// Longest value of an option, in characters.
+const LONGEST_VALUE: usize = 256;
+
+/// A request in which every value is right in itself.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) kind: ConfirmationKind,
+    pub(super) operator: CodiceFiscale,
+    pub(super) session: Option<SessionId>,
+    pub(super) cun: Cun,
+}
+
+/// What the access record names of a request (§3.4): what is well-formed of it, and of the options what the installation lets through.
+pub(super) struct Named {
+    pub(super) operator: Option<CodiceFiscale>,
+    pub(super) kind: Option<ConfirmationKind>,
+    pub(super) session: Option<SessionId>,
+    pub(super) cun: Option<Cun>,
+    pub(super) options: Vec<(String, String)>,
+}
+
+impl Named {
+    pub(super) fn of(
+        raw: &ConfermaSbloccoImmuni<'_>,
+        rows: &[Row<'_>],
+        options: CodiceFiscaleOptions,
+        recorded: &RecordedOptions,
+    ) -> Self {
+        let operator = raw.operator.text.as_ref();
+        let session = raw.session.text.as_ref();
+        Self {
+            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
+            kind: raw
+                .kind
+                .text
+                .as_ref()
+                .and_then(|text| ConfirmationKind::parse(text)),
+            session: session.and_then(|text| SessionId::parse(text).ok()),
+            cun: raw
+                .cun
+                .text
+                .as_ref()
+                .and_then(|text| Cun::parse_spoken(text).ok()),
+            options: recorded.of(rows.iter().filter_map(pair)),
+        }
+    }
+}
+
+/// Key and value of an option, if both are there.
+fn pair<'r>(row: &'r Row<'_>) -> Option<(&'r str, &'r str)> {
+    Some((row.values[0].as_deref()?, row.values[1].as_deref()?))
+}
+
+/// Judges a message.
+///
+/// # Errors
+/// All its mistakes.
+pub(super) fn validate(
+    raw: &ConfermaSbloccoImmuni<'_>,
+    rows: &[Row<'_>],
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Result<Request, Vec<Finding>> {
+    let mut mistakes = Mistakes::of(&REQUEST);
+    mistakes.authentication(
+        AUTHENTICATION,
+        (&raw.authentication_kind.text, &None),
+        &call.caller,
+    );
+    let kind = mistakes.required(raw.kind.node, &raw.kind.text, |text| {
+        ConfirmationKind::parse(text).ok_or(Outcome::CommunicationKindUnknown)
+    });
+    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
+    let session = mistakes.optional(raw.session.node, &raw.session.text, |text| {
+        SessionId::parse(text).map_err(|_| Outcome::VerificationIdMalformed)
+    });
+    let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
+        Cun::parse_spoken(text).map_err(cun_outcome)
+    });
+    let is_right = |row: &Row<'_>| {
+        pair(row).is_some_and(|(key, value)| {
+            key.chars().count() <= LONGEST_KEY && value.chars().count() <= LONGEST_VALUE
+        })
+    };
+    if !rows.iter().all(is_right) {
+        mistakes.note(OPTION, Outcome::OptionMalformed);
+    }
+    match (kind, operator, cun) {
+        (Some(kind), Some(operator), Some(cun)) if mistakes.is_empty() => Ok(Request {
+            kind,
+            operator,
+            session,
+            cun,
+        }),
+        _ => Err(mistakes.into_findings()),
+    }
+}
