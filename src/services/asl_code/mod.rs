@@ -12,7 +12,7 @@ use sistema_ts_store::{AccessDetail, PersonClaim, PersonOutcome};
 use tokio::time::Instant;
 
 use self::rules::AslCode;
-use super::desk::{operator_finding, record_access};
+use super::desk::{operator_finding, record_access, to_the_end};
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use super::unlock::{meaning, new_claim, reserve, settle};
@@ -61,49 +61,53 @@ impl SoapService for InvioCodiceOtpService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let findings = match checked {
-            Err(findings) => findings,
-            Ok(request) => {
-                // A user was authenticated as the operator that it is; a region's operator is only named.
-                let refused = match (&call.caller, &operator) {
-                    (Caller::Region(_), Some(operator)) => {
-                        operator_finding(server, &call, Self::SERVICE, operator, operator_field)
-                    }
-                    _ => None,
-                };
-                let finding = match refused {
-                    Some(finding) => Some(finding),
-                    None => send(server, request).await?.map(Finding::whole),
-                };
-                finding.into_iter().collect()
-            }
-        };
-        answer(worker, &call, operator, &findings).await
+        let server = Arc::clone(server);
+        to_the_end(async move {
+            // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
+            let mut slot = None;
+            let findings = match checked {
+                Err(findings) => findings,
+                Ok(request) => {
+                    // A user was authenticated as the operator that it is; a region's operator is only named.
+                    let refused = match (&call.caller, &operator) {
+                        (Caller::Region(_), Some(named)) => {
+                            operator_finding(&server, &call, Self::SERVICE, named, operator_field)
+                        }
+                        _ => None,
+                    };
+                    let finding = match refused {
+                        Some(finding) => Some(finding),
+                        None => send(&server, request, &mut slot).await?.map(Finding::whole),
+                    };
+                    finding.into_iter().collect()
+                }
+            };
+            answer(&server, &call, operator, &findings).await
+        })
+        .await
     }
 }
 
-/// What is to be told; `None` is done.
-async fn send(server: &Arc<ServerState>, request: AslCode) -> Result<Option<Outcome>, SoapFault> {
+/// What is to be told; `None` is done. The place that was taken, if one was, is left in `slot`.
+async fn send(
+    server: &ServerState,
+    request: AslCode,
+    slot: &mut Option<RelaySlot>,
+) -> Result<Option<Outcome>, SoapFault> {
     let Some(relay) = &server.relay else {
         // Without a way to the backend the service is not offered; see `serve`.
         return Err(SoapFault::Internal);
     };
-    let Some(slot) = reserve(relay.as_ref())? else {
+    let Some(taken) = reserve(relay.as_ref())? else {
         return Ok(Some(Outcome::BackendUnreachable));
     };
-    let (server, relay) = (Arc::clone(server), Arc::clone(relay));
-    // On its own from here: a client that leaves ends neither the post nor the writing of its outcome.
-    let task =
-        actix_rt::spawn(
-            async move { claim_and_post(&server, relay.as_ref(), slot, request).await },
-        );
-    task.await.map_err(|_| SoapFault::OutcomeUnknown)?
+    claim_and_post(server, relay.as_ref(), slot.insert(taken), request).await
 }
 
 async fn claim_and_post(
     server: &ServerState,
     relay: &dyn OtpSender,
-    mut slot: RelaySlot,
+    slot: &mut RelaySlot,
     request: AslCode,
 ) -> Result<Option<Outcome>, SoapFault> {
     let Some((person, claim, began)) = claim(server, &request.fiscal_code).await? else {
@@ -111,7 +115,7 @@ async fn claim_and_post(
     };
     let send_before =
         began + Duration::from_millis(server.desk.relay_deadline_millis.max(0).unsigned_abs());
-    let outcome = relay.send(&mut slot, request.post, send_before).await;
+    let outcome = relay.send(slot, request.post, send_before).await;
     // Nobody else's session counts here: a 409 is somebody else's.
     let (settled_as, told) = meaning(outcome, false);
     if !person.cuns.is_empty() {
@@ -152,14 +156,14 @@ async fn claim(
 }
 
 async fn answer(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     operator: Option<CodiceFiscale>,
     findings: &[Finding],
 ) -> Result<Answered, SoapFault> {
     let transaction = TransactionId::random();
     let detail = AccessDetail::AslCode { operator };
-    record_access(&worker.server, call, transaction, findings, detail).await?;
-    let head = AnswerHead::new(transaction, worker.server.clock.now(), findings);
+    record_access(server, call, transaction, findings, detail).await?;
+    let head = AnswerHead::new(transaction, server.clock.now(), findings);
     Ok(Answered::with_head_only(&ANSWER, &head))
 }

@@ -2,6 +2,8 @@
 
 mod rules;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sistema_ts_model::{
     CancelRefusal, Effect, Finding, Outcome, Service, StructureReference, Timestamp, TransactionId,
@@ -9,10 +11,10 @@ use sistema_ts_model::{
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
 use self::rules::{ValidCancellation, receipt_of};
-use super::desk::record_access;
+use super::desk::{record_access, to_the_end};
 use super::endpoint::{Answered, Call, SoapService};
 use super::rules::{is_structure_registered, structure_of};
-use super::state::WorkerState;
+use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::annullamento_esecuzione_test::{
@@ -66,30 +68,27 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
                 Err(findings) => findings.push(finding),
             }
         }
-        match checked {
-            Ok(cancellation) => cancel(worker, &call, cancellation, request_key_field).await,
-            Err(findings) => {
-                let now = server.clock.now();
-                answer(
-                    worker,
-                    &call,
-                    structure,
-                    (TransactionId::random(), now),
-                    &findings,
-                )
-                .await
+        let server = Arc::clone(server);
+        to_the_end(async move {
+            match checked {
+                Ok(cancellation) => cancel(&server, &call, cancellation, request_key_field).await,
+                Err(findings) => {
+                    let first = (TransactionId::random(), server.clock.now());
+                    answer(&server, &call, structure, first, &findings).await
+                }
             }
-        }
+        })
+        .await
     }
 }
 
 async fn cancel(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     cancellation: ValidCancellation,
     request_key_field: &'static str,
 ) -> Result<Answered, SoapFault> {
-    let store = &worker.server.store;
+    let store = &server.store;
     let transaction = TransactionId::random();
     let structure = cancellation.structure.clone();
     // A test never changes its structure, so that this needs no guard. One that is not found, or another's, goes the whole way all the same.
@@ -112,8 +111,8 @@ async fn cancel(
     } else {
         CancelOutcome::NoSuchTest
     };
-    worker.server.sessions.forget_code(cancellation.cun);
-    let now = worker.server.clock.now();
+    server.sessions.forget_code(cancellation.cun);
+    let now = server.clock.now();
     let (first, findings) = match outcome {
         CancelOutcome::Done {
             effect: Effect::Done,
@@ -143,7 +142,7 @@ async fn cancel(
             vec![Finding::whole(refusal_outcome(refusal))],
         ),
     };
-    answer(worker, call, Some(structure), first, &findings).await
+    answer(server, call, Some(structure), first, &findings).await
 }
 
 fn refusal_outcome(refusal: CancelRefusal) -> Outcome {
@@ -155,14 +154,14 @@ fn refusal_outcome(refusal: CancelRefusal) -> Outcome {
 }
 
 async fn answer(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     structure: Option<StructureReference>,
     (transaction, at): (TransactionId, Timestamp),
     findings: &[Finding],
 ) -> Result<Answered, SoapFault> {
     let detail = AccessDetail::Cancellation { structure };
-    record_access(&worker.server, call, transaction, findings, detail).await?;
+    record_access(server, call, transaction, findings, detail).await?;
     Ok(Answered::with_head_only(
         &ANSWER,
         &AnswerHead::new(transaction, at, findings),

@@ -5,6 +5,8 @@
 
 mod rules;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sistema_ts_model::{
     AnnulRefusal, ConfirmRefusal, Cun, Effect, Finding, Outcome, Service, TransactionId,
@@ -14,9 +16,9 @@ use sistema_ts_store::{
 };
 
 use self::rules::{Named, Request};
-use super::desk::{operator_finding, record_access};
+use super::desk::{operator_finding, record_access, to_the_end};
 use super::endpoint::{Answered, Call, SoapService};
-use super::state::WorkerState;
+use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::conferma_sblocco_immuni::{ANSWER, ConfermaSbloccoImmuni, REQUEST};
@@ -53,7 +55,7 @@ impl SoapService for ConfermaSbloccoImmuniService {
             server.fiscal_codes,
             &server.desk.recorded_options,
         );
-        let fields_of = Places {
+        let places = Places {
             operator: REQUEST.name_of(raw.operator.node),
             session: REQUEST.name_of(raw.session.node),
             cun: REQUEST.name_of(raw.cun.node),
@@ -65,24 +67,23 @@ impl SoapService for ConfermaSbloccoImmuniService {
         };
         // Erased here: nothing of it is needed while the store is waited for.
         drop((raw, rows, fields));
-        let findings = match checked {
-            Err(findings) => findings,
-            Ok(request) => {
-                let refused = operator_finding(
-                    server,
-                    &call,
-                    Self::SERVICE,
-                    &request.operator,
-                    fields_of.operator,
-                );
-                let finding = match refused {
-                    Some(finding) => Some(finding),
-                    None => confirm_or_annul(worker, &call, request, &fields_of).await?,
-                };
-                finding.into_iter().collect()
-            }
-        };
-        answer(worker, &call, named, &findings).await
+        let server = Arc::clone(server);
+        to_the_end(async move {
+            let findings = match checked {
+                Err(findings) => findings,
+                Ok(request) => {
+                    let (operator, place) = (&request.operator, places.operator);
+                    let refused = operator_finding(&server, &call, Self::SERVICE, operator, place);
+                    let finding = match refused {
+                        Some(finding) => Some(finding),
+                        None => confirm_or_annul(&server, &call, request, &places).await?,
+                    };
+                    finding.into_iter().collect()
+                }
+            };
+            answer(&server, &call, named, &findings).await
+        })
+        .await
     }
 }
 
@@ -95,12 +96,11 @@ struct Places {
 
 /// What is to be told; `None` is done.
 async fn confirm_or_annul(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     request: Request,
     places: &Places,
 ) -> Result<Option<Finding>, SoapFault> {
-    let server = &worker.server;
     let cun: Cun = request.cun;
     let confirmation = Confirmation {
         cun,
@@ -155,7 +155,7 @@ fn annul_refusal(refusal: AnnulRefusal) -> Outcome {
 }
 
 async fn answer(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     named: Named,
     findings: &[Finding],
@@ -169,7 +169,7 @@ async fn answer(
         options: named.options,
         client_address: call.client_address,
     };
-    record_access(&worker.server, call, transaction, findings, detail).await?;
-    let head = AnswerHead::new(transaction, worker.server.clock.now(), findings);
+    record_access(server, call, transaction, findings, detail).await?;
+    let head = AnswerHead::new(transaction, server.clock.now(), findings);
     Ok(Answered::with_head_only(&ANSWER, &head))
 }

@@ -1,7 +1,7 @@
 //! `sbloccoCodiceImmuni` (§3.3.2): the app's one-time code goes to Immuni, for a verified code.
 //!
-//! A place in the relay is taken before the code is claimed, so that being too busy leaves no trace. Claim, post and settlement are one task of
-//! their own, which goes on when the client leaves.
+//! A place in the relay is taken before the code is claimed, so that being too busy leaves no trace. Claim, post, settlement and access
+//! record are one task of their own, which goes on when the client leaves.
 
 mod rules;
 
@@ -18,7 +18,7 @@ use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock, St
 use tokio::time::Instant;
 
 use self::rules::{Named, Unlock};
-use super::desk::{operator_finding, record_access};
+use super::desk::{operator_finding, record_access, to_the_end};
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
@@ -66,32 +66,35 @@ impl SoapService for SbloccoCodiceImmuniService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let findings = match checked {
-            Err(findings) => findings,
-            Ok(request) => {
-                let refused = operator_finding(
-                    server,
-                    &call,
-                    Self::SERVICE,
-                    &request.operator,
-                    operator_field,
-                );
-                let finding = match refused {
-                    Some(finding) => Some(finding),
-                    None => unlock(server, &call, request).await?,
-                };
-                finding.into_iter().collect()
-            }
-        };
-        answer(worker, &call, named, &findings).await
+        let server = Arc::clone(server);
+        to_the_end(async move {
+            // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
+            let mut slot = None;
+            let findings = match checked {
+                Err(findings) => findings,
+                Ok(request) => {
+                    let operator = &request.operator;
+                    let refused =
+                        operator_finding(&server, &call, Self::SERVICE, operator, operator_field);
+                    let finding = match refused {
+                        Some(finding) => Some(finding),
+                        None => unlock(&server, &call, request, &mut slot).await?,
+                    };
+                    finding.into_iter().collect()
+                }
+            };
+            answer(&server, &call, named, &findings).await
+        })
+        .await
     }
 }
 
-/// What is to be told; `None` is done.
+/// What is to be told; `None` is done. The place that was taken, if one was, is left in `slot`.
 async fn unlock(
-    server: &Arc<ServerState>,
+    server: &ServerState,
     call: &Call,
     request: Unlock,
+    slot: &mut Option<RelaySlot>,
 ) -> Result<Option<Finding>, SoapFault> {
     // A session of somebody else, or none at all, is refused before it costs a place.
     let presenter = Presenter {
@@ -106,23 +109,18 @@ async fn unlock(
         // Without a way to the backend the service is not offered; see `serve`.
         return Err(SoapFault::Internal);
     };
-    let slot = match reserve(relay.as_ref())? {
-        Some(slot) => slot,
-        None => return Ok(Some(Finding::whole(Outcome::BackendUnreachable))),
+    let Some(taken) = reserve(relay.as_ref())? else {
+        return Ok(Some(Finding::whole(Outcome::BackendUnreachable)));
     };
-    let (server, relay, caller) = (Arc::clone(server), Arc::clone(relay), call.caller);
-    // On its own from here: a client that leaves ends neither the post nor the writing of its outcome.
-    let task = actix_rt::spawn(async move {
-        let began = Instant::now();
-        let claim = ClaimUnlock {
-            session: request.session,
-            operator: request.operator,
-            caller,
-            claim: new_claim(&server),
-        };
-        claim_and_post(&server, relay.as_ref(), slot, claim, request.post, began).await
-    });
-    task.await.map_err(|_| SoapFault::OutcomeUnknown)?
+    let slot = slot.insert(taken);
+    let began = Instant::now();
+    let claim = ClaimUnlock {
+        session: request.session,
+        operator: request.operator,
+        caller: call.caller,
+        claim: new_claim(server),
+    };
+    claim_and_post(server, relay.as_ref(), slot, claim, request.post, began).await
 }
 
 /// A place in the relay; `None` while the backend is taken for dead.
@@ -152,7 +150,7 @@ pub(super) fn new_claim(server: &ServerState) -> NewClaim {
 async fn claim_and_post(
     server: &ServerState,
     relay: &dyn OtpSender,
-    mut slot: RelaySlot,
+    slot: &mut RelaySlot,
     claim: ClaimUnlock,
     post: OtpPost,
     began: Instant,
@@ -171,7 +169,7 @@ async fn claim_and_post(
     let granted_millis =
         server.desk.relay_deadline_millis - asked_for.millis_since(claimed.deadline).max(0);
     let send_before = began + Duration::from_millis(granted_millis.max(0).unsigned_abs());
-    let outcome = relay.send(&mut slot, post, send_before).await;
+    let outcome = relay.send(slot, post, send_before).await;
     let (settled_as, finding) = meaning(outcome, claimed.delivered_before);
     let settlement = SettleUnlock {
         cun,
@@ -238,13 +236,13 @@ fn refusal_outcome(refusal: ClaimRefusal) -> Outcome {
 }
 
 async fn answer(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     named: Named,
     findings: &[Finding],
 ) -> Result<Answered, SoapFault> {
     let transaction = TransactionId::random();
-    let ended_at = worker.server.clock.now();
+    let ended_at = server.clock.now();
     let detail = AccessDetail::Unlock {
         operator: named.operator,
         authentication: named.authentication,
@@ -252,7 +250,7 @@ async fn answer(
         session: named.session,
         client_address: call.client_address,
     };
-    record_access(&worker.server, call, transaction, findings, detail).await?;
+    record_access(server, call, transaction, findings, detail).await?;
     let head = AnswerHead::new(transaction, ended_at, findings);
     Ok(Answered::with_head_only(&ANSWER, &head))
 }

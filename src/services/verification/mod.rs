@@ -3,6 +3,8 @@
 //! Whether code, card and person belong together is told as one: the same answer and the same steps for a code that does not exist, a negative
 //! one, a wrong card, and a code that cannot be verified now. Every guess is counted before anything is looked at.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sistema_ts_model::{
     AuthenticationKind, CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Moment,
@@ -13,10 +15,10 @@ use sistema_ts_store::{
     SessionView,
 };
 
-use super::desk::{operator_finding, record_access};
+use super::desk::{operator_finding, record_access, to_the_end};
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
 use super::rules::{Mistakes, cun_outcome};
-use super::state::WorkerState;
+use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::verifica_positivita::{
@@ -67,25 +69,32 @@ impl SoapService for VerificaPositivitaService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let outcome = match checked {
-            Err(findings) => Err(findings),
-            Ok(verification) => {
-                let refused = operator_finding(
-                    server,
-                    &call,
-                    Self::SERVICE,
-                    &verification.operator,
-                    operator_field,
-                );
-                match refused {
-                    Some(finding) => Err(vec![finding]),
-                    None => verify(worker, &call, verification)
-                        .await?
-                        .map_err(|finding| vec![finding]),
-                }
-            }
-        };
-        answer(worker, &call, named, outcome).await
+        let server = Arc::clone(server);
+        to_the_end(async move {
+            let outcome = match checked {
+                Err(findings) => Err(findings),
+                Ok(verification) => verify_as(&server, &call, verification, operator_field).await?,
+            };
+            answer(&server, &call, named, outcome).await
+        })
+        .await
+    }
+}
+
+/// Checks who asks, then what is asked.
+async fn verify_as(
+    server: &ServerState,
+    call: &Call,
+    verification: Verification,
+    operator_field: &'static str,
+) -> Result<Result<SessionView, Vec<Finding>>, SoapFault> {
+    let operator = &verification.operator;
+    let service = VerificaPositivitaService::SERVICE;
+    match operator_finding(server, call, service, operator, operator_field) {
+        Some(finding) => Ok(Err(vec![finding])),
+        None => Ok(verify(server, call, verification)
+            .await?
+            .map_err(|finding| vec![finding])),
     }
 }
 
@@ -138,11 +147,10 @@ fn validate(
 
 /// Counts the guess, makes all checks, and opens a session if all of them hold.
 async fn verify(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     verification: Verification,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
-    let server = &worker.server;
     let admission = server
         .store
         .begin_guess(Guess {
@@ -220,7 +228,7 @@ fn can_be_verified(patient: &PatientView, call: &Call) -> bool {
 }
 
 async fn answer(
-    worker: &WorkerState,
+    server: &ServerState,
     call: &Call,
     named: Named,
     outcome: Result<SessionView, Vec<Finding>>,
@@ -236,8 +244,8 @@ async fn answer(
         cun: named.cun,
         client_address: call.client_address,
     };
-    record_access(&worker.server, call, transaction, &findings, detail).await?;
-    let head = AnswerHead::new(transaction, worker.server.clock.now(), &findings);
+    record_access(server, call, transaction, &findings, detail).await?;
+    let head = AnswerHead::new(transaction, server.clock.now(), &findings);
     let mut writer = AnswerWriter::new(&ANSWER, 1_024);
     writer.head(&head);
     if let Some(session) = session {
