@@ -192,7 +192,8 @@ impl Configuration {
             session_lifetime_millis: self.session_lifetime_millis(),
             budgets: self.guess_budgets(),
             recorded_options: RecordedOptions::new(&self.call_centre.recorded_option_keys),
-            ..DeskSettings::default()
+            // Bounded to half a minute.
+            relay_deadline_millis: i64::try_from(self.relay_deadline().as_millis()).unwrap_or(0),
         }
     }
 
