@@ -3,9 +3,11 @@
 //! Failure here means that what the parts promise each on its own does not hold where a caller meets it. Each module says which promise.
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
+mod asl_code;
 mod authentication;
 mod callers;
 mod clients;
+mod confirmation;
 mod crash;
 mod draining;
 mod hostile;
@@ -17,3 +19,5 @@ mod revocation;
 mod startup;
 mod status;
 mod support;
+mod unlock;
+mod verification;
