@@ -12,9 +12,12 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use sistema_ts_model::Cun;
 
-use crate::support::installation::{PASSWORD, PINCODE, STRUCTURE, USER};
+use crate::support::chain::Chain;
+use crate::support::installation::{
+    ASL_OPERATOR, ASL_USER, CALL_CENTRE, CARD, DESK, PASSWORD, PATIENT, PINCODE, STRUCTURE, USER,
+};
 use crate::support::messages::today;
-use crate::support::{Installation, Server};
+use crate::support::{Installation, Server, otp};
 
 /// The Python that `make test` sets up with what `tests/requirements.txt` lists.
 fn python() -> PathBuf {
@@ -133,6 +136,46 @@ fn zeep_submits_with_user_password_and_pincode_from_the_served_wsdl() {
             ("unauthorized", 1.0),
         ],
     );
+}
+
+#[test]
+fn zeep_walks_the_chain_from_the_served_wsdls() {
+    let chain = Chain::start();
+    let path = |inside: String| chain.installation.path(&inside);
+    let caller = |name: &str| {
+        json!({
+            "address": format!("https://{}", chain.server.mutual_tls),
+            "public_url": "https://localhost:8443",
+            "certificate": path(format!("pki/{name}.crt")),
+            "key": path(format!("pki/{name}.key")),
+        })
+    };
+    let codes = [otp(1), otp(2), otp(3)];
+    let told = json!({
+        "authority": path("pki/ca.crt".into()),
+        "desk": caller(&format!("call-center-{CALL_CENTRE}")),
+        "region": caller("region-010"),
+        "user": {
+            "address": format!("https://{}", chain.server.basic),
+            "public_url": "https://localhost:8444",
+            "user": ASL_USER,
+            "password": PASSWORD,
+        },
+        "operator": DESK,
+        "asl_operator": ASL_OPERATOR,
+        "pincode": PINCODE,
+        "patient": PATIENT,
+        "card": CARD,
+        "cun": chain.positive(),
+        "codes": codes,
+        "today": today(),
+    });
+    let mut zeep = Command::new(python());
+    zeep.arg(script("zeep_chain.py"));
+    assert!(run(&mut zeep, &told).is_empty());
+    for code in &codes {
+        assert_eq!(chain.backend.stored(code), 1);
+    }
 }
 
 /// Both kinds of caller with a client that is given two CUNs, one of them twice, and makes mistakes once.
