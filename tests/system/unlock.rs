@@ -107,7 +107,7 @@ fn an_annulled_unlock_frees_the_code_for_another_verification_and_closes_its_own
     assert_eq!(told(&chain.confirm("A", &cun)), ("0000", vec![]));
     assert_eq!(
         told(&chain.unlock(&session, &otp(2))),
-        ("9999", vec!["3005"])
+        ("9999", vec!["3004"])
     );
     chain.unlocked(&cun, &otp(3));
     assert_eq!(told(&chain.confirm("C", &cun)), ("0000", vec![]));
