@@ -10,6 +10,10 @@ use std::path::Path;
 
 use sistema_ts::front::Charset;
 use sistema_ts::soap::messages::invio_esecuzione_test::{ANSWER, REQUEST};
+use sistema_ts::soap::messages::{
+    annullamento_esecuzione_test, conferma_sblocco_immuni, invio_codice_otp, sblocco_codice_immuni,
+    verifica_positivita,
+};
 use sistema_ts::soap::{
     AnswerHead, AnswerWriter, asks_for_wsdl, body_text, decode, encode_answer, wsdl,
 };
@@ -199,18 +203,48 @@ fn the_query_that_asks_for_the_wsdl() {
 }
 
 #[test]
-fn documentation_of_the_wsdl_is_up_to_date() {
-    let address = "https://localhost:8443/soap/v1/invioEsecuzioneTest";
-    let expected = wsdl(Service::SubmitTest, &REQUEST, &ANSWER, address);
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/wsdl/invioEsecuzioneTest.wsdl");
-    if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
-        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
-        std::fs::write(&page, &expected).unwrap();
+fn documentation_of_the_wsdls_is_up_to_date() {
+    for (service, request, answer) in [
+        (Service::SubmitTest, &REQUEST, &ANSWER),
+        (
+            Service::CancelTest,
+            &annullamento_esecuzione_test::REQUEST,
+            &annullamento_esecuzione_test::ANSWER,
+        ),
+        (
+            Service::VerifyPositive,
+            &verifica_positivita::REQUEST,
+            &verifica_positivita::ANSWER,
+        ),
+        (
+            Service::UnlockCode,
+            &sblocco_codice_immuni::REQUEST,
+            &sblocco_codice_immuni::ANSWER,
+        ),
+        (
+            Service::ConfirmUnlock,
+            &conferma_sblocco_immuni::REQUEST,
+            &conferma_sblocco_immuni::ANSWER,
+        ),
+        (
+            Service::SendOtp,
+            &invio_codice_otp::REQUEST,
+            &invio_codice_otp::ANSWER,
+        ),
+    ] {
+        let name = service.name();
+        let address = format!("https://localhost:8443/soap/v1/{name}");
+        let expected = wsdl(service, request, answer, &address);
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/wsdl/{name}.wsdl"));
+        if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
+            std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+            std::fs::write(&page, &expected).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&page).unwrap_or_default() == expected,
+            "docs/wsdl/{name}.wsdl is out of date: run `make docs`"
+        );
     }
-    assert!(
-        std::fs::read_to_string(&page).unwrap_or_default() == expected,
-        "docs/wsdl/invioEsecuzioneTest.wsdl is out of date: run `make docs`"
-    );
 }
 
 #[test]

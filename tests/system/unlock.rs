@@ -268,3 +268,59 @@ fn a_server_that_is_asked_to_stop_ends_the_post_first() {
     assert_eq!(told(&desk.try_answer().unwrap()), ("0000", vec![]));
     assert_eq!(ended.code(), Some(0));
 }
+
+#[test]
+fn a_full_mailbox_is_unavailable_and_leaves_no_trace() {
+    let chain = Chain::start_with(&[("IMMUNI__MAILBOX_CAPACITY", "1")]);
+    let [first, second] = [chain.positive(), chain.positive()].map(|cun| {
+        let session = chain.verified(&cun);
+        (cun, session)
+    });
+    chain.backend.behave(Behaviour {
+        fault: Some(Fault::Hang),
+        times: Some(1),
+        ..Behaviour::default()
+    });
+    let mut desk = chain.desk();
+    desk.send(&Message::unlock(DESK, &first.1, &otp(1)))
+        .unwrap();
+    until("the post has begun", || {
+        chain.backend.counts().requests == 1
+    });
+    assert!(chain.unlock(&second.1, &otp(2)).is_unavailable());
+    // Nothing was claimed: it can be verified, unlike the one that is being unlocked.
+    chain.verified(&second.0);
+    assert_eq!(verification(&chain, &first.0), not_verifiable());
+    assert_eq!(told(&desk.try_answer().unwrap()), ("0000", vec![]));
+    assert_eq!(told(&chain.unlock(&second.1, &otp(2))), ("0000", vec![]));
+}
+
+#[test]
+fn a_backend_that_is_taken_for_dead_is_not_asked_and_nothing_is_claimed() {
+    let settings = [
+        IMPATIENT,
+        &[
+            ("IMMUNI__BREAKER_FAILURES", "1"),
+            ("IMMUNI__BREAKER_PAUSE_SECONDS", "300"),
+        ],
+    ];
+    let chain = Chain::start_with(&settings.concat());
+    let cun = chain.positive();
+    let session = chain.verified(&cun);
+    chain.backend.behave(Behaviour {
+        down: true,
+        ..Behaviour::default()
+    });
+    assert_eq!(
+        told(&chain.unlock(&session, &otp(1))),
+        ("9999", vec!["5004"])
+    );
+    // It is up again, and nobody knows yet.
+    chain.backend.behave(Behaviour::default());
+    assert_eq!(
+        told(&chain.unlock(&session, &otp(1))),
+        ("9999", vec!["5004"])
+    );
+    assert_eq!(chain.backend.counts().requests, 0);
+    chain.verified(&cun);
+}
