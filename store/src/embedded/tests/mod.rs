@@ -7,6 +7,7 @@ mod access;
 mod claims;
 mod erasure;
 mod faults;
+mod keys;
 mod logs;
 mod records;
 
