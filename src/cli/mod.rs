@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod audit;
 mod cards;
 mod code;
 mod configuration;
@@ -36,6 +37,8 @@ enum Command {
     Pki(pki::Arguments),
     /// The register of health cards, against which the call center's verifications are checked
     Cards(cards::Arguments),
+    /// The archive of access records
+    Audit(audit::Arguments),
     /// Register callers, structures and users; works beside a running server
     Admin(admin::Arguments),
 }
@@ -64,6 +67,9 @@ enum CliError {
     /// Health cards.
     #[error(transparent)]
     Cards(#[from] cards::CardsError),
+    /// Access records.
+    #[error(transparent)]
+    Audit(#[from] audit::AuditError),
     /// The register refused, or what was to be registered cannot be.
     #[error(transparent)]
     Admin(#[from] admin::AdminError),
@@ -79,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Keys(arguments) => keys::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),
         Command::Cards(arguments) => cards::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };
     result.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ mod certificate;
 mod network;
 mod operator;
 mod output;
-mod person;
+pub(super) mod person;
 mod region;
 mod structure;
 mod user;

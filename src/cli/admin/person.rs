@@ -12,7 +12,7 @@ use super::AdminError;
 const LONGEST_INPUT: u64 = 4_096;
 
 /// The codice fiscale of an operator, from a file or from standard input: never from the command line, where others would see it.
-pub(super) fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
+pub(in crate::cli) fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
     let text = match file {
         Some(path) => read_file(path)?,
         None => {

@@ -127,7 +127,7 @@ impl Store for EmbeddedStore {
         self.ask_keeper(AccessJob::CopyAll).await?;
         let files = self.files.clone();
         self.listings
-            .read(move |_| access::search(&files, &query))
+            .read(move |_| access::search(&files, &query, i64::MAX))
             .await
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::day::Day;
@@ -17,6 +18,8 @@ use crate::error::StoreError;
 pub(super) struct Files {
     folder: PathBuf,
     vfs: Option<String>,
+    /// Whether another process may be the one that writes.
+    visitor: bool,
 }
 
 /// How a file is written.
@@ -65,6 +68,15 @@ impl Files {
         Files {
             folder: folder.to_owned(),
             vfs,
+            visitor: false,
+        }
+    }
+
+    /// The folder, for a process that only reads. It moves no log, not even when it is the last to close a file.
+    pub(super) fn of_visitor(folder: &Path) -> Files {
+        Files {
+            visitor: true,
+            ..Files::new(folder, None)
         }
     }
 
@@ -264,6 +276,9 @@ impl Files {
             Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
             None => Connection::open_with_flags(path, flags)?,
         };
+        if self.visitor {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }

@@ -3,7 +3,8 @@
 //! One thread writes, in group commits ([`writer`]); others read, each on a connection of its own ([`readers`]). The files:
 //!
 //! - `tests.db`: the tests, their sessions, receipts and the late indexes;
-//! - `patients-<day>.db`: the fiscal codes of the positives of one Rome day, sealed; unlinked whole when the day has expired;
+//! - `patients-<day>.db`: the fiscal codes of the positives of one Rome day, sealed; rewritten once a day after erasures, unlinked
+//!   whole when the day has expired;
 //! - `access-<day>.db`: the access records of one Rome day.
 
 mod access;
@@ -37,6 +38,7 @@ mod store;
 mod submit;
 mod writer;
 
+pub use access::AccessArchive;
 pub use options::EmbeddedOptions;
 pub use store::EmbeddedStore;
 

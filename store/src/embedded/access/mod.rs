@@ -9,7 +9,9 @@ mod chunk;
 mod columns;
 mod keeper;
 mod search;
+mod visitor;
 
 pub(super) use archive::Archive;
 pub(super) use keeper::{AccessJob, Keeper};
 pub(super) use search::search;
+pub use visitor::AccessArchive;

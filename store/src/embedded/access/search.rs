@@ -15,10 +15,39 @@ const CACHE_KIB: u32 = 1_024;
 /// Positions of copied submissions come after those of single records: this and their row.
 const SUBMISSIONS: i64 = 1 << 62;
 
-/// Reads one page.
+/// The newest row of tests whose submission is in the archive, for who does not write it.
+pub(super) fn copied_through(files: &Files) -> Result<i64, Failure> {
+    for day in files.access_days()?.into_iter().rev() {
+        let Some(connection) = open(files, day)? else {
+            continue;
+        };
+        let last: Option<i64> =
+            connection.query_row("SELECT max(last_row) FROM submissions", [], |row| {
+                row.get(0)
+            })?;
+        if let Some(last) = last {
+            return Ok(last);
+        }
+    }
+    Ok(0)
+}
+
+/// Opens a day's file, unless it has just been removed for its age or is still being made.
+fn open(files: &Files, day: Day) -> Result<Option<Connection>, Failure> {
+    let path = files.access(day);
+    let connection = match files.open_reader(&path, CACHE_KIB) {
+        Err(_) if !path.exists() => return Ok(None),
+        opened => opened?,
+    };
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok((version > 0).then_some(connection))
+}
+
+/// Reads one page. Submissions count as far as row `through`.
 pub(in crate::embedded) fn search(
     files: &Files,
     query: &AccessQuery,
+    through: i64,
 ) -> Result<AccessPage, Failure> {
     let mut page = AccessPage {
         records: Vec::new(),
@@ -37,9 +66,12 @@ pub(in crate::embedded) fn search(
         let after = after
             .filter(|(after_day, _)| *after_day == day)
             .map_or(i64::MIN, |(_, record)| record);
-        let connection = files.open_reader(&files.access(day), CACHE_KIB)?;
+        let Some(connection) = open(files, day)? else {
+            continue;
+        };
         search_records(&connection, day, query, after, &mut page)?;
-        search_submissions(&connection, day, query, after.max(SUBMISSIONS), &mut page)?;
+        let rows = (after.max(SUBMISSIONS) - SUBMISSIONS, through);
+        search_submissions(&connection, day, query, rows, &mut page)?;
         if page.next.is_some() {
             break;
         }
@@ -84,12 +116,12 @@ fn search_records(
     Ok(())
 }
 
-/// The copied submissions of one day. They have no operator.
+/// The copied submissions of one day, of the rows after the first number and through the second. They have no operator.
 fn search_submissions(
     connection: &Connection,
     day: Day,
     query: &AccessQuery,
-    after: i64,
+    (after_row, through): (i64, i64),
     page: &mut AccessPage,
 ) -> Result<(), Failure> {
     if query.operator.is_some() || page.next.is_some() {
@@ -98,7 +130,6 @@ fn search_submissions(
     let mut select = connection.prepare(
         "SELECT entries FROM submissions WHERE last_row > ?1 AND last_ms >= ?2 AND first_ms < ?3 ORDER BY last_row",
     )?;
-    let after_row = after - SUBMISSIONS;
     let mut chunks = select.query((after_row, query.from.millis(), query.to.millis()))?;
     while let Some(row) = chunks.next()? {
         for (number, record) in chunk::decode(
@@ -107,6 +138,7 @@ fn search_submissions(
                 .map_err(|_| crate::embedded::rows::corrupt("a chunk"))?,
         )? {
             if number > after_row
+                && number <= through
                 && matches(query, &record)
                 && !page.take(day, SUBMISSIONS + number, query.limit, record)
             {
@@ -117,7 +149,7 @@ fn search_submissions(
     Ok(())
 }
 
-fn matches(query: &AccessQuery, record: &AccessRecord) -> bool {
+pub(super) fn matches(query: &AccessQuery, record: &AccessRecord) -> bool {
     let within = |at: Timestamp| at >= query.from && at < query.to;
     within(record.accessed_at)
         && query.caller.is_none_or(|caller| caller == record.caller)
