@@ -3,6 +3,7 @@
 //! Failure here means that what the parts promise each on its own does not hold where a caller meets it. Each module says which promise.
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
+mod access_records;
 mod asl_code;
 mod authentication;
 mod callers;
