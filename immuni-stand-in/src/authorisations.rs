@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use sistema_ts_model::Timestamp;
 
 /// How long the backend authorises a code.
 pub const AUTHORISED_FOR: Duration = Duration::from_secs(150);
@@ -15,6 +15,8 @@ pub const AUTHORISED_FOR: Duration = Duration::from_secs(150);
 /// What was seen since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// Connections that got as far as HTTP.
+    pub connections: u64,
     /// Requests that reached `POST /v1/otp`, whatever came of them.
     pub requests: u64,
     /// Codes authorised: 204, or stored although the answer was lost or was an error.
@@ -25,18 +27,21 @@ pub struct Counts {
     pub refused: u64,
     /// How often each code was authorised, by the hexadecimal SHA-256 of its ten symbols.
     pub stored_by_code: HashMap<String, u64>,
+    /// How often each code came in a request that is as the schema says, and got as far as being looked up.
+    pub posts_by_code: HashMap<String, u64>,
 }
 
 /// The memory of the stand-in.
 #[derive(Debug)]
 pub struct Authorisations {
-    lasts: Duration,
+    lasts_millis: i64,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    until: HashMap<String, Instant>,
+    /// In milliseconds of the clock.
+    until: HashMap<String, i64>,
     counts: Counts,
 }
 
@@ -45,21 +50,27 @@ impl Authorisations {
     #[must_use]
     pub fn new(lasts: Duration) -> Self {
         Self {
-            lasts,
+            lasts_millis: i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX),
             inner: Mutex::default(),
         }
     }
 
     /// Authorises a code; `false` if it is authorised already, and then nothing changes.
-    pub fn authorise(&self, otp: &str) -> bool {
+    pub fn authorise(&self, otp: &str, now: Timestamp) -> bool {
         let name = name_of(otp);
-        let now = Instant::now();
+        let now = now.millis();
         let mut inner = self.lock();
+        *inner.counts.posts_by_code.entry(name.clone()).or_default() += 1;
+        // So that a long run of load keeps no more than it needs.
+        if inner.until.len() >= 65_536 {
+            inner.until.retain(|_, until| *until > now);
+        }
         if inner.until.get(&name).is_some_and(|until| *until > now) {
             inner.counts.conflicts += 1;
             return false;
         }
-        inner.until.insert(name.clone(), now + self.lasts);
+        let until = now.saturating_add(self.lasts_millis);
+        inner.until.insert(name.clone(), until);
         inner.counts.stored += 1;
         *inner.counts.stored_by_code.entry(name).or_default() += 1;
         true
@@ -77,6 +88,18 @@ impl Authorisations {
         let inner = self.lock();
         let stored = inner.counts.stored_by_code.get(&name_of(otp));
         stored.copied().unwrap_or(0)
+    }
+
+    /// How often this code came in a request that was as it should be.
+    #[must_use]
+    pub fn posts(&self, otp: &str) -> u64 {
+        let inner = self.lock();
+        let posts = inner.counts.posts_by_code.get(&name_of(otp));
+        posts.copied().unwrap_or(0)
+    }
+
+    pub(crate) fn count_connection(&self) {
+        self.lock().counts.connections += 1;
     }
 
     pub(crate) fn count_request(&self) {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 /// How requests are treated.
@@ -11,10 +12,20 @@ use serde::{Deserialize, Serialize};
 pub struct Behaviour {
     /// Time before each answer, in milliseconds, spent after the code was stored.
     pub latency_milliseconds: u64,
+    /// At most so much, if it is to vary: then each request's is drawn from `latency_milliseconds` to this.
+    pub latency_at_most_milliseconds: Option<u64>,
+    /// Time before the code is stored, in milliseconds. A client that leaves meanwhile does not undo the storing.
+    pub delay_milliseconds: u64,
     /// What goes wrong, if anything.
     pub fault: Option<Fault>,
     /// For how many requests it goes wrong; without, for all.
     pub times: Option<u64>,
+    /// With how many of a hundred requests it goes wrong, by lot; without, with all.
+    pub share_percent: Option<u8>,
+    /// How long a connection may stay without a request, in milliseconds; without, 5 s.
+    pub keep_alive_milliseconds: Option<u64>,
+    /// After so many requests all open connections are reset, as when a worker is recycled under load.
+    pub recycle_after: Option<u64>,
     /// Whether no connection is accepted: the port is closed.
     pub down: bool,
 }
@@ -35,6 +46,18 @@ pub enum Fault {
     Unavailable,
     /// Nothing is stored, and never answered.
     Hang,
+    /// Stored, and never answered.
+    HangAfterStoring,
+    /// Answered with this status, and nothing is stored: `{"status": 404}`.
+    Status(u16),
+}
+
+/// What one request meets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meets {
+    pub(crate) delay: Duration,
+    pub(crate) latency: Duration,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// The switches as they stand.
@@ -53,18 +76,28 @@ impl Switches {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
     }
 
-    /// What one request meets: its latency, and its fault while there are any left.
-    pub(crate) fn next(&self) -> (Duration, Option<Fault>) {
+    /// What the next request meets: its times, and its fault while there are any left.
+    pub(crate) fn next(&self) -> Meets {
         let mut behaviour = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latency = Duration::from_millis(behaviour.latency_milliseconds);
-        let fault = match &mut behaviour.times {
-            None => behaviour.fault,
-            Some(0) => None,
-            Some(left) => {
+        let least = behaviour.latency_milliseconds;
+        let most = behaviour.latency_at_most_milliseconds.unwrap_or(least);
+        let latency = rand::rng().random_range(least..=most.max(least));
+        let is_drawn = behaviour
+            .share_percent
+            .is_none_or(|share| rand::rng().random_range(0..100) < share);
+        let fault = behaviour.fault.filter(|_| is_drawn);
+        let fault = match (&mut behaviour.times, fault) {
+            (_, None) | (Some(0), _) => None,
+            (None, fault) => fault,
+            (Some(left), fault) => {
                 *left -= 1;
-                behaviour.fault
+                fault
             }
         };
-        (latency, fault)
+        Meets {
+            delay: Duration::from_millis(behaviour.delay_milliseconds),
+            latency: Duration::from_millis(latency),
+            fault,
+        }
     }
 }

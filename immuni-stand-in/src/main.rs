@@ -32,8 +32,7 @@ struct Arguments {
     /// How long a code stays authorised
     #[arg(long, value_name = "SECONDS", default_value_t = 150)]
     authorised_for: u64,
-    /// How to behave from the start, as JSON: latency_milliseconds, fault (reset_before_storing, reset_after_storing,
-    /// error_before_storing, error_after_storing, unavailable, hang), times, down
+    /// How to behave from the start, as the JSON that PUT /behaviour takes: latency_milliseconds, fault, times, down …
     #[arg(long, value_name = "JSON", value_parser = behaviour)]
     behaviour: Option<Behaviour>,
 }
@@ -75,6 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), StandInError> {
         control: arguments.control,
         tls,
         authorised_for: Duration::from_secs(arguments.authorised_for),
+        ..StandInSettings::default()
     })
     .await?;
     stand_in.behave(arguments.behaviour.unwrap_or_default());

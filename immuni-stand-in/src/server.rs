@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,29 +17,36 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sistema_ts_model::{Clock, SystemClock};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authorisations::{AUTHORISED_FOR, Authorisations};
-use crate::behaviour::{Behaviour, Fault, Switches};
+use crate::behaviour::{Behaviour, Fault, Meets, Switches};
 use crate::rules::{Answer, code_of};
 
 /// No body of a request is longer, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
 
+/// How long a connection may stay without a request: as the real backend's.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// How long a connection whose handshake failed is read on.
+const ALERT_LINGER: Duration = Duration::from_millis(500);
+
 /// How the stand-in is started.
 #[derive(Debug, Clone)]
 pub struct StandInSettings {
-    /// Where codes are posted; a loopback address.
+    /// Where codes are posted; a loopback address, unless with certificates.
     pub address: SocketAddr,
     /// Where the switches are; a loopback address.
     pub control: SocketAddr,
@@ -47,6 +54,8 @@ pub struct StandInSettings {
     pub tls: Option<TlsFiles>,
     /// How long a code stays authorised.
     pub authorised_for: Duration,
+    /// Decides how long that is, and which day is the backend's today (in UTC).
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for StandInSettings {
@@ -57,6 +66,7 @@ impl Default for StandInSettings {
             control: free,
             tls: None,
             authorised_for: AUTHORISED_FOR,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -79,7 +89,7 @@ pub enum StandInError {
     #[error("{0}")]
     Socket(#[from] io::Error),
     /// Another address than a loopback one.
-    #[error("the stand-in listens on loopback addresses only")]
+    #[error("in the clear, and with its switches, the stand-in listens on loopback addresses only")]
     NotLoopback,
     /// A file.
     #[error("{}: {reason}", file.display())]
@@ -109,12 +119,47 @@ struct Shared {
     switches: Switches,
     /// Whether it is down, for those who wait for it.
     down: watch::Sender<bool>,
+    clock: Arc<dyn Clock>,
+    /// One more each time that all open connections are reset.
+    resets: watch::Sender<u64>,
+    since_recycling: AtomicU64,
 }
 
 impl Shared {
     fn set(&self, behaviour: Behaviour) {
         self.switches.set(behaviour);
         self.down.send_replace(behaviour.down);
+    }
+
+    fn reset_all(&self) {
+        self.resets.send_modify(|resets| *resets += 1);
+    }
+
+    /// One request more: after the last of a worker's, its connections go.
+    fn count_towards_recycling(&self) {
+        let Some(after) = self.switches.get().recycle_after else {
+            return;
+        };
+        if self.since_recycling.fetch_add(1, Ordering::Relaxed) + 1 >= after {
+            self.since_recycling.store(0, Ordering::Relaxed);
+            self.reset_all();
+        }
+    }
+
+    /// From a code that came to what the backend would answer.
+    fn answer(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
+        let now = self.clock.now();
+        let today = chrono::DateTime::from_timestamp_millis(now.millis())
+            .unwrap_or_default()
+            .date_naive();
+        match code_of(content_type, body, today) {
+            Ok(otp) if self.authorisations.authorise(otp.expose(), now) => Answer::Authorised,
+            Ok(_) => Answer::AlreadyAuthorised,
+            Err(refusal) => {
+                self.authorisations.count_refusal();
+                refusal
+            }
+        }
     }
 }
 
@@ -124,7 +169,8 @@ impl StandIn {
     /// # Errors
     /// [`StandInError`].
     pub async fn start(settings: StandInSettings) -> Result<Self, StandInError> {
-        if !settings.address.ip().is_loopback() || !settings.control.ip().is_loopback() {
+        let may_listen = settings.tls.is_some() || settings.address.ip().is_loopback();
+        if !may_listen || !settings.control.ip().is_loopback() {
             return Err(StandInError::NotLoopback);
         }
         let tls = settings.tls.as_ref().map(acceptor).transpose()?;
@@ -132,6 +178,9 @@ impl StandIn {
             authorisations: Authorisations::new(settings.authorised_for),
             switches: Switches::default(),
             down: watch::Sender::new(false),
+            clock: settings.clock,
+            resets: watch::Sender::new(0),
+            since_recycling: AtomicU64::new(0),
         });
         let listener = TcpListener::bind(settings.address).await?;
         let address = listener.local_addr()?;
@@ -152,6 +201,11 @@ impl StandIn {
     /// Sets the switches.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.set(behaviour);
+    }
+
+    /// Resets all open connections, as when a worker is recycled.
+    pub fn reset_connections(&self) {
+        self.shared.reset_all();
     }
 
     /// What it has authorised.
@@ -289,7 +343,9 @@ impl AsyncWrite for Plug {
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let resets = Arc::new(AtomicBool::new(false));
-    let mut down = shared.down.subscribe();
+    let (mut down, mut reset_all) = (shared.down.subscribe(), shared.resets.subscribe());
+    let keep_alive = shared.switches.get().keep_alive_milliseconds;
+    let keep_alive = keep_alive.map_or(KEEP_ALIVE, Duration::from_millis);
     let plug = Plug {
         stream,
         resets: Arc::clone(&resets),
@@ -301,27 +357,36 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Sha
             async move { respond(request, &shared, &resets).await }
         })
     };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(keep_alive);
     let served = async {
         // What goes wrong with a connection is its client's to notice.
         match tls {
             None => {
-                let _ = http1::Builder::new()
-                    .serve_connection(TokioIo::new(plug), service)
-                    .await;
+                shared.authorisations.count_connection();
+                let _ = http.serve_connection(TokioIo::new(plug), service).await;
             }
-            Some(tls) => {
-                if let Ok(stream) = tls.accept(plug).await {
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+            Some(tls) => match tls.accept(plug).into_fallible().await {
+                Ok(stream) => {
+                    shared.authorisations.count_connection();
+                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
                 }
-            }
+                // Closed with bytes unread it would be reset, and the alert that says why might be lost.
+                Err((_, mut plug)) => {
+                    let mut rest = [0; 1_024];
+                    let until_end =
+                        async { while plug.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
+                    let _ = tokio::time::timeout(ALERT_LINGER, until_end).await;
+                }
+            },
         }
     };
     tokio::select! {
         () = served => {}
         // Going down cuts what is open.
         _ = down.wait_for(|down| *down) => resets.store(true, Ordering::Release),
+        _ = reset_all.changed() => resets.store(true, Ordering::Release),
     }
 }
 
@@ -332,14 +397,14 @@ struct Reset;
 
 async fn respond(
     request: Request<Incoming>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     resets: &AtomicBool,
 ) -> Result<Response<Full<Bytes>>, Reset> {
-    if request.uri().path() != "/v1/otp" {
-        return Ok(response(Answer::NotFound));
-    }
-    if request.method() != Method::POST {
-        return Ok(response(Answer::MethodNotAllowed));
+    match (request.uri().path(), request.method()) {
+        ("/v1/otp" | "/v1/otp/", &Method::POST) => {}
+        ("/", &Method::GET) => return Ok(response(Answer::Alive)),
+        ("/v1/otp" | "/v1/otp/" | "/", _) => return Ok(response(Answer::MethodNotAllowed)),
+        _ => return Ok(response(Answer::NotFound)),
     }
     let content_type = request
         .headers()
@@ -352,7 +417,12 @@ async fn respond(
         .map_err(|_| Reset)?
         .to_bytes();
     shared.authorisations.count_request();
-    let (latency, fault) = shared.switches.next();
+    shared.count_towards_recycling();
+    let Meets {
+        delay,
+        latency,
+        fault,
+    } = shared.switches.next();
     let reset = || {
         resets.store(true, Ordering::Release);
         Err(Reset)
@@ -362,20 +432,23 @@ async fn respond(
         Some(Fault::ErrorBeforeStoring) => return Ok(response(Answer::Failed)),
         Some(Fault::Unavailable) => return Ok(response(Answer::Unavailable)),
         Some(Fault::Hang) => std::future::pending::<()>().await,
-        Some(Fault::ResetAfterStoring | Fault::ErrorAfterStoring) | None => {}
+        Some(Fault::Status(status)) => return Ok(response(Answer::Other(status))),
+        Some(Fault::ResetAfterStoring | Fault::ErrorAfterStoring | Fault::HangAfterStoring)
+        | None => {}
     }
-    let answer = match code_of(content_type.as_deref(), &body) {
-        Ok(otp) if shared.authorisations.authorise(otp.expose()) => Answer::Authorised,
-        Ok(_) => Answer::AlreadyAuthorised,
-        Err(refusal) => {
-            shared.authorisations.count_refusal();
-            refusal
-        }
-    };
+    // Beside the connection: a client that leaves does not undo what it sent.
+    let storing = Arc::clone(shared);
+    let answer = tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        storing.answer(content_type.as_deref(), &body)
+    })
+    .await
+    .unwrap_or(Answer::Failed);
     tokio::time::sleep(latency).await;
     match fault {
         Some(Fault::ResetAfterStoring) => reset(),
         Some(Fault::ErrorAfterStoring) => Ok(response(Answer::Failed)),
+        Some(Fault::HangAfterStoring) => std::future::pending().await,
         _ => Ok(response(answer)),
     }
 }
@@ -386,10 +459,12 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     *response.status_mut() =
         StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    if answer == Answer::Authorised {
+    if matches!(answer, Answer::Authorised | Answer::Alive) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if !answer.body().is_empty() {
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        headers.insert(CONTENT_TYPE, json);
     }
     response
 }

@@ -42,6 +42,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// What is read of an answer's body, in bytes; more is no answer of this backend.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
+/// Time from the head of an answer to the end of its body, which says little.
+const BODY_LIMIT: Duration = Duration::from_millis(500);
+
 /// To the letter: the backend takes no other.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
@@ -226,11 +229,21 @@ impl HttpBackend {
     async fn read(&self, mut connection: Connection, response: Response<Incoming>) -> TryOutcome {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-        // The status says all; the body is read for the connection's sake.
-        if body.collect().await.is_ok() && connection.sender.ready().await.is_ok() {
-            self.keep(connection);
+        // The status says nearly all; the body is read for the connection's sake, and no answer is made to wait for it.
+        let read = tokio::time::timeout(BODY_LIMIT, body.collect()).await;
+        let content = match read {
+            Ok(Ok(whole)) => {
+                if connection.sender.ready().await.is_ok() {
+                    self.keep(connection);
+                }
+                whole.to_bytes()
+            }
+            Ok(Err(_)) | Err(_) => Bytes::new(),
+        };
+        match status {
+            400 if !may_be_of_backend(&content) => TryOutcome::Misdirected(status),
+            status => TryOutcome::Answered(status),
         }
-        TryOutcome::Answered(status)
     }
 }
 
@@ -247,6 +260,12 @@ impl ImmuniBackend for HttpBackend {
             Err(_) => TryOutcome::NotSent(NotSent::Deadline),
         }
     }
+}
+
+/// Whether the body of a 400 may be the backend's, which is a JSON object. Fronts that do not take a certificate send a page with that status.
+fn may_be_of_backend(content: &[u8]) -> bool {
+    content.is_empty()
+        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(content).is_ok()
 }
 
 /// HTTP/1.1 over a stream.

@@ -69,6 +69,11 @@ impl Breaker {
 }
 
 impl Passage {
+    /// Whether a post that has not begun may begin: the breaker may have opened since it was given leave.
+    pub(super) fn is_still_given(&self) -> bool {
+        self.is_probe || matches!(*self.breaker.lock(), State::Closed { .. })
+    }
+
     /// A try was answered: the backend lives.
     pub(super) fn succeeded(&mut self) {
         self.has_reported = true;

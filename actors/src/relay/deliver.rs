@@ -58,7 +58,8 @@ impl std::fmt::Debug for OtpBody {
     }
 }
 
-/// Tries until an answer settles it, tries or time run out, or the breaker opens.
+/// Tries until an answer settles it, or tries or time run out. When the breaker opens meanwhile, a post that is surely not stored ends, and one
+/// that may be goes on with the few tries it has: the next may tell what became of it.
 pub(super) async fn deliver(
     backend: &dyn ImmuniBackend,
     settings: &RelaySettings,
@@ -69,6 +70,10 @@ pub(super) async fn deliver(
     // Of an earlier try that may have been stored.
     let mut may_be_stored: Option<NoAnswer> = None;
     let mut last_not_sent = NotSent::Deadline;
+    // It may have waited long for its turn.
+    if !passage.is_still_given() {
+        return RelayOutcome::NotSent(NotSent::Unreachable);
+    }
     for number in 0..settings.maximum_tries.max(1) {
         if number > 0 && !pause(settings.first_pause, number, send_before).await {
             break;
@@ -99,11 +104,24 @@ pub(super) async fn deliver(
             }
             TryOutcome::Answered(500..=599) => {
                 may_be_stored = Some(NoAnswer::ServerError);
-                passage.failed()
+                passage.failed();
+                true
             }
-            TryOutcome::Answered(status) => {
-                // No answer of the backend to a code: what answers is not it. That is for the operator of this service to mend, and it stored
-                // nothing.
+            // A gateway's words for the backend's 204, or for a request that it did not get whole: a repetition finds out.
+            TryOutcome::Answered(200..=299 | 408) => {
+                may_be_stored = Some(NoAnswer::Unexpected);
+                passage.failed();
+                true
+            }
+            // A gateway that limits does so before it passes a request on.
+            TryOutcome::Answered(429) => {
+                last_not_sent = NotSent::Unreachable;
+                passage.failed() || may_be_stored.is_some()
+            }
+            TryOutcome::Answered(status) | TryOutcome::Misdirected(status) => {
+                // No answer of the backend to a code: what answers is not it (a wrong path: 404, 405; a front that lets us not in: 401, 403, a page
+                // with 400; a redirection). By its class such an answer says that the request was not carried out, and a repetition would end
+                // alike. That is for the operator of this service to mend.
                 tracing::error!(
                     status,
                     "what answers at the address of the Immuni backend is not it"
@@ -114,11 +132,12 @@ pub(super) async fn deliver(
             }
             TryOutcome::NotSent(reason) => {
                 last_not_sent = reason;
-                passage.failed()
+                passage.failed() || may_be_stored.is_some()
             }
             TryOutcome::NoAnswer(reason) => {
                 may_be_stored = Some(reason);
-                passage.failed()
+                passage.failed();
+                true
             }
         };
         if !may_try_again {
@@ -149,7 +168,9 @@ fn label(tried: TryOutcome) -> &'static str {
         TryOutcome::Answered(409) => "already_authorised",
         TryOutcome::Answered(400) => "refused",
         TryOutcome::Answered(500..=599) => "server_error",
-        TryOutcome::Answered(_) => "misconfigured",
+        TryOutcome::Answered(200..=299 | 408) => "unexpected",
+        TryOutcome::Answered(429) => "limited",
+        TryOutcome::Answered(_) | TryOutcome::Misdirected(_) => "misconfigured",
         TryOutcome::NotSent(NotSent::Handshake) => "handshake_failed",
         TryOutcome::NotSent(_) => "not_sent",
         TryOutcome::NoAnswer(NoAnswer::TooSlow) => "too_slow",

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::dev::SendError;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
 use async_trait::async_trait;
 use chrono::{Datelike as _, NaiveDate};
@@ -22,6 +23,9 @@ use zeroize::Zeroizing;
 use self::breaker::{Breaker, Passage};
 
 pub use self::deliver::OtpBody;
+
+/// Between two looks whether the actor has started.
+const START_PAUSE: Duration = Duration::from_millis(1);
 
 /// How the relay works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,8 @@ pub enum NoAnswer {
     TooSlow,
     /// The backend answered that it failed.
     ServerError,
+    /// An answer that the backend never gives, and that may stand for one of its own.
+    Unexpected,
 }
 
 /// What one try came to.
@@ -126,6 +132,8 @@ pub enum NoAnswer {
 pub enum TryOutcome {
     /// The backend answered, with this status.
     Answered(u16),
+    /// Something that stands before the backend, or in its place, refused the request with this status.
+    Misdirected(u16),
     /// Surely not a byte of the code reached it.
     NotSent(NotSent),
     /// It may have reached it.
@@ -316,14 +324,22 @@ impl OtpSender for RelayHandle {
             return RelayOutcome::NotSent(NotSent::Stopped);
         };
         let (reply, outcome) = oneshot::channel();
-        let message = Deliver {
+        let mut message = Deliver {
             post,
             send_before,
             passage,
             reply,
         };
-        if self.address.try_send(message).is_err() {
-            return RelayOutcome::NotSent(NotSent::Stopped);
+        loop {
+            match self.address.try_send(message) {
+                Ok(()) => break,
+                // There is room for every place; but the actor makes it when it starts, and a burst may come just then.
+                Err(SendError::Full(given_back)) if Instant::now() < send_before => {
+                    message = given_back;
+                    tokio::time::sleep(START_PAUSE).await;
+                }
+                Err(_) => return RelayOutcome::NotSent(NotSent::Stopped),
+            }
         }
         match outcome.await {
             Ok(outcome) => outcome,
@@ -364,6 +380,7 @@ impl RelayOutcome {
             Self::Unknown(NoAnswer::Broken) => "unknown_broken",
             Self::Unknown(NoAnswer::TooSlow) => "unknown_too_slow",
             Self::Unknown(NoAnswer::ServerError) => "unknown_server_error",
+            Self::Unknown(NoAnswer::Unexpected) => "unknown_unexpected",
         }
     }
 }
