@@ -67,7 +67,7 @@ impl Default for LaneCapacities {
         Self {
             submission: 2_048,
             call_center: 512,
-            listing: 64,
+            listing: 16,
             bulk: 16,
         }
     }

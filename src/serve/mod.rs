@@ -36,6 +36,7 @@ use crate::services::asl_code::InvioCodiceOtpService;
 use crate::services::cancellation::AnnullamentoEsecuzioneTestService;
 use crate::services::confirmation::ConfermaSbloccoImmuniService;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
+use crate::services::listing::{BookmarkKey, ElencoTestEffettuatiService};
 use crate::services::metrics::Metrics;
 use crate::services::state::{ServerState, WorkerState};
 use crate::services::submission::InvioEsecuzioneTestService;
@@ -172,6 +173,7 @@ where
         }),
         sessions: Arc::new(sessions),
         desk: configuration.desk_settings(),
+        bookmarks: BookmarkKey::derived_from(&register_key)?,
         clock,
         store: Arc::clone(&store),
     });
@@ -285,6 +287,7 @@ fn services(config: &mut web::ServiceConfig, server: &Arc<ServerState>, allocato
 fn add_shared(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
     add::<InvioEsecuzioneTestService>(config, public_url);
     add::<AnnullamentoEsecuzioneTestService>(config, public_url);
+    add::<ElencoTestEffettuatiService>(config, public_url);
     // Without a way to the backend there is nobody to send a code to.
     if server.relay.is_some() {
         add::<InvioCodiceOtpService>(config, public_url);

@@ -10,6 +10,7 @@ pub mod desk;
 pub mod endpoint;
 pub mod faults;
 mod identity;
+pub mod listing;
 pub mod metrics;
 pub mod option_filter;
 mod receipt;

@@ -10,6 +10,7 @@ use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
 use super::desk::DeskSettings;
+use super::listing::BookmarkKey;
 use super::metrics::Metrics;
 use crate::auth::Authenticator;
 use crate::front::Admission;
@@ -32,6 +33,8 @@ pub struct ServerState {
     pub sessions: Arc<dyn SessionBindings>,
     /// The settings of the call center's services.
     pub desk: DeskSettings,
+    /// The key of the listings' bookmarks.
+    pub bookmarks: BookmarkKey,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Which forms of fiscal code are taken.
