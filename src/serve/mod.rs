@@ -35,6 +35,7 @@ use crate::services;
 use crate::services::asl_code::InvioCodiceOtpService;
 use crate::services::cancellation::AnnullamentoEsecuzioneTestService;
 use crate::services::confirmation::ConfermaSbloccoImmuniService;
+use crate::services::ending::Ending;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
 use crate::services::listing::{BookmarkKey, ElencoTestEffettuatiService};
 use crate::services::metrics::Metrics;
@@ -152,6 +153,7 @@ where
         Arc::clone(&clock),
         SessionRegistrySettings::default(),
     );
+    let ending = Ending::on_this_runtime();
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
@@ -167,12 +169,13 @@ where
         fiscal_codes: CodiceFiscaleOptions::default(),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
-        relay: relay.clone().map(|relay| {
+        relay: relay.map(|relay| {
             let relay: Arc<dyn OtpSender> = Arc::new(relay);
             relay
         }),
         sessions: Arc::new(sessions),
         desk: configuration.desk_settings(),
+        ending: ending.clone(),
         bookmarks: BookmarkKey::derived_from(&register_key)?,
         clock,
         store: Arc::clone(&store),
@@ -188,9 +191,7 @@ where
     })?;
     actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
     let DrainReport { cut_requests } = front.run().await?;
-    if let Some(relay) = relay {
-        relay::finish(&relay, configuration).await;
-    }
+    finish(&ending, configuration).await;
     drop(retention);
     if let Some(reason) = store.failure() {
         return Err(ServeError::StoreFailed(reason));
@@ -200,6 +201,18 @@ where
     }
     tracing::info!("stopped; everything accepted was finished");
     Ok(())
+}
+
+/// Waits for work whose client has gone: no longer than a post to the backend can take, or than stopping may.
+async fn finish(ending: &Ending, configuration: &Configuration) {
+    let longest = configuration.relay_deadline().min(Duration::from_secs(
+        configuration.limits.drain_timeout_seconds,
+    ));
+    if tokio::time::timeout(longest, ending.ended()).await.is_err() {
+        tracing::warn!(
+            "work whose clients had gone did not end in time; claims end at their deadlines"
+        );
+    }
 }
 
 /// Stops the server once its store serves no more: what a start puts right is not put right by waiting.

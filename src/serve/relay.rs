@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
-use sistema_ts_actors::relay::{OtpSender as _, RelayHandle};
+use sistema_ts_actors::relay::RelayHandle;
 use sistema_ts_model::Clock;
 
 use crate::config::Configuration;
@@ -51,17 +51,4 @@ pub(super) fn start(
         configuration.relay_settings(),
         clock,
     )))
-}
-
-/// Waits until every post whose caller has gone has its outcome written: no longer than a post can take, or than stopping may.
-pub(super) async fn finish(relay: &RelayHandle, configuration: &Configuration) {
-    let longest = configuration.relay_deadline().min(Duration::from_secs(
-        configuration.limits.drain_timeout_seconds,
-    ));
-    if tokio::time::timeout(longest, relay.until_idle())
-        .await
-        .is_err()
-    {
-        tracing::warn!("codes were still on their way to the Immuni backend at the end");
-    }
 }

@@ -4,7 +4,7 @@
 use sistema_ts_model::{CodiceFiscale, Finding, Outcome, Service, TransactionId};
 use sistema_ts_store::{AccessDetail, AccessRecord, GuessBudgets};
 
-use super::endpoint::{Answered, Call, access_outcome};
+use super::endpoint::{Call, access_outcome};
 use super::option_filter::RecordedOptions;
 use super::state::ServerState;
 use crate::soap::SoapFault;
@@ -51,19 +51,6 @@ pub fn operator_finding(
         Some(_) => return None,
     };
     Some(Finding::on(field, outcome))
-}
-
-/// Runs what has effects in a task of its own, so that it comes to its end, its access record included, when the client leaves in between. What
-/// it holds of the request's values must be its own.
-///
-/// # Errors
-/// Those of the work; [`SoapFault::OutcomeUnknown`] if it panicked.
-pub async fn to_the_end(
-    work: impl Future<Output = Result<Answered, SoapFault>> + 'static,
-) -> Result<Answered, SoapFault> {
-    actix_rt::spawn(work)
-        .await
-        .map_err(|_| SoapFault::OutcomeUnknown)?
 }
 
 /// Makes the access record durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2).

@@ -14,7 +14,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{LocalBoxStream, Stream};
+use futures_util::stream::{BoxStream, Stream};
 use sistema_ts_model::{Caller, Finding, Service, Timestamp, Verdict};
 use sistema_ts_store::AccessOutcome;
 use sistema_ts_store::register::RegisteredUser;
@@ -60,7 +60,7 @@ pub enum AnswerBody {
     Whole(Vec<u8>),
     /// Its parts, as they are made. The request counts as at work, and holds its place in its lane, until the last part is taken or the
     /// client has left. A part that fails cuts the connection, so that nobody takes what was sent for the whole.
-    Parts(LocalBoxStream<'static, Result<Bytes, SoapFault>>),
+    Parts(BoxStream<'static, Result<Bytes, SoapFault>>),
 }
 
 impl Answered {
@@ -182,7 +182,7 @@ type Permits = [Option<Permit>; 2];
 
 /// The parts of an answer, with the places that it holds until it is gone.
 struct HeldParts {
-    parts: LocalBoxStream<'static, Result<Bytes, SoapFault>>,
+    parts: BoxStream<'static, Result<Bytes, SoapFault>>,
     _permits: Permits,
 }
 

@@ -7,6 +7,7 @@ pub mod asl_code;
 pub mod cancellation;
 pub mod confirmation;
 pub mod desk;
+pub mod ending;
 pub mod endpoint;
 pub mod faults;
 mod identity;

@@ -10,6 +10,7 @@ use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
 use super::desk::DeskSettings;
+use super::ending::Ending;
 use super::listing::BookmarkKey;
 use super::metrics::Metrics;
 use crate::auth::Authenticator;
@@ -33,6 +34,8 @@ pub struct ServerState {
     pub sessions: Arc<dyn SessionBindings>,
     /// The settings of the call center's services.
     pub desk: DeskSettings,
+    /// Where work that has effects comes to its end.
+    pub ending: Ending,
     /// The key of the listings' bookmarks.
     pub bookmarks: BookmarkKey,
     /// What time it is.

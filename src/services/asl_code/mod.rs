@@ -12,7 +12,7 @@ use sistema_ts_store::{AccessDetail, PersonClaim, PersonOutcome};
 use tokio::time::Instant;
 
 use self::rules::AslCode;
-use super::desk::{operator_finding, record_access, to_the_end};
+use super::desk::{operator_finding, record_access};
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use super::unlock::{meaning, new_claim, reserve, settle};
@@ -61,8 +61,9 @@ impl SoapService for InvioCodiceOtpService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
+        let ending = server.ending.clone();
         let server = Arc::clone(server);
-        to_the_end(async move {
+        let work = async move {
             // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
             let mut slot = None;
             let findings = match checked {
@@ -83,8 +84,8 @@ impl SoapService for InvioCodiceOtpService {
                 }
             };
             answer(&server, &call, operator, &findings).await
-        })
-        .await
+        };
+        ending.see_through(work).await
     }
 }
 

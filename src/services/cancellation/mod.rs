@@ -11,7 +11,7 @@ use sistema_ts_model::{
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
 use self::rules::{ValidCancellation, receipt_of};
-use super::desk::{record_access, to_the_end};
+use super::desk::record_access;
 use super::endpoint::{Answered, Call, SoapService};
 use super::rules::{is_structure_registered, structure_of};
 use super::state::{ServerState, WorkerState};
@@ -68,8 +68,9 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
                 Err(findings) => findings.push(finding),
             }
         }
+        let ending = server.ending.clone();
         let server = Arc::clone(server);
-        to_the_end(async move {
+        let work = async move {
             match checked {
                 Ok(cancellation) => cancel(&server, &call, cancellation, request_key_field).await,
                 Err(findings) => {
@@ -77,8 +78,8 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
                     answer(&server, &call, structure, first, &findings).await
                 }
             }
-        })
-        .await
+        };
+        ending.see_through(work).await
     }
 }
 

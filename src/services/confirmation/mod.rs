@@ -16,7 +16,7 @@ use sistema_ts_store::{
 };
 
 use self::rules::{Named, Request};
-use super::desk::{operator_finding, record_access, to_the_end};
+use super::desk::{operator_finding, record_access};
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
@@ -67,8 +67,9 @@ impl SoapService for ConfermaSbloccoImmuniService {
         };
         // Erased here: nothing of it is needed while the store is waited for.
         drop((raw, rows, fields));
+        let ending = server.ending.clone();
         let server = Arc::clone(server);
-        to_the_end(async move {
+        let work = async move {
             let findings = match checked {
                 Err(findings) => findings,
                 Ok(request) => {
@@ -82,8 +83,8 @@ impl SoapService for ConfermaSbloccoImmuniService {
                 }
             };
             answer(&server, &call, named, &findings).await
-        })
-        .await
+        };
+        ending.see_through(work).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, LocalBoxStream};
+use futures_util::stream::{self, BoxStream};
 use sistema_ts_model::{StructureReference, Timestamp};
 use sistema_ts_store::{ListedTest, ListingPosition};
 
@@ -19,7 +19,7 @@ const PART: usize = 64 * 1024;
 const ROOM: usize = 2 * 1024;
 
 /// Makes the text of the bookmark at a position.
-pub(super) type WriteBookmark = Box<dyn Fn(ListingPosition) -> String>;
+pub(super) type WriteBookmark = Box<dyn Fn(ListingPosition) -> String + Send>;
 
 /// The parts of an answer.
 pub(super) struct Parts {
@@ -58,7 +58,7 @@ impl Parts {
         }
     }
 
-    pub(super) fn into_stream(self) -> LocalBoxStream<'static, Result<Bytes, SoapFault>> {
+    pub(super) fn into_stream(self) -> BoxStream<'static, Result<Bytes, SoapFault>> {
         stream::unfold(self, |mut parts| async move {
             let part = parts.next().await.transpose()?;
             if part.is_err() {
@@ -67,7 +67,7 @@ impl Parts {
             }
             Some((part, parts))
         })
-        .boxed_local()
+        .boxed()
     }
 
     /// The next part; `None` after the last.

@@ -18,7 +18,7 @@ use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock, St
 use tokio::time::Instant;
 
 use self::rules::{Named, Unlock};
-use super::desk::{operator_finding, record_access, to_the_end};
+use super::desk::{operator_finding, record_access};
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
@@ -66,8 +66,9 @@ impl SoapService for SbloccoCodiceImmuniService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
+        let ending = server.ending.clone();
         let server = Arc::clone(server);
-        to_the_end(async move {
+        let work = async move {
             // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
             let mut slot = None;
             let findings = match checked {
@@ -84,8 +85,8 @@ impl SoapService for SbloccoCodiceImmuniService {
                 }
             };
             answer(&server, &call, named, &findings).await
-        })
-        .await
+        };
+        ending.see_through(work).await
     }
 }
 

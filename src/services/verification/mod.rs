@@ -15,7 +15,7 @@ use sistema_ts_store::{
     SessionView,
 };
 
-use super::desk::{operator_finding, record_access, to_the_end};
+use super::desk::{operator_finding, record_access};
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
 use super::rules::{Mistakes, cun_outcome};
 use super::state::{ServerState, WorkerState};
@@ -69,15 +69,16 @@ impl SoapService for VerificaPositivitaService {
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
+        let ending = server.ending.clone();
         let server = Arc::clone(server);
-        to_the_end(async move {
+        let work = async move {
             let outcome = match checked {
                 Err(findings) => Err(findings),
                 Ok(verification) => verify_as(&server, &call, verification, operator_field).await?,
             };
             answer(&server, &call, named, outcome).await
-        })
-        .await
+        };
+        ending.see_through(work).await
     }
 }
 

@@ -194,6 +194,16 @@ impl Installation {
         ]);
         made.add_user(USER, "invioEsecuzioneTest");
         made.add_user(USER_WITHOUT_PROFILE, "elencoTestEffettuati");
+        // The same person lists for the region's own system.
+        let lists = [
+            "operator",
+            "add",
+            "--region",
+            "010",
+            "--profile",
+            "elencoTestEffettuati",
+        ];
+        made.admin_with_input(&lists, OPERATOR);
         made
     }
 

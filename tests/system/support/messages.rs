@@ -158,6 +158,17 @@ impl Message {
         self
     }
 
+    /// The same with a structure, by its identifier.
+    pub fn with_structure(self, structure: &str) -> Self {
+        let parts = ["codiceRegione", "codiceAsl", "codiceStruttura"]
+            .iter()
+            .zip(structure.split('-'));
+        let inside: String = parts
+            .map(|(name, part)| format!("<t:{name}>{part}</t:{name}>"))
+            .collect();
+        self.with("identificativoStruttura", inside)
+    }
+
     /// The same without this element.
     pub fn without(mut self, name: &str) -> Self {
         self.elements.retain(|(known, _)| *known != name);
