@@ -11,8 +11,8 @@ use std::path::Path;
 use sistema_ts::front::Charset;
 use sistema_ts::soap::messages::invio_esecuzione_test::{ANSWER, REQUEST};
 use sistema_ts::soap::messages::{
-    annullamento_esecuzione_test, conferma_sblocco_immuni, invio_codice_otp, sblocco_codice_immuni,
-    verifica_positivita,
+    annullamento_esecuzione_test, conferma_sblocco_immuni, elenco_test_effettuati,
+    invio_codice_otp, sblocco_codice_immuni, verifica_positivita,
 };
 use sistema_ts::soap::{
     AnswerHead, AnswerWriter, asks_for_wsdl, body_text, decode, encode_answer, wsdl,
@@ -210,6 +210,11 @@ fn documentation_of_the_wsdls_is_up_to_date() {
             Service::CancelTest,
             &annullamento_esecuzione_test::REQUEST,
             &annullamento_esecuzione_test::ANSWER,
+        ),
+        (
+            Service::ListTests,
+            &elenco_test_effettuati::REQUEST,
+            &elenco_test_effettuati::ANSWER,
         ),
         (
             Service::VerifyPositive,

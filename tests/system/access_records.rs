@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use immuni_stand_in::Behaviour;
 use sistema_ts_model::{AuthenticationKind, Clock, Service, SystemClock, Timestamp};
 use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
@@ -12,7 +13,7 @@ use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind
 
 use crate::support::chain::Chain;
 use crate::support::installation::{ASL_OPERATOR, CARD, DESK, PATIENT};
-use crate::support::{Message, otp};
+use crate::support::{Message, otp, until};
 
 /// Stops the server, and reads all records but those of submissions.
 fn records(chain: Chain) -> Vec<AccessRecord> {
@@ -128,4 +129,27 @@ fn each_access_has_a_record_with_the_fields_of_its_section() {
         panic!("{:?}", records[3]);
     };
     assert_eq!(*options, [("canale".to_owned(), "telefono".to_owned())]);
+}
+
+#[test]
+fn a_post_whose_caller_has_left_has_its_record() {
+    let chain = Chain::start();
+    let session = chain.verified(&chain.positive());
+    chain.backend.behave(Behaviour {
+        latency_milliseconds: 300,
+        ..Behaviour::default()
+    });
+    let mut desk = chain.desk();
+    desk.send(&Message::unlock(DESK, &session, &otp(1)))
+        .unwrap();
+    until("the post has begun", || {
+        chain.backend.counts().requests == 1
+    });
+    drop(desk);
+    let records = records(chain);
+    let unlock = records.last().unwrap();
+    assert_eq!(
+        (unlock.service(), unlock.outcome.outcome.as_str()),
+        (Service::UnlockCode, "0000")
+    );
 }

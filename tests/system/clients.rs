@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use sistema_ts_model::Cun;
+use sistema_ts_model::{Cun, Service};
 
 use crate::support::chain::Chain;
 use crate::support::installation::{
-    ASL_OPERATOR, ASL_USER, CALL_CENTRE, CARD, DESK, PASSWORD, PATIENT, PINCODE, STRUCTURE, USER,
+    ASL_OPERATOR, ASL_USER, CALL_CENTRE, CARD, DESK, OPERATOR, PASSWORD, PATIENT, PINCODE,
+    STRUCTURE, USER,
 };
 use crate::support::messages::today;
-use crate::support::{Installation, Server, otp};
+use crate::support::{Installation, Message, Server, Session, otp, until};
 
 /// The Python that `make test` sets up with what `tests/requirements.txt` lists.
 fn python() -> PathBuf {
@@ -150,6 +151,32 @@ fn zeep_walks_the_chain_from_the_served_wsdls() {
             "key": path(format!("pki/{name}.key")),
         })
     };
+    let profiles = [
+        "invioEsecuzioneTest",
+        "annullamentoEsecuzioneTest",
+        "elencoTestEffettuati",
+        "invioCodiceOtp",
+    ];
+    chain
+        .installation
+        .admin(&[&["user", "profiles", ASL_USER], &profiles[..]].concat());
+    let probe = Message::to(Service::CancelTest).with("pinCode", PINCODE);
+    let mut user = Session::asl_user(&chain.installation, &chain.server);
+    until("the server sees the profiles", || {
+        user.ask(
+            &probe
+                .clone()
+                .with_structure(STRUCTURE)
+                .with("codiceFiscaleAssistito", PATIENT)
+                .with("identificativoTransazione", "?")
+                .with("tipologiaTest", "M"),
+        )
+        .findings()
+            == ["1501"]
+    });
+    // Two that stay, so that there is something to list beside what the client submits.
+    let cun = chain.positive();
+    chain.positive();
     let codes = [otp(1), otp(2), otp(3)];
     let told = json!({
         "authority": path("pki/ca.crt".into()),
@@ -166,7 +193,9 @@ fn zeep_walks_the_chain_from_the_served_wsdls() {
         "pincode": PINCODE,
         "patient": PATIENT,
         "card": CARD,
-        "cun": chain.positive(),
+        "cun": cun,
+        "structure": STRUCTURE,
+        "lister": OPERATOR,
         "codes": codes,
         "today": today(),
     });

@@ -1,4 +1,5 @@
-"""Verifies, unlocks and confirms as a call centre's system would, and sends codes as an ASL's would, with zeep from the served WSDLs.
+"""Submits, lists and cancels as a region and a structure would, verifies, unlocks and confirms as a call centre's system would, and sends codes
+as an ASL's would, with zeep from the served WSDLs.
 
 Standard input: one JSON object, see `tests/system/clients.rs`. Ends with 0 only if every answer was right; a traceback says which was not.
 """
@@ -49,6 +50,30 @@ def ask(caller, service, esito, mistakes=(), **values):
 
 
 desk, region, user = told["desk"], told["region"], told["user"]
+
+# Swabs of each, listed and taken back.
+region_code, asl_code, structure_code = told["structure"].split("-")
+structure = {"codiceRegione": region_code, "codiceAsl": asl_code, "codiceStruttura": structure_code}
+patient = {"codiceFiscaleAssistito": told["patient"]}
+kind = {"identificativoStruttura": structure, "tipologiaTest": "M"}
+for caller, signs in ((region, {"tipoAutenticazione": "2F"}), (user, {"pinCode": told["pincode"]})):
+    submit = operation(caller, "invioEsecuzioneTest")
+    cun = submit(dataPrelievo=today, esitoTest="P", **signs, **patient, **kind).identificativoTransazione
+    interval = {"dataInizioIntervallo": today, "dataFineIntervallo": today, "identificativoUtente": told["lister"]}
+    listed = ask(caller, "elencoTestEffettuati", "0000", **signs, **interval, **kind)
+    tests = listed.listaTest.test
+    assert listed.segnalibro is None and [test.identificativoTest for test in tests][-1] == cun, listed
+    last = tests[-1]
+    assert (last.dataPrelievo, last.dataInserimento, last.esitoTest, last.tipologiaTest) == (today, today, "P", "M"), last
+    assert last.identificativoStruttura.codiceStruttura == structure_code and last.descrizioneStruttura is None, last
+    first = ask(caller, "elencoTestEffettuati", "0001", [("1611", "W", None)], massimoElementi=1, **signs, **interval, **kind)
+    assert len(first.listaTest.test) == 1 and first.segnalibro, first
+    rest = ask(caller, "elencoTestEffettuati", "0000", segnalibro=first.segnalibro, **signs, **interval, **kind)
+    assert len(rest.listaTest.test) == len(tests) - 1 and rest.segnalibro is None, rest
+    ask(caller, "annullamentoEsecuzioneTest", "0000", identificativoTransazione=cun, **signs, **patient, **kind)
+    again = [("3021", "W", None)]
+    ask(caller, "annullamentoEsecuzioneTest", "0001", again, identificativoTransazione=cun, **signs, **patient, **kind)
+
 operator = {"tipoAutenticazione": "2F", "codiceFiscaleOperatore": told["operator"]}
 wrong_card = ask(
     desk, "verificaPositivita", "9999", [("3001", "E", None)], numeroTesseraSanitaria="11111111", cun=told["cun"], **operator
@@ -64,7 +89,6 @@ options = {"opzione": [{"chiave": "canale", "valore": "telefono"}, {"chiave": "t
 ask(desk, "confermaSbloccoImmuni", "0000", opzioni=options, **confirm)
 ask(desk, "confermaSbloccoImmuni", "0001", [("3022", "W", None)], **confirm)
 
-patient = {"codiceFiscaleAssistito": told["patient"]}
 ask(
     region,
     "invioCodiceOtp",
