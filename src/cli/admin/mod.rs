@@ -7,6 +7,7 @@
 mod call_center;
 mod caller;
 mod certificate;
+mod import;
 mod network;
 mod operator;
 mod output;
@@ -88,8 +89,10 @@ pub(super) enum AdminError {
     Certificate(String),
     #[error("no caller was named")]
     NoCaller,
-    #[error("{0} lines were wrong and are skipped; the others are registered")]
+    #[error("wrong lines: {0}, skipped; the others are registered")]
     WrongLines(u64),
+    #[error("line {line}: {reason}; nothing from here on is registered")]
+    StoppedAt { line: u64, reason: RegisterError },
     #[error("the operator's codice fiscale: {0}")]
     FiscalCode(#[from] sistema_ts_model::CodiceFiscaleError),
     #[error("the first line of the credentials: {0}")]

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
-use sistema_ts_store::register::Register as _;
+use sistema_ts_store::register::{Register as _, canonical_network};
 
 use super::{AdminError, Context};
 use crate::cli::CliError;
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
     let register = &context.register;
     match command {
         Command::Add(arguments) => {
-            let (code, network) = (arguments.call_center, arguments.network.trunc());
+            let (code, network) = (arguments.call_center, canonical_network(arguments.network));
             let added = register
                 .add_network(Caller::CallCenter(code), network, context.now)
                 .await;
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             context.output.table(&["network"], rows.collect())
         }
         Command::Remove(arguments) => {
-            let (code, network) = (arguments.call_center, arguments.network.trunc());
+            let (code, network) = (arguments.call_center, canonical_network(arguments.network));
             let removed = register
                 .remove_network(Caller::CallCenter(code), network)
                 .await;

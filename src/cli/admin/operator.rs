@@ -1,21 +1,17 @@
 //! `sistema-ts admin operator …`: operators who are known by codice fiscale.
 
-use std::io::BufRead as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sistema_ts_model::{Caller, CodiceFiscale, Service};
-use sistema_ts_store::register::{Profiles, Register as _, RegisterError};
-use zeroize::Zeroizing;
+use sistema_ts_store::register::{Profiles, Register as _};
 
 use super::caller::{CallerArguments, name_of};
-use super::person::{open_file, read_fiscal_code};
+use super::import::import;
+use super::person::read_fiscal_code;
 use super::{AdminError, Context};
 use crate::cli::CliError;
-
-/// No line of a file of operators is longer.
-const LONGEST_LINE: usize = 256;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -49,6 +45,11 @@ pub(super) enum Command {
     },
     /// Refuse an operator from the next request on
     Disable {
+        #[command(flatten)]
+        operator: OperatorArguments,
+    },
+    /// Forget an operator who works there no longer; access records keep their own
+    Remove {
         #[command(flatten)]
         operator: OperatorArguments,
     },
@@ -139,6 +140,15 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         }
         Command::Enable { operator } => set_enabled(context, &operator, true).await,
         Command::Disable { operator } => set_enabled(context, &operator, false).await,
+        Command::Remove { operator } => {
+            let (caller, fiscal_code) = operator.read()?;
+            register
+                .remove_operator(caller, fiscal_code)
+                .await
+                .map_err(AdminError::from)?;
+            let done = format!("operator of {} removed", name_of(&caller));
+            context.output.done(&done)
+        }
         Command::Profiles { operator, services } => {
             let (caller, fiscal_code) = operator.read()?;
             let profiles: Profiles = services.into_iter().collect();
@@ -167,57 +177,4 @@ async fn set_enabled(
     context
         .output
         .done(&format!("operator of {} {state}", name_of(&caller)))
-}
-
-/// Registers line by line; a wrong line is told by its number, never by what it holds.
-async fn import(
-    context: &Context,
-    caller: Caller,
-    profiles: Profiles,
-    file: &Path,
-) -> Result<(), CliError> {
-    let failed = |reason| AdminError::Unreadable {
-        what: file.display().to_string(),
-        reason,
-    };
-    let mut source = open_file(file)?;
-    let mut line = Zeroizing::new(String::with_capacity(LONGEST_LINE));
-    let (mut number, mut added, mut known, mut wrong) = (0_u64, 0_u64, 0_u64, 0_u64);
-    loop {
-        line.clear();
-        if source.read_line(&mut line).map_err(failed)? == 0 {
-            break;
-        }
-        number += 1;
-        let text = line.trim();
-        if text.is_empty() {
-            continue;
-        }
-        let fiscal_code = match CodiceFiscale::parse(text) {
-            Ok(fiscal_code) => fiscal_code,
-            Err(error) => {
-                wrong += 1;
-                eprintln!("line {number}: {error}");
-                continue;
-            }
-        };
-        match context
-            .register
-            .add_operator(caller, fiscal_code, profiles, context.now)
-            .await
-        {
-            Ok(()) => added += 1,
-            Err(RegisterError::Exists(_)) => known += 1,
-            Err(error) => return Err(AdminError::from(error).into()),
-        }
-    }
-    context.output.fields(&[
-        ("registered", json!(added)),
-        ("registered_before", json!(known)),
-        ("wrong_lines", json!(wrong)),
-    ])?;
-    if wrong > 0 {
-        return Err(AdminError::WrongLines(wrong).into());
-    }
-    Ok(())
 }

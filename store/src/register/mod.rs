@@ -16,12 +16,14 @@ use thiserror::Error;
 
 mod attempts;
 mod key;
+mod network;
 mod profiles;
 mod snapshot;
 mod types;
 
 pub use attempts::{Attempt, AttemptCounter, AttemptTicket, LockoutPolicy};
 pub use key::{RegisterKey, RegisterKeyError};
+pub use network::canonical_network;
 pub use profiles::Profiles;
 pub(crate) use snapshot::Operators;
 pub use snapshot::RegisterSnapshot;
@@ -170,7 +172,7 @@ pub trait Register: Send + Sync {
         fingerprint: Fingerprint,
     ) -> Result<(), RegisterError>;
 
-    /// Adds a network from which a call centre calls; host bits are cleared.
+    /// Adds a network from which a call centre calls, in its [`canonical_network`] form.
     async fn add_network(
         &self,
         caller: Caller,
@@ -204,6 +206,13 @@ pub trait Register: Send + Sync {
         caller: Caller,
         fiscal_code: CodiceFiscale,
         profiles: Profiles,
+    ) -> Result<(), RegisterError>;
+
+    /// Removes an operator, with all that the register knows of the person; access records keep theirs (§3.4, §5.2).
+    async fn remove_operator(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
     ) -> Result<(), RegisterError>;
 
     /// Registers a structure, enabled.

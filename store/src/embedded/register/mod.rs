@@ -348,6 +348,15 @@ impl Register for EmbeddedRegister {
             .await
     }
 
+    async fn remove_operator(
+        &self,
+        caller: Caller,
+        fiscal_code: CodiceFiscale,
+    ) -> Result<(), RegisterError> {
+        self.change(move |writer| writer.remove_operator(caller, &fiscal_code))
+            .await
+    }
+
     async fn add_structure(
         &self,
         id: StructureId,

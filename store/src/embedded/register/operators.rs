@@ -11,7 +11,7 @@ use super::schema::failed;
 use super::write::{Change, Writer, caller_name, existing, insert, update};
 use crate::register::{
     MAXIMUM_LISTING_OPERATORS, Operators, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
-    RegisteredOperator, UserId,
+    RegisteredOperator, UserId, canonical_network,
 };
 
 impl Writer {
@@ -21,10 +21,11 @@ impl Writer {
         network: IpNet,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
+        let network = canonical_network(network);
         if !matches!(caller, Caller::CallCenter(_)) || network.prefix_len() == 0 {
             return Err(RegisterError::NetworkRefused);
         }
-        let network = network.trunc().to_string();
+        let network = network.to_string();
         self.change(Change::Entry, |transaction, _, _| {
             let key = caller.to_key();
             let known = "SELECT 1 FROM callers WHERE caller = ?1";
@@ -43,7 +44,7 @@ impl Writer {
         caller: Caller,
         network: IpNet,
     ) -> Result<(), RegisterError> {
-        let network = network.trunc().to_string();
+        let network = canonical_network(network).to_string();
         self.change(Change::Entry, |transaction, _, _| {
             update(
                 transaction,
@@ -130,6 +131,28 @@ impl Writer {
             check_listing_operators_of(transaction, key, caller)
         })
     }
+
+    pub(super) fn remove_operator(
+        &mut self,
+        caller: Caller,
+        fiscal_code: &CodiceFiscale,
+    ) -> Result<(), RegisterError> {
+        self.change(Change::Entry, |transaction, key, generation| {
+            update(
+                transaction,
+                "DELETE FROM operators WHERE caller = ?1 AND person = ?2",
+                params![caller.to_key().as_str(), key.person(&caller, fiscal_code)],
+                || operator_name(caller),
+            )?;
+            transaction
+                .execute(
+                    "UPDATE register SET operators_removed_at = ?1",
+                    [generation],
+                )
+                .map_err(failed)?;
+            Ok(())
+        })
+    }
 }
 
 /// Reads the few networks whole.
@@ -153,13 +176,24 @@ pub(super) fn load_networks(
     )
 }
 
-/// Reads the operators that were changed after generation `since`.
+/// Reads the operators that were changed after generation `since`; all of them, if one was removed since.
 pub(super) fn load_operators(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
     since: i64,
     snapshot: &mut RegisterSnapshot,
 ) -> Result<(), RegisterError> {
+    let removed_at = transaction
+        .query_row("SELECT operators_removed_at FROM register", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map_err(failed)?;
+    let since = if removed_at > since {
+        snapshot.operators.clear();
+        0
+    } else {
+        since
+    };
     each(
         transaction,
         "SELECT caller, person, fiscal_code, profiles, enabled, created_at FROM operators WHERE generation > ?1",

@@ -56,6 +56,17 @@ fn call_center(code: &str) -> Caller {
     Caller::CallCenter(CallCenterCode::parse(code).unwrap())
 }
 
+fn listing() -> Profiles {
+    only(Service::ListTests)
+}
+
+/// Made-up person `index`, below ten.
+fn somebody(index: usize) -> CodiceFiscale {
+    ('A'..='Z')
+        .find_map(|check| CodiceFiscale::parse(&format!("PRVTRZ80A0{}H501{check}", index + 1)).ok())
+        .unwrap()
+}
+
 fn only(service: Service) -> Profiles {
     Profiles::NONE.with(service)
 }
@@ -136,6 +147,115 @@ async fn a_change_of_one_operator_reaches_a_snapshot_taken_later_and_no_earlier_
             .enabled
     );
     assert!(later.operator(&call_center("cc1"), &person(1)).is_some());
+}
+
+#[tokio::test]
+async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
+    let place = Place::new();
+    let register = place.open();
+    let elsewhere = place.open();
+    let caller = call_center("cc1");
+    register
+        .add_caller(caller, "Call center", now())
+        .await
+        .unwrap();
+    let all = Profiles::of_operators(&caller);
+    for index in [0, 1] {
+        register
+            .add_operator(caller, person(index), all, now())
+            .await
+            .unwrap();
+    }
+    elsewhere.refresh().await.unwrap();
+    let earlier = elsewhere.snapshot();
+    register.remove_operator(caller, person(0)).await.unwrap();
+    let unknown = register.remove_operator(caller, person(0)).await;
+    assert!(matches!(unknown, Err(RegisterError::Missing(_))));
+
+    elsewhere.refresh().await.unwrap();
+    for snapshot in [
+        register.snapshot(),
+        elsewhere.snapshot(),
+        place.open().snapshot(),
+    ] {
+        assert!(snapshot.operator(&caller, &person(0)).is_none());
+        assert!(snapshot.operator(&caller, &person(1)).is_some());
+    }
+    assert!(earlier.operator(&caller, &person(0)).is_some());
+    let file = rusqlite::Connection::open(place.folder.path().join("data/register.db")).unwrap();
+    let rows: i64 = file
+        .query_row("SELECT count(*) FROM operators", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1);
+
+    // Registered again, with what is given then alone.
+    register
+        .add_operator(caller, person(0), only(Service::VerifyPositive), now())
+        .await
+        .unwrap();
+    elsewhere.refresh().await.unwrap();
+    let again = elsewhere.snapshot();
+    assert_eq!(
+        again.operator(&caller, &person(0)).unwrap().profiles,
+        only(Service::VerifyPositive)
+    );
+}
+
+#[tokio::test]
+async fn removing_an_operator_makes_room_for_another_who_lists() {
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    let add = |index| register.add_operator(region(), person(index), listing(), now());
+    for index in [0, 1, 2] {
+        add(index).await.unwrap();
+    }
+    assert!(add(3).await.is_err());
+    register.remove_operator(region(), person(1)).await.unwrap();
+    add(3).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_are_given_the_list_at_once_three_get_it() {
+    const PROCESSES: usize = 8;
+    let place = Place::new();
+    let register = place.open();
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+    for index in 0..PROCESSES {
+        register
+            .add_operator(region(), somebody(index), Profiles::NONE, now())
+            .await
+            .unwrap();
+    }
+    // Each by a register of its own, as by so many administrators.
+    let attempts: Vec<_> = (0..PROCESSES)
+        .map(|index| {
+            let own = place.open();
+            tokio::spawn(async move {
+                own.set_operator_profiles(region(), somebody(index), listing())
+                    .await
+                    .is_ok()
+            })
+        })
+        .collect();
+    let mut given = 0;
+    for attempt in attempts {
+        given += usize::from(attempt.await.unwrap());
+    }
+    register.refresh().await.unwrap();
+    let holders = register
+        .snapshot()
+        .operators(&region())
+        .iter()
+        .filter(|operator| operator.profiles.contains(Service::ListTests))
+        .count();
+    assert_eq!((given, holders), (3, 3));
 }
 
 #[tokio::test]
@@ -260,6 +380,7 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         (region(), "192.0.2.0/24"),
         (call_center("cc1"), "0.0.0.0/0"),
         (call_center("cc1"), "::/0"),
+        (call_center("cc1"), "::ffff:0.0.0.0/96"),
     ] {
         let refused = register.add_network(caller, network(text), now()).await;
         assert!(
@@ -275,6 +396,10 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         .add_network(call_center("cc1"), network("192.0.2.0/24"), now())
         .await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
+    let mapped = register
+        .add_network(call_center("cc1"), network("::ffff:192.0.2.0/120"), now())
+        .await;
+    assert!(matches!(mapped, Err(RegisterError::Exists(_))));
     assert_eq!(
         register.snapshot().networks(&call_center("cc1")),
         [network("192.0.2.0/24")]

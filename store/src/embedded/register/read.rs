@@ -68,8 +68,8 @@ fn generation(transaction: &Transaction<'_>) -> Result<u64, RegisterError> {
         })
 }
 
-/// Structures, users and operators change row by row and are never removed, so only those newer than `current` are read; the few callers
-/// with their certificates and networks are read whole.
+/// Structures, users and operators change row by row, so only those newer than `current` are read; structures and users are never removed, and
+/// a removed operator is told by the register's own row. The few callers with their certificates and networks are read whole.
 fn load(
     transaction: &Transaction<'_>,
     key: &RegisterKey,

@@ -9,7 +9,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use crate::register::{RegisterError, RegisterKey};
 
 /// The migrations, each applied once and never changed afterwards; the n-th leads to version n.
-const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+];
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,4 +121,43 @@ fn version(connection: &Connection) -> Result<i64, RegisterError> {
     connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a register which an earlier version of the program has written is lost to this one.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_register_of_each_earlier_version_is_brought_to_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        for earlier in 1..MIGRATIONS.len() {
+            let file = folder.path().join(format!("{earlier}.db"));
+            let old = Connection::open(&file).unwrap();
+            for migration in &MIGRATIONS[..earlier] {
+                old.execute_batch(migration).unwrap();
+            }
+            old.pragma_update(None, "user_version", earlier as i64)
+                .unwrap();
+            old.execute(
+                "INSERT INTO register (only_row, generation, key_check) VALUES (1, 7, ?1)",
+                [key.check_value()],
+            )
+            .unwrap();
+            drop(old);
+            let opened = open(&file, &key).unwrap();
+            assert_eq!(version(&opened).unwrap(), MIGRATIONS.len() as i64);
+            let row: (i64, i64) = opened
+                .query_row(
+                    "SELECT generation, operators_removed_at FROM register",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .unwrap();
+            assert_eq!(row, (7, 0));
+        }
+    }
 }

@@ -1,0 +1,170 @@
+//! `sistema-ts admin operator import`: a file of operators, one codice fiscale a line.
+
+use std::io::{BufRead, Read as _};
+use std::path::Path;
+
+use serde_json::json;
+use sistema_ts_model::{Caller, CodiceFiscale};
+use sistema_ts_store::register::{Profiles, Register as _, RegisterError};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::person::open_file;
+use super::{AdminError, Context};
+use crate::cli::CliError;
+
+/// No line of the file is longer, in bytes.
+const LONGEST_LINE: usize = 256;
+
+/// What spreadsheets put before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What became of the lines that were not empty.
+#[derive(Default)]
+struct Summary {
+    added: u64,
+    known: u64,
+    wrong: u64,
+}
+
+/// Registers line by line, all with these profiles; those who are registered already stay as they are. A wrong line is told by its number,
+/// never by what it holds, and skipped.
+pub(super) async fn import(
+    context: &Context,
+    caller: Caller,
+    profiles: Profiles,
+    file: &Path,
+) -> Result<(), CliError> {
+    let mut lines = Lines::of(open_file(file)?);
+    let mut summary = Summary::default();
+    let failed = |reason| AdminError::Unreadable {
+        what: file.display().to_string(),
+        reason,
+    };
+    let mut stopped = None;
+    while let Some((number, line)) = lines.next().map_err(failed)? {
+        let fiscal_code = match line.map(CodiceFiscale::parse) {
+            Some(Ok(fiscal_code)) => fiscal_code,
+            told => {
+                summary.wrong += 1;
+                match told {
+                    Some(Err(error)) => eprintln!("line {number}: {error}"),
+                    _ => eprintln!("line {number}: no codice fiscale"),
+                }
+                continue;
+            }
+        };
+        let added = context
+            .register
+            .add_operator(caller, fiscal_code, profiles, context.now)
+            .await;
+        match added {
+            Ok(()) => summary.added += 1,
+            Err(RegisterError::Exists(_)) => summary.known += 1,
+            Err(reason) => {
+                stopped = Some(AdminError::StoppedAt {
+                    line: number,
+                    reason,
+                });
+                break;
+            }
+        }
+    }
+    context.output.fields(&[
+        ("registered", json!(summary.added)),
+        ("registered_before", json!(summary.known)),
+        ("wrong_lines", json!(summary.wrong)),
+    ])?;
+    match stopped {
+        Some(error) => Err(error.into()),
+        None if summary.wrong > 0 => Err(AdminError::WrongLines(summary.wrong).into()),
+        None => Ok(()),
+    }
+}
+
+/// The lines of a file that are not empty, with their numbers, in a memory that does not grow with them.
+struct Lines<S> {
+    source: S,
+    number: u64,
+    line: Zeroizing<Vec<u8>>,
+}
+
+impl<S: BufRead> Lines<S> {
+    fn of(source: S) -> Self {
+        Lines {
+            source,
+            number: 0,
+            line: Zeroizing::new(Vec::with_capacity(LONGEST_LINE + 1)),
+        }
+    }
+
+    /// The next; `None` in the place of a text that is too long or not UTF-8.
+    fn next(&mut self) -> std::io::Result<Option<(u64, Option<&str>)>> {
+        loop {
+            if !self.read()? {
+                return Ok(None);
+            }
+            self.number += 1;
+            let is_whole = self.line.len() <= LONGEST_LINE || self.line.ends_with(b"\n");
+            if !is_whole {
+                self.skip_rest()?;
+                return Ok(Some((self.number, None)));
+            }
+            if !self.line.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        let line = match self.number {
+            1 => self.line.strip_prefix(BYTE_ORDER_MARK),
+            _ => None,
+        };
+        let text = std::str::from_utf8(line.unwrap_or(&self.line)).map(str::trim);
+        Ok(Some((self.number, text.ok())))
+    }
+
+    /// Reads a line, or as much of it as shows that it is too long; whether there was one.
+    fn read(&mut self) -> std::io::Result<bool> {
+        self.line.zeroize();
+        let most = LONGEST_LINE as u64 + 1;
+        let read = self.source.by_ref().take(most);
+        Ok({ read }.read_until(b'\n', &mut self.line)? > 0)
+    }
+
+    fn skip_rest(&mut self) -> std::io::Result<()> {
+        while !self.line.ends_with(b"\n") && self.read()? {}
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a line of a file is taken for another, or that a file without an end of line fills the memory.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_numbers_whatever_the_others_hold() {
+        let long = "x".repeat(5 * LONGEST_LINE);
+        let exact = "y".repeat(LONGEST_LINE);
+        let mut file = format!("\u{feff}first\r\n\n  \n{long}\nfifth\n{exact}\n").into_bytes();
+        file.extend(b"\xff\n eighth ");
+        let mut lines = Lines::of(&file[..]);
+        let mut read = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            read.push((number, line.map(str::to_owned)));
+            assert!(lines.line.capacity() <= LONGEST_LINE + 1);
+        }
+        let expected = [
+            (1, Some("first")),
+            (4, None),
+            (5, Some("fifth")),
+            (6, Some(&*exact)),
+            (7, None),
+            (8, Some("eighth")),
+        ];
+        assert_eq!(
+            read,
+            expected.map(|(number, line)| (number, line.map(str::to_owned)))
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! Operators of regions and call centres, known by codice fiscale.
+
+use serde_json::{Value, json};
+use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale};
+use sistema_ts_store::register::RegisterSnapshot;
+
+use crate::house::{FISCAL_CODE, House};
+
+const OTHER: &str = "VRDGPP62D15L219E";
+
+const OF_CC1: [&str; 2] = ["--call-center", "cc1"];
+const OF_010: [&str; 2] = ["--region", "010"];
+
+impl House {
+    /// With a call centre and a region.
+    fn with_callers() -> Self {
+        let house = House::new();
+        house.done(&[
+            "call-center",
+            "add",
+            "cc1",
+            "--name",
+            "Call center di prova",
+        ]);
+        house.done(&["region", "add", "010"]);
+        house
+    }
+
+    /// `operator <command> <caller> <rest>` with a codice fiscale on standard input.
+    fn operator(&self, command: &str, caller: [&str; 2], rest: &[&str], person: &str) -> String {
+        let arguments = [&["operator", command], &caller[..], rest].concat();
+        self.with_input(&arguments, person)
+    }
+
+    fn operators(&self, caller: [&str; 2]) -> Value {
+        self.json(&[&["operator", "list"], &caller[..]].concat())
+    }
+}
+
+fn cc1() -> Caller {
+    Caller::CallCenter(CallCenterCode::parse("cc1").unwrap())
+}
+
+fn is_enabled(snapshot: &RegisterSnapshot, person: &str) -> Option<bool> {
+    let person = CodiceFiscale::parse(person).unwrap();
+    snapshot
+        .operator(&cc1(), &person)
+        .map(|entry| entry.enabled)
+}
+
+#[test]
+fn an_operator_is_added_disabled_enabled_and_removed_beside_the_running_server() {
+    let house = House::with_callers();
+    let server = house.server();
+    house.operator("add", OF_CC1, &[], FISCAL_CODE);
+    server.sees("the operator", |snapshot| {
+        is_enabled(snapshot, FISCAL_CODE) == Some(true)
+    });
+    house.operator("disable", OF_CC1, &[], FISCAL_CODE);
+    server.sees("disabled", |snapshot| {
+        is_enabled(snapshot, FISCAL_CODE) == Some(false)
+    });
+    house.operator("enable", OF_CC1, &[], FISCAL_CODE);
+    server.sees("enabled", |snapshot| {
+        is_enabled(snapshot, FISCAL_CODE) == Some(true)
+    });
+    house.write("person", &format!("{FISCAL_CODE}\n"));
+    let from_file = ["--fiscal-code-file", &house.path("person")];
+    house.operator("remove", OF_CC1, &from_file, "");
+    server.sees("removed", |snapshot| {
+        is_enabled(snapshot, FISCAL_CODE).is_none()
+    });
+    assert_eq!(house.operators(OF_CC1), json!([]));
+    for command in ["disable", "enable", "remove", "profiles"] {
+        let arguments = [&["operator", command], &OF_CC1[..]].concat();
+        let error = house.refused_with_input(&arguments, FISCAL_CODE);
+        assert!(
+            error.contains("call centre cc1 is not registered") && !error.contains("RSSMRA"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_operators_codice_fiscale_stands_on_no_command_line_and_in_no_message() {
+    let house = House::with_callers();
+    let add = [&["operator", "add"], &OF_CC1[..]].concat();
+    for wrong in [&["--fiscal-code", FISCAL_CODE][..], &[FISCAL_CODE]] {
+        house.refused(&[&add[..], wrong].concat());
+    }
+    let error = house.refused_with_input(&add, "RSSMRA80A01H501X");
+    assert!(
+        error.contains("codice fiscale") && !error.contains("RSSMRA"),
+        "{error}"
+    );
+    let told = house.operator("add", OF_CC1, &[], FISCAL_CODE);
+    let error = house.refused_with_input(&add, FISCAL_CODE);
+    assert!(error.contains("registered already"), "{error}");
+    let shown = house.done(&["call-center", "show", "cc1"]);
+    for printed in [told, error, shown] {
+        assert!(!printed.contains("RSSMRA"), "{printed}");
+    }
+    for entry in std::fs::read_dir(house.path("data")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|part| part == b"RSSMRA"));
+    }
+}
+
+#[test]
+fn a_fourth_person_of_a_region_who_would_list_is_refused() {
+    let house = House::with_user();
+    house.done(&["region", "add", "010"]);
+    house.done(&["user", "profiles", "mario", "elencoTestEffettuati"]);
+    let lists = ["--profile", "elencoTestEffettuati"];
+    // The user's own person, as an operator too, is one person.
+    for person in [FISCAL_CODE, OTHER, "BNCLRA75E41F205R"] {
+        house.operator("add", OF_010, &lists, person);
+    }
+    let fourth = "NREFNC85C12D612C";
+    let add = [&["operator", "add"], &OF_010[..], &lists[..]].concat();
+    let error = house.refused_with_input(&add, fourth);
+    assert!(
+        error.contains("3 operators") && error.contains("2.4.3"),
+        "{error}"
+    );
+    house.operator("remove", OF_010, &[], OTHER);
+    house.operator("add", OF_010, &lists, fourth);
+    house.write("more", &format!("{OTHER}\n"));
+    let import = [
+        &["operator", "import"],
+        &OF_010[..],
+        &lists[..],
+        &[&*house.path("more")],
+    ];
+    let output = house.run(&import.concat(), "");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        error.contains("line 1") && !error.contains("VRDGPP"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
+    let house = House::new();
+    house.done(&[
+        "call-center",
+        "add",
+        "cc1",
+        "--name",
+        "Call center di prova",
+    ]);
+    house.with_input(&["operator", "add", "--call-center", "cc1"], FISCAL_CODE);
+    house.with_input(
+        &["operator", "disable", "--call-center", "cc1"],
+        FISCAL_CODE,
+    );
+    house.write(
+        "operators",
+        "VRDGPP62D15L219E\n\nRSSMRA80A01H501U\nBNCLRA75E41F205A\n",
+    );
+    let operators = house.path("operators");
+    let imported = house.run(
+        &[
+            "--json",
+            "operator",
+            "import",
+            "--call-center",
+            "cc1",
+            &operators,
+        ],
+        "",
+    );
+    let errors = String::from_utf8(imported.stderr).unwrap();
+    assert_eq!(imported.status.code(), Some(2), "{errors}");
+    assert!(
+        errors.contains("line 4") && !errors.contains("BNCLRA"),
+        "{errors}"
+    );
+    let summary: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(
+        (
+            &summary["registered"],
+            &summary["registered_before"],
+            &summary["wrong_lines"]
+        ),
+        (&1.into(), &1.into(), &1.into())
+    );
+    assert_eq!(house.json(&["call-center", "show", "cc1"])["operators"], 2);
+    let listed = house.with_input(&["--json", "operator", "list", "--call-center", "cc1"], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["fiscal_code"], FISCAL_CODE);
+    assert_eq!(listed[0]["enabled"], false);
+    assert_eq!(
+        listed[1]["profiles"],
+        json!([
+            "verificaPositivita",
+            "sbloccoCodiceImmuni",
+            "confermaSbloccoImmuni"
+        ])
+    );
+}
+
+#[test]
+fn an_operator_of_a_region_has_the_profiles_given_and_no_call_centers() {
+    let house = House::new();
+    house.done(&["region", "add", "010"]);
+    let refused = house.run(
+        &[
+            "operator",
+            "add",
+            "--region",
+            "010",
+            "--profile",
+            "verificaPositivita",
+        ],
+        FISCAL_CODE,
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    house.with_input(
+        &[
+            "operator",
+            "add",
+            "--region",
+            "010",
+            "--profile",
+            "invioCodiceOtp",
+        ],
+        FISCAL_CODE,
+    );
+    let listed = house.with_input(&["--json", "operator", "list", "--region", "010"], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["profiles"], json!(["invioCodiceOtp"]));
+    house.with_input(
+        &[
+            "operator",
+            "profiles",
+            "--region",
+            "010",
+            "elencoTestEffettuati",
+        ],
+        FISCAL_CODE,
+    );
+    let nobody = house.run(&["operator", "list"], "");
+    assert_eq!(nobody.status.code(), Some(2));
+}
