@@ -66,6 +66,7 @@ fn everything() -> tempfile::TempDir {
             "Amministratore di prova",
         ],
     );
+    made(folder.path(), &["client"]);
     folder
 }
 
@@ -92,6 +93,7 @@ fn certificates_have_the_subjects_and_extensions_of_their_kind() {
             "C=IT, O=Amministratore, OU=ADM.1, CN=Amministratore di prova",
             false,
         ),
+        ("immuni-client", "C=IT, O=Sistema TS, CN=Sistema TS", false),
     ] {
         let bytes = der(&folder.path().join(format!("{file}.crt")));
         let (_, certificate) = X509Certificate::from_der(&bytes).unwrap();
@@ -182,7 +184,7 @@ fn private_keys_are_their_owners_alone_and_nothing_is_overwritten() {
             );
         }
     }
-    assert_eq!(keys, 5);
+    assert_eq!(keys, 6);
     let before = std::fs::read(folder.path().join("ca.key")).unwrap();
     let region = std::fs::read(folder.path().join("region-010.key")).unwrap();
     assert!(refused(folder.path(), &["ca"]).contains("exists already"));
@@ -223,7 +225,7 @@ fn files_stay_in_the_folder_and_codes_are_checked() {
         refused(folder.path(), arguments);
     }
     let files = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(files, 5 * 2 + 1, "five pairs and the list");
+    assert_eq!(files, 6 * 2 + 1, "six pairs and the list");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use sistema_ts_model::{RegionCode, Timestamp};
 
 use super::CliError;
-use crate::pki::{Authority, Issued, Kind, RevocationList, Subject};
+use crate::pki::{Authority, Issued, Kind, PkiError, RevocationList, Subject};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -32,6 +32,8 @@ enum Command {
     CallCenter(ClientArguments),
     /// Make the client certificate of a security administrator: C=IT, O=Amministratore, OU=<code>, CN=<name>
     Administrator(ClientArguments),
+    /// Make the certificate with which Sistema TS is a client of the Immuni backend: C=IT, O=Sistema TS, CN=<name>
+    Client(OwnClientArguments),
     /// Revoke certificates of this authority, and write its revocation list anew
     Revoke(RevokeArguments),
     /// Write the revocation list anew before it runs out
@@ -93,6 +95,18 @@ struct ClientArguments {
 }
 
 #[derive(Debug, Args)]
+struct OwnClientArguments {
+    /// The common name
+    #[arg(long, default_value = "Sistema TS")]
+    name: String,
+    /// Name of the files: <FILE>.crt and <FILE>.key
+    #[arg(long, value_name = "FILE", default_value = "immuni-client", value_parser = file_stem)]
+    file: String,
+    #[command(flatten)]
+    life: LifeArguments,
+}
+
+#[derive(Debug, Args)]
 struct LifeArguments {
     /// Days for which it is valid, 1 to 825
     #[arg(long, default_value_t = 397)]
@@ -149,11 +163,16 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             let code = region.code.as_str();
             let name = region.name.as_deref().unwrap_or(region.code.name());
             let stem = region.file.unwrap_or_else(|| format!("region-{code}"));
-            issue_client(&open()?, Kind::Region, code, name, &stem, &region.life)
+            let subject = subject(Kind::Region, Some(code), name)?;
+            print_issued(&open()?.issue_client(&stem, &subject, region.life.days)?)
         }
         Command::CallCenter(client) => client.issue(&open()?, Kind::CallCenter, "call-center"),
         Command::Administrator(client) => {
             client.issue(&open()?, Kind::Administrator, "administrator")
+        }
+        Command::Client(client) => {
+            let subject = subject(Kind::Client, None, &client.name)?;
+            print_issued(&open()?.issue_client(&client.file, &subject, client.life.days)?)
         }
         Command::Revoke(revoke) => {
             let authority = open()?;
@@ -174,20 +193,13 @@ impl ClientArguments {
         let stem = self
             .file
             .unwrap_or_else(|| format!("{command}-{}", self.code));
-        issue_client(authority, kind, &self.code, &self.name, &stem, &self.life)
+        let subject = subject(kind, Some(&self.code), &self.name)?;
+        print_issued(&authority.issue_client(&stem, &subject, self.life.days)?)
     }
 }
 
-fn issue_client(
-    authority: &Authority,
-    kind: Kind,
-    code: &str,
-    name: &str,
-    stem: &str,
-    life: &LifeArguments,
-) -> Result<(), CliError> {
-    let subject = Subject::new(kind, Some(code), name).map_err(crate::pki::PkiError::from)?;
-    print_issued(&authority.issue_client(stem, &subject, life.days)?)
+fn subject(kind: Kind, code: Option<&str>, name: &str) -> Result<Subject, PkiError> {
+    Ok(Subject::new(kind, code, name)?)
 }
 
 fn print_issued(issued: &Issued) -> Result<(), CliError> {

@@ -10,6 +10,8 @@ pub enum Kind {
     Authority,
     /// The server of the public listeners.
     Server,
+    /// Sistema TS itself as a client, of the Immuni backend.
+    Client,
     /// A region or autonomous province (§2.3, Table 1).
     Region,
     /// A call centre (§3.3).
@@ -23,7 +25,7 @@ impl Kind {
     #[must_use]
     pub fn organization(self) -> &'static str {
         match self {
-            Kind::Authority | Kind::Server => "Sistema TS",
+            Kind::Authority | Kind::Server | Kind::Client => "Sistema TS",
             Kind::Region => "Regione",
             Kind::CallCenter => "CallCenter",
             Kind::Administrator => "Amministratore",
@@ -54,7 +56,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A subject, its parts checked. `code` is the region's code or the caller's own; authority and server have none.
+    /// A subject, its parts checked. `code` is the region's code or the caller's own; what is of Sistema TS itself has none.
     ///
     /// # Errors
     /// [`SubjectError`] for the first part that cannot stand.
@@ -64,7 +66,7 @@ impl Subject {
             return Err(SubjectError::Name);
         }
         let unit = match (kind, code) {
-            (Kind::Authority | Kind::Server, _) => None,
+            (Kind::Authority | Kind::Server | Kind::Client, _) => None,
             (Kind::Region, code) => {
                 let code = RegionCode::parse(code.unwrap_or_default())
                     .map_err(|_| SubjectError::Region)?;
