@@ -1,4 +1,4 @@
-//! The signals of a real process: SIGHUP reads the certificates again, SIGTERM drains. A test binary of its own, since
+//! The signals of a real process: SIGHUP reads certificates and register again, SIGTERM drains. A test binary of its own, since
 //! a signal is for the whole process.
 //!
 //! Failure here means: a signal ends the process, or does not do what operators expect of it.
@@ -7,6 +7,7 @@
 
 mod front_support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
@@ -15,6 +16,34 @@ use front_support::pki::Files;
 use front_support::{listener, relaxed_limits};
 use sistema_ts::front::ListenerKind::MutualTls;
 use sistema_ts::front::{Front, FrontSettings, plain_refusal, spawn_signal_handlers};
+use sistema_ts::serve::refresh_at_hang_up;
+use sistema_ts_model::{Caller, RegionCode, Timestamp};
+use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
+use sistema_ts_store::register::{Register, RegisterKey};
+
+/// A register that never looks for changes by itself.
+struct Registers {
+    folder: tempfile::TempDir,
+    key: Arc<RegisterKey>,
+}
+
+impl Registers {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        EmbeddedRegister::create(folder.path(), &key).unwrap();
+        let key = Arc::new(key);
+        Self { folder, key }
+    }
+
+    fn open(&self) -> EmbeddedRegister {
+        let options = RegisterOptions {
+            poll_interval: None,
+            ..RegisterOptions::default()
+        };
+        EmbeddedRegister::open(self.folder.path(), Arc::clone(&self.key), options).unwrap()
+    }
+}
 
 fn raise(signal: libc::c_int) {
     // SAFETY: sends a signal to this process, which has a handler for it by now.
@@ -24,6 +53,7 @@ fn raise(signal: libc::c_int) {
 #[test]
 fn sighup_reloads_and_sigterm_drains() {
     let files = Files::new();
+    let registers = Registers::new();
     let settings = FrontSettings {
         workers: 1,
         listeners: vec![listener(MutualTls, Some(files.tls()))],
@@ -34,10 +64,14 @@ fn sighup_reloads_and_sigterm_drains() {
     })
     .unwrap();
     let address = front.listeners()[0].address;
+    let (register, served) = (registers.open(), registers.open());
+    let served: Arc<dyn Register> = Arc::new(served);
+    let of_the_server = Arc::clone(&served);
     let (ready, is_ready) = std::sync::mpsc::channel();
     let process = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             spawn_signal_handlers(front.shutdown_handle(), front.reloader()).unwrap();
+            refresh_at_hang_up(served).unwrap();
             ready.send(()).unwrap();
             front.run().await.unwrap()
         })
@@ -65,6 +99,22 @@ fn sighup_reloads_and_sigterm_drains() {
         assert!(Instant::now() < give_up, "SIGHUP reloaded nothing");
     }
     assert_eq!(open.get("/").status, 200);
+
+    let region = Caller::Region(RegionCode::parse("010").unwrap());
+    let now = Timestamp::from_millis_clamped(0);
+    let added = register.add_caller(region, "Piemonte", now);
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(added)
+        .unwrap();
+    assert!(of_the_server.snapshot().caller(&region).is_none());
+    raise(libc::SIGHUP);
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while of_the_server.snapshot().caller(&region).is_none() {
+        assert!(Instant::now() < give_up, "SIGHUP did not show the change");
+        std::thread::yield_now();
+    }
 
     raise(libc::SIGTERM);
     assert_eq!(process.join().unwrap().cut_requests, 0);

@@ -4,6 +4,7 @@
 //! it is ready are the addresses that it really has.
 
 mod open_files;
+mod register;
 mod relay;
 
 use std::io::{self, Write as _};
@@ -47,6 +48,7 @@ use crate::soap::render_refusal;
 use crate::status::{self, StatusState};
 use crate::telemetry::{self, TelemetryError};
 
+pub use register::refresh_at_hang_up;
 pub use relay::RelayStartError;
 
 /// Time between two looks at what must be erased.
@@ -184,6 +186,10 @@ where
     let retention = Retention::begin(Arc::clone(&store), RETENTION_INTERVAL);
     allocators.until_ready().await;
 
+    refresh_at_hang_up(Arc::clone(&server.register)).map_err(|source| ServeError::Process {
+        what: "signal handlers",
+        source,
+    })?;
     let front = bind(configuration, server, allocators, metrics)?;
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",
