@@ -56,14 +56,18 @@ impl Session {
 
     /// The same, where the handshake may fail.
     pub fn try_with(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
-        let client = connect(address, config)?;
-        Ok(Self {
+        Ok(Self::over(connect(address, config)?, address, config))
+    }
+
+    /// Over a connection that is open already, made with these settings.
+    pub fn over(client: TlsClient, address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        Self {
             client,
             authorization: String::new(),
             address,
             config: Arc::clone(config),
             closed: false,
-        })
+        }
     }
 
     /// The same connection with these credentials.
