@@ -9,7 +9,7 @@ mod relay_support;
 use std::time::Duration;
 
 use immuni_stand_in::{Behaviour, Fault};
-use relay_support::{Bench, DEADLINE, Pki, WAYS, Way, always, next, otp, post, settings};
+use relay_support::{Bench, DEADLINE, Pki, WAYS, Way, always, next, otp, post, relay_to, settings};
 use sistema_ts_actors::relay::NoAnswer::{Broken, ServerError, TooSlow, Unexpected};
 use sistema_ts_actors::relay::NotSent::{Deadline, Handshake, Misconfigured, Unreachable};
 use sistema_ts_actors::relay::OtpSender as _;
@@ -377,4 +377,37 @@ async fn a_burst_over_many_lanes() {
     let counts = bench.counts();
     assert_eq!(counts.stored, 64);
     assert!(counts.connections <= 8, "no more than there are lanes");
+}
+
+#[actix_rt::test]
+#[ignore = "needs a real backend: IMMUNI_BACKEND=http://127.0.0.1:5000 cargo test --test relay -- --ignored"]
+async fn a_real_backend() {
+    let base = std::env::var("IMMUNI_BACKEND").unwrap();
+    let relay = relay_to(&base, None, settings());
+    let first = usize::try_from(std::process::id()).unwrap() * 1_000;
+    let send = |otp: String| {
+        let relay = relay.clone();
+        async move {
+            let mut slot = loop {
+                match relay.reserve() {
+                    Ok(slot) => break slot,
+                    Err(refusal) => assert_eq!(refusal, RelayRefusal::Full),
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            let deadline = Instant::now() + DEADLINE;
+            relay.send(&mut slot, post(&otp), deadline).await
+        }
+    };
+    assert_eq!(send(otp(first)).await, Authorised);
+    assert_eq!(send(otp(first)).await, AlreadyAuthorised);
+    let began = Instant::now();
+    let posts = (1..500).map(|number| send(otp(first + number)));
+    for outcome in futures_util::future::join_all(posts).await {
+        assert_eq!(outcome, Authorised);
+    }
+    println!("499 posts in {:?}", began.elapsed());
+    // Longer than it keeps a connection.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(send(otp(first + 500)).await, Authorised);
 }

@@ -462,7 +462,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     if matches!(answer, Answer::Authorised | Answer::Alive) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if !answer.body().is_empty() {
+    if answer != Answer::Alive {
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         headers.insert(CONTENT_TYPE, json);
     }

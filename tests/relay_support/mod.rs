@@ -125,9 +125,7 @@ impl Bench {
             Some(_) => format!("https://localhost:{}", backend.address.port()),
             None => format!("http://{}", backend.address),
         };
-        let address = BackendAddress::parse(&base).unwrap();
-        let client = HttpBackend::new(address, tls.clone()).unwrap();
-        let relay = RelayHandle::start(Arc::new(client), settings, Arc::new(SystemClock));
+        let relay = relay_to(&base, tls.clone(), settings);
         Self {
             backend,
             relay,
@@ -158,6 +156,17 @@ impl Bench {
     pub fn counts(&self) -> Counts {
         self.backend.authorisations().counts()
     }
+}
+
+/// A relay that posts to this base address.
+pub fn relay_to(
+    base_url: &str,
+    tls: Option<Arc<BackendTls>>,
+    settings: RelaySettings,
+) -> RelayHandle {
+    let address = BackendAddress::parse(base_url).unwrap();
+    let client = HttpBackend::new(address, tls).unwrap();
+    RelayHandle::start(Arc::new(client), settings, Arc::new(SystemClock))
 }
 
 /// Quick, so that a post's whole story fits in the deadline.
