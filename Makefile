@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-submissions clean
+.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-submissions bench-chain clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -40,7 +40,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 
-bench: bench-codes bench-front bench-store bench-submissions ## All benchmarks (an hour or so)
+bench: bench-codes bench-front bench-store bench-submissions bench-chain ## All benchmarks (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes
@@ -56,6 +56,9 @@ bench-store: ## The store alone, its index, and the layouts that were weighed, e
 
 bench-submissions: setup ## Two million submissions over mutual TLS, beside the same server answering a constant
 	@scripts/bench-submissions
+
+bench-chain: setup ## Verifications beside submissions, with the Immuni backend well, slow, failing and gone; a listing of a million tests
+	@scripts/bench-chain
 
 clean: ## Remove what was built and the development data
 	rm -rf .dev .venv .clients

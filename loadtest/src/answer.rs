@@ -56,6 +56,8 @@ pub struct Answer {
     pub outcome: Option<[u8; 4]>,
     /// The CUN of `identificativoTransazione`, if it is a valid one.
     pub cun: Option<Cun>,
+    /// `idVerificaTampone`, which a successful verification answers.
+    pub session: Option<String>,
     /// The codes in `listaErrori`; empty for the usual answer, which allocates nothing.
     pub findings: Vec<String>,
 }
@@ -205,6 +207,8 @@ fn understand(head: &Head, body: &[u8]) -> Answer {
     let cun = element(body, b"identificativoTransazione>")
         .and_then(|value| std::str::from_utf8(value).ok())
         .and_then(|value| Cun::parse(value).ok());
+    let session = element(body, b"idVerificaTampone>")
+        .map(|value| String::from_utf8_lossy(value).into_owned());
     let findings = if outcome == Some(*b"0000") {
         Vec::new()
     } else {
@@ -215,6 +219,7 @@ fn understand(head: &Head, body: &[u8]) -> Answer {
         closes: head.closes,
         outcome,
         cun,
+        session,
         findings,
     }
 }
@@ -280,6 +285,7 @@ mod tests {
             closes: false,
             outcome: Some(*b"0000"),
             cun: Some(Cun::parse("CUN-59FU36KR46").unwrap()),
+            session: None,
             findings: Vec::new(),
         }
     }
@@ -325,6 +331,13 @@ mod tests {
         assert_eq!(answer.outcome, Some(*b"9999"));
         assert_eq!(answer.cun, None);
         assert_eq!(answer.findings, ["2001", "2007"]);
+    }
+
+    #[test]
+    fn a_verification_gives_its_session() {
+        let body = "<x:esito>0000</x:esito><x:idVerificaTampone>b9b0</x:idVerificaTampone>";
+        let answer = read(&fixed(body)).unwrap().unwrap();
+        assert_eq!(answer.session.as_deref(), Some("b9b0"));
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
             closes: false,
             outcome: outcome.copied(),
             cun: cun.map(|number| Cun::from_number(number).unwrap()),
+            session: None,
             findings: Vec::new(),
         }
     }

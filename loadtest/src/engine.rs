@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,10 @@ pub struct Settings {
     pub settle: Duration,
     /// Where the answered CUNs are written.
     pub answers: Option<PathBuf>,
+    /// Where the first accepted positives are written, and how many of them.
+    pub positives: Option<(PathBuf, u64)>,
+    /// A file that is made, empty, when the connections are open and the first request leaves.
+    pub mark_start: Option<PathBuf>,
 }
 
 /// One place for a connection.
@@ -63,6 +67,33 @@ struct Slot {
     open: bool,
     since: Option<Instant>,
     sent: Option<Sent>,
+}
+
+/// A file that is written line by line.
+struct Lines {
+    path: PathBuf,
+    file: BufWriter<std::fs::File>,
+}
+
+impl Lines {
+    fn create(path: &Path) -> Result<Self, LoadtestError> {
+        let path = path.to_owned();
+        match std::fs::File::create(&path) {
+            Ok(file) => Ok(Self {
+                path,
+                file: BufWriter::new(file),
+            }),
+            Err(cause) => Err(LoadtestError::File { path, cause }),
+        }
+    }
+
+    /// What could not be written is found out here.
+    fn end(mut self) -> Result<(), LoadtestError> {
+        let path = self.path;
+        self.file
+            .flush()
+            .map_err(|cause| LoadtestError::File { path, cause })
+    }
 }
 
 struct Engine<'s> {
@@ -75,7 +106,9 @@ struct Engine<'s> {
     window_latency: Histogram<u64>,
     windows: Vec<Window>,
     server: Option<Process>,
-    answers: Option<(PathBuf, BufWriter<std::fs::File>)>,
+    answers: Option<Lines>,
+    positives: Option<Lines>,
+    positives_left: u64,
     running: bool,
     started: Instant,
     start: Mark,
@@ -109,14 +142,9 @@ impl<'s> Engine<'s> {
             ),
             None => None,
         };
-        let answers = match &settings.answers {
-            Some(path) => {
-                let file = std::fs::File::create(path).map_err(|cause| LoadtestError::File {
-                    path: path.clone(),
-                    cause,
-                })?;
-                Some((path.clone(), BufWriter::new(file)))
-            }
+        let answers = settings.answers.as_deref().map(Lines::create).transpose()?;
+        let positives = match &settings.positives {
+            Some((path, _)) => Some(Lines::create(path)?),
             None => None,
         };
         let now = Instant::now();
@@ -138,6 +166,8 @@ impl<'s> Engine<'s> {
             windows: Vec::new(),
             server,
             answers,
+            positives,
+            positives_left: settings.positives.as_ref().map_or(0, |(_, count)| *count),
             running: false,
             started: now,
             start: mark,
@@ -169,6 +199,12 @@ impl<'s> Engine<'s> {
     }
 
     fn run(&mut self) -> Result<(), LoadtestError> {
+        if let Some(path) = &self.settings.mark_start {
+            std::fs::File::create(path).map_err(|cause| LoadtestError::File {
+                path: path.clone(),
+                cause,
+            })?;
+        }
         self.running = true;
         self.started = Instant::now();
         self.start = self.mark();
@@ -272,6 +308,7 @@ impl<'s> Engine<'s> {
         self.window_latency.saturating_record(nanoseconds);
         if self.counts.answer(answer) {
             self.write_answer(sent, answer);
+            self.write_positive(sent, answer);
         }
         if self.counts.answered.is_multiple_of(self.settings.window) {
             self.end_window();
@@ -288,7 +325,7 @@ impl<'s> Engine<'s> {
 
     /// A line for each accepted submission: CUN, result, receipt key or `-`.
     fn write_answer(&mut self, sent: Sent, answer: &Answer) {
-        let (Some((_, file)), Some(cun)) = (&mut self.answers, answer.cun) else {
+        let (Some(Lines { file, .. }), Some(cun)) = (&mut self.answers, answer.cun) else {
             return;
         };
         let mut line = [b'\t'; 42];
@@ -307,6 +344,21 @@ impl<'s> Engine<'s> {
         line[end] = b'\n';
         // What cannot be written is found out when the file is flushed at the end.
         let _ = file.write_all(&line[..=end]);
+    }
+
+    /// A line for each of the first accepted positives: CUN, card digits, codice fiscale.
+    fn write_positive(&mut self, sent: Sent, answer: &Answer) {
+        if !sent.positive || self.positives_left == 0 {
+            return;
+        }
+        let (Some(Lines { file, .. }), Some(cun)) = (&mut self.positives, answer.cun) else {
+            return;
+        };
+        self.positives_left -= 1;
+        let (digits, fiscal_code) = self.requests.person(sent.person);
+        let line = [&cun.to_text()[..], &digits, fiscal_code].join(&b';');
+        // As above.
+        let _ = file.write_all(&line).and_then(|()| file.write_all(b"\n"));
     }
 
     /// The connection is lost, and with it the request under way; another takes its place if there is more to send. One that
@@ -370,9 +422,11 @@ impl<'s> Engine<'s> {
         let settled = self.settle();
         let mut end = last_answer;
         end.server_cpu = self.mark().server_cpu;
-        if let Some((path, mut file)) = self.answers.take() {
-            let flushed = file.flush();
-            flushed.map_err(|cause| LoadtestError::File { path, cause })?;
+        for lines in [self.answers.take(), self.positives.take()]
+            .into_iter()
+            .flatten()
+        {
+            lines.end()?;
         }
         let whole = window(self.start, end, &self.latency);
         Ok(Report::new(

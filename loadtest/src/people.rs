@@ -27,6 +27,17 @@ impl Numbers {
     }
 }
 
+/// The last eight digits of the health card of the person `index`, always the same ones.
+pub fn card_digits(index: usize) -> [u8; 8] {
+    let mut value = Numbers::new(index as u64).below(100_000_000);
+    let mut digits = [0; 8];
+    for place in digits.iter_mut().rev() {
+        *place = digit(value);
+        value /= 10;
+    }
+    digits
+}
+
 /// `count` valid codes of 16 characters. They begin with `ZZZ` and `QQQ`, which no real name gives.
 pub fn fiscal_codes(count: usize, numbers: &mut Numbers) -> Vec<[u8; 16]> {
     (0..count).map(|_| fiscal_code(numbers)).collect()
@@ -77,6 +88,20 @@ mod tests {
         }
         let distinct: HashSet<_> = codes.iter().collect();
         assert!(distinct.len() > 4_950, "{} distinct codes", distinct.len());
+    }
+
+    #[test]
+    fn cards_are_known_again_and_differ() {
+        let distinct: HashSet<_> = (0..5_000).map(card_digits).collect();
+        assert!(distinct.len() > 4_950, "{} distinct cards", distinct.len());
+        assert_eq!(card_digits(7), card_digits(7));
+        assert!(card_digits(7).iter().all(u8::is_ascii_digit));
+    }
+
+    #[test]
+    fn fewer_people_are_the_first_of_more() {
+        let people = |count| fiscal_codes(count, &mut Numbers::new(1));
+        assert_eq!(people(10), people(100)[..10]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::counts::Counts;
 use crate::engine::Settings;
 use crate::request::Credentials;
 
-/// Latencies in microseconds, from the moment a request is handed to TLS to the last byte of its answer.
+/// Latencies, in microseconds unless a field's name says otherwise, from the moment a request is handed to TLS to the last byte of its answer.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Latency {
     /// Median.
@@ -28,6 +28,17 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// The same as milliseconds, from microseconds.
+    pub(crate) fn in_milliseconds(self) -> Self {
+        Self {
+            p50: self.p50 / 1000.0,
+            p90: self.p90 / 1000.0,
+            p99: self.p99 / 1000.0,
+            p999: self.p999 / 1000.0,
+            max: self.max / 1000.0,
+        }
+    }
+
     /// From nanoseconds.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
@@ -229,7 +240,7 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, window: &Window) -> fmt::Result 
     )
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use chrono::{Days, NaiveDate};
 use sistema_ts_model::{Service, StructureReference};
 
-use crate::people::{Numbers, fiscal_codes};
+use crate::people::{Numbers, card_digits, fiscal_codes};
 
 /// How many made-up people the requests are about, at most.
-const PEOPLE: usize = 65_536;
+pub(crate) const PEOPLE: usize = 65_536;
 /// Swab dates lie this many days back at most.
 const SWAB_DAYS: u64 = 4;
 /// Characters of a receipt key.
@@ -76,6 +76,8 @@ pub struct Sent {
     pub number: u64,
     /// Whether the swab was positive.
     pub positive: bool,
+    /// Whose swab it was.
+    pub person: usize,
 }
 
 impl Requests {
@@ -126,8 +128,14 @@ impl Requests {
         let sent = Sent {
             number: self.count,
             positive,
+            person,
         };
         (&self.bytes, sent)
+    }
+
+    /// The card digits and the codice fiscale of a person, as [`Sent`] names one.
+    pub fn person(&self, index: usize) -> ([u8; 8], &[u8; 16]) {
+        (card_digits(index), &self.people[index])
     }
 
     /// How many have been made.

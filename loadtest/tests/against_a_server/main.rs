@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod desk;
+mod listing;
 mod server;
 
 use std::collections::HashSet;
@@ -16,7 +18,7 @@ use server::{Reply, Server};
 use sistema_ts_loadtest::{
     Credentials, LoadtestError, Report, Settings, Submission, client_config, submit,
 };
-use sistema_ts_model::{Clock as _, Cun, StructureId, StructureReference, SystemClock};
+use sistema_ts_model::{CardDigits, Clock as _, Cun, StructureId, StructureReference, SystemClock};
 
 fn settings(server: &Server, requests: u64, connections: usize) -> Settings {
     settings_as(server, "client", requests, connections)
@@ -48,6 +50,8 @@ fn settings_as(server: &Server, client: &str, requests: u64, connections: usize)
         server_pid: None,
         settle: Duration::ZERO,
         answers: None,
+        positives: None,
+        mark_start: None,
     }
 }
 
@@ -74,9 +78,14 @@ fn every_request_arrives_once_and_every_cun_is_written_down() {
     let mut settings = settings(&server, 250, 8);
     settings.answers = Some(server.path("answers"));
     settings.server_pid = Some(std::process::id());
+    settings.positives = Some((server.path("positives"), 5));
+    settings.mark_start = Some(server.path("started"));
     let report = run(&settings);
 
-    assert!(report.all_accepted(), "{report}");
+    assert!(
+        report.all_accepted() && server.path("started").exists(),
+        "{report}"
+    );
     assert_eq!(
         (report.sent, report.whole.answered, report.unanswered),
         (250, 250, 0)
@@ -117,6 +126,21 @@ fn every_request_arrives_once_and_every_cun_is_written_down() {
     }
     assert_eq!(cuns, (1..=250).collect());
     assert_eq!(written_positives, positives);
+
+    let lines = std::fs::read_to_string(server.path("positives")).unwrap();
+    assert_eq!(lines.lines().count(), 5);
+    for line in lines.lines() {
+        let [cun, digits, person] = line.split(';').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        assert!(answers.contains(&format!("{cun}\tP\t")), "{line}");
+        CardDigits::parse(digits).unwrap();
+        // The answer with this CUN was to a positive of this person.
+        let key = answers.lines().find(|answer| answer.starts_with(cun));
+        let key = key.unwrap().split('\t').next_back().unwrap();
+        let request = requests.iter().find(|request| request.contains(key));
+        assert!(request.unwrap().contains(person), "{line}");
+    }
 }
 
 #[test]

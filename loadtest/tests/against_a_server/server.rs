@@ -25,6 +25,12 @@ pub enum Reply {
     Refuse(&'static [&'static str]),
     /// These bytes, and the connection stays open.
     Raw(&'static str),
+    /// This body, in one piece.
+    Body(String),
+    /// The first half of this body, in chunks, and then the connection is cut.
+    HalfBody(String),
+    /// This body in chunks.
+    ChunkedBody(String),
     /// `0000`, then the connection is closed as announced.
     AcceptAndClose(u64),
     /// The connection is cut without a word.
@@ -137,6 +143,18 @@ fn serve(
             }
             Reply::AcceptChunked(cun) => chunked(&mut stream, &accepted(cun)),
             Reply::Refuse(codes) => whole(&mut stream, &refused(codes), ""),
+            Reply::Body(body) => whole(&mut stream, &body, ""),
+            Reply::ChunkedBody(body) => chunked(&mut stream, &body),
+            Reply::HalfBody(body) => {
+                let half = &body[..body.len() / 2];
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{half}\r\n",
+                    half.len()
+                );
+                let _ = stream.flush();
+                return;
+            }
             Reply::Raw(bytes) => stream.write_all(bytes.as_bytes()),
             Reply::Cut => return,
             Reply::Silence => continue,

@@ -1,41 +1,21 @@
-//! The command line.
+//! `loadtest submit`.
 
-use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use rustls::pki_types::ServerName;
+use clap::Args;
 use sistema_ts_model::{
     Clock as _, PinCode, StructureDescription, StructureId, StructureReference, SystemClock,
 };
 
+use super::with_report;
 use crate::engine::{Settings, submit};
 use crate::error::LoadtestError;
-use crate::report::Report;
 use crate::request::{Credentials, Submission};
-use crate::tls::client_config;
-
-/// Load tests of the Sistema TS services, with made-up people only.
-#[derive(Debug, Parser)]
-#[command(name = "loadtest", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Send swab results (invioEsecuzioneTest) in a closed loop: each connection sends the next when its answer is there
-    ///
-    /// Prints answers a second, CPU per submission and latencies, for each window and for the whole run. Exit status: 0 if
-    /// every request sent was accepted with a CUN of its own, 1 if not, 2 if nothing was measured.
-    Submit(SubmitArguments),
-}
+use crate::target::Target;
 
 #[derive(Debug, Args)]
-struct SubmitArguments {
+pub(super) struct SubmitArguments {
     /// Where the server listens, as `https://name:port`
     #[arg(long, value_name = "URL")]
     url: String,
@@ -108,87 +88,42 @@ struct SubmitArguments {
     /// Write a line for each accepted submission: CUN, P or N, receipt key or `-`, separated by tabs
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Write a line for each of the first accepted positives: CUN, card digits, codice fiscale, separated by semicolons; the cards
+    /// are those of `loadtest people --cards` with the same seed
+    #[arg(long, value_name = "FILE")]
+    write_positives: Option<PathBuf>,
+    /// How many
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        requires = "write_positives"
+    )]
+    positives: u64,
+    /// Make this file, empty, when the connections are open and the first request leaves
+    #[arg(long, value_name = "FILE")]
+    mark_start: Option<PathBuf>,
 }
 
-/// Does what the command line says, and returns the exit status.
-#[must_use]
-pub fn run() -> ExitCode {
-    let Command::Submit(arguments) = Arguments::parse().command;
-    match run_submit(&arguments) {
-        Ok(report) if report.all_accepted() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("loadtest: {error}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run_submit(arguments: &SubmitArguments) -> Result<Report, LoadtestError> {
-    let settings = settings(arguments)?;
-    // Opened first: hours of load are not lost to a folder that is not there.
-    let mut report_file = match &arguments.report {
-        Some(path) => Some((
-            path,
-            std::fs::File::create(path).map_err(|cause| file_error(path, cause))?,
-        )),
-        None => None,
-    };
-    let report = submit(&settings)?;
-    print!("{report}");
-    if let Some((path, file)) = &mut report_file {
-        serde_json::to_writer_pretty(&mut *file, &report)
-            .map_err(|error| file_error(path, error.into()))?;
-    }
-    Ok(report)
-}
-
-fn file_error(path: &std::path::Path, cause: std::io::Error) -> LoadtestError {
-    LoadtestError::File {
-        path: path.to_owned(),
-        cause,
+impl SubmitArguments {
+    pub(super) fn run(&self) -> Result<bool, LoadtestError> {
+        let settings = settings(self)?;
+        let report = with_report(self.report.as_deref(), || submit(&settings))?;
+        Ok(report.all_accepted())
     }
 }
 
 fn settings(arguments: &SubmitArguments) -> Result<Settings, LoadtestError> {
-    let host = arguments
-        .url
-        .strip_prefix("https://")
-        .map(|rest| rest.trim_end_matches('/'))
-        .filter(|rest| !rest.is_empty() && !rest.contains(['/', '@', '?', '#']))
-        .ok_or_else(|| {
-            LoadtestError::Address("the address must be like https://name:port".into())
-        })?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let with_port = if bracketed || !host.contains(':') {
-        format!("{host}:443")
-    } else {
-        host.to_owned()
-    };
-    let address = with_port
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| LoadtestError::Address(format!("{with_port} is no address")))?;
-    let name = with_port.rsplit_once(':').map_or("", |(name, _)| name);
-    let name = name
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let server_name = ServerName::try_from(name).map_err(|_| {
-        LoadtestError::Address(format!(
-            "{with_port} has no name that a certificate can have"
-        ))
-    })?;
     let identity = arguments
         .certificate
         .as_deref()
         .zip(arguments.key.as_deref());
+    let target = Target::new(&arguments.url, &arguments.ca, identity)?;
     Ok(Settings {
-        address,
-        server_name,
-        host: host.to_owned(),
-        tls: client_config(&arguments.ca, identity)?,
+        address: target.address,
+        server_name: target.server_name,
+        host: target.host,
+        tls: target.tls,
         submission: Submission {
             credentials: credentials(arguments)?,
             structure: structure(arguments)?,
@@ -207,6 +142,11 @@ fn settings(arguments: &SubmitArguments) -> Result<Settings, LoadtestError> {
         server_pid: arguments.server_pid,
         settle: Duration::from_secs(u64::from(arguments.settle)),
         answers: arguments.answers.clone(),
+        positives: arguments
+            .write_positives
+            .clone()
+            .map(|path| (path, arguments.positives)),
+        mark_start: arguments.mark_start.clone(),
     })
 }
 
@@ -238,17 +178,5 @@ fn structure(arguments: &SubmitArguments) -> Result<StructureReference, Loadtest
             .map(StructureReference::Description)
             .map_err(|error| usage(&error)),
         (None, None) => Err(usage(&"none given")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
     }
 }

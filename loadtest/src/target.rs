@@ -1,0 +1,68 @@
+//! The server that is tested.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::error::LoadtestError;
+use crate::tls::client_config;
+
+/// Where a server listens, and how to connect to it.
+#[derive(Clone)]
+pub struct Target {
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// The name that its certificate must have.
+    pub server_name: ServerName<'static>,
+    /// The Host header.
+    pub host: String,
+    /// Trust and certificate.
+    pub tls: Arc<ClientConfig>,
+}
+
+impl Target {
+    /// Reads `https://name:port`, the authority of the server's certificate, and the client's certificate and key (PEM files).
+    pub fn new(
+        url: &str,
+        ca: &Path,
+        identity: Option<(&Path, &Path)>,
+    ) -> Result<Self, LoadtestError> {
+        let host = url
+            .strip_prefix("https://")
+            .map(|rest| rest.trim_end_matches('/'))
+            .filter(|rest| !rest.is_empty() && !rest.contains(['/', '@', '?', '#']))
+            .ok_or_else(|| {
+                LoadtestError::Address("the address must be like https://name:port".into())
+            })?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let with_port = if bracketed || !host.contains(':') {
+            format!("{host}:443")
+        } else {
+            host.to_owned()
+        };
+        let address = with_port
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next())
+            .ok_or_else(|| LoadtestError::Address(format!("{with_port} is no address")))?;
+        let name = with_port.rsplit_once(':').map_or("", |(name, _)| name);
+        let name = name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let server_name = ServerName::try_from(name).map_err(|_| {
+            LoadtestError::Address(format!(
+                "{with_port} has no name that a certificate can have"
+            ))
+        })?;
+        Ok(Self {
+            address,
+            server_name,
+            host: host.to_owned(),
+            tls: client_config(ca, identity)?,
+        })
+    }
+}
