@@ -82,6 +82,8 @@ struct Due {
 struct Slot {
     connection: Option<Connection>,
     open: bool,
+    /// It could not be opened: the server is gone, and it is not tried again.
+    refused: bool,
     /// When the connection was begun, until it is open.
     begun: Option<Instant>,
     under_way: Option<Due>,
@@ -196,8 +198,7 @@ impl<S: Source> Run<'_, S> {
             if self.scheduled == self.pace.requests && self.waiting.is_empty() && !under_way {
                 return Ok(());
             }
-            let all_lost = self.slots.iter().all(|slot| slot.connection.is_none());
-            if all_lost {
+            if self.slots.iter().all(|slot| slot.refused) {
                 self.outcome.unsent +=
                     self.pace.requests - self.scheduled + self.waiting.len() as u64;
                 return Ok(());
@@ -235,12 +236,26 @@ impl<S: Source> Run<'_, S> {
                 continue;
             }
             let Some(index) = self.free.pop() else {
+                self.open_for_waiting();
                 break;
             };
             self.waiting.pop_front();
             self.send(index, due);
         }
         Ok(())
+    }
+
+    /// Opens connections that were closed, as many as there are requests waiting without one on its way to be open.
+    fn open_for_waiting(&mut self) {
+        let opening = self.slots.iter().filter(|slot| slot.begun.is_some());
+        let mut missing = self.waiting.len().saturating_sub(opening.count());
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
+            if missing > 0 && slot.connection.is_none() && !slot.refused {
+                self.begin(index);
+                missing -= 1;
+            }
+        }
     }
 
     fn send(&mut self, index: usize, due: Due) {
@@ -296,7 +311,7 @@ impl<S: Source> Run<'_, S> {
                 self.slots[index].connection = Some(connection);
                 self.slots[index].begun = Some(Instant::now());
             }
-            Err(reason) => self.count_failure(reason.to_string()),
+            Err(reason) => self.broken(index, reason.to_string()),
         }
     }
 
@@ -314,14 +329,19 @@ impl<S: Source> Run<'_, S> {
             }
             Ok(Progress::Answered(answer)) => self.answered(index, &answer),
             // Closed while nothing was asked of it: no failure of the server's.
-            Err(Broken::Closed) if slot.open && slot.under_way.is_none() => self.replace(index),
+            Err(Broken::Closed) if slot.open && slot.under_way.is_none() => self.close(index),
             Err(reason) => self.broken(index, reason.to_string()),
         }
     }
 
     fn answered(&mut self, index: usize, answer: &Answer) {
         let Some(due) = self.slots[index].under_way.take() else {
-            self.broken(index, "an answer to no request".into());
+            // A server may say why it closes a connection that was idle for long.
+            if answer.closes {
+                self.close(index);
+            } else {
+                self.broken(index, "an answer to no request".into());
+            }
             return;
         };
         self.latency
@@ -336,37 +356,26 @@ impl<S: Source> Run<'_, S> {
         }
         self.source.answered(due.number, answer);
         if answer.closes {
-            self.replace(index);
+            self.close(index);
         } else {
             self.free.push(index);
         }
     }
 
-    /// The connection is lost, and with it the request under way. One that could not even be opened is not tried again: then the
-    /// server is gone.
+    /// The connection is lost, and with it the request under way.
     fn broken(&mut self, index: usize, reason: String) {
-        self.count_failure(reason);
+        *self.outcome.failures.entry(reason).or_default() += 1;
         let slot = &self.slots[index];
         self.outcome.unanswered += u64::from(slot.under_way.is_some());
-        if slot.open && self.running {
-            self.replace(index);
-        } else {
-            self.drop_connection(index);
-        }
+        let refused = !slot.open;
+        self.close(index);
+        self.slots[index].refused = refused;
     }
 
-    fn replace(&mut self, index: usize) {
-        self.drop_connection(index);
-        self.begin(index);
-    }
-
-    fn drop_connection(&mut self, index: usize) {
+    /// Gives the connection up; another is opened when a request needs it.
+    fn close(&mut self, index: usize) {
         self.free.retain(|free| *free != index);
         self.slots[index] = Slot::default();
-    }
-
-    fn count_failure(&mut self, reason: String) {
-        *self.outcome.failures.entry(reason).or_default() += 1;
     }
 }
 

@@ -148,6 +148,39 @@ fn refusals_and_lost_answers_are_counted_by_kind() {
 }
 
 #[test]
+fn a_connection_that_the_server_closes_is_opened_again_when_it_is_needed() {
+    const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 26\r\n\r\n<a><esito>0000</esito></a>";
+    let server = Server::start(
+        0,
+        Arc::new(|number| {
+            if number.is_multiple_of(3) {
+                Reply::Raw(LAST)
+            } else {
+                verified(number)
+            }
+        }),
+    );
+    let (positives, operators) = people(&server, 1);
+    let report = verify(&target(&server), &pace(300.0, 60), &positives, &operators).unwrap();
+    assert!(report.passed() && report.failures.is_empty(), "{report}");
+    assert_eq!((report.sent, report.unanswered), (60, 0));
+}
+
+#[test]
+fn a_connection_closed_with_a_word_while_idle_is_no_failure() {
+    // Each answer is followed by one that nobody asked for, as of a server that gives an idle connection up.
+    const TWO: &str =
+        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::start(
+        0,
+        Arc::new(|number| Reply::BodyAndLater(format!("<a><esito>0000</esito>{number}</a>"), TWO)),
+    );
+    let (positives, operators) = people(&server, 1);
+    let report = verify(&target(&server), &pace(20.0, 10), &positives, &operators).unwrap();
+    assert!(report.passed() && report.failures.is_empty(), "{report}");
+}
+
+#[test]
 fn an_answer_that_does_not_come_is_given_up_and_what_waits_behind_it_too() {
     let server = Server::start(0, Arc::new(|_| Reply::Silence));
     let (positives, operators) = people(&server, 1);

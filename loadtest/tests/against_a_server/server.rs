@@ -27,6 +27,8 @@ pub enum Reply {
     Raw(&'static str),
     /// This body, in one piece.
     Body(String),
+    /// This body in one piece, and these bytes behind it, on their own a moment later; then the connection is closed.
+    BodyAndLater(String, &'static str),
     /// The first half of this body, in chunks, and then the connection is cut.
     HalfBody(String),
     /// This body in chunks.
@@ -144,6 +146,17 @@ fn serve(
             Reply::AcceptChunked(cun) => chunked(&mut stream, &accepted(cun)),
             Reply::Refuse(codes) => whole(&mut stream, &refused(codes), ""),
             Reply::Body(body) => whole(&mut stream, &body, ""),
+            Reply::BodyAndLater(body, later) => {
+                let _ = whole(&mut stream, &body, "");
+                // A server that waits for a request in vain is what this plays.
+                thread::sleep(std::time::Duration::from_millis(20));
+                let _ = stream
+                    .write_all(later.as_bytes())
+                    .and_then(|()| stream.flush());
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+                return;
+            }
             Reply::ChunkedBody(body) => chunked(&mut stream, &body),
             Reply::HalfBody(body) => {
                 let half = &body[..body.len() / 2];
