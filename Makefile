@@ -11,17 +11,17 @@ help: ## List the commands
 setup: ## Check what this machine has and install what the project needs
 	@scripts/setup
 
-demo: setup ## Build, start a server on made-up data, submit swab results to it, and check every answer
-	@cargo build --locked
+demo: setup ## Build, start a server on made-up data, walk the whole chain from a swab to an unlocked app, and check every answer
+	@cargo build --locked --workspace
 	@scripts/demo
 
-run: setup ## The same start, and the server stays up: prints addresses, certificates and a curl that works
-	@cargo build --locked
+run: setup ## The same start, and the server stays up: prints addresses, certificates and a curl that works for each service
+	@cargo build --locked --workspace
 	@scripts/run
 
 test: setup .venv/ready ## All tests
 	cargo test --locked --workspace
-	@scripts/check-client-guide
+	@scripts/check-guides
 
 test-clients: setup ## Two more SOAP clients, which it installs: node's soap and PHP's SoapClient
 	@scripts/test-clients

@@ -1,60 +1,46 @@
-"""Writes the SOAP requests that the demonstration and `make run` send. Made-up people only.
+"""Writes the SOAP request of a service, as the demonstration and `make run` send it. Made-up people only.
 
-messages.py SERVICE-OPTIONS, for example: messages.py --result P --key demo-1 --description "Drive-in"
+messages.py SERVICE NAME=VALUE..., for example:
+
+    messages.py verificaPositivita tipoAutenticazione=2F codiceFiscaleOperatore=... numeroTesseraSanitaria=... cun=...
+
+Names are those of the WSDL, in its order. A structure is written as identificativoStruttura=010-101-000123, an option of
+confermaSbloccoImmuni as opzione=KEY:VALUE. `@PATH` instead of a value reads it from a file, so that no secret stands in a list of
+processes.
 """
 
-import argparse
-import datetime
+import sys
+from pathlib import Path
 from xml.sax.saxutils import escape
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--result", default="P")
-parser.add_argument("--kind", default="M")
-parser.add_argument("--fiscal-code", default="BNCLRA75E41F205R")
-parser.add_argument("--date", default=str(datetime.date.today() - datetime.timedelta(days=1)))
-parser.add_argument("--key")
-parser.add_argument("--pincode", help="the caller is a structure, not a region")
-parser.add_argument("--structure", help="REGION-ASL-CODE")
-parser.add_argument("--description")
-parser.add_argument("--mobile")
-parser.add_argument("--email")
-options = parser.parse_args()
+
+def element(prefix, name, content):
+    return f"<{prefix}:{name}>{content}</{prefix}:{name}>"
 
 
-def element(name, value, prefix="urn"):
-    return f"<{prefix}:{name}>{escape(value)}</{prefix}:{name}>" if value is not None else ""
+def child(name, value):
+    if value.startswith("@"):
+        value = Path(value[1:]).read_text().strip()
+    if name == "identificativoStruttura":
+        parts = zip(("codiceRegione", "codiceAsl", "codiceStruttura"), value.split("-"))
+        return element("urn", name, "".join(element("tipi", part, escape(text)) for part, text in parts))
+    if name == "opzione":
+        parts = zip(("chiave", "valore"), value.split(":", 1))
+        option = element("tipi", "opzione", "".join(element("tipi", part, escape(text)) for part, text in parts))
+        return element("urn", "opzioni", option)
+    return element("urn", name, escape(value))
 
 
-structure = None
-if options.structure:
-    region, asl, code = options.structure.split("-")
-    structure = (
-        "<urn:identificativoStruttura>"
-        + element("codiceRegione", region, "tipi")
-        + element("codiceAsl", asl, "tipi")
-        + element("codiceStruttura", code, "tipi")
-        + "</urn:identificativoStruttura>"
-    )
-
-lines = [
-    None if options.pincode else element("tipoAutenticazione", "2F"),
-    element("pinCode", options.pincode),
-    element("identificativoRichiesta", options.key),
-    structure,
-    element("descrizioneStruttura", options.description),
-    element("codiceFiscaleAssistito", options.fiscal_code),
-    element("dataPrelievo", options.date),
-    element("tipologiaTest", options.kind),
-    element("esitoTest", options.result),
-    element("numeroCellulare", options.mobile),
-    element("contattoEmail", options.email),
-]
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
+service, pairs = sys.argv[1], sys.argv[2:]
+message = service[0].upper() + service[1:] + "Richiesta"
 print(
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"\n'
-    '    xmlns:urn="urn:sistemats:invioEsecuzioneTest:v1" xmlns:tipi="urn:sistemats:tipi:v1">\n'
-    "  <soapenv:Body>\n    <urn:InvioEsecuzioneTestRichiesta>"
+    f'    xmlns:urn="urn:sistemats:{service}:v1" xmlns:tipi="urn:sistemats:tipi:v1">\n'
+    f"  <soapenv:Body>\n    <urn:{message}>"
 )
-for line in filter(None, lines):
-    print("      " + line)
-print("    </urn:InvioEsecuzioneTestRichiesta>\n  </soapenv:Body>\n</soapenv:Envelope>")
+for pair in pairs:
+    print("      " + child(*pair.split("=", 1)))
+print(f"    </urn:{message}>\n  </soapenv:Body>\n</soapenv:Envelope>")
