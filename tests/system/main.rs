@@ -23,4 +23,6 @@ mod startup;
 mod status;
 mod support;
 mod unlock;
+mod unlock_crash;
+mod unlock_races;
 mod verification;

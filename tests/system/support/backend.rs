@@ -58,6 +58,11 @@ impl Backend {
         self.stand_in.authorisations().counts()
     }
 
+    /// How often it was to authorise this code, which it may have done before.
+    pub fn posts(&self, otp: &str) -> u64 {
+        self.stand_in.authorisations().posts(otp)
+    }
+
     /// How often it has authorised this code.
     pub fn stored(&self, otp: &str) -> u64 {
         self.stand_in.authorisations().stored(otp)
