@@ -6,7 +6,9 @@
 use immuni_stand_in::Behaviour;
 
 use crate::support::chain::{Chain, IMPATIENT, told};
-use crate::support::installation::{ASL_OPERATOR, CARD, DESK, OPERATOR, PASSWORD, PATIENT, USER};
+use crate::support::installation::{
+    ASL_OPERATOR, CARD, COLLEAGUE, DESK, OPERATOR, PASSWORD, PATIENT, USER,
+};
 use crate::support::messages::today;
 use crate::support::{Message, Session, fiscal_code, otp};
 
@@ -85,7 +87,9 @@ fn who_may_not_send_a_code_is_told_so_and_nothing_is_posted() {
             by_region.clone().without("codiceFiscaleOperatore"),
             "1016",
         ),
-        (Who::Region, named(DESK), "2011"),
+        (Who::Region, named(COLLEAGUE), "2011"),
+        // Who may list may not send.
+        (Who::Region, named(OPERATOR), "2012"),
         (Who::OtherRegion, by_region.clone(), "2011"),
         (Who::Desk, by_region.clone(), "2001"),
         (
