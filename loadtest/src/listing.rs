@@ -31,7 +31,7 @@ const STEP: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone)]
 pub struct Listing {
     /// `identificativoUtente`.
-    pub user: String,
+    pub operator: String,
     /// First and last day, both included, as `YYYY-MM-DD`.
     pub from: String,
     /// See `from`.
@@ -331,7 +331,7 @@ fn request(target: &Target, listing: &Listing, bookmark: Option<&str>) -> Vec<u8
         ("dataInizioIntervallo", listing.from.as_str()),
         ("dataFineIntervallo", listing.to.as_str()),
         ("tipologiaTest", "M"),
-        ("identificativoUtente", listing.user.as_str()),
+        ("identificativoUtente", listing.operator.as_str()),
     ];
     if let Some(maximum) = &maximum {
         elements.push(("massimoElementi", maximum));

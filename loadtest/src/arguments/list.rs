@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use clap::Args;
-use sistema_ts_model::{Clock as _, SystemClock};
+use sistema_ts_model::{Clock as _, CodiceFiscale, SystemClock};
 
 use super::{TargetArguments, with_report};
 use crate::error::LoadtestError;
@@ -15,9 +15,9 @@ use crate::listing::{Listing, list};
 pub(super) struct ListArguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// Who asks (identificativoUtente), registered for listings
-    #[arg(long)]
-    user: String,
+    /// Codice fiscale of the operator who asks (identificativoUtente), registered for listings
+    #[arg(long, value_name = "CODICE_FISCALE", value_parser = operator)]
+    operator: String,
     /// First day [default: today in Rome]
     #[arg(long, value_name = "YYYY-MM-DD")]
     from: Option<NaiveDate>,
@@ -41,21 +41,19 @@ pub(super) struct ListArguments {
     expect: Option<PathBuf>,
 }
 
+fn operator(text: &str) -> Result<String, String> {
+    match CodiceFiscale::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl ListArguments {
     pub(super) fn run(&self) -> Result<bool, LoadtestError> {
         let target = self.target.target()?;
         let today = SystemClock.now().rome_day();
-        if !self
-            .user
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_@".contains(&byte))
-        {
-            return Err(LoadtestError::Usage(
-                "--user: letters, digits, and . - _ @ only".into(),
-            ));
-        }
         let listing = Listing {
-            user: self.user.clone(),
+            operator: self.operator.clone(),
             from: self.from.unwrap_or(today).to_string(),
             to: self.to.unwrap_or(today).to_string(),
             maximum: self.maximum,

@@ -38,7 +38,7 @@ fn listing(server: &Server) -> Listing {
     let expected = server.path("expected");
     std::fs::write(&expected, answers).unwrap();
     Listing {
-        user: "anna.rossi".into(),
+        operator: "RSSMRA80A01H501U".into(),
         from: "2022-01-01".into(),
         to: "2022-01-31".into(),
         maximum: Some(10),
@@ -77,7 +77,7 @@ fn a_listing_is_followed_to_its_end_and_its_tests_are_known_again() {
     assert!(report.server_memory_kib.is_some() && report.bytes > 1_000);
     let requests = server.requests.lock().unwrap();
     assert_eq!(requests.len(), 2);
-    assert!(requests[0].contains("<urn:identificativoUtente>anna.rossi<"));
+    assert!(requests[0].contains("<urn:identificativoUtente>RSSMRA80A01H501U<"));
     assert!(requests[0].contains("<urn:dataInizioIntervallo>2022-01-01<"));
     assert!(requests[0].contains("<urn:massimoElementi>10<"));
     assert!(!requests[0].contains("segnalibro"));
