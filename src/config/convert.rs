@@ -160,6 +160,10 @@ impl Configuration {
     pub fn lane_capacities(&self) -> LaneCapacities {
         LaneCapacities {
             submission: self.admission.submissions,
+            // One caller reaches half of a lane: the relay's own places are the narrower bound.
+            relay: u32::try_from(self.immuni.mailbox_capacity)
+                .unwrap_or(u32::MAX)
+                .saturating_mul(2),
             ..LaneCapacities::default()
         }
     }

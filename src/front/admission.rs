@@ -1,6 +1,6 @@
 //! Who may have how much in flight.
 //!
-//! Work is admitted into *lanes* (submissions, call centre, listings, bulk), each with a capacity of its own, so that
+//! Work is admitted into *lanes* (submissions, call centre, relay, listings, bulk), each with a capacity of its own, so that
 //! no lane waits for another. Within a lane a caller may hold as much as is still *free* there (at least one): the
 //! dynamic thresholds of shared-memory switches. So one greedy caller alone reaches half of the lane, `n` greedy
 //! callers reach `1/(n+1)` each, and whatever they do a `1/(n+1)` stays free for those who come next: no caller's
@@ -19,10 +19,12 @@ use super::refusal::Refusal;
 /// The lanes of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Submissions, cancellations and the ASL's codes: many, short, one write each.
+    /// Submissions and cancellations: many, short, one write each.
     Submission,
-    /// Verification, unlock, confirmation: an operator is on the telephone.
+    /// Verification and confirmation: an operator is on the telephone.
     CallCenter,
+    /// Unlocks and the ASL's codes: they wait for a backend that is not ours, so that they may take no place of the others.
+    Relay,
     /// Listings: long reads.
     Listing,
     /// Bulk transfers: long writes.
@@ -31,9 +33,10 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes, in the order of [`LaneCapacities`].
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Submission,
         Self::CallCenter,
+        Self::Relay,
         Self::Listing,
         Self::Bulk,
     ];
@@ -43,6 +46,7 @@ impl Lane {
         match self {
             Self::Submission => "submission",
             Self::CallCenter => "call-center",
+            Self::Relay => "relay",
             Self::Listing => "listing",
             Self::Bulk => "bulk",
         }
@@ -56,6 +60,8 @@ pub struct LaneCapacities {
     pub submission: u32,
     /// [`Lane::CallCenter`]
     pub call_center: u32,
+    /// [`Lane::Relay`]
+    pub relay: u32,
     /// [`Lane::Listing`]
     pub listing: u32,
     /// [`Lane::Bulk`]
@@ -67,6 +73,7 @@ impl Default for LaneCapacities {
         Self {
             submission: 2_048,
             call_center: 512,
+            relay: 512,
             listing: 16,
             bulk: 16,
         }
@@ -112,6 +119,7 @@ impl Admission {
             lanes: [
                 lane(capacities.submission),
                 lane(capacities.call_center),
+                lane(capacities.relay),
                 lane(capacities.listing),
                 lane(capacities.bulk),
             ],

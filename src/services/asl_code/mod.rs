@@ -33,7 +33,7 @@ pub struct InvioCodiceOtpService;
 #[async_trait(?Send)]
 impl SoapService for InvioCodiceOtpService {
     const SERVICE: Service = Service::SendOtp;
-    const LANE: Lane = Lane::CallCenter;
+    const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
 
     fn request() -> &'static Message {

@@ -38,7 +38,7 @@ pub struct SbloccoCodiceImmuniService;
 #[async_trait(?Send)]
 impl SoapService for SbloccoCodiceImmuniService {
     const SERVICE: Service = Service::UnlockCode;
-    const LANE: Lane = Lane::CallCenter;
+    const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = None;
 
     fn request() -> &'static Message {
