@@ -16,6 +16,8 @@ pub mod metrics;
 pub mod option_filter;
 mod receipt;
 pub mod rules;
+#[cfg(test)]
+mod rules_testing;
 mod security_log;
 pub mod state;
 pub mod submission;

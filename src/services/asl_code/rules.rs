@@ -73,3 +73,7 @@ pub(super) fn validate(
         _ => Err(mistakes.into_findings()),
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

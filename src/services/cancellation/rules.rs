@@ -83,3 +83,7 @@ pub(super) fn receipt_of(cancellation: &ValidCancellation, key: &RequestKey) -> 
     content.push(cancellation.kind.as_str());
     content.into_receipt(key)
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -67,8 +67,8 @@ pub(super) fn validate(
         mistakes.note(raw.operator.node, Outcome::OperatorNotOwn);
     }
     let maximum = mistakes.optional(raw.maximum.node, &raw.maximum.text, |text| {
-        // xs:int allows a sign.
-        let number = text.strip_prefix('+').unwrap_or(text).parse::<usize>().ok();
+        // As xs:int, which allows a sign.
+        let number = text.parse::<usize>().ok();
         number
             .filter(|number| (1..=MOST_ELEMENTS).contains(number))
             .ok_or(Outcome::MaximumElementsOutOfRange)
@@ -124,3 +124,7 @@ fn scope(caller: &Caller, structure: Option<StructureReference>) -> Option<Listi
         (Caller::CallCenter(_) | Caller::Immuni, _) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -3,39 +3,28 @@
 //! Whether code, card and person belong together is told as one: the same answer and the same steps for a code that does not exist, a negative
 //! one, a wrong card, and a code that cannot be verified now. Every guess is counted before anything is looked at.
 
+mod rules;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sistema_ts_model::{
-    AuthenticationKind, CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Moment,
-    Origin, Outcome, Service, SessionId, TransactionId,
-};
+use sistema_ts_model::{Finding, Moment, Origin, Outcome, Service, SessionId, TransactionId};
 use sistema_ts_store::{
     AccessDetail, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession, PatientView,
     SessionView,
 };
 
+use self::rules::{Named, Verification};
 use super::desk::{operator_finding, record_access};
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
-use super::rules::{Mistakes, cun_outcome};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::verifica_positivita::{
-    ANSWER, AUTHENTICATION, REQUEST, VerificaPositivita,
-};
+use crate::soap::messages::verifica_positivita::{ANSWER, REQUEST, VerificaPositivita};
 use crate::soap::{AnswerHead, AnswerWriter, Fields, SoapFault};
 
 /// The service.
 pub struct VerificaPositivitaService;
-
-/// A request in which every value is right in itself.
-#[derive(Debug)]
-struct Verification {
-    operator: CodiceFiscale,
-    digits: CardDigits,
-    cun: Cun,
-}
 
 #[async_trait(?Send)]
 impl SoapService for VerificaPositivitaService {
@@ -62,7 +51,7 @@ impl SoapService for VerificaPositivitaService {
         // For the access record: what is well-formed of a message that may have mistakes elsewhere.
         let named = Named::of(&raw, server.fiscal_codes);
         let checked = if call.may_call {
-            validate(&raw, &call, server.fiscal_codes)
+            rules::validate(&raw, &call, server.fiscal_codes)
         } else {
             Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
         };
@@ -96,53 +85,6 @@ async fn verify_as(
         None => Ok(verify(server, call, verification)
             .await?
             .map_err(|finding| vec![finding])),
-    }
-}
-
-/// What the access record names of a request (§3.4).
-struct Named {
-    operator: Option<CodiceFiscale>,
-    cun: Option<Cun>,
-}
-
-impl Named {
-    fn of(raw: &VerificaPositivita<'_>, options: CodiceFiscaleOptions) -> Self {
-        let operator = raw.operator.text.as_ref();
-        let cun = raw.cun.text.as_ref();
-        Self {
-            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
-            cun: cun.and_then(|text| Cun::parse_spoken(text).ok()),
-        }
-    }
-}
-
-fn validate(
-    raw: &VerificaPositivita<'_>,
-    call: &Call,
-    options: CodiceFiscaleOptions,
-) -> Result<Verification, Vec<Finding>> {
-    let mut mistakes = Mistakes::of(&REQUEST);
-    let kind: Option<AuthenticationKind> = mistakes.authentication(
-        AUTHENTICATION,
-        (&raw.authentication_kind.text, &None),
-        &call.caller,
-    );
-    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
-    let digits = mistakes.required(raw.card.node, &raw.card.text, |text| {
-        CardDigits::parse(text).map_err(|_| Outcome::CardDigitsMalformed)
-    });
-    let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
-        Cun::parse_spoken(text).map_err(cun_outcome)
-    });
-    match (kind, operator, digits, cun) {
-        (Some(_), Some(operator), Some(digits), Some(cun)) if mistakes.is_empty() => {
-            Ok(Verification {
-                operator,
-                digits,
-                cun,
-            })
-        }
-        _ => Err(mistakes.into_findings()),
     }
 }
 

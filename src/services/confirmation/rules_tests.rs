@@ -1,0 +1,150 @@
+//! Failure here means that a mistake in a confirmation goes unnoticed, is told under another code or on another element than it should be,
+//! hides another mistake, or that a right one is refused.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::services::rules_testing::{
+    CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
+    WRONG_SESSIONS, by_call_centre,
+};
+use crate::soap::Fields;
+
+fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    let raw = ConfermaSbloccoImmuni::take(&mut fields);
+    let rows = std::mem::take(&mut fields.rows);
+    let options = CodiceFiscaleOptions::default();
+    validate(&raw, &rows, &by_call_centre(), options)
+}
+
+fn form() -> Form<'static, Request> {
+    Form {
+        message: &REQUEST,
+        right: vec![
+            ("tipoAutenticazione", "SPID".to_owned()),
+            ("idTipoComunicazione", "C".to_owned()),
+            ("codiceFiscaleOperatore", FISCAL_CODE.to_owned()),
+            ("idVerificaTampone", UUID.to_owned()),
+            ("cun", format!("CUN-{CODE}")),
+            ("opzioni", option("canale", "telefono")),
+        ],
+        rules: &rules,
+    }
+}
+
+fn option(key: &str, value: &str) -> String {
+    format!("<t:opzione><t:chiave>{key}</t:chiave><t:valore>{value}</t:valore></t:opzione>")
+}
+
+const TABLE: &[Mistaken] = &[
+    ("tipoAutenticazione", WRONG_AUTHENTICATIONS),
+    (
+        "idTipoComunicazione",
+        &[
+            ("", Outcome::FieldRequired),
+            ("c", Outcome::CommunicationKindUnknown),
+            ("CA", Outcome::CommunicationKindUnknown),
+        ],
+    ),
+    ("codiceFiscaleOperatore", WRONG_FISCAL_CODES),
+    ("idVerificaTampone", WRONG_SESSIONS),
+    (
+        "cun",
+        &[
+            ("", Outcome::FieldRequired),
+            ("CUN-59FU36KR4", Outcome::CunMalformed),
+            ("CUN-59FU36KR45", Outcome::CunCheck),
+        ],
+    ),
+];
+
+#[test]
+fn every_mistake_is_told_on_its_element_alone_and_with_all_others() {
+    form().tell_every_mistake(TABLE);
+}
+
+#[test]
+fn whatever_stands_in_the_elements_there_is_a_judgement() {
+    form().judge_anything();
+}
+
+#[test]
+fn a_right_confirmation_is_taken_as_it_was_meant() {
+    let right = form().with(&[]).unwrap();
+    assert_eq!(right.kind, ConfirmationKind::Confirm);
+    assert_eq!(right.operator.expose(), FISCAL_CODE);
+    assert_eq!(right.session.unwrap().to_text(), UUID);
+    assert_eq!(right.cun.to_string(), format!("CUN-{CODE}"));
+    let annulled = form()
+        .with(&[
+            ("idTipoComunicazione", "A"),
+            ("idVerificaTampone", ""),
+            ("cun", "59fu 36kr 46"),
+            ("opzioni", ""),
+        ])
+        .unwrap();
+    assert_eq!(annulled.kind, ConfirmationKind::Annul);
+    assert!(annulled.session.is_none());
+    assert_eq!(annulled.cun, right.cun);
+}
+
+#[test]
+fn options_have_a_key_and_a_value_and_their_lengths_are_counted_in_characters() {
+    let long = |length: usize| "è".repeat(length);
+    for (key, value, is_right) in [
+        ("k", "v", true),
+        (&*long(64), &*long(256), true),
+        (&*long(65), "v", false),
+        ("k", &*long(257), false),
+        ("", "v", false),
+        ("k", "", false),
+    ] {
+        // Also where only one of several is wrong, and then told once.
+        let options = [option("a", "b"), option(key, value), option(key, value)].concat();
+        let told = form().with(&[("opzioni", &options)]).err();
+        let expected = (!is_right).then(|| vec![("opzione", Outcome::OptionMalformed)]);
+        assert_eq!(told, expected, "{} {}", key.len(), value.len());
+    }
+    let ten = option("k", "v").repeat(10);
+    assert!(form().with(&[("opzioni", &ten)]).is_ok());
+}
+
+#[test]
+fn an_access_record_names_what_is_right_and_the_options_that_may_stay() {
+    let message = Form {
+        rules: &|mut fields| {
+            let raw = ConfermaSbloccoImmuni::take(&mut fields);
+            let rows = std::mem::take(&mut fields.rows);
+            let recorded = RecordedOptions::new(&["canale".to_owned()]);
+            let options = CodiceFiscaleOptions::default();
+            Ok(Named::of(&raw, &rows, options, &recorded))
+        },
+        message: &REQUEST,
+        right: form().right,
+    };
+    let options = [
+        option("nota", "x"),
+        option("canale", "telefono"),
+        option("canale", FISCAL_CODE),
+        option("canale", ""),
+    ]
+    .concat();
+    let named = message
+        .with(&[("cun", "?"), ("opzioni", &options)])
+        .unwrap();
+    assert_eq!(named.operator.unwrap().expose(), FISCAL_CODE);
+    assert_eq!(named.kind, Some(ConfirmationKind::Confirm));
+    assert_eq!(named.session.unwrap().to_text(), UUID);
+    assert!(named.cun.is_none());
+    assert_eq!(
+        named.options,
+        [("canale".to_owned(), "telefono".to_owned())]
+    );
+}
+
+#[test]
+fn debug_shows_no_value() {
+    let shown = format!("{:?}", form().with(&[]).unwrap());
+    for value in ["RSSMRA", CODE, &UUID[..8]] {
+        assert!(!shown.contains(value), "{shown}");
+    }
+}

@@ -1,0 +1,70 @@
+//! The rules of `verificaPositivita` (Table 9).
+
+use sistema_ts_model::{CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome};
+
+use crate::services::endpoint::Call;
+use crate::services::rules::{Mistakes, cun_outcome};
+use crate::soap::messages::verifica_positivita::{AUTHENTICATION, REQUEST, VerificaPositivita};
+
+/// A request in which every value is right in itself.
+#[derive(Debug)]
+pub(super) struct Verification {
+    pub(super) operator: CodiceFiscale,
+    pub(super) digits: CardDigits,
+    pub(super) cun: Cun,
+}
+
+/// What the access record names of a request (§3.4).
+pub(super) struct Named {
+    pub(super) operator: Option<CodiceFiscale>,
+    pub(super) cun: Option<Cun>,
+}
+
+impl Named {
+    pub(super) fn of(raw: &VerificaPositivita<'_>, options: CodiceFiscaleOptions) -> Self {
+        let operator = raw.operator.text.as_ref();
+        let cun = raw.cun.text.as_ref();
+        Self {
+            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
+            cun: cun.and_then(|text| Cun::parse_spoken(text).ok()),
+        }
+    }
+}
+
+/// Judges a message.
+///
+/// # Errors
+/// All its mistakes.
+pub(super) fn validate(
+    raw: &VerificaPositivita<'_>,
+    call: &Call,
+    options: CodiceFiscaleOptions,
+) -> Result<Verification, Vec<Finding>> {
+    let mut mistakes = Mistakes::of(&REQUEST);
+    let kind = mistakes.authentication(
+        AUTHENTICATION,
+        (&raw.authentication_kind.text, &None),
+        &call.caller,
+    );
+    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
+    let digits = mistakes.required(raw.card.node, &raw.card.text, |text| {
+        CardDigits::parse(text).map_err(|_| Outcome::CardDigitsMalformed)
+    });
+    let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
+        Cun::parse_spoken(text).map_err(cun_outcome)
+    });
+    match (kind, operator, digits, cun) {
+        (Some(_), Some(operator), Some(digits), Some(cun)) if mistakes.is_empty() => {
+            Ok(Verification {
+                operator,
+                digits,
+                cun,
+            })
+        }
+        _ => Err(mistakes.into_findings()),
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;
