@@ -57,7 +57,7 @@ struct SearchArguments {
     /// Only an operator's, whose codice fiscale is in this file
     #[arg(long, value_name = "FILE", conflicts_with = "operator")]
     operator_file: Option<PathBuf>,
-    /// Only a caller's: R and a region's code, S and a structure's identifier, C and a call center's code, or I for the Immuni backend
+    /// Only a caller's: R and a region's code, S and a structure's identifier, C and a call centre's code, or I for the Immuni backend
     #[arg(long, value_name = "KEY", value_parser = Caller::from_key)]
     caller: Option<Caller>,
     /// Only the transaction's: identificativoTransazione, which for an accepted submission is the CUN

@@ -35,7 +35,7 @@ enum Command {
     Keys(keys::Arguments),
     /// Make certificates for development, tests and demonstrations
     Pki(pki::Arguments),
-    /// The register of health cards, against which the call center's verifications are checked
+    /// The register of health cards, against which the call centre's verifications are checked
     Cards(cards::Arguments),
     /// The archive of access records
     Audit(audit::Arguments),

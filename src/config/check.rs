@@ -62,7 +62,7 @@ impl Configuration {
         self.check_load(&mut faults);
         self.check_authentication(&mut faults);
         self.check_immuni(&mut faults);
-        self.check_call_centre(&mut faults);
+        self.check_call_center(&mut faults);
         if faults.0.is_empty() {
             Ok(())
         } else {
@@ -305,29 +305,29 @@ impl Configuration {
 }
 
 impl Configuration {
-    fn check_call_centre(&self, faults: &mut Faults) {
-        let call_centre = &self.call_centre;
+    fn check_call_center(&self, faults: &mut Faults) {
+        let call_center = &self.call_center;
         faults.range(
-            "call_centre.session_lifetime_minutes",
-            call_centre.session_lifetime_minutes,
+            "call_center.session_lifetime_minutes",
+            call_center.session_lifetime_minutes,
             5..=240,
         );
         faults.range(
-            "call_centre.operator_failures_per_hour",
-            call_centre.operator_failures_per_hour,
+            "call_center.operator_failures_per_hour",
+            call_center.operator_failures_per_hour,
             1..=1_000,
         );
         faults.range(
-            "call_centre.code_failures_in_life",
-            call_centre.code_failures_in_life,
+            "call_center.code_failures_in_life",
+            call_center.code_failures_in_life,
             1..=100,
         );
         faults.range(
-            "call_centre.caller_failures_per_hour",
-            call_centre.caller_failures_per_hour,
+            "call_center.caller_failures_per_hour",
+            call_center.caller_failures_per_hour,
             1..=1_000_000,
         );
-        let keys = &call_centre.recorded_option_keys;
+        let keys = &call_center.recorded_option_keys;
         let is_key = |key: &String| {
             (1..=64).contains(&key.len())
                 && key
@@ -336,7 +336,7 @@ impl Configuration {
         };
         if keys.len() > 32 || !keys.iter().all(is_key) {
             faults.add(
-                "call_centre.recorded_option_keys must be at most 32 keys of 1 to 64 letters, digits, dashes, dots and underscores"
+                "call_center.recorded_option_keys must be at most 32 keys of 1 to 64 letters, digits, dashes, dots and underscores"
                     .to_owned(),
             );
         }

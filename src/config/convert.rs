@@ -183,19 +183,19 @@ impl Configuration {
     #[must_use]
     pub fn guess_budgets(&self) -> GuessBudgets {
         GuessBudgets {
-            operator: self.call_centre.operator_failures_per_hour,
-            code: self.call_centre.code_failures_in_life,
-            caller: self.call_centre.caller_failures_per_hour,
+            operator: self.call_center.operator_failures_per_hour,
+            code: self.call_center.code_failures_in_life,
+            caller: self.call_center.caller_failures_per_hour,
         }
     }
 
-    /// How the call center's services work.
+    /// How the call centre's services work.
     #[must_use]
     pub fn desk_settings(&self) -> DeskSettings {
         DeskSettings {
             session_lifetime_millis: self.session_lifetime_millis(),
             budgets: self.guess_budgets(),
-            recorded_options: RecordedOptions::new(&self.call_centre.recorded_option_keys),
+            recorded_options: RecordedOptions::new(&self.call_center.recorded_option_keys),
             // Bounded to half a minute.
             relay_deadline_millis: i64::try_from(self.relay_deadline().as_millis()).unwrap_or(0),
         }
@@ -204,7 +204,7 @@ impl Configuration {
     /// How long a session lives, in milliseconds.
     #[must_use]
     pub fn session_lifetime_millis(&self) -> i64 {
-        i64::from(self.call_centre.session_lifetime_minutes) * MILLIS_PER_MINUTE
+        i64::from(self.call_center.session_lifetime_minutes) * MILLIS_PER_MINUTE
     }
 
     /// What one hash of password and pincode costs.

@@ -17,7 +17,7 @@ mod sections;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
-    AdmissionSection, AuthenticationSection, CallCentreSection, ImmuniSection, LimitsSection,
+    AdmissionSection, AuthenticationSection, CallCenterSection, ImmuniSection, LimitsSection,
     ListenerSection, LogFormat, LogLevel, LoggingSection, ProxySection, RegisterSection,
     StatusSection, StoreSection, TlsSection,
 };
@@ -58,7 +58,7 @@ pub struct Configuration {
     pub authentication: AuthenticationSection,
     /// The services of the call centres.
     #[serde(default)]
-    pub call_centre: CallCentreSection,
+    pub call_center: CallCenterSection,
     /// The Immuni backend.
     #[serde(default)]
     pub immuni: ImmuniSection,
@@ -81,7 +81,7 @@ impl Default for Configuration {
             register: RegisterSection::default(),
             admission: AdmissionSection::default(),
             authentication: AuthenticationSection::default(),
-            call_centre: CallCentreSection::default(),
+            call_center: CallCenterSection::default(),
             immuni: ImmuniSection::default(),
             logging: LoggingSection::default(),
         }

@@ -314,7 +314,7 @@ impl Default for AuthenticationSection {
 /// The services of the call centres.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CallCentreSection {
+pub struct CallCenterSection {
     /// How long a successful verification can be used.
     pub session_lifetime_minutes: u32,
     /// Verifications of one operator that may fail within an hour.
@@ -327,9 +327,9 @@ pub struct CallCentreSection {
     pub recorded_option_keys: Vec<String>,
 }
 
-impl Default for CallCentreSection {
+impl Default for CallCenterSection {
     fn default() -> Self {
-        CallCentreSection {
+        CallCenterSection {
             session_lifetime_minutes: 30,
             operator_failures_per_hour: 30,
             code_failures_in_life: 10,

@@ -220,10 +220,10 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
             1_048_577,
         ),
         ("authentication", "lockout_seconds", 59, 86_401),
-        ("call_centre", "session_lifetime_minutes", 4, 241),
-        ("call_centre", "operator_failures_per_hour", 0, 1_001),
-        ("call_centre", "code_failures_in_life", 0, 101),
-        ("call_centre", "caller_failures_per_hour", 0, 1_000_001),
+        ("call_center", "session_lifetime_minutes", 4, 241),
+        ("call_center", "operator_failures_per_hour", 0, 1_001),
+        ("call_center", "code_failures_in_life", 0, 101),
+        ("call_center", "caller_failures_per_hour", 0, 1_000_001),
     ] {
         for value in [below, above] {
             let mut table = Table::new();
@@ -250,17 +250,17 @@ fn the_defaults_are_those_of_the_store_itself() {
 
 #[test]
 fn keys_of_options_are_few_short_and_plain() {
-    let variable = "SISTEMA_TS_CALL_CENTRE__RECORDED_OPTION_KEYS";
+    let variable = "SISTEMA_TS_CALL_CENTER__RECORDED_OPTION_KEYS";
     let configuration = load("", &[(variable, "esito, canale.2")]).unwrap();
     assert_eq!(
-        configuration.call_centre.recorded_option_keys,
+        configuration.call_center.recorded_option_keys,
         ["esito", "canale.2"]
     );
     let many = vec!["k"; 33].join(",");
     for keys in ["[\"\"]", "due parole", "è", &"k".repeat(65), &many] {
         let message = load("", &[(variable, keys)]).unwrap_err().to_string();
         assert!(
-            message.contains("call_centre.recorded_option_keys must be"),
+            message.contains("call_center.recorded_option_keys must be"),
             "{message}"
         );
     }

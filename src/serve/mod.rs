@@ -313,7 +313,7 @@ fn add_shared(config: &mut web::ServiceConfig, server: &ServerState, public_url:
     }
 }
 
-/// Adds the services of the call center.
+/// Adds the services of the call centre.
 fn add_call_center(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
     add::<VerificaPositivitaService>(config, public_url);
     if server.relay.is_some() {

@@ -9,7 +9,7 @@ use super::option_filter::RecordedOptions;
 use super::state::ServerState;
 use crate::soap::SoapFault;
 
-/// The settings of the call center's services.
+/// The settings of the call centre's services.
 #[derive(Debug, Clone)]
 pub struct DeskSettings {
     /// How long a verification lives, in milliseconds.

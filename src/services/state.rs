@@ -32,7 +32,7 @@ pub struct ServerState {
     pub relay: Option<Arc<dyn OtpSender>>,
     /// To whom sessions are bound.
     pub sessions: Arc<dyn SessionBindings>,
-    /// The settings of the call center's services.
+    /// The settings of the call centre's services.
     pub desk: DeskSettings,
     /// Where work that has effects comes to its end.
     pub ending: Ending,

@@ -145,7 +145,7 @@ pub static IDENTIFICATIVO_STRUTTURA: StructureType = StructureType {
     documentation: "Identificativo di una struttura censita nel Sistema TS.",
 };
 
-/// The number of a CUN as it is dictated to the call center.
+/// The number of a CUN as it is dictated to the call centre.
 pub static CUN: TextType = TextType {
     name: "Cun",
     facets: &[Facet::MinLength(1), Facet::MaxLength(64)],

@@ -44,7 +44,7 @@ fn records(chain: Chain) -> Vec<AccessRecord> {
 
 #[test]
 fn each_access_has_a_record_with_the_fields_of_its_section() {
-    let settings = [("CALL_CENTRE__RECORDED_OPTION_KEYS", "canale,nota")];
+    let settings = [("CALL_CENTER__RECORDED_OPTION_KEYS", "canale,nota")];
     let chain = Chain::start_with(&settings);
     let cun = chain.positive();
     let mut desk = chain.desk();

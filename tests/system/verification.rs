@@ -41,7 +41,7 @@ fn a_positive_with_any_card_of_the_person_is_verified_however_the_code_is_spoken
 
 #[test]
 fn whatever_does_not_belong_together_is_answered_alike() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__CODE_FAILURES_IN_LIFE", "2")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__CODE_FAILURES_IN_LIFE", "2")]);
     let positive = || chain.positive();
     let negative = chain.submitted(&Submission {
         result: "N".into(),
@@ -93,7 +93,7 @@ fn whatever_does_not_belong_together_is_answered_alike() {
 
 #[test]
 fn who_may_not_ask_is_told_so_and_nothing_is_counted() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__OPERATOR_FAILURES_PER_HOUR", "1")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "1")]);
     let cun = chain.positive();
     let mut desk = chain.desk();
     for (operator, code) in [
@@ -114,7 +114,7 @@ fn who_may_not_ask_is_told_so_and_nothing_is_counted() {
 
 #[test]
 fn mistakes_are_told_at_once_each_with_its_element_and_none_is_a_guess() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__OPERATOR_FAILURES_PER_HOUR", "1")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "1")]);
     let mut desk = chain.desk();
     let wrong = Message::verification("VRDGPP62D15L219A", "1234567", "CUN-59FU36KR45")
         .with("tipoAutenticazione", "XX");
@@ -139,7 +139,7 @@ fn mistakes_are_told_at_once_each_with_its_element_and_none_is_a_guess() {
 
 #[test]
 fn an_operators_failures_end_its_attempts_and_nobody_elses() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__OPERATOR_FAILURES_PER_HOUR", "3")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "3")]);
     let cun = chain.positive();
     let mut desk = chain.desk();
     let mut guess = |operator: &str| {
@@ -161,14 +161,14 @@ fn an_operators_failures_end_its_attempts_and_nobody_elses() {
     assert_eq!(guess(COLLEAGUE).0, "3001");
     chain.verified_by(COLLEAGUE, &cun);
     // Not even a restart gives them back.
-    let chain = chain.restart(&[("CALL_CENTRE__OPERATOR_FAILURES_PER_HOUR", "3")]);
+    let chain = chain.restart(&[("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "3")]);
     let right = chain.desk().ask(&Message::verification(DESK, CARD, &cun));
     assert_eq!(told(&right), ("9999", vec!["2201"]));
 }
 
 #[test]
 fn a_call_centres_failures_end_its_attempts_and_no_other_call_centres() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__CALLER_FAILURES_PER_HOUR", "2")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__CALLER_FAILURES_PER_HOUR", "2")]);
     let cun = chain.positive();
     let mut desk = chain.desk();
     for operator in [DESK, COLLEAGUE] {
@@ -184,7 +184,7 @@ fn a_call_centres_failures_end_its_attempts_and_no_other_call_centres() {
 
 #[test]
 fn a_hundred_guesses_at_once_are_no_more_than_one_after_another() {
-    let chain = Chain::start_with(&[("CALL_CENTRE__OPERATOR_FAILURES_PER_HOUR", "5")]);
+    let chain = Chain::start_with(&[("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "5")]);
     let cun = chain.positive();
     let codes: Vec<String> = thread::scope(|scope| {
         let guesses: Vec<_> = (0..20)
