@@ -16,6 +16,7 @@ mod hostile;
 mod leaks;
 mod listing;
 mod overload;
+mod races;
 mod receipts;
 mod recorded;
 mod revocation;
