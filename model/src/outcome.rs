@@ -233,10 +233,6 @@ catalogue! {
     CommunicationKindUnknown = "1541", Message, Error,
         "Tipo di comunicazione non previsto: indicare C (conferma) o A (annullamento).",
         "Send one of the two letters, in capitals.";
-    /// There are more than ten options.
-    OptionsTooMany = "1551", Message, Error,
-        "Troppe opzioni: al massimo 10 coppie chiave e valore.",
-        "Leave out what is not needed; options are for technical remarks.";
     /// An option lacks its key or its value, or one of them is too long.
     OptionMalformed = "1552", Message, Error,
         "Opzione non valida: chiave da 1 a 64 caratteri e valore da 1 a 256.",
