@@ -217,6 +217,9 @@ impl HttpBackend {
                     }
                     Some(_) => return TryOutcome::NotSent(NotSent::Unreachable),
                     None if is_fresh && refuses_certificate(refused.error()) => {
+                        tracing::warn!(
+                            "no handshake with the Immuni backend: it refuses this server's certificate"
+                        );
                         return TryOutcome::NotSent(NotSent::Handshake);
                     }
                     None => return TryOutcome::NoAnswer(NoAnswer::Broken),
