@@ -6,8 +6,10 @@
 mod access_records;
 mod asl_code;
 mod authentication;
+mod backend_trouble;
 mod callers;
 mod cancellation;
+mod chain_crash;
 mod clients;
 mod confirmation;
 mod crash;

@@ -10,6 +10,7 @@ pub struct Backend {
     // Before the runtime, which its tasks run on.
     stand_in: StandIn,
     _runtime: Runtime,
+    is_secure: bool,
 }
 
 impl Backend {
@@ -20,12 +21,14 @@ impl Backend {
 
     /// With other settings.
     pub fn start_with(settings: StandInSettings) -> Self {
+        let is_secure = settings.tls.is_some();
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let stand_in = runtime.block_on(StandIn::start(settings)).unwrap();
         Self {
             stand_in,
             _runtime: runtime,
+            is_secure,
         }
     }
 
@@ -34,9 +37,13 @@ impl Backend {
         self.stand_in.address
     }
 
-    /// The same as the base of a URL, in the clear.
+    /// The same as the base of a URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address())
+        if self.is_secure {
+            format!("https://localhost:{}", self.address().port())
+        } else {
+            format!("http://{}", self.address())
+        }
     }
 
     /// From now on it behaves so.

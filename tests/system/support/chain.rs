@@ -1,6 +1,8 @@
 //! Everything from a swab to an unlocked app: a server with call centres, the stand-in of the backend that it posts to, and short ways to get to
 //! each point on the way.
 
+use immuni_stand_in::StandInSettings;
+
 use super::backend::Backend;
 use super::installation::{ASL_OPERATOR, CALL_CENTRE, CARD, DESK, Installation};
 use super::messages::{Message, Submission};
@@ -30,6 +32,26 @@ impl Chain {
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let installation = Installation::with_call_centres();
         let backend = Backend::start();
+        let server = Self::serve(&installation, &backend, settings);
+        Self {
+            server,
+            backend,
+            installation,
+        }
+    }
+
+    /// Over mutual TLS, with files made ready by [`Installation::add_backend_certificates`] and then changed by `prepare`.
+    pub fn start_over_mutual_tls(
+        settings: &[(&str, &str)],
+        prepare: impl FnOnce(&Installation),
+    ) -> Self {
+        let installation = Installation::with_call_centres();
+        let tls = installation.add_backend_certificates();
+        prepare(&installation);
+        let backend = Backend::start_with(StandInSettings {
+            tls: Some(tls),
+            ..StandInSettings::default()
+        });
         let server = Self::serve(&installation, &backend, settings);
         Self {
             server,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use immuni_stand_in::TlsFiles;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sistema_ts::pki::{Authority, Kind, Subject};
 
 /// The program under test.
 pub const SISTEMA_TS: &str = env!("CARGO_BIN_EXE_sistema-ts");
@@ -140,6 +142,30 @@ impl Installation {
         std::fs::write(&file, header + &lines.collect::<String>()).unwrap();
         self.run(&["cards", "import", "cards.csv"]);
         std::fs::remove_file(file).unwrap();
+    }
+
+    /// What mutual TLS with the Immuni backend needs: an authority of the backend's own with its certificate, and another client's, in `immuni/`;
+    /// this server's client certificate, where it looks for it, and as `immuni/right.crt`. Answers the backend's side.
+    pub fn add_backend_certificates(&self) -> TlsFiles {
+        let folder = self.path("immuni");
+        let (authority, _) = Authority::create(&folder, "Prova", 30, 30).unwrap();
+        let names = ["localhost".to_owned()];
+        authority.issue_server("server", &names, 30).unwrap();
+        let subject = Subject::new(Kind::Client, None, "Prova").unwrap();
+        authority.issue_client("client", &subject, 30).unwrap();
+        self.run(&["pki", "client"]);
+        for (from, to) in [
+            ("immuni/ca.crt", "pki/immuni-ca.crt"),
+            ("pki/immuni-client.crt", "immuni/right.crt"),
+            ("pki/immuni-client.key", "immuni/right.key"),
+        ] {
+            std::fs::copy(self.path(from), self.path(to)).unwrap();
+        }
+        TlsFiles {
+            certificate: folder.join("server.crt"),
+            private_key: folder.join("server.key"),
+            client_authority: self.path("pki/ca.crt"),
+        }
     }
 
     /// Registers a user of [`STRUCTURE`] with one profile.
