@@ -24,6 +24,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// What a machine under load may add.
 const MARGIN: Duration = Duration::from_millis(1_500);
 
+/// More than a submission and a verification take on a busy machine.
+const USUAL: Duration = Duration::from_millis(300);
+
 const SETTINGS: &[(&str, &str)] = &[
     ("IMMUNI__DEADLINE_SECONDS", "2"),
     ("IMMUNI__TRY_LIMIT_MILLISECONDS", "900"),
@@ -169,26 +172,27 @@ fn ask_in_time(session: &mut Session, message: &Message, name: &str) -> (String,
     (outcome.to_owned(), findings.concat())
 }
 
-/// Submissions and verifications while the posts are under way; how many of both were answered.
+/// Submissions and verifications while the posts are under way, none of which waits for the backend; how many of both were answered.
 fn others_go_on(chain: &Chain, people: &mut People, is_over: impl Fn() -> bool) -> usize {
     let (mut region, mut desk) = (chain.region(), chain.desk());
     let person = people.0;
     people.0 += 1;
-    let mut answered = 0;
-    loop {
+    let mut times = Vec::new();
+    while !is_over() {
         let began = Instant::now();
         let reply = region.submit(&submission(person));
         assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
         let cun = reply.transaction();
         let verified = desk.ask(&Message::verification(DESK, &card_of(person), cun));
         assert_eq!(verified.told(), (200, "0000"), "{verified:?}");
-        let took = began.elapsed();
-        assert!(took < Duration::from_millis(1_000), "{took:?}");
-        if is_over() {
-            return answered;
-        }
-        answered += 1;
+        times.push(began.elapsed());
     }
+    times.sort_unstable();
+    // On a machine under load one of them may be slow, but not half of them.
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    assert!(median < USUAL, "{median:?} of {}", times.len());
+    assert!(times.iter().all(|time| *time < DEADLINE), "{times:?}");
+    times.len()
 }
 
 /// Two unlocks and an ASL's code at once meet the trouble.
@@ -197,25 +201,19 @@ fn meet(chain: &Chain, people: &mut People, codes: &mut Vec<String>, trouble: &T
     let cases: Vec<_> = (0..3).map(|_| people.next(chain)).collect();
     chain.backend.behave(*behaviour);
     let before = chain.backend.counts().requests;
-    let over = AtomicU64::new(0);
     let answered = thread::scope(|scope| {
         let asking: Vec<_> = cases
             .iter()
             .enumerate()
             .map(|(at, case)| {
-                let over = &over;
                 let (mut session, message) = match at {
                     2 => (chain.region(), case.asl()),
                     _ => (chain.desk(), case.unlock(&case.code)),
                 };
-                scope.spawn(move || {
-                    let told = ask_in_time(&mut session, &message, name);
-                    over.fetch_add(1, Ordering::Release);
-                    told
-                })
+                scope.spawn(move || ask_in_time(&mut session, &message, name))
             })
             .collect();
-        let is_over = || over.load(Ordering::Acquire) == 3;
+        let is_over = || asking.iter().all(|asking| asking.is_finished());
         let answered = others_go_on(chain, people, is_over);
         for told in asking.into_iter().map(|asking| asking.join().unwrap()) {
             assert_eq!((told.0.as_str(), told.1.as_str()), *expected, "{name}");
