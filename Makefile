@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-submissions bench-chain clean
+.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -40,7 +40,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 
-bench: bench-codes bench-front bench-store bench-submissions bench-chain ## All benchmarks (an hour or so)
+bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain ## All benchmarks (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes
@@ -53,6 +53,10 @@ bench-store: ## The store alone, its index, and the layouts that were weighed, e
 	cargo bench --locked -p sistema-ts-store --bench embedded -- 2000000
 	cargo bench --locked -p sistema-ts-store --bench index
 	cargo bench --locked -p sistema-ts-store --bench layouts
+
+bench-cards: setup ## An import of a million health cards, whole and killed half-way, and checks of single cards
+	@scripts/bench-cards
+	cargo bench --locked -p sistema-ts-store --bench cards
 
 bench-submissions: setup ## Two million submissions over mutual TLS, beside the same server answering a constant
 	@scripts/bench-submissions

@@ -1,5 +1,5 @@
 //! `sistema-ts cards …` with the real binary. A failure means that a bad line stops an import, is not told by its number or shows what stood in
-//! it, that a wrong file replaces a good register, that a killed import shows half of itself or does not come to the same in the end, or that a
+//! it, that a wrong file or a part of one replaces a good register, that a killed import shows half of itself or does not come to the same in the end, or that a
 //! file in the data folder names a person or a card.
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use sistema_ts_model::{CardDigits, CodiceFiscale};
+use sistema_ts_model::{CardDigits, CodiceFiscale, Cun};
 use sistema_ts_store::cards::CardRegister as _;
 use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::register::RegisterKey;
@@ -72,7 +72,8 @@ impl House {
             .unwrap();
         let person = CodiceFiscale::parse(fiscal_code).unwrap();
         let digits = CardDigits::parse(digits).unwrap();
-        let matches = register.matches(Some(&person), &digits, "2026-06-01".parse().unwrap());
+        let cun = Cun::from_number(1).unwrap();
+        let matches = register.matches(Some(&person), cun, &digits, "2026-06-01".parse().unwrap());
         runtime.block_on(matches).unwrap()
     }
 }
@@ -124,6 +125,109 @@ fn right_lines_are_taken_and_bad_ones_told_by_number_without_their_values() {
 }
 
 #[test]
+fn a_quotation_mark_that_is_not_closed_costs_its_line_alone_and_blank_lines_are_counted() {
+    let house = House::new();
+    let mut lines: Vec<String> = (0..500)
+        .map(|who| format!("{};{who:08};2020-01-01;", person(who)))
+        .collect();
+    // Line 1 is the header: what has index 98 is line 100.
+    lines[98].insert(0, '"');
+    lines[198].clear();
+    lines[298] = "  ".to_owned();
+    lines[398] = "x".repeat(5_000_000);
+    let output = house.import(&format!("{HEADER}\n{}", lines.join("\n")));
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "line 100: a quotation mark is out of place",
+            "line 400: it is too long"
+        ]
+    );
+    assert_eq!(
+        text(&output.stdout),
+        "496 cards registered; 498 lines read, 2 of them bad, 0 said what another had said\n"
+    );
+    assert!(!house.holds(&person(98), "00000098"));
+    for who in [97, 99, 499] {
+        assert!(house.holds(&person(who), &format!("{who:08}")), "{who}");
+    }
+}
+
+#[test]
+fn a_part_of_a_file_replaces_nothing_unless_that_is_asked_for() {
+    let house = House::new();
+    let lines = |count: u32| -> String {
+        let lines = (0..count).map(|who| format!("{};{who:08};2020-01-01;\n", person(who)));
+        format!("{HEADER}\n{}", lines.collect::<String>())
+    };
+    assert_eq!(house.import(&lines(100)).status.code(), Some(0));
+    let output = house.import(&lines(50));
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("50 cards were taken and 100 are registered")
+            && errors.contains("--maximum-loss-percent"),
+        "{errors}"
+    );
+    assert!(house.holds(&person(99), "00000099"));
+    assert_eq!(house.import(&lines(95)).status.code(), Some(0));
+    std::fs::write(house.path("cards.csv"), lines(1)).unwrap();
+    let allowed = house
+        .command(&["cards", "import", "cards.csv"])
+        .args(["--maximum-loss-percent", "100"])
+        .output()
+        .unwrap();
+    assert_eq!(allowed.status.code(), Some(0), "{}", text(&allowed.stderr));
+    assert!(house.status().starts_with("1 cards"));
+}
+
+#[test]
+fn what_can_be_read_only_once_is_no_file_to_import() {
+    let house = House::new();
+    let mut child = house
+        .command(&["cards", "import", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended before it reads.
+    let _ = writeln!(
+        child.stdin.take().unwrap(),
+        "{HEADER}\n{};00000001;2020-01-01;",
+        person(1)
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no regular file"));
+    assert_eq!(house.status(), "no cards: none were imported yet\n");
+}
+
+#[test]
+fn no_file_of_the_data_folder_names_a_person_or_a_card() {
+    let house = House::new();
+    let lines = (0..200).map(|who| format!("{};8038000{who:013};2020-01-01;\n", person(who)));
+    let output = house.import(&format!("{HEADER}\n{}", lines.collect::<String>()));
+    assert_eq!(output.status.code(), Some(0));
+    let mut files = 0;
+    for file in std::fs::read_dir(house.path("data")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        files += 1;
+        for who in 0..200 {
+            for planted in [
+                person(who),
+                format!("8038000{who:013}"),
+                format!("{who:08}"),
+            ] {
+                let found = memchr::memmem::find(&bytes, planted.as_bytes());
+                assert!(found.is_none(), "person {who}");
+            }
+        }
+    }
+    assert!(files >= 2, "the data folder was not found");
+}
+
+#[test]
 fn a_wrong_file_replaces_nothing() {
     let house = House::new();
     assert_eq!(house.status(), "no cards: none were imported yet\n");
@@ -132,6 +236,7 @@ fn a_wrong_file_replaces_nothing() {
     for wrong in [
         String::new(),
         format!("{HEADER}\n"),
+        format!("{HEADER}\n\n\n"),
         "codice_fiscale,numero_tessera,valida_dal,valida_al\n".to_owned(),
         format!("{HEADER}\nx;y;z;w\n{};00000002;2020-01-01;\n", person(2)),
     ] {

@@ -3,6 +3,7 @@
 //! Everything is opened before anything listens, so that a server that cannot serve says why and ends; what is printed on standard output when
 //! it is ready are the addresses that it really has.
 
+mod cards;
 mod open_files;
 mod register;
 mod relay;
@@ -48,6 +49,7 @@ use crate::soap::render_refusal;
 use crate::status::{self, StatusState};
 use crate::telemetry::{self, TelemetryError};
 
+pub use cards::tell_of_cards;
 pub use register::refresh_at_hang_up;
 pub use relay::RelayStartError;
 
@@ -190,6 +192,7 @@ where
         what: "signal handlers",
         source,
     })?;
+    tell_of_cards(server.register.as_ref(), server.cards.as_ref()).await?;
     let front = bind(configuration, server, allocators, metrics)?;
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",

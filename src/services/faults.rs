@@ -50,7 +50,10 @@ impl From<CardError> for SoapFault {
                 Self::Unavailable
             }
             // Those of an import, and of the key at start: no check of a card has them.
-            CardError::ImportUnderWay | CardError::Empty | CardError::Key(_) => Self::Internal,
+            CardError::ImportUnderWay
+            | CardError::Empty
+            | CardError::FarFewer { .. }
+            | CardError::Key(_) => Self::Internal,
         }
     }
 }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use chrono::NaiveDate;
-use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
+use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use thiserror::Error;
 
 use crate::register::{RegisterKey, RegisterKeyError};
@@ -32,6 +32,16 @@ pub enum CardError {
     /// There is nothing to make a register of.
     #[error("no card was taken: the register stays as it is")]
     Empty,
+    /// The new register would hold far fewer cards than the one in use.
+    #[error(
+        "{cards} cards were taken and {registered} are registered: the register stays as it is"
+    )]
+    FarFewer {
+        /// Cards that were taken.
+        cards: u64,
+        /// Cards in the register in use.
+        registered: u64,
+    },
     /// The register's key.
     #[error(transparent)]
     Key(#[from] RegisterKeyError),
@@ -50,10 +60,12 @@ pub struct CardsStatus {
 #[async_trait]
 pub trait CardRegister: Send + Sync {
     /// Whether `digits` are the last ones of a card that this person holds on `day`. Without a person the same work is done, and the answer is
-    /// no.
+    /// no. `cun` is the code that was to lead to the person: where it led to none, a place in the register that is its own is read again and
+    /// again, as a person's would be, so that no cache tells one from the other.
     async fn matches(
         &self,
         person: Option<&CodiceFiscale>,
+        cun: Cun,
         digits: &CardDigits,
         day: NaiveDate,
     ) -> Result<bool, CardError>;
@@ -106,9 +118,9 @@ impl CardKey {
         cut(hmac::sign(&self.people, fiscal_code.expose().as_bytes()).as_ref())
     }
 
-    /// What stands for nobody: no hash of a person, since its text is no fiscal code.
-    pub(crate) fn nobody(&self) -> [u8; HASH] {
-        cut(hmac::sign(&self.people, b"nobody at all...").as_ref())
+    /// What stands for the person that a code did not lead to: no hash of a person, since no fiscal code has a dash.
+    pub(crate) fn nobody(&self, cun: Cun) -> [u8; HASH] {
+        cut(hmac::sign(&self.people, &cun.to_text()).as_ref())
     }
 
     /// What stands for a card of a person.

@@ -9,6 +9,7 @@ mod authentication;
 mod backend_trouble;
 mod callers;
 mod cancellation;
+mod cards;
 mod chain_crash;
 mod clients;
 mod confirmation;

@@ -120,7 +120,12 @@ async fn verify(
     let person = patient.as_ref().map(|patient| &patient.fiscal_code);
     let holds_card = server
         .cards
-        .matches(person, &verification.digits, call.at.rome_day())
+        .matches(
+            person,
+            verification.cun,
+            &verification.digits,
+            call.at.rome_day(),
+        )
         .await?;
     let is_open = patient
         .as_ref()

@@ -9,7 +9,7 @@ use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
 
 use chrono::{Datelike as _, NaiveDate};
 
-use super::{APPLICATION, Paths, TABLES, VERSION, failed, io_failed, open};
+use super::{APPLICATION, Paths, TABLES, VERSION, failed, io_failed, open, open_whole};
 use crate::cards::{CardError, CardKey, HASH};
 use crate::register::RegisterKey;
 
@@ -43,6 +43,8 @@ pub struct ImportProgress {
     pub lines: u64,
     /// Of these, the ones that were no card.
     pub bad_lines: u64,
+    /// And the ones that were empty.
+    pub blank_lines: u64,
 }
 
 /// An import at work; one at a time.
@@ -166,12 +168,13 @@ impl CardImport {
         }
         transaction
             .execute(
-                "UPDATE source SET runs = ?1, offset = ?2, lines = ?3, bad_lines = ?4",
+                "UPDATE source SET runs = ?1, offset = ?2, lines = ?3, bad_lines = ?4, blank_lines = ?5",
                 params![
                     self.runs + 1,
                     progress.offset.cast_signed(),
                     progress.lines.cast_signed(),
-                    progress.bad_lines.cast_signed()
+                    progress.bad_lines.cast_signed(),
+                    progress.blank_lines.cast_signed()
                 ],
             )
             .map_err(failed)?;
@@ -182,18 +185,28 @@ impl CardImport {
         Ok(())
     }
 
-    /// Merges what was taken and puts it in the place of the register. Answers how many cards it holds.
+    /// Merges what was taken and puts it in the place of the register. Answers how many cards it holds. `maximum_loss` is how many percent
+    /// fewer than the register in use it may hold (0 to 100).
     ///
     /// # Errors
-    /// [`CardError::Empty`] if nothing was taken: then the register stays as it is.
-    pub fn finish(mut self, progress: ImportProgress, now: Timestamp) -> Result<u64, CardError> {
+    /// [`CardError::Empty`] if nothing was taken, [`CardError::FarFewer`] if too little was: then the register stays as it is, and what was
+    /// taken is there for another try.
+    pub fn finish(
+        mut self,
+        progress: ImportProgress,
+        now: Timestamp,
+        maximum_loss: u64,
+    ) -> Result<u64, CardError> {
         if !self.entries.is_empty() {
             self.write_run(progress)?;
         }
         if self.runs == 0 {
             return Err(CardError::Empty);
         }
-        let cards = self.merge(now)?;
+        let cards = self.merge_within(now, maximum_loss).inspect_err(|_| {
+            // What stays behind is removed by the next import.
+            let _ = remove(&self.paths.new);
+        })?;
         // On disk before it takes the name, and the name before anybody is told.
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
         sync(&self.paths.new).map_err(io_failed)?;
@@ -203,6 +216,17 @@ impl CardImport {
         }
         drop(self.connection);
         remove(&self.paths.import)?;
+        Ok(cards)
+    }
+
+    fn merge_within(&self, now: Timestamp, maximum_loss: u64) -> Result<u64, CardError> {
+        let cards = self.merge(now)?;
+        let registered = registered(&self.paths.register);
+        let kept = 100_u64.saturating_sub(maximum_loss);
+        // Wider than 64 bits: no number of cards is too great to be compared.
+        if u128::from(cards) * 100 < u128::from(registered) * u128::from(kept) {
+            return Err(CardError::FarFewer { cards, registered });
+        }
         Ok(cards)
     }
 
@@ -257,6 +281,20 @@ impl CardImport {
     }
 }
 
+/// How many cards the register in use holds; one that cannot be read holds none that an import could lose.
+fn registered(path: &Path) -> u64 {
+    if !path.exists() {
+        return 0;
+    }
+    open_whole(path)
+        .and_then(|register| {
+            register
+                .query_row("SELECT cards FROM about", [], |row| row.get::<_, i64>(0))
+                .map_err(failed)
+        })
+        .map_or(0, i64::unsigned_abs)
+}
+
 fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Entry>, CardError> {
     let Some(row) = rows.next().map_err(failed)? else {
         return Ok(None);
@@ -276,13 +314,13 @@ fn create(path: &Path, key: &CardKey, source: &[u8]) -> Result<Connection, CardE
              ) STRICT, WITHOUT ROWID;
              CREATE TABLE source (
                  only_row INTEGER PRIMARY KEY CHECK (only_row = 1), key_check BLOB NOT NULL, source BLOB NOT NULL, runs INTEGER NOT NULL,
-                 offset INTEGER NOT NULL, lines INTEGER NOT NULL, bad_lines INTEGER NOT NULL
+                 offset INTEGER NOT NULL, lines INTEGER NOT NULL, bad_lines INTEGER NOT NULL, blank_lines INTEGER NOT NULL
              ) STRICT;",
         )
         .map_err(failed)?;
     connection
         .execute(
-            "INSERT INTO source (only_row, key_check, source, runs, offset, lines, bad_lines) VALUES (1, ?1, ?2, 0, 0, 0, 0)",
+            "INSERT INTO source (only_row, key_check, source, runs, offset, lines, bad_lines, blank_lines) VALUES (1, ?1, ?2, 0, 0, 0, 0, 0)",
             params![key.check_value(), source],
         )
         .map_err(failed)?;
@@ -302,7 +340,7 @@ fn resume(
     // A file that was never finished, or is none of ours, is no import to go on with.
     let found = connection
         .query_row(
-            "SELECT runs, offset, lines, bad_lines FROM source WHERE source = ?1 AND key_check = ?2",
+            "SELECT runs, offset, lines, bad_lines, blank_lines FROM source WHERE source = ?1 AND key_check = ?2",
             params![source, key.check_value()],
             |row| {
                 let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
@@ -310,6 +348,7 @@ fn resume(
                     offset: number(1)?,
                     lines: number(2)?,
                     bad_lines: number(3)?,
+                    blank_lines: number(4)?,
                 };
                 Ok((progress, row.get(0)?))
             },

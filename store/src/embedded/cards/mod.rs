@@ -66,6 +66,12 @@ fn io_failed(error: std::io::Error) -> CardError {
     CardError::Unavailable(error.to_string())
 }
 
+/// Opens a file of ours that nobody changes any more.
+fn open_whole(path: &Path) -> Result<Connection, CardError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(failed)
+}
+
 /// Opens a file of ours; makes it where `create` says so.
 fn open(path: &Path, create: bool) -> Result<Connection, CardError> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -1,28 +1,32 @@
 //! Looking cards up: one thread with a connection of its own, so that no caller's thread waits for a disk.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{Datelike as _, NaiveDate};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
-use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _};
+use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::sync::oneshot;
 
-use std::path::Path;
-
-use super::{APPLICATION, Paths, VERSION, failed};
+use super::{APPLICATION, Paths, VERSION, failed, io_failed, open_whole};
 use crate::cards::{CardError, CardKey, CardRegister, CardsStatus, HASH};
 use crate::register::RegisterKey;
 
 /// Checks that may wait.
 const QUEUE: usize = 1_024;
 
-/// Comparisons that every check makes at least, so that the number of a person's cards does not tell.
+/// Cards that every check reads and compares, the person's own and then those of whoever comes next in the file: what a check does tells
+/// neither whether there is such a person nor how many cards he has. Who holds as many or more has them all read.
 const COMPARISONS: usize = 8;
+
+/// How long a reader without work leaves a register open that was replaced: the old file is gone from the disk once nobody reads it.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Days from the year 1 to 1970.
 const EPOCH: i32 = 719_163;
@@ -47,12 +51,16 @@ struct Reader {
     path: PathBuf,
     key_check: [u8; HASH],
     open: Option<OpenFile>,
+    /// Steps of SQLite's machine in the last check.
+    #[cfg(test)]
+    steps: i32,
 }
 
 /// The file as it was opened.
 struct OpenFile {
     connection: Connection,
-    identity: (u64, u64),
+    /// Its device and number; `None` if it was replaced while it was being opened.
+    identity: Option<(u64, u64)>,
 }
 
 impl EmbeddedCardRegister {
@@ -66,17 +74,15 @@ impl EmbeddedCardRegister {
             path: Paths::in_folder(folder).register,
             key_check: *key.check_value(),
             open: None,
+            #[cfg(test)]
+            steps: 0,
         };
         // So that a wrong key or a damaged file is told at the start.
         reader.connection()?;
         let (work, waiting) = sync_channel::<Work>(QUEUE);
         let thread = std::thread::Builder::new()
             .name("cards-reader".to_owned())
-            .spawn(move || {
-                while let Ok(work) = waiting.recv() {
-                    work(&mut reader);
-                }
-            })
+            .spawn(move || serve(&waiting, &mut reader))
             .map_err(|reason| CardError::Unavailable(reason.to_string()))?;
         Ok(Self {
             key,
@@ -122,13 +128,14 @@ impl CardRegister for EmbeddedCardRegister {
     async fn matches(
         &self,
         person: Option<&CodiceFiscale>,
+        cun: Cun,
         digits: &CardDigits,
         day: NaiveDate,
     ) -> Result<bool, CardError> {
         // The hashes of nobody cost what those of a person cost.
         let hash = match person {
             Some(person) => self.key.person(person),
-            None => self.key.nobody(),
+            None => self.key.nobody(cun),
         };
         let card = self.key.card(person, digits);
         let day = i64::from(day.num_days_from_ce() - EPOCH);
@@ -141,6 +148,25 @@ impl CardRegister for EmbeddedCardRegister {
     }
 }
 
+fn serve(waiting: &Receiver<Work>, reader: &mut Reader) {
+    loop {
+        match waiting.recv_timeout(IDLE_LOOK) {
+            Ok(work) => run(work, reader),
+            // Lets go of a register that was replaced; whoever asks next is told if the new one cannot be read.
+            Err(RecvTimeoutError::Timeout) => drop(reader.connection()),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// A panic ends this check alone, whose caller is told by the loss of his reply.
+fn run(work: Work, reader: &mut Reader) {
+    if catch_unwind(AssertUnwindSafe(|| work(reader))).is_err() {
+        tracing::error!("a check of a card panicked");
+        reader.open = None;
+    }
+}
+
 impl Reader {
     fn matches(
         &mut self,
@@ -149,26 +175,39 @@ impl Reader {
         day: i64,
     ) -> Result<bool, CardError> {
         let mut found = Choice::from(0);
-        let mut compared = 0;
-        if let Some(connection) = self.connection()? {
-            let mut select = connection
-                .prepare_cached("SELECT card, from_day, to_day FROM cards WHERE person = ?1")
-                .map_err(failed)?;
+        let Some(connection) = self.connection()? else {
+            return Ok(false);
+        };
+        let mut select = connection
+            .prepare_cached(
+                "SELECT person, card, from_day, to_day FROM cards WHERE person >= ?1 ORDER BY person",
+            )
+            .map_err(failed)?;
+        {
+            // Fewer than so many are there only behind the last person of all, and in a register that is hardly one.
             let mut rows = select.query([person]).map_err(failed)?;
+            let mut compared = 0;
             while let Some(row) = rows.next().map_err(failed)? {
-                let one: [u8; HASH] = row.get(0).map_err(failed)?;
+                let whose: [u8; HASH] = row.get(0).map_err(failed)?;
+                let one: [u8; HASH] = row.get(1).map_err(failed)?;
                 let (from, to): (i64, i64) =
-                    (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
-                let is_valid = Choice::from(u8::from(from <= day && day <= to));
-                found |= one.ct_eq(card) & is_valid;
+                    (row.get(2).map_err(failed)?, row.get(3).map_err(failed)?);
+                let is_theirs = whose.ct_eq(person);
+                let is_valid =
+                    Choice::from(u8::from(from <= day)) & Choice::from(u8::from(day <= to));
+                found |= is_theirs & one.ct_eq(card) & is_valid;
                 compared += 1;
+                if compared >= COMPARISONS && !bool::from(is_theirs) {
+                    break;
+                }
             }
         }
-        // Every card is compared, and as many stand-ins as are missing; none of those counts.
-        while compared < COMPARISONS {
-            let nothing = std::hint::black_box(person).ct_eq(card) & Choice::from(0);
-            found |= nothing;
-            compared += 1;
+        #[cfg(test)]
+        let steps = select.reset_status(rusqlite::StatementStatus::VmStep);
+        drop(select);
+        #[cfg(test)]
+        {
+            self.steps = steps;
         }
         Ok(found.into())
     }
@@ -190,30 +229,37 @@ impl Reader {
 
     /// The connection to the file that is there now; `None` if there is none.
     fn connection(&mut self) -> Result<Option<&Connection>, CardError> {
-        let identity = match std::fs::metadata(&self.path) {
-            Ok(metadata) => (metadata.dev(), metadata.ino()),
-            Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => {
-                self.open = None;
-                return Ok(None);
-            }
-            Err(reason) => return Err(CardError::Unavailable(reason.to_string())),
+        let Some(identity) = self.identity()? else {
+            self.open = None;
+            return Ok(None);
         };
         if self
             .open
             .as_ref()
-            .is_none_or(|open| open.identity != identity)
+            .is_none_or(|open| open.identity != Some(identity))
         {
+            let connection = self.open_file()?;
+            // Of two registers that follow each other this may be either; then the next look tells.
+            let is_the_same = self.identity()? == Some(identity);
             self.open = Some(OpenFile {
-                connection: self.open_file()?,
-                identity,
+                connection,
+                identity: is_the_same.then_some(identity),
             });
         }
         Ok(self.open.as_ref().map(|open| &open.connection))
     }
 
+    /// Device and number of the file that is there now. While a file is open its number is given to no other.
+    fn identity(&self) -> Result<Option<(u64, u64)>, CardError> {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+            Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(reason) => Err(io_failed(reason)),
+        }
+    }
+
     fn open_file(&self) -> Result<Connection, CardError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        let connection = open_whole(&self.path)?;
         let pragma = |name: &str| {
             connection
                 .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -234,3 +280,7 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use sistema_ts_model::Cun;
+
 use super::*;
 use crate::cards::CardRegister as _;
 use crate::embedded::cards::EmbeddedCardRegister;
@@ -33,7 +35,7 @@ impl Place {
         for (index, entry) in entries.iter().enumerate() {
             import.add(entry, at(index as u64 + 1)).unwrap();
         }
-        import.finish(at(entries.len() as u64), now()).unwrap()
+        import.finish(at(entries.len() as u64), now(), 100).unwrap()
     }
 
     fn open(&self) -> EmbeddedCardRegister {
@@ -41,16 +43,31 @@ impl Place {
     }
 }
 
+/// All that a register says of cards.
+fn rows(place: &Place) -> Vec<Entry> {
+    let register = open_whole(&place.data().join("cards.db")).unwrap();
+    let mut select = register
+        .prepare("SELECT person, card, from_day, to_day FROM cards ORDER BY 1, 2, 3, 4")
+        .unwrap();
+    let mut rows = select.query([]).unwrap();
+    std::iter::from_fn(|| next(&mut rows).unwrap()).collect()
+}
+
 fn at(line: u64) -> ImportProgress {
     ImportProgress {
         offset: 40 * line,
         lines: line,
         bad_lines: 0,
+        blank_lines: 0,
     }
 }
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_604_100_600_000).unwrap()
+}
+
+fn cun() -> Cun {
+    Cun::from_number(1).unwrap()
 }
 
 fn date(text: &str) -> NaiveDate {
@@ -79,7 +96,7 @@ fn card(who: u32, number: u32) -> CardEntry {
 
 async fn holds(register: &EmbeddedCardRegister, who: u32, number: u32, day: &str) -> bool {
     let (person, digits) = (person(who), digits(number));
-    let matches = register.matches(Some(&person), &digits, date(day));
+    let matches = register.matches(Some(&person), cun(), &digits, date(day));
     matches.await.unwrap()
 }
 
@@ -110,7 +127,7 @@ async fn a_card_is_its_persons_on_its_days_alone() {
     }
     assert!(
         !register
-            .matches(None, &digits(11_111_111), date("2026-01-01"))
+            .matches(None, cun(), &digits(11_111_111), date("2026-01-01"))
             .await
             .unwrap()
     );
@@ -132,7 +149,7 @@ async fn an_open_register_sees_the_next_import_whole_and_no_part_of_it_before() 
         assert!(!holds(&register, 2, line, "2026-01-01").await);
         assert!(holds(&register, 1, 1, "2026-01-01").await);
     }
-    import.finish(at(25), now()).unwrap();
+    import.finish(at(25), now(), 100).unwrap();
     assert!(
         !holds(&register, 1, 1, "2026-01-01").await,
         "replaced by the next import"
@@ -177,7 +194,7 @@ async fn an_interrupted_import_goes_on_from_its_last_run_and_comes_to_the_same()
             }
         }
     }
-    assert_eq!(import.finish(at(57), now()).unwrap(), 57);
+    assert_eq!(import.finish(at(57), now(), 100).unwrap(), 57);
     let register = place.open();
     for line in 0..57 {
         assert!(
@@ -185,6 +202,13 @@ async fn an_interrupted_import_goes_on_from_its_last_run_and_comes_to_the_same()
             "{line}"
         );
     }
+    let interrupted = rows(&place);
+    assert_eq!(place.import(&entries), 57);
+    assert_eq!(
+        interrupted,
+        rows(&place),
+        "not what an unbroken import makes"
+    );
     let left: Vec<_> = std::fs::read_dir(place.data())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -198,9 +222,44 @@ async fn doubles_count_once_and_nothing_replaces_nothing() {
     let place = Place::new();
     let entries: Vec<CardEntry> = (0..40).map(|_| card(1, 1)).collect();
     assert_eq!(place.import(&entries), 1);
-    let nothing = place.begin("nothing").finish(at(0), now());
+    let nothing = place.begin("nothing").finish(at(0), now(), 100);
     assert!(matches!(nothing, Err(CardError::Empty)));
     assert!(holds(&place.open(), 1, 1, "2026-01-01").await);
+}
+
+#[tokio::test]
+async fn a_register_that_lost_much_replaces_nothing_unless_that_is_allowed() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..100).map(|who| card(who, who)).collect();
+    assert_eq!(place.import(&entries), 100);
+    let attempt = |count: usize, maximum_loss: u64| {
+        let mut import = place.begin(&format!("{count}"));
+        let from = import.progress().lines as usize;
+        for (line, entry) in entries.iter().enumerate().take(count).skip(from) {
+            import.add(entry, at(line as u64 + 1)).unwrap();
+        }
+        import.finish(at(count as u64), now(), maximum_loss)
+    };
+    let refused = attempt(89, 10);
+    assert!(
+        matches!(
+            refused,
+            Err(CardError::FarFewer {
+                cards: 89,
+                registered: 100
+            })
+        ),
+        "{refused:?}"
+    );
+    assert!(holds(&place.open(), 99, 99, "2026-01-01").await);
+    assert!(!place.data().join("cards-new.db").exists());
+    // What was taken is there for another try, which allows it.
+    assert_eq!(place.begin("89").progress().lines, 89);
+    assert_eq!(attempt(89, 11).unwrap(), 89);
+    assert!(!holds(&place.open(), 99, 99, "2026-01-01").await);
+    assert_eq!(attempt(81, 10).unwrap(), 81, "a tenth of 89 is 8.9");
+    assert!(matches!(attempt(80, 0), Err(CardError::FarFewer { .. })));
+    assert_eq!(attempt(1, 100).unwrap(), 1);
 }
 
 #[test]
