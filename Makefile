@@ -54,7 +54,7 @@ bench-store: ## The store alone, its index, and the layouts that were weighed, e
 	cargo bench --locked -p sistema-ts-store --bench index
 	cargo bench --locked -p sistema-ts-store --bench layouts
 
-bench-cards: setup ## An import of a million health cards, whole and killed half-way, and checks of single cards
+bench-cards: ## An import of a million health cards, one that is killed on its way, and checks of single cards
 	@scripts/bench-cards
 	cargo bench --locked -p sistema-ts-store --bench cards
 
