@@ -57,6 +57,39 @@ pub trait Store: Send + Sync {
     /// Takes a guess that succeeded off the counts again.
     async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError>;
 
+    /// The first half of a verification: [`Store::begin_guess`], and if operator and caller may guess, [`Store::find_patient`] of its code. A
+    /// store may do both in one step.
+    async fn begin_verification(
+        &self,
+        guess: Guess,
+    ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
+        let cun = guess.cun;
+        let admission = self.begin_guess(guess).await?;
+        let patient = match admission {
+            GuessAdmission::Admitted { .. } | GuessAdmission::CodeExhausted { .. } => {
+                self.find_patient(cun).await?
+            }
+            GuessAdmission::OperatorExhausted { .. } | GuessAdmission::CallerExhausted { .. } => {
+                None
+            }
+        };
+        Ok((admission, patient))
+    }
+
+    /// The second half of one whose checks succeeded: [`Store::open_session`], and if it is open, [`Store::return_guess`]. A store may do both in
+    /// one step.
+    async fn finish_verification(
+        &self,
+        session: OpenSession,
+        ticket: GuessTicket,
+    ) -> Result<OpenOutcome, StoreError> {
+        let outcome = self.open_session(session).await?;
+        if let OpenOutcome::Opened(_) = outcome {
+            self.return_guess(ticket).await?;
+        }
+        Ok(outcome)
+    }
+
     /// Opens a session on a verified code (§3.3.1).
     async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError>;
 

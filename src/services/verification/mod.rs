@@ -94,9 +94,9 @@ async fn verify(
     call: &Call,
     verification: Verification,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
-    let admission = server
+    let (admission, patient) = server
         .store
-        .begin_guess(Guess {
+        .begin_verification(Guess {
             operator: verification.operator.clone(),
             caller: call.caller,
             cun: verification.cun,
@@ -116,7 +116,6 @@ async fn verify(
             return Ok(Err(Finding::whole(Outcome::CallerAttemptsExhausted)));
         }
     };
-    let patient = server.store.find_patient(verification.cun).await?;
     let person = patient.as_ref().map(|patient| &patient.fiscal_code);
     let holds_card = server
         .cards
@@ -136,22 +135,15 @@ async fn verify(
     let (true, true, Some(ticket)) = (holds_card, is_open, ticket) else {
         return Ok(Err(not_verifiable()));
     };
-    let opened = server
-        .store
-        .open_session(OpenSession {
-            cun: verification.cun,
-            session: SessionId::random(),
-            operator: verification.operator,
-            caller: call.caller,
-            lifetime_millis: server.desk.session_lifetime_millis,
-        })
-        .await?;
-    match opened {
+    let session = OpenSession {
+        cun: verification.cun,
+        session: SessionId::random(),
+        operator: verification.operator,
+        caller: call.caller,
+        lifetime_millis: server.desk.session_lifetime_millis,
+    };
+    match server.store.finish_verification(session, ticket).await? {
         OpenOutcome::Opened(session) => {
-            if let Err(error) = server.store.return_guess(ticket).await {
-                // The verification stands; the operator has one attempt less than it earned.
-                tracing::warn!(%error, "a guess that succeeded stays counted");
-            }
             server.sessions.remember(session.clone());
             Ok(Ok(session))
         }

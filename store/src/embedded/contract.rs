@@ -57,6 +57,21 @@ impl Store for EmbeddedStore {
         self.uncount_guess(ticket).await
     }
 
+    async fn begin_verification(
+        &self,
+        guess: Guess,
+    ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
+        self.count_and_look_up(guess).await
+    }
+
+    async fn finish_verification(
+        &self,
+        session: OpenSession,
+        ticket: GuessTicket,
+    ) -> Result<OpenOutcome, StoreError> {
+        self.open_and_uncount(session, ticket).await
+    }
+
     async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {
         self.open_verified(session).await
     }

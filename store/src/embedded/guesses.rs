@@ -24,7 +24,7 @@ impl EmbeddedStore {
 }
 
 impl Writer<'_> {
-    fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
+    pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
         let keys = keys_of(&self.shared.receipt_hash, guess);
         let mut counters = [GuessCounter {
             window_started: self.now,
@@ -70,7 +70,7 @@ impl Writer<'_> {
         })
     }
 
-    fn uncount_guess(&mut self, ticket: &GuessTicket) -> Result<(), Failure> {
+    pub(super) fn uncount_guess(&mut self, ticket: &GuessTicket) -> Result<(), Failure> {
         for ((key, window_started), counted) in ticket.counts.iter().zip(Counted::ALL) {
             if let Some(counter) = self.guess_counter(key)?
                 && counter.window_started == *window_started

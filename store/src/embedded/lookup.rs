@@ -3,10 +3,13 @@
 use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Cun, Moment, TestResult};
 
 use super::day::Day;
+use super::failure::Failure;
 use super::queue::Lane;
 use super::rows::{self, TestRow};
 use super::store::EmbeddedStore;
+use super::writer::Writer;
 use crate::error::StoreError;
+use crate::guess::{Guess, GuessAdmission};
 use crate::keys::Purpose;
 use crate::submission::{PatientView, TestView};
 
@@ -15,6 +18,20 @@ const NO_ROW: i64 = 0;
 
 /// As long as a sealed fiscal code, and opened by no key.
 const DECOY: [u8; 44] = [0; 44];
+
+impl Writer<'_> {
+    /// The sealed fiscal code of a row, unless it is erased. Without a row the newest day's file is read for one that no file has.
+    fn sealed_patient(&mut self, place: Option<(Day, i64)>) -> Result<Option<Vec<u8>>, Failure> {
+        let place = match place {
+            Some(place) => Some(place),
+            None => self.patients.days().next_back().map(|day| (day, NO_ROW)),
+        };
+        match place {
+            Some((day, row)) => self.patients.sealed(day, row),
+            None => Ok(None),
+        }
+    }
+}
 
 impl EmbeddedStore {
     pub(super) async fn test_of(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
@@ -45,26 +62,62 @@ impl EmbeddedStore {
             .await
     }
 
-    /// Takes the same steps whatever the code is: looks up its row, has the writer read the day's file of patients, opens what was there. A
-    /// code without a live patient reads today's file in vain, and opens a decoy.
+    /// Takes the same steps whatever the code is: looks up its row, has the writer read a day's file of patients, opens what was there. Of a
+    /// code without a live patient a row that is not there is looked for, and a decoy opened.
     pub(super) async fn patient_of(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
+        let found = self.live_positive(cun).await?;
+        let place = found.as_ref().map(|row| (row.day(), row.row));
+        let sealed = self
+            .write(Lane::Urgent, move |writer| writer.sealed_patient(place))
+            .await?;
+        self.opened(cun, found, sealed)
+    }
+
+    /// Counts a guess and looks its code up as [`Self::patient_of`] does, in one visit to the writer.
+    pub(super) async fn count_and_look_up(
+        &self,
+        guess: Guess,
+    ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
+        let cun = guess.cun;
+        let found = self.live_positive(cun).await?;
+        let place = found.as_ref().map(|row| (row.day(), row.row));
+        let (admission, sealed) = self
+            .write(Lane::Urgent, move |writer| {
+                let admission = writer.count_guess(&guess)?;
+                Ok((admission, writer.sealed_patient(place)?))
+            })
+            .await?;
+        let patient = self.opened(cun, found, sealed)?;
+        let may_look = matches!(
+            admission,
+            GuessAdmission::Admitted { .. } | GuessAdmission::CodeExhausted { .. }
+        );
+        Ok((admission, patient.filter(|_| may_look)))
+    }
+
+    /// The row of a code whose person may be looked for.
+    async fn live_positive(&self, cun: Cun) -> Result<Option<TestRow>, StoreError> {
         let moment = Moment {
             now: self.shared.now(),
             clock_error_millis: self.shared.options.clock_error_millis,
         };
-        let row = self.kept_row(cun).await?.filter(|row| {
+        let row = self.kept_row(cun).await?;
+        Ok(row.filter(|row| {
             row.result == TestResult::Positive
                 && !row.life.state_at(&row.origin(), moment).is_over()
-        });
-        let (day, number) = match &row {
-            Some(row) => (row.day(), row.row),
-            None => (Day::of(moment.now), NO_ROW),
-        };
-        let sealed = self
-            .write(Lane::Urgent, move |writer| {
-                writer.patients.sealed(day, number)
-            })
-            .await?;
+        }))
+    }
+
+    /// Opens what the writer has found, or a decoy.
+    fn opened(
+        &self,
+        cun: Cun,
+        row: Option<TestRow>,
+        sealed: Option<Vec<u8>>,
+    ) -> Result<Option<PatientView>, StoreError> {
+        let day = row
+            .as_ref()
+            .map_or_else(|| Day::of(self.shared.now()), TestRow::day);
         let key = self.shared.keys.day(day.date())?;
         let opened = key.open(
             Purpose::FiscalCode,

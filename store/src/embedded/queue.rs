@@ -1,6 +1,7 @@
-//! The writer's queue: bounded, two lanes, emptied in batches.
+//! The writer's queue: bounded, two lanes, emptied in batches. What a person waits for goes first, and makes its batch a short one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,9 +27,14 @@ pub(super) enum Taken {
     Closed,
 }
 
+/// Usual jobs that go into a batch with an urgent one: few, since its person waits for all of them.
+const USUAL_BESIDE_URGENT: usize = 32;
+
 /// A bounded queue with two lanes, each with the same capacity of its own.
 pub(super) struct Queue<Job> {
     inner: Mutex<Inner<Job>>,
+    /// How many urgent jobs wait, to be looked at without the lock.
+    urgent: AtomicUsize,
     arrived: Condvar,
     capacity: usize,
     name: &'static str,
@@ -52,6 +58,7 @@ impl<Job> Queue<Job> {
         };
         Queue {
             inner: Mutex::new(inner),
+            urgent: AtomicUsize::new(0),
             arrived: Condvar::new(),
             capacity,
             name,
@@ -74,6 +81,7 @@ impl<Job> Queue<Job> {
             return Err(StoreError::Overloaded { what: self.name });
         }
         jobs.push_back(job);
+        self.urgent.store(inner.urgent.len(), Ordering::Release);
         let somebody_waits = inner.waiting > 0;
         drop(inner);
         if somebody_waits {
@@ -82,10 +90,11 @@ impl<Job> Queue<Job> {
         Ok(())
     }
 
-    /// Takes up to `most` jobs, urgent ones first; waits for the first one at most `patience`.
+    /// Adds jobs up to `most` in all, urgent ones before those that are there; waits for the first one at most `patience`, unless there are some.
+    /// With an urgent job come few others.
     pub(super) fn take(&self, jobs: &mut Vec<Job>, most: usize, patience: Duration) -> Taken {
         let mut inner = self.lock();
-        if inner.is_empty() && !inner.closed {
+        if inner.is_empty() && !inner.closed && jobs.is_empty() {
             inner.waiting += 1;
             let waited = self
                 .arrived
@@ -93,7 +102,7 @@ impl<Job> Queue<Job> {
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
             inner.waiting -= 1;
         }
-        if inner.is_empty() {
+        if inner.is_empty() && jobs.is_empty() {
             return if inner.closed {
                 Taken::Closed
             } else {
@@ -101,10 +110,29 @@ impl<Job> Queue<Job> {
             };
         }
         let urgent = inner.urgent.len().min(most);
-        jobs.extend(inner.urgent.drain(..urgent));
-        let usual = inner.usual.len().min(most - urgent);
+        jobs.splice(..0, inner.urgent.drain(..urgent));
+        self.urgent.store(inner.urgent.len(), Ordering::Release);
+        let most = match urgent {
+            0 => most,
+            urgent => most.min(urgent + USUAL_BESIDE_URGENT),
+        };
+        let usual = inner.usual.len().min(most.saturating_sub(jobs.len()));
         jobs.extend(inner.usual.drain(..usual));
         Taken::Jobs
+    }
+
+    /// Whether an urgent job waits. Cheap: no lock.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire) > 0
+    }
+
+    /// Takes the urgent jobs that wait, at most `most`.
+    pub(super) fn take_urgent(&self, most: usize) -> Vec<Job> {
+        let mut inner = self.lock();
+        let count = inner.urgent.len().min(most);
+        let jobs = inner.urgent.drain(..count).collect();
+        self.urgent.store(inner.urgent.len(), Ordering::Release);
+        jobs
     }
 
     /// How many jobs wait.
@@ -127,6 +155,7 @@ impl<Job> Queue<Job> {
             std::mem::take(&mut inner.urgent),
             std::mem::take(&mut inner.usual),
         );
+        self.urgent.store(0, Ordering::Release);
         drop(inner);
         self.arrived.notify_all();
         // Dropping a job answers its caller, who may push at once: not under the lock.
@@ -154,7 +183,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Lane, Queue, Taken};
+    use super::{Lane, Queue, Taken, USUAL_BESIDE_URGENT};
     use crate::StoreError;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -173,8 +202,46 @@ mod tests {
         let mut jobs = Vec::new();
         assert_eq!(queue.take(&mut jobs, 3, LONG), Taken::Jobs);
         assert_eq!(jobs, [2, 4, 1]);
+        jobs.clear();
         assert_eq!(queue.take(&mut jobs, 3, LONG), Taken::Jobs);
-        assert_eq!(jobs, [2, 4, 1, 3]);
+        assert_eq!(jobs, [3]);
+    }
+
+    #[test]
+    fn an_urgent_job_has_few_others_beside_it_and_goes_before_what_was_left_over() {
+        let queue = Queue::new("queue", 1_000);
+        for job in 0..500 {
+            queue.push(Lane::Usual, job).unwrap();
+        }
+        assert!(!queue.has_urgent());
+        queue.push(Lane::Urgent, 1_000).unwrap();
+        assert!(queue.has_urgent());
+        let mut jobs = vec![-2, -1];
+        assert_eq!(queue.take(&mut jobs, 400, LONG), Taken::Jobs);
+        assert_eq!(jobs[..4], [1_000, -2, -1, 0]);
+        assert_eq!(jobs.len(), 1 + USUAL_BESIDE_URGENT);
+        assert!(!queue.has_urgent());
+        jobs.clear();
+        assert_eq!(queue.take(&mut jobs, 400, LONG), Taken::Jobs);
+        assert_eq!(jobs.len(), 400);
+        queue.push(Lane::Urgent, 2_000).unwrap();
+        queue.push(Lane::Urgent, 2_001).unwrap();
+        assert_eq!(queue.take_urgent(1), [2_000]);
+        assert!(queue.has_urgent());
+        assert_eq!(queue.take_urgent(9), [2_001]);
+        assert!(!queue.has_urgent());
+    }
+
+    #[test]
+    fn what_is_left_over_is_work_without_waiting_also_when_closed() {
+        let queue = Queue::new("queue", 2);
+        let mut jobs = vec![7];
+        assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Jobs);
+        queue.close();
+        assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Jobs);
+        assert_eq!(jobs, [7]);
+        jobs.clear();
+        assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Closed);
     }
 
     #[test]
@@ -199,8 +266,9 @@ mod tests {
         ));
         let mut jobs = Vec::new();
         assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Jobs);
-        assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Closed);
         assert_eq!(jobs, [1]);
+        jobs.clear();
+        assert_eq!(queue.take(&mut jobs, 9, LONG), Taken::Closed);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::rows::{self, TestRow};
 use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::error::StoreError;
+use crate::guess::GuessTicket;
 use crate::transition::{
     AnnulOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, OpenOutcome,
     OpenSession, SessionView, SettleUnlock,
@@ -23,6 +24,22 @@ impl EmbeddedStore {
     ) -> Result<OpenOutcome, StoreError> {
         self.write(Lane::Urgent, move |writer| writer.open_session(&request))
             .await
+    }
+
+    /// Opens a session and takes its guess off the counts, in one transaction.
+    pub(super) async fn open_and_uncount(
+        &self,
+        request: OpenSession,
+        ticket: GuessTicket,
+    ) -> Result<OpenOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| {
+            let outcome = writer.open_session(&request)?;
+            if let OpenOutcome::Opened(_) = outcome {
+                writer.uncount_guess(&ticket)?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     pub(super) async fn session_view(

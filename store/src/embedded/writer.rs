@@ -197,11 +197,9 @@ impl<'connection> Writer<'connection> {
         for done in done.drain(..) {
             answer(done, failure.as_ref());
         }
-        for job in jobs.drain(..) {
-            // Left over only by a failure.
-            if let Some(failure) = &failure {
-                refuse(job, failure);
-            }
+        if let Some(failure) = &failure {
+            // What a batch was cut short of shares its failure: nobody knows what the next one would meet.
+            jobs.drain(..).for_each(|job| refuse(job, failure));
         }
         self.look_after_logs();
         if count > 0 {
@@ -273,27 +271,7 @@ impl<'connection> Writer<'connection> {
                     .execute([row])?;
             }
         }
-        // Taken from the front one by one, so that what is left after a failure still gets its answer.
-        jobs.reverse();
-        while let Some(job) = jobs.pop() {
-            match job {
-                Job::Record(job) => match self.record(&job.submission) {
-                    Ok(recorded) => done.push(Done::Record(job.reply, recorded)),
-                    Err(Failure::Alone(error)) => {
-                        let _ = job.reply.send(Err(error));
-                    }
-                    Err(failure) => {
-                        jobs.push(Job::Record(job));
-                        return Err(failure);
-                    }
-                },
-                Job::Task(mut task) => {
-                    let ran = task.run(self);
-                    done.push(Done::Task(task));
-                    ran?;
-                }
-            }
-        }
+        self.do_all(jobs, done)?;
         if self.new_rows > 0 {
             self.last_inserted = self.now;
             self.shared.set_last_inserted(self.now);
@@ -305,6 +283,62 @@ impl<'connection> Writer<'connection> {
         let uncovered = (self.last_row as u64).saturating_sub(self.receipts.covered_through());
         if uncovered >= 2 * self.shared.options.codes.memory_entries as u64 {
             self.receipts.cover(self.tests, self.last_row as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Does the jobs one by one. What a person waits for and comes meanwhile is done at once, and cuts the batch short: its commit is near, and
+    /// the rest is the next batch's. What is left, after that or after a failure, stays in `jobs`, in its order.
+    fn do_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Failure> {
+        // Taken from the end, which is cheap.
+        jobs.reverse();
+        let mut outcome = Ok(());
+        while let Some(job) = jobs.pop() {
+            outcome = self.do_one(job, jobs, done);
+            if outcome.is_err() {
+                break;
+            }
+            if self.shared.writer.has_urgent() {
+                let most = self.shared.options.batch_jobs;
+                let mut urgent = self.shared.writer.take_urgent(most);
+                urgent.reverse();
+                while let Some(job) = urgent.pop() {
+                    outcome = self.do_one(job, &mut urgent, done);
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
+                jobs.append(&mut urgent);
+                break;
+            }
+        }
+        jobs.reverse();
+        outcome
+    }
+
+    /// Does one job. If it fails together with its batch, whoever waits for it is told: a task through `done`, a submission through `left`.
+    fn do_one(
+        &mut self,
+        job: Job,
+        left: &mut Vec<Job>,
+        done: &mut Vec<Done>,
+    ) -> Result<(), Failure> {
+        match job {
+            Job::Record(job) => match self.record(&job.submission) {
+                Ok(recorded) => done.push(Done::Record(job.reply, recorded)),
+                Err(Failure::Alone(error)) => {
+                    let _ = job.reply.send(Err(error));
+                }
+                Err(failure) => {
+                    left.push(Job::Record(job));
+                    return Err(failure);
+                }
+            },
+            Job::Task(mut task) => {
+                let ran = task.run(self);
+                done.push(Done::Task(task));
+                ran?;
+            }
         }
         Ok(())
     }
