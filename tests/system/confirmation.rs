@@ -3,11 +3,13 @@
 //! Failure here means that somebody learns by asking what became of a code, that an unlock is confirmed or annulled by who did not make it, or
 //! that repeating a request changes something.
 
+use immuni_stand_in::Behaviour;
+
 use crate::support::chain::{Chain, told};
 use crate::support::installation::{
     CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, PATIENT, STRANGER,
 };
-use crate::support::{Message, Submission, fiscal_code, otp};
+use crate::support::{Message, Submission, fiscal_code, otp, until};
 
 /// Well-formed, and never issued.
 const UNKNOWN: &str = "CUN-59FU36KR46";
@@ -119,4 +121,30 @@ fn ten_options_are_taken_with_a_confirmation() {
         message.with_option(&format!("chiave{at}"), "valore")
     });
     assert_eq!(told(&chain.desk().ask(&message)), ("0000", vec![]));
+}
+
+#[test]
+fn that_an_unlock_is_under_way_is_told_to_its_caller_alone() {
+    let chain = Chain::start();
+    let cun = chain.positive();
+    let session = chain.verified(&cun);
+    chain.backend.behave(Behaviour {
+        latency_milliseconds: 1_000,
+        ..Behaviour::default()
+    });
+    let mut desk = chain.desk();
+    desk.send(&Message::unlock(DESK, &session, &otp(1)))
+        .unwrap();
+    until("the post has begun", || {
+        chain.backend.counts().requests == 1
+    });
+    let mut stranger = chain.desk_of(OTHER_CALL_CENTRE);
+    for kind in ["C", "A"] {
+        let never_issued = Message::confirmation(kind, STRANGER, &format!("CUN-{}", otp(0)));
+        let never_issued = stranger.ask(&never_issued);
+        let under_way = stranger.ask(&Message::confirmation(kind, STRANGER, &cun));
+        assert_eq!(under_way.but_for_itself(), never_issued.but_for_itself());
+    }
+    assert_eq!(told(&chain.confirm("C", &cun)), ("9999", vec!["3011"]));
+    assert_eq!(told(&desk.try_answer().unwrap()), ("0000", vec![]));
 }

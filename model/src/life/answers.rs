@@ -118,7 +118,7 @@ pub enum PersonClaimRefusal {
 /// Why a confirmation (`C`) is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum ConfirmRefusal {
-    /// Never unlocked, or no longer.
+    /// Never unlocked, or no longer, or being unlocked by others.
     #[error("not unlocked")]
     NotUnlocked,
     /// An unlock is under way: try again.
@@ -141,7 +141,7 @@ pub enum ConfirmRefusal {
 /// Why an annulment (`A`) is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum AnnulRefusal {
-    /// Never unlocked.
+    /// Never unlocked, or being unlocked by others.
     #[error("not unlocked")]
     NotUnlocked,
     /// An unlock is under way: try again.

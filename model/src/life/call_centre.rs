@@ -5,7 +5,7 @@ use super::{
     Holder, Life, Moment, NewClaim, Origin, Over, Phase, Presenter, Session, SessionDigest, Step,
     Unlock, VerificationRefusal,
 };
-use crate::TestResult;
+use crate::{Caller, TestResult};
 
 impl Life {
     /// Whether a verification may open a session now. Person, code and card are the store's to check.
@@ -109,6 +109,7 @@ impl Life {
     ///
     /// With no id, or with one whose session has lapsed, the CUN alone decides, for any operator of the caller that
     /// unlocked it; but a given id must always be that of the unlocking session. Repeated by that caller: already done.
+    /// That an unlock is under way is told to the caller whose it is alone: to others the code is one that was never unlocked.
     pub fn confirm(
         &self,
         origin: &Origin,
@@ -132,7 +133,10 @@ impl Life {
                 return self.step_to(life, erase, Ok(Effect::AlreadyDone));
             }
             Phase::Issued => ConfirmRefusal::NotUnlocked,
-            Phase::Unlocking(_) => ConfirmRefusal::UnlockUnderWay,
+            Phase::Unlocking(claim) if claim.concerns(presenter.caller) => {
+                ConfirmRefusal::UnlockUnderWay
+            }
+            Phase::Unlocking(_) => ConfirmRefusal::NotUnlocked,
             Phase::Consumed { .. } => ConfirmRefusal::Over(Over::Consumed),
             Phase::Cancelled => ConfirmRefusal::Over(Over::Cancelled),
             Phase::Expired => ConfirmRefusal::Over(Over::Expired),
@@ -170,7 +174,10 @@ impl Life {
                 Err(Mismatch::Operator) => AnnulRefusal::SessionNotYours,
             },
             Phase::Issued => AnnulRefusal::NotUnlocked,
-            Phase::Unlocking(_) => AnnulRefusal::UnlockUnderWay,
+            Phase::Unlocking(claim) if claim.concerns(presenter.caller) => {
+                AnnulRefusal::UnlockUnderWay
+            }
+            Phase::Unlocking(_) => AnnulRefusal::NotUnlocked,
             Phase::Consumed { .. } => AnnulRefusal::Over(Over::Consumed),
             Phase::Cancelled => AnnulRefusal::Over(Over::Cancelled),
             Phase::Expired => AnnulRefusal::Over(Over::Expired),
@@ -198,6 +205,19 @@ impl Life {
                         .last()
                         .is_some_and(|unlock| unlock.caller == *presenter.caller)
             }
+        }
+    }
+}
+
+impl Claim {
+    /// Whether it is a claim of a session of this caller, or over an unlock of this caller.
+    fn concerns(&self, caller: &Caller) -> bool {
+        match &self.holder {
+            Holder::Session { unlock, .. }
+            | Holder::Person {
+                before: Some(unlock),
+            } => unlock.caller == *caller,
+            Holder::Person { before: None } => false,
         }
     }
 }

@@ -204,6 +204,21 @@ pub async fn one_claim_at_a_time(world: World) {
         annulled,
         AnnulOutcome::Refused(AnnulRefusal::UnlockUnderWay)
     );
+    // Another call center does not learn that there is such a code, and what is done with it.
+    for session in [None, Some(first)] {
+        let stranger = Confirmation {
+            caller: call_center("CC2"),
+            ..confirmation(cun, session)
+        };
+        assert_eq!(
+            world.store.confirm(stranger.clone()).await.unwrap(),
+            ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+        );
+        assert_eq!(
+            world.store.annul(stranger).await.unwrap(),
+            AnnulOutcome::Refused(AnnulRefusal::NotUnlocked)
+        );
+    }
     assert_eq!(
         settle(&world, cun, claim, PostOutcome::Unknown).await,
         Settlement::Written
