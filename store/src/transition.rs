@@ -4,8 +4,8 @@
 use chrono::NaiveDate;
 use sistema_ts_model::{
     AnnulRefusal, Caller, CancelRefusal, ClaimId, ClaimRefusal, Claimed, CodiceFiscale,
-    ConfirmRefusal, Cun, Effect, NewClaim, PostOutcome, RegionCode, SessionId, Timestamp,
-    TransactionId, VerificationRefusal,
+    ConfirmRefusal, Cun, Effect, NewClaim, PostOutcome, RegionCode, SessionId, StructureReference,
+    Timestamp, TransactionId, VerificationRefusal,
 };
 
 use crate::submission::ReceiptRequest;
@@ -140,6 +140,8 @@ pub struct CancelTest {
     pub cun: Cun,
     /// The caller who asks; must be the one that submitted.
     pub caller: Caller,
+    /// The structure that the message names; must be the test's.
+    pub structure: StructureReference,
     /// The person's fiscal code; must be the test's.
     pub fiscal_code: CodiceFiscale,
     /// The transaction of the answer, should this be the first one.
@@ -167,7 +169,7 @@ pub enum CancelOutcome {
     },
     /// The key was used for other content. Nothing was done.
     RequestKeyReused,
-    /// No test of this caller has this code and this fiscal code. Which of the three is wrong is not told.
+    /// No test of this caller has this code, this structure and this fiscal code. Which of the four is wrong is not told.
     NoSuchTest,
     /// The test is the caller's and the fiscal code is right, but its life does not allow it now.
     Refused(CancelRefusal),

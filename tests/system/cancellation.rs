@@ -65,6 +65,15 @@ fn a_key_makes_a_cancellation_safe_to_repeat_across_a_restart() {
         (reused.told(), reused.findings()),
         ((200, "9999"), vec!["4002"])
     );
+    // Another structure is other content, whatever there is of that structure.
+    let moved = request
+        .without("identificativoStruttura")
+        .with("descrizioneStruttura", "Un'altra");
+    let moved = region.ask(&moved);
+    assert_eq!(
+        (moved.told(), moved.findings()),
+        ((200, "9999"), vec!["4002"])
+    );
     assert_eq!(
         region.ask(&cancellation(&other)).told(),
         (200, "0000"),

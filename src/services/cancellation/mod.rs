@@ -89,29 +89,20 @@ async fn cancel(
     cancellation: ValidCancellation,
     request_key_field: &'static str,
 ) -> Result<Answered, SoapFault> {
-    let store = &server.store;
     let transaction = TransactionId::random();
     let structure = cancellation.structure.clone();
-    // A test never changes its structure, so that this needs no guard. One that is not found, or another's, goes the whole way all the same.
-    let named_right = store
-        .find_test(cancellation.cun)
-        .await?
-        .is_none_or(|test| test.structure == structure);
     let receipt = cancellation
         .request_key
         .map(|key| receipt_of(&cancellation, &key));
-    let outcome = if named_right {
-        let request = CancelTest {
-            cun: cancellation.cun,
-            caller: call.caller,
-            fiscal_code: cancellation.fiscal_code,
-            transaction,
-            receipt,
-        };
-        store.cancel(request).await?
-    } else {
-        CancelOutcome::NoSuchTest
+    let request = CancelTest {
+        cun: cancellation.cun,
+        caller: call.caller,
+        structure: structure.clone(),
+        fiscal_code: cancellation.fiscal_code,
+        transaction,
+        receipt,
     };
+    let outcome = server.store.cancel(request).await?;
     server.sessions.forget_code(cancellation.cun);
     let now = server.clock.now();
     let (first, findings) = match outcome {

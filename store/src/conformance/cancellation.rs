@@ -2,7 +2,8 @@
 //! with the wrong person, or one in a state that forbids it.
 
 use sistema_ts_model::{
-    CUN_LIFE_MILLIS, Caller, CancelRefusal, Effect, Over, TestResult, VerificationRefusal,
+    CUN_LIFE_MILLIS, Caller, CancelRefusal, Effect, Over, StructureReference, TestResult,
+    VerificationRefusal,
 };
 
 use super::world::{World, cancellation, confirmation, never_issued, structure_id};
@@ -78,9 +79,18 @@ pub async fn who_may_cancel(world: World) {
             caller: Caller::Structure(structure_id(1)),
             ..cancellation(cun, 1)
         };
+        let another_structure = CancelTest {
+            structure: StructureReference::Identifier(structure_id(2)),
+            ..cancellation(cun, 1)
+        };
         let another_person = cancellation(cun, 2);
         let another_code = cancellation(never_issued(), 1);
-        for wrong in [another_caller, another_person, another_code] {
+        for wrong in [
+            another_caller,
+            another_structure,
+            another_person,
+            another_code,
+        ] {
             assert_eq!(world.cancel(wrong).await, CancelOutcome::NoSuchTest);
         }
         assert_eq!(world.list_all().await.len(), 1);

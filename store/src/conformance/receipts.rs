@@ -2,7 +2,7 @@
 //! second test, a first answer that reads otherwise the second time, other content that passes or changes anything, a code told after
 //! its person's data are erased, or a key bound by a refusal.
 
-use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Effect, TransactionId};
+use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Effect, StructureReference, TransactionId};
 
 use super::world::{
     World, cancellation, confirmation, contact, fiscal_code, never_issued, receipt, structure_id,
@@ -435,6 +435,8 @@ pub async fn a_cancellation_has_its_receipt(world: World) {
         CancelOutcome::Replayed { transaction, at }
     );
     let other = crate::CancelTest {
+        // Of no such test either: that the key was used for something else comes first.
+        structure: StructureReference::Identifier(structure_id(2)),
         receipt: receipt("KEY", "other"),
         ..cancellation(second, 2)
     };

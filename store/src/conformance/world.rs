@@ -351,6 +351,7 @@ pub fn cancellation(cun: Cun, person: u32) -> CancelTest {
     CancelTest {
         cun,
         caller: region_caller(),
+        structure: StructureReference::Identifier(structure_id(1)),
         fiscal_code: fiscal_code(person),
         transaction: TransactionId::random(),
         receipt: None,

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use sistema_ts_model::{
-    CUN_LIFE_MILLIS, CancelRefusal, ClaimId, CodiceFiscale, Cun, Effect, NewClaim, Over,
-    PersonClaimRefusal, PostOutcome, Service, Settlement, TestResult, Timestamp, TransactionId,
+    CUN_LIFE_MILLIS, Caller, CancelRefusal, ClaimId, CodiceFiscale, Cun, Effect, NewClaim, Over,
+    PersonClaimRefusal, PostOutcome, Service, Settlement, StructureReference, TestResult,
+    Timestamp, TransactionId,
 };
 
 use super::day::Day;
@@ -32,6 +33,14 @@ struct CancelReceipt {
     key: [u8; 16],
     content: Mac,
     day: Day,
+}
+
+/// What is to be cancelled, by whom, and under which transaction.
+struct Asked {
+    cun: Cun,
+    caller: Caller,
+    structure: StructureReference,
+    transaction: TransactionId,
 }
 
 /// What the writer did with a cancellation.
@@ -89,11 +98,12 @@ impl EmbeddedStore {
                     },
                 );
             }
-            let Some(row) = row else {
-                return Ok(CancelOutcome::NoSuchTest);
-            };
-            let proof = self.proof(&row, &request.fiscal_code, now)?;
             let today = self.shared.keys.day(now.rome_day())?;
+            // A code that nobody has goes the same way: how long the answer takes tells no more than it says.
+            let proof = match &row {
+                Some(row) => self.proof(row, &request.fiscal_code, now)?,
+                None => Some(Proof::Positive(today.lookup_tag(&request.fiscal_code))),
+            };
             let receipt = key
                 .zip(request.receipt.as_ref())
                 .map(|(key, given)| CancelReceipt {
@@ -101,10 +111,15 @@ impl EmbeddedStore {
                     content: today.receipt_mac(&given.content),
                     day: Day::of_date(today.day()),
                 });
-            let (caller, transaction) = (request.caller, request.transaction);
+            let asked = Asked {
+                cun,
+                caller: request.caller,
+                structure: request.structure.clone(),
+                transaction: request.transaction,
+            };
             let cancelled = self
                 .write(Lane::Usual, move |writer| {
-                    writer.cancel(cun, &caller, proof, receipt, transaction)
+                    writer.cancel(&asked, proof, receipt)
                 })
                 .await?;
             if let Cancelled::Outcome(outcome) = cancelled {
@@ -174,24 +189,22 @@ impl EmbeddedStore {
 impl Writer<'_> {
     fn cancel(
         &mut self,
-        cun: Cun,
-        caller: &sistema_ts_model::Caller,
+        asked: &Asked,
         proof: Option<Proof>,
         receipt: Option<CancelReceipt>,
-        transaction: TransactionId,
     ) -> Result<Cancelled, Failure> {
         if let Some(receipt) = &receipt
             && (receipt.day != self.day || self.receipt_counts(&receipt.key)?)
         {
             return Ok(Cancelled::Again);
         }
-        let Some(row) = self.test(cun)? else {
+        let Some(row) = self.test(asked.cun)? else {
             return Ok(Cancelled::Outcome(CancelOutcome::NoSuchTest));
         };
-        if !self.proves(&row, proof)? {
+        if !self.proves(&row, proof)? || row.structure != asked.structure {
             return Ok(Cancelled::Outcome(CancelOutcome::NoSuchTest));
         }
-        let step = row.life.cancel(&row.origin(), caller, self.moment());
+        let step = row.life.cancel(&row.origin(), &asked.caller, self.moment());
         let outcome = match self.obey(&row, step)? {
             Ok(effect) => CancelOutcome::Done {
                 effect,
@@ -212,7 +225,7 @@ impl Writer<'_> {
         {
             self.tests
                 .prepare_cached("INSERT OR REPLACE INTO cancellations (key, content, at_ms, transaction_id) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((receipt.key, receipt.content, at.millis(), transaction.to_string()))?;
+                .execute((receipt.key, receipt.content, at.millis(), asked.transaction.to_string()))?;
         }
         Ok(Cancelled::Outcome(outcome))
     }

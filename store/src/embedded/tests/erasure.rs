@@ -83,6 +83,7 @@ fn cancellation(cun: Cun) -> CancelTest {
     CancelTest {
         cun,
         caller: region(),
+        structure: super::structure(),
         fiscal_code: person(1),
         transaction: TransactionId::random(),
         receipt: None,

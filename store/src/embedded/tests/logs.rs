@@ -65,6 +65,7 @@ async fn an_erased_contact_leaves_the_log_too() {
     let cancellation = CancelTest {
         cun,
         caller: super::region(),
+        structure: super::structure(),
         fiscal_code: person(1),
         transaction: TransactionId::random(),
         receipt: None,
