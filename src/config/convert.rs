@@ -160,10 +160,8 @@ impl Configuration {
     pub fn lane_capacities(&self) -> LaneCapacities {
         LaneCapacities {
             submission: self.admission.submissions,
-            // One caller reaches half of a lane: the relay's own places are the narrower bound.
-            relay: u32::try_from(self.immuni.mailbox_capacity)
-                .unwrap_or(u32::MAX)
-                .saturating_mul(2),
+            // No more than the relay has places: one caller reaches half of the lane, and would else take all of those.
+            relay: u32::try_from(self.immuni.mailbox_capacity).unwrap_or(u32::MAX),
             ..LaneCapacities::default()
         }
     }

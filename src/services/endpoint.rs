@@ -44,6 +44,15 @@ pub struct Call {
     pub at: Timestamp,
     /// Where the request comes from: the client, or the nearest proxy if that does not tell.
     pub client_address: IpAddr,
+    /// The places that the request holds in its lane: taken as long as any copy of this lives, so that work which goes on after its client
+    /// has left still counts as its caller's.
+    pub places: Places,
+}
+
+/// Places in a lane.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    _held: Arc<[Option<Permit>; 2]>,
 }
 
 /// An answer on its way out.
@@ -127,7 +136,7 @@ pub async fn handle<S: SoapService>(
     }
     let begun = worker.metrics.of(S::SERVICE).begin();
     match answer::<S>(&request, payload, &worker).await {
-        Ok((answered, permits)) => {
+        Ok((answered, places)) => {
             begun.end(Ended::Answered(answered.verdict));
             let mut response = HttpResponse::Ok();
             response.content_type(CONTENT_TYPE);
@@ -135,7 +144,7 @@ pub async fn handle<S: SoapService>(
                 AnswerBody::Whole(body) => response.body(body),
                 AnswerBody::Parts(parts) => response.streaming(HeldParts {
                     parts,
-                    _permits: permits,
+                    _places: places,
                 }),
             }
         }
@@ -177,13 +186,10 @@ impl<S: SoapService> PublishedWsdl<S> {
     }
 }
 
-/// The places that a request holds in its lane.
-type Permits = [Option<Permit>; 2];
-
 /// The parts of an answer, with the places that it holds until it is gone.
 struct HeldParts {
     parts: BoxStream<'static, Result<Bytes, SoapFault>>,
-    _permits: Permits,
+    _places: Places,
 }
 
 impl Stream for HeldParts {
@@ -220,7 +226,7 @@ async fn answer<S: SoapService>(
     request: &HttpRequest,
     mut payload: web::Payload,
     worker: &WorkerState,
-) -> Result<(Answered, Permits), NoAnswer> {
+) -> Result<(Answered, Places), NoAnswer> {
     let server = &worker.server;
     let at = server.clock.now();
     let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
@@ -249,7 +255,7 @@ async fn answer<S: SoapService>(
         .has_pin_code()
         .then(|| S::PIN_CODE_NODE.and_then(|node| fields.take(node)))
         .flatten();
-    let (call, permit_of_user) = claimed
+    let (mut call, permit_of_user) = claimed
         .prove(
             worker,
             &connection.info,
@@ -258,6 +264,10 @@ async fn answer<S: SoapService>(
             at,
         )
         .await?;
+    call.places = Places {
+        _held: Arc::new([permit, permit_of_user]),
+    };
+    let places = call.places.clone();
     let answered = S::call(worker, call, fields).await?;
-    Ok((answered, [permit, permit_of_user]))
+    Ok((answered, places))
 }

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use sistema_ts_model::{Caller, PinCode, Service, Timestamp};
 
-use super::endpoint::Call;
+use super::endpoint::{Call, Places};
 use super::security_log;
 use super::state::WorkerState;
 use crate::auth::{BasicCredentials, BasicRefusal};
@@ -101,6 +101,7 @@ impl Claimed {
                     may_call: is_for(service, &caller),
                     at,
                     client_address,
+                    places: Places::default(),
                 };
                 Ok((call, None))
             }
@@ -131,6 +132,7 @@ impl Claimed {
                     user: Some(user),
                     at,
                     client_address,
+                    places: Places::default(),
                 };
                 Ok((call, Some(permit)))
             }

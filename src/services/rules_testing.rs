@@ -16,7 +16,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::register::{CredentialHash, Profiles, RegisteredUser, UserId};
 
-use super::endpoint::Call;
+use super::endpoint::{Call, Places};
 use crate::front::Charset;
 use crate::soap::description::Message;
 use crate::soap::{Fields, body_text, decode};
@@ -106,6 +106,7 @@ pub fn call_by(caller: Caller) -> Call {
         may_call: true,
         at: moment(),
         client_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        places: Places::default(),
     }
 }
 

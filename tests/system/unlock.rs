@@ -8,8 +8,10 @@ use std::thread;
 use immuni_stand_in::{Behaviour, Fault};
 
 use crate::support::chain::{Chain, IMPATIENT, told};
-use crate::support::installation::{CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, STRANGER};
-use crate::support::{Message, otp, until};
+use crate::support::installation::{
+    ASL_OPERATOR, CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, STRANGER,
+};
+use crate::support::{Message, fiscal_code, otp, until};
 
 /// What a verification of the patient's card is told.
 fn verification(chain: &Chain, cun: &str) -> (String, Vec<String>) {
@@ -323,4 +325,35 @@ fn a_backend_that_is_taken_for_dead_is_not_asked_and_nothing_is_claimed() {
     );
     assert_eq!(chain.backend.counts().requests, 0);
     chain.verified(&cun);
+}
+
+#[test]
+fn a_post_whose_client_has_left_keeps_its_callers_place() {
+    let chain = Chain::start_with(&[("IMMUNI__MAILBOX_CAPACITY", "4")]);
+    let session = chain.verified(&chain.positive());
+    chain.backend.behave(Behaviour {
+        latency_milliseconds: 1_500,
+        ..Behaviour::default()
+    });
+    // Of four places a caller alone may have two; leaving does not make room for a third.
+    for number in 0..2 {
+        let message =
+            Message::asl_code_of_region(ASL_OPERATOR, &otp(number), &fiscal_code(number as usize));
+        let mut region = chain.region();
+        region.send(&message).unwrap();
+        until("the post has begun", || {
+            chain.backend.counts().requests == number + 1
+        });
+        drop(region);
+    }
+    until("the server has seen that they left", || {
+        let labels = ["invioCodiceOtp", "abandoned"];
+        chain.server.metric("sistema_ts_requests_total", &labels) > 1.0
+    });
+    assert!(chain.asl(&otp(2), &fiscal_code(2)).is_unavailable());
+    // The places that it left are for others.
+    assert_eq!(told(&chain.unlock(&session, &otp(3))), ("0000", vec![]));
+    until("its posts have ended", || {
+        told(&chain.asl(&otp(4), &fiscal_code(4))) == ("0000", vec![])
+    });
 }
