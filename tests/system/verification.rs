@@ -207,3 +207,21 @@ fn a_hundred_guesses_at_once_are_no_more_than_one_after_another() {
     let refused = codes.iter().filter(|code| *code == "2201").count();
     assert_eq!((checked, refused), (5, 95));
 }
+
+#[test]
+fn a_register_of_cards_that_fails_uses_up_nobodys_tries() {
+    let chain = Chain::start();
+    let cun = chain.positive();
+    let register = chain.installation.path("data/cards.db");
+    let aside = chain.installation.path("cards.aside");
+    std::fs::rename(&register, &aside).unwrap();
+    std::fs::write(&register, "none of ours").unwrap();
+    let mut desk = chain.desk();
+    // More than a code has tries, and more than an operator has.
+    for _ in 0..35 {
+        let reply = desk.ask(&Message::verification(DESK, CARD, &cun));
+        assert_ne!(reply.status(), 200);
+    }
+    std::fs::rename(&aside, &register).unwrap();
+    chain.verified(&cun);
+}

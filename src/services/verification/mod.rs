@@ -116,19 +116,17 @@ async fn verify(
             return Ok(Err(Finding::whole(Outcome::CallerAttemptsExhausted)));
         }
     };
-    let person = patient.as_ref().map(|patient| &patient.fiscal_code);
-    let holds_card = server
-        .cards
-        .matches(
-            person,
-            verification.cun,
-            &verification.digits,
-            call.at.rome_day(),
-        )
-        .await?;
-    let is_open = patient
-        .as_ref()
-        .is_some_and(|patient| can_be_verified(patient, call));
+    let checked = check(server, call, &verification, patient.as_ref()).await;
+    let (holds_card, is_open) = match checked {
+        Ok(checked) => checked,
+        Err(fault) => {
+            // Nothing was learnt. Else a register that fails for a while would use up the tries of every code that is asked for meanwhile.
+            if let Some(ticket) = ticket {
+                give_back(server, ticket).await;
+            }
+            return Err(fault);
+        }
+    };
     // Not before everything was looked at.
     let not_verifiable =
         || Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left);
@@ -149,6 +147,35 @@ async fn verify(
         }
         // Moved in the meantime: as if it had been so before.
         OpenOutcome::Refused(_) | OpenOutcome::Unknown => Ok(Err(not_verifiable())),
+    }
+}
+
+/// Whether the card is one of the person's, and whether the code can be verified; both are looked at whatever the other is.
+async fn check(
+    server: &ServerState,
+    call: &Call,
+    verification: &Verification,
+    patient: Option<&PatientView>,
+) -> Result<(bool, bool), SoapFault> {
+    let person = patient.map(|patient| &patient.fiscal_code);
+    let holds_card = server
+        .cards
+        .matches(
+            person,
+            verification.cun,
+            &verification.digits,
+            call.at.rome_day(),
+        )
+        .await?;
+    let is_open = patient.is_some_and(|patient| can_be_verified(patient, call));
+    Ok((holds_card, is_open))
+}
+
+/// Takes a guess that was none off the counts again.
+async fn give_back(server: &ServerState, ticket: GuessTicket) {
+    if let Err(error) = server.store.return_guess(ticket).await {
+        // The fault stands; the operator has one attempt less than it should have.
+        tracing::warn!(%error, "a guess that was not checked stays counted");
     }
 }
 
