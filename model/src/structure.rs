@@ -1,6 +1,7 @@
 //! Regions, ASLs and structures, and the two ways a message names a structure (§2.4.1, tables 2, 4 and 6).
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::ascii::AsciiText;
 
@@ -206,9 +207,9 @@ impl fmt::Display for StructureId {
 }
 
 /// The description of a structure that has no identifier at Sistema TS: 1 to 256 characters, not all blank, no control
-/// characters. It is matched exactly, so nothing is trimmed or folded here.
+/// characters. It is matched exactly, so nothing is trimmed or folded here. Copies share the text: a listing holds thousands of one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StructureDescription(Box<str>);
+pub struct StructureDescription(Arc<str>);
 
 impl StructureDescription {
     /// The most characters (not bytes) of a description.
