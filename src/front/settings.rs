@@ -73,7 +73,8 @@ pub struct FrontLimits {
     pub body: Duration,
     /// A kept-alive connection without a request.
     pub idle: Duration,
-    /// A client that takes no byte of what is to be sent to it.
+    /// A client that takes no byte of what is to be sent to it; also what the waits for a client that takes few may come to in all, beyond what
+    /// they are at 16 KB/s.
     pub write_stall: Duration,
     /// How long an early answer (413, 415, 503 …) waits for the rest of its request before it cuts the connection:
     /// closing at once would reset it, and the client would never read the answer.

@@ -21,10 +21,15 @@ pub(super) struct FrontStream<S> {
 }
 
 impl<S> FrontStream<S> {
-    fn written<T>(&self, poll: Poll<T>, context: &Context<'_>) -> Poll<T> {
-        match poll {
+    fn written<T>(
+        &self,
+        poll: Poll<T>,
+        count: impl FnOnce(&T) -> usize,
+        context: &Context<'_>,
+    ) -> Poll<T> {
+        match &poll {
             Poll::Pending => self.watch.on_write_pending(context),
-            Poll::Ready(_) => self.watch.on_written(),
+            Poll::Ready(outcome) => self.watch.on_written(count(outcome)),
         }
         poll
     }
@@ -72,18 +77,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrontStream<S> {
     ) -> Poll<io::Result<usize>> {
         self.refuse_if_aborted()?;
         let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(poll, context)
+        self.written(poll, |written| *written.as_ref().unwrap_or(&0), context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.refuse_if_aborted()?;
         let poll = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(poll, context)
+        self.written(poll, |_| 0, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.refuse_if_aborted()?;
         let poll = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.written(poll, context)
+        self.written(poll, |_| 0, context)
     }
 }

@@ -19,6 +19,10 @@ use super::settings::FrontLimits;
 /// strangers can open by the thousand.
 const LONGEST_HEADER: usize = 16 * 1_024;
 
+/// Bytes of an answer that a client takes in a millisecond at least, on the whole of the answer: some 16 KB/s. Who takes a byte now and then
+/// would else hold memory, and its place among those at work, for as long as it likes.
+const SLOWEST_CLIENT: u64 = 16;
+
 /// What follows a request's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExpectedBody {
@@ -50,6 +54,10 @@ pub(super) struct Watch {
     since: Cell<u64>,
     /// Since when the client has taken no byte although there are some.
     stalled_since: Cell<Option<u64>>,
+    /// How long the answer has waited for its client in all, in milliseconds, but for a wait that still lasts.
+    waited: Cell<u64>,
+    /// Bytes of the answer that the client has taken.
+    taken: Cell<u64>,
     /// Whether a handler is waiting for the body.
     awaits_body: Cell<bool>,
     slow_body: Cell<bool>,
@@ -72,7 +80,7 @@ impl Watch {
         self.ended.get()
     }
 
-    /// Whether the client has taken nothing for too long.
+    /// Whether the client has taken nothing for too long, or too little on the whole.
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted.get()
     }
@@ -108,9 +116,14 @@ impl Watch {
         self.wake_later(context);
     }
 
-    /// Something was sent.
-    pub(super) fn on_written(&self) {
-        self.stalled_since.set(None);
+    /// So many bytes were sent.
+    pub(super) fn on_written(&self, count: usize) {
+        if let Some(since) = self.stalled_since.take() {
+            let waited = self.sweep.now.get().saturating_sub(since);
+            self.waited.set(self.waited.get().saturating_add(waited));
+        }
+        self.taken
+            .set(self.taken.get().saturating_add(count as u64));
     }
 
     /// A request's header is complete.
@@ -122,6 +135,8 @@ impl Watch {
         });
         self.awaits_body.set(false);
         self.slow_body.set(false);
+        self.waited.set(0);
+        self.taken.set(0);
         self.enter(Phase::Request);
     }
 
@@ -201,7 +216,14 @@ impl Watch {
     /// Looks whether this connection is over one of its times.
     fn judge(&self, limits: &TickLimits, now: u64) {
         let stalled = self.stalled_since.get();
-        if stalled.is_some_and(|since| now.saturating_sub(since) > limits.write_stall) {
+        let is_too_slow = stalled.is_some_and(|since| {
+            let stall = now.saturating_sub(since);
+            let allowed = limits
+                .write_stall
+                .saturating_add(self.taken.get() / SLOWEST_CLIENT);
+            stall > limits.write_stall || self.waited.get().saturating_add(stall) > allowed
+        });
+        if is_too_slow {
             self.aborted.set(true);
             self.wake();
             return;
@@ -275,6 +297,8 @@ impl Sweep {
             phase: Cell::new(Phase::Fresh),
             since: Cell::new(self.now.get()),
             stalled_since: Cell::new(None),
+            waited: Cell::new(0),
+            taken: Cell::new(0),
             awaits_body: Cell::new(false),
             slow_body: Cell::new(false),
             unparsed: Cell::new(0),
@@ -324,4 +348,62 @@ impl Sweep {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Failure here means that a client holds what it is sent for as long as it likes, or that one that reads steadily is cut.
+    use super::*;
+
+    fn watched(write_stall: Duration) -> (Rc<Sweep>, Rc<Watch>) {
+        let sweep = Sweep::new(&FrontLimits {
+            write_stall,
+            ..FrontLimits::default()
+        });
+        // The test is the sweeper.
+        sweep.running.set(true);
+        let (_, stage) = tokio::sync::watch::channel(Stage::Serving);
+        let watch = sweep.watch(&stage);
+        watch.on_request(ExpectedBody::None);
+        (sweep, watch)
+    }
+
+    /// A client that takes so many bytes after each wait, for an hour or until it is cut; how long it was let, in milliseconds.
+    fn takes(count: usize, wait: u64) -> u64 {
+        let (sweep, watch) = watched(Duration::from_secs(30));
+        let begin = sweep.now.get();
+        let context = Context::from_waker(Waker::noop());
+        while sweep.now.get() - begin < 3_600_000 && !watch.is_aborted() {
+            watch.on_write_pending(&context);
+            let now = sweep.now.get() + wait;
+            sweep.now.set(now);
+            watch.judge(&sweep.limits, now);
+            watch.on_written(count);
+        }
+        sweep.now.get() - begin
+    }
+
+    #[test]
+    fn a_client_that_takes_a_byte_now_and_then_is_cut_and_one_that_reads_steadily_is_not() {
+        assert!(takes(1, 29_000) < 60_000);
+        assert!(takes(10_000, 1_000) < 100_000);
+        assert!(takes(20_000, 1_000) >= 3_600_000);
+        assert!(takes(1_000_000, 29_000) >= 3_600_000);
+    }
+
+    #[test]
+    fn every_answer_has_its_own_time() {
+        let (sweep, watch) = watched(Duration::from_secs(30));
+        let context = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            watch.on_request(ExpectedBody::None);
+            watch.on_write_pending(&context);
+            let now = sweep.now.get() + 20_000;
+            sweep.now.set(now);
+            watch.judge(&sweep.limits, now);
+            watch.on_written(1);
+            watch.on_answered();
+            assert!(!watch.is_aborted());
+        }
+    }
 }
