@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -314,4 +315,23 @@ fn a_killed_import_goes_on_and_comes_to_the_same() {
         );
     }
     assert!(!house.holds(&person(9_999_000), "00000001"));
+}
+
+#[test]
+fn a_user_to_whom_the_data_folder_does_not_belong_leaves_the_register_as_it_is() {
+    let house = House::new();
+    let text = format!("{HEADER}\nRSSMRA80A01H501U;80380001234500012345;2020-01-01;\n");
+    assert_eq!(house.import(&text).status.code(), Some(0));
+    let data = house.path("data");
+    let before = std::fs::metadata(data.join("cards.db")).unwrap().ino();
+    if std::os::unix::fs::chown(&data, Some(12_345), None).is_err() {
+        // Only root can give a folder away; whoever else runs this test is refused by the system.
+        return;
+    }
+    let refused = house.import(&text);
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("run this command as user 12345"), "{told}");
+    let after = std::fs::metadata(data.join("cards.db")).unwrap().ino();
+    assert_eq!(before, after);
 }

@@ -87,6 +87,15 @@ pub(super) enum CardsError {
         "{bad} of {lines} lines are bad: the register stays as it was (see --maximum-bad-percent)"
     )]
     TooManyBadLines { bad: u64, lines: u64 },
+    #[error(
+        "{}: it belongs to user {owner}, and the server could not read what user {own} makes there: run this command as user {owner}",
+        folder.display()
+    )]
+    AnotherUser {
+        folder: PathBuf,
+        owner: u32,
+        own: u32,
+    },
     #[error("the asynchronous runtime could not be started: {0}")]
     Runtime(io::Error),
 }
@@ -105,10 +114,30 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let key = RegisterKey::load(&configuration.register.key_file).map_err(CardsError::from)?;
     match arguments.command {
         Command::Import(import) => {
+            check_owner(&configuration.store.data_folder)?;
             Import::open(&configuration.store.data_folder, &key, import)?.run()
         }
         Command::Status => status(&configuration, &key),
     }
+}
+
+/// The register is a new file each time, its maker's alone: made by the wrong user, every verification would fail from then on.
+fn check_owner(folder: &Path) -> Result<(), CardsError> {
+    // A folder that is not there is made, and one that cannot be looked at is told where it is used.
+    let Ok(metadata) = std::fs::metadata(folder) else {
+        return Ok(());
+    };
+    // SAFETY: geteuid reads a number of this process, and cannot fail.
+    let own = unsafe { libc::geteuid() };
+    let owner = metadata.uid();
+    if owner == own {
+        return Ok(());
+    }
+    Err(CardsError::AnotherUser {
+        folder: folder.to_owned(),
+        owner,
+        own,
+    })
 }
 
 fn status(configuration: &Configuration, key: &RegisterKey) -> Result<ExitCode, CliError> {
