@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain clean
+.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -18,6 +18,8 @@ demo: setup ## Build, start a server on made-up data, walk the whole chain from 
 run: setup ## The same start, and the server stays up: prints addresses, certificates and a curl that works for each service
 	@cargo build --locked --workspace
 	@scripts/run
+
+python: setup .venv/ready ## The Python in which the programs of the guides run: .venv/bin/python, with zeep
 
 test: setup .venv/ready ## All tests
 	cargo test --locked --workspace
@@ -68,7 +70,7 @@ clean: ## Remove what was built and the development data
 	rm -rf .dev .venv .clients
 	cargo clean
 
-# The SOAP client that the tests drive, pinned.
+# The SOAP client that the tests and the programs of the guides drive, pinned.
 .venv/ready: tests/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt

@@ -31,7 +31,7 @@ def child(name, value):
     return element("urn", name, escape(value))
 
 
-if len(sys.argv) < 2:
+if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
     sys.exit(__doc__)
 service, pairs = sys.argv[1], sys.argv[2:]
 message = service[0].upper() + service[1:] + "Richiesta"

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt as _;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How requests are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,8 @@ pub struct Behaviour {
     pub fault: Option<Fault>,
     /// For how many requests it goes wrong; without, for all.
     pub times: Option<u64>,
-    /// With how many of a hundred requests it goes wrong, by lot; without, with all.
+    /// With how many of a hundred requests it goes wrong, 0 to 100, by lot; without, with all.
+    #[serde(deserialize_with = "percent")]
     pub share_percent: Option<u8>,
     /// How long a connection may stay without a request, in milliseconds; without, 5 s.
     pub keep_alive_milliseconds: Option<u64>,
@@ -48,8 +50,25 @@ pub enum Fault {
     Hang,
     /// Stored, and never answered.
     HangAfterStoring,
-    /// Answered with this status, and nothing is stored: `{"status": 404}`.
+    /// Answered with this status, 200 to 599, and nothing is stored: `{"status": 404}`.
+    #[serde(deserialize_with = "status")]
     Status(u16),
+}
+
+fn percent<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u8>, D::Error> {
+    match Option::deserialize(source)? {
+        Some(share) if share > 100 => Err(D::Error::custom("share_percent must be from 0 to 100")),
+        share => Ok(share),
+    }
+}
+
+fn status<'de, D: Deserializer<'de>>(source: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(source)?;
+    if (200..600).contains(&status) {
+        Ok(status)
+    } else {
+        Err(D::Error::custom("status must be from 200 to 599"))
+    }
 }
 
 /// What one request meets.
@@ -98,6 +117,32 @@ impl Switches {
             delay: Duration::from_millis(behaviour.delay_milliseconds),
             latency: Duration::from_millis(latency),
             fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_out_of_their_bounds_are_refused() {
+        let read = |text: &str| serde_json::from_str::<Behaviour>(text);
+        for wrong in [
+            r#"{"share_percent": 101}"#,
+            r#"{"fault": {"status": 199}}"#,
+            r#"{"fault": {"status": 600}}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        for right in [
+            r#"{"share_percent": null}"#,
+            r#"{"share_percent": 100, "fault": {"status": 200}}"#,
+            r#"{"fault": {"status": 599}}"#,
+        ] {
+            let behaviour = read(right).expect(right);
+            let written = serde_json::to_string(&behaviour).expect(right);
+            assert_eq!(read(&written).expect(right), behaviour);
         }
     }
 }

@@ -89,7 +89,9 @@ pub enum StandInError {
     #[error("{0}")]
     Socket(#[from] io::Error),
     /// Another address than a loopback one.
-    #[error("in the clear, and with its switches, the stand-in listens on loopback addresses only")]
+    #[error(
+        "--control must be a loopback address, and so must --address as long as there is no --certificate"
+    )]
     NotLoopback,
     /// A file.
     #[error("{}: {reason}", file.display())]

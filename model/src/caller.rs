@@ -15,7 +15,9 @@ pub enum CallerError {
     )]
     CallCenter,
     /// The text is not what [`Caller::to_key`] writes.
-    #[error("it is not the key of a caller")]
+    #[error(
+        "a caller's key is R and a region's code, S and a structure's identifier, or C and a call centre's code: R010, S010-101-000123, Ccc1"
+    )]
     Key,
 }
 

@@ -308,7 +308,7 @@ catalogue! {
     /// This caller has not unlocked this code, or it is not waiting for its confirmation any more.
     NoSuchUnlock = "3003", Test, Error,
         "Nessuno sblocco da confermare o annullare per questo CUN: ricontrollarlo.",
-        "Check the CUN; an unlock is confirmed or annulled by the call center that made it, and a confirmed one is never annulled.";
+        "Check the CUN; an unlock is confirmed or annulled by the call centre that made it, and a confirmed one is never annulled.";
     /// There is no such verification of this operator.
     NoSuchVerification = "3004", Test, Error,
         "Verifica non trovata per questo operatore: ripetere verificaPositivita.",

@@ -57,7 +57,7 @@ struct SearchArguments {
     /// Only an operator's, whose codice fiscale is in this file
     #[arg(long, value_name = "FILE", conflicts_with = "operator")]
     operator_file: Option<PathBuf>,
-    /// Only a caller's: R and a region's code, S and a structure's identifier, C and a call centre's code, or I for the Immuni backend
+    /// Only a caller's: R and a region's code, S and a structure's identifier, or C and a call centre's code: R010, S010-101-000123, Ccc1
     #[arg(long, value_name = "KEY", value_parser = Caller::from_key)]
     caller: Option<Caller>,
     /// Only the transaction's: identificativoTransazione, which for an accepted submission is the CUN
@@ -169,7 +169,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     searched.map_err(AuditError::from)?;
     output.flush().map_err(CliError::Output)?;
     if search.limit == Some(written) {
-        eprintln!("sistema-ts: stopped after {written} records (--limit); there may be more");
+        eprintln!("sistema-ts: stopped at --limit, {written}: there may be more");
     }
     Ok(ExitCode::SUCCESS)
 }

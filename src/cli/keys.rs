@@ -56,12 +56,13 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         }
         Command::Age => {
             let oldest = KeyRing::load(path)?.oldest();
+            let days = (today - oldest).num_days() + 1;
             let needed = oldest_live_day(SystemClock.now()).max(oldest);
             writeln!(
                 output,
-                "{}: day keys from {oldest} on, {} days; the oldest that is still needed is that of {needed}.",
+                "{}: day keys from {oldest} on, {days} {}; the oldest that is still needed is that of {needed}.",
                 path.display(),
-                (today - oldest).num_days() + 1
+                if days == 1 { "day" } else { "days" },
             )
         }
     }

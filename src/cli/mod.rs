@@ -39,7 +39,7 @@ enum Command {
     Cards(cards::Arguments),
     /// The archive of access records
     Audit(audit::Arguments),
-    /// Register callers, structures and users; works beside a running server
+    /// Register callers, structures, users and operators; works beside a running server
     Admin(admin::Arguments),
 }
 

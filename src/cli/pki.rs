@@ -87,7 +87,7 @@ struct ClientArguments {
     /// The common name
     #[arg(long)]
     name: String,
-    /// Name of the files: <FILE>.crt and <FILE>.key [default: <command>-<code>]
+    /// Name of the files: <FILE>.crt and <FILE>.key [default: call-center-<code> or administrator-<code>]
     #[arg(long, value_name = "FILE", value_parser = file_stem)]
     file: Option<String>,
     #[command(flatten)]

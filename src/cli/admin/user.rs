@@ -39,21 +39,25 @@ pub(super) enum Command {
     },
     /// Show a user, the operator's codice fiscale and failed attempts included
     Show {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
     },
     /// Let a disabled user call again
     Enable {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
     },
     /// Refuse a user from the next request on
     Disable {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
     },
     /// Give a user a new password and pincode, print them, once, and end a lockout
     Reset {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
         #[command(flatten)]
@@ -61,6 +65,7 @@ pub(super) enum Command {
     },
     /// End a user's password and pincode now, or with a given day's beginning
     Expire {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
         /// The first day, in Rome, on which they are no longer valid: YYYY-MM-DD
@@ -69,11 +74,13 @@ pub(super) enum Command {
     },
     /// End a user's lockout and forget the failed attempts
     Unlock {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
     },
     /// Replace the services that a user may call; without any, none
     Profiles {
+        /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
         /// invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati, invioCodiceOtp

@@ -53,7 +53,7 @@ pub enum RegisterError {
     )]
     TooManyListingOperators(RegionCode),
     /// A caller of this kind has no networks, or the network is that of all addresses.
-    #[error("networks are for call centres, and the network of all addresses is none")]
+    #[error("the network of all addresses is refused, and networks are for call centres alone")]
     NetworkRefused,
     /// Operators of this caller cannot hold this service, or the caller has no operators.
     #[error("operators of {0} cannot have this profile")]
