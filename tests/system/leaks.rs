@@ -3,6 +3,7 @@
 //! metrics, or in the bytes of any file, also after `kill -9` and after a write that failed.
 
 mod asker;
+mod chain;
 pub mod hunt;
 mod places;
 mod planted;
