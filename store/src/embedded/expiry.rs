@@ -104,10 +104,15 @@ impl Writer<'_> {
         Ok(due.len() as i64)
     }
 
-    fn forget_sessions_and_receipts(&self) -> Result<(), Failure> {
-        self.tests
+    fn forget_sessions_and_receipts(&mut self) -> Result<(), Failure> {
+        let lapsed = self
+            .tests
             .prepare_cached("DELETE FROM sessions WHERE lapses_ms <= ?1")?
             .execute([self.now.millis()])?;
+        if lapsed > 0 {
+            // Each named its operator.
+            self.log.wants_clearing();
+        }
         let over = self.now.minus_millis(CUN_LIFE_MILLIS);
         self.tests
             .prepare_cached("DELETE FROM cancellations WHERE at_ms <= ?1")?
@@ -196,6 +201,8 @@ impl Writer<'_> {
         let (Some(first), Some(last)) = (due.first(), due.last()) else {
             return Ok(());
         };
+        // Of their contacts and negatives' MACs, too.
+        self.log.wants_clearing();
         self.tests
             .prepare_cached("DELETE FROM sessions WHERE row >= ?1 AND row <= ?2")?
             .execute((first.row, last.row))?;

@@ -38,6 +38,7 @@ impl Writer<'_> {
         match step.erase {
             Erasure::Nothing => {}
             Erasure::Session(digest) => {
+                self.log.wants_clearing();
                 self.tests
                     .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
                     .execute([digest.as_bytes()])?;

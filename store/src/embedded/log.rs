@@ -168,10 +168,12 @@ impl LogCare {
         self.to_be_cleared.get_or_insert_with(Instant::now);
     }
 
-    /// Clears the log without waiting any longer.
+    /// Clears the log without waiting any longer, if it is to be cleared at all.
     #[cfg(test)]
     pub(super) fn clear_now(&mut self) {
-        self.to_be_cleared = Instant::now().checked_sub(CLEAR_AFTER);
+        if self.to_be_cleared.is_some() {
+            self.to_be_cleared = Instant::now().checked_sub(CLEAR_AFTER);
+        }
     }
 
     /// Between two transactions: has the log moved once it has `threshold` pages, or has waited long enough to be cleared.

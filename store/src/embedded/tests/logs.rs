@@ -1,9 +1,11 @@
 //! The care of the logs. A failure: a log that grows without bound while the store is written and read, or that keeps what was
 //! erased from the file.
 
+use sistema_ts_model::{Caller, SessionId, TransactionId};
+
+use super::super::queue::Lane;
 use super::{Fixture, mobile, person};
-use crate::{CancelTest, Store};
-use sistema_ts_model::TransactionId;
+use crate::{CancelTest, OpenSession, Store};
 
 fn length(fixture: &Fixture, name: &str) -> u64 {
     std::fs::metadata(fixture.options.folder.join(name)).map_or(0, |file| file.len())
@@ -36,32 +38,57 @@ async fn the_log_of_the_tests_stays_bounded_and_its_pages_reach_the_file() {
     );
 }
 
+/// The sealed contact of row 1.
+async fn sealed_contact(fixture: &Fixture) -> Vec<u8> {
+    let (reply, sealed) = std::sync::mpsc::channel();
+    let read = fixture.store().write(Lane::Usual, move |writer| {
+        let sealed: Vec<u8> =
+            writer
+                .tests
+                .query_row("SELECT contact FROM tests WHERE row = 1", [], |row| {
+                    row.get(0)
+                })?;
+        reply.send(sealed).unwrap();
+        Ok(())
+    });
+    read.await.unwrap();
+    sealed.recv().unwrap()
+}
+
+fn holds(fixture: &Fixture, wanted: &[u8]) -> bool {
+    let bytes = fixture.bytes_of("tests.db");
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Waits no longer than the care of the log takes for all of these to be gone.
+async fn are_cleared(fixture: &Fixture, wanted: &[&[u8]]) {
+    let clear = |writer: &mut super::super::writer::Writer<'_>| {
+        writer.log.clear_now();
+        Ok(())
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    fixture.store().write(Lane::Usual, clear).await.unwrap();
+    while wanted.iter().any(|wanted| holds(fixture, wanted)) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "erased bytes are still in the files"
+        );
+        fixture
+            .store()
+            .write(Lane::Usual, |_| Ok(()))
+            .await
+            .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_erased_contact_leaves_the_log_too() {
     let fixture = Fixture::new();
     let cun = fixture
         .record(|test| test.contact = Some(mobile("+393331234567")))
         .await;
-    let (reply, sealed) = std::sync::mpsc::channel();
-    let read = fixture
-        .store()
-        .write(super::super::queue::Lane::Usual, move |writer| {
-            let sealed: Vec<u8> =
-                writer
-                    .tests
-                    .query_row("SELECT contact FROM tests WHERE row = 1", [], |row| {
-                        row.get(0)
-                    })?;
-            reply.send(sealed).unwrap();
-            Ok(())
-        });
-    read.await.unwrap();
-    let sealed = sealed.recv().unwrap();
-    let held = |fixture: &Fixture| {
-        let bytes = fixture.bytes_of("tests.db");
-        bytes.windows(sealed.len()).any(|window| window == sealed)
-    };
-    assert!(held(&fixture));
+    let sealed = sealed_contact(&fixture).await;
+    assert!(holds(&fixture, &sealed));
     let cancellation = CancelTest {
         cun,
         caller: super::region(),
@@ -71,24 +98,36 @@ async fn an_erased_contact_leaves_the_log_too() {
         receipt: None,
     };
     fixture.store().cancel(cancellation).await.unwrap();
-    fixture
-        .store()
-        .write(super::super::queue::Lane::Usual, |writer| {
-            writer.log.clear_now();
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while held(&fixture) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the sealed contact is still in the files"
-        );
-        fixture
-            .store()
-            .write(super::super::queue::Lane::Usual, |_| Ok(()))
-            .await
-            .unwrap();
+    are_cleared(&fixture, &[&sealed]).await;
+}
+
+#[tokio::test]
+async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() {
+    for retention_days in [14, 20] {
+        let fixture = Fixture::with(|options| {
+            options.retention_millis = retention_days * super::DAY_MILLIS;
+        });
+        let cun = fixture
+            .record(|test| test.contact = Some(mobile("+393331234567")))
+            .await;
+        let open = OpenSession {
+            cun,
+            session: SessionId::random(),
+            operator: person(900),
+            caller: Caller::from_key("Ccc1").unwrap(),
+            lifetime_millis: 1_800_000,
+        };
+        fixture.store().open_session(open).await.unwrap();
+        let sealed = sealed_contact(&fixture).await;
+        let operator = person(900);
+        assert!(holds(&fixture, &sealed) && holds(&fixture, operator.expose().as_bytes()));
+        // The session lapses, within the first hour.
+        fixture.clock.advance_millis(3_600_000);
+        fixture.store().expire_due(100).await.unwrap();
+        are_cleared(&fixture, &[operator.expose().as_bytes()]).await;
+        assert!(holds(&fixture, &sealed));
+        fixture.clock.advance_millis(15 * super::DAY_MILLIS);
+        while fixture.store().expire_due(100).await.unwrap().more {}
+        are_cleared(&fixture, &[&sealed]).await;
     }
 }
