@@ -37,7 +37,7 @@ pub(super) struct TestRow {
     pub(super) life: Life,
 }
 
-const SELECT: &str = "
+pub(super) const SELECT: &str = "
     SELECT t.row, t.cun, t.inserted_ms, c.key, s.reference, t.swab_day, t.flags, t.contact, t.negative, t.receipt, t.life
     FROM tests t JOIN callers c ON c.id = t.caller JOIN structures s ON s.id = t.structure
     WHERE t.row = ?1";

@@ -9,6 +9,7 @@ mod erasure;
 mod faults;
 mod keys;
 mod logs;
+mod lookups;
 mod records;
 
 use std::sync::Arc;

@@ -93,7 +93,10 @@ fn no_byte_of_an_erased_tag_is_left_after_a_rewrite() {
             patients.rows_of(DAY, &tags[*row as usize - 1]).unwrap(),
             [*row]
         );
-        assert!(patients.sealed(DAY, *row).unwrap().is_some());
+        assert!({
+            let sealed = patients.sealed_at_or_beside(DAY, *row).unwrap();
+            sealed.is_some_and(|sealed| sealed.row == *row)
+        });
     }
     for row in &erased {
         assert!(
