@@ -1,7 +1,7 @@
 //! Access records of the call centre's and the ASL's services (§3.4, §5.2), read from the archive that the server left.
 //!
 //! Failure here means that an access is in no record, that a record names what its section does not, or that a refused request leaves
-//! no trace.
+//! no trace. So do records that `sistema-ts audit search` does not show beside the running server, or shows with other fields.
 
 use std::sync::Arc;
 
@@ -12,8 +12,11 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, Store as _};
 
 use crate::support::chain::Chain;
-use crate::support::installation::{ASL_OPERATOR, CARD, DESK, PATIENT};
-use crate::support::{Message, otp, until};
+use crate::support::installation::{
+    ASL_OPERATOR, CARD, DESK, DISABLED, OPERATOR, PATIENT, STRUCTURE,
+};
+use crate::support::messages::today;
+use crate::support::{Message, Session, Submission, otp, until};
 
 /// Stops the server, and reads all records but those of submissions.
 fn records(chain: Chain) -> Vec<AccessRecord> {
@@ -152,4 +155,212 @@ fn a_post_whose_caller_has_left_has_its_record() {
         (unlock.service(), unlock.outcome.outcome.as_str()),
         (Service::UnlockCode, "0000")
     );
+}
+
+/// The fields that §2.5, §3.4 and §5.2 name for each service, and those that every record has; in alphabetical order.
+fn fields_of(service: &str) -> Vec<&'static str> {
+    let own: &[&str] = match service {
+        "invioEsecuzioneTest" | "annullamentoEsecuzioneTest" => {
+            &["structure_description", "structure_identifier"]
+        }
+        "elencoTestEffettuati" => &["operator", "structure_description", "structure_identifier"],
+        "verificaPositivita" => &["client_address", "code", "operator", "session"],
+        "sbloccoCodiceImmuni" => &[
+            "client_address",
+            "ended_at",
+            "operator",
+            "operator_authentication",
+            "session",
+        ],
+        "confermaSbloccoImmuni" => &[
+            "client_address",
+            "code",
+            "communication_kind",
+            "operator",
+            "options",
+            "session",
+        ],
+        "invioCodiceOtp" => &["operator"],
+        other => panic!("{other}"),
+    };
+    let common = [
+        "accessed_at",
+        "caller",
+        "errors",
+        "outcome",
+        "service",
+        "transaction",
+    ];
+    let mut fields = [&common[..], own].concat();
+    fields.sort_unstable();
+    fields
+}
+
+#[test]
+fn a_search_beside_the_server_shows_every_service_done_and_refused() {
+    let chain = Chain::start();
+    let (mut region, mut desk) = (chain.region(), chain.desk());
+    let mut asl_user = Session::asl_user(&chain.installation, &chain.server);
+    // Transaction, service, caller, operator and outcome of every answer.
+    let mut answered = Vec::new();
+    let mut ask = |session: &mut Session, message: &Message, caller, operator: Option<&str>| {
+        let reply = session.ask(message);
+        let service = message.path().rsplit('/').next().unwrap().to_owned();
+        answered.push([
+            reply.transaction().to_owned(),
+            service,
+            String::from(caller),
+            operator.unwrap_or_default().to_owned(),
+            reply.outcome().to_owned(),
+            reply.findings().join(" "),
+        ]);
+        reply
+    };
+    let cun = chain.positive();
+    let second = chain.positive();
+    let wrong = Submission {
+        result: "?".into(),
+        ..Submission::by_region()
+    };
+    let refused = chain.region().submit(&wrong);
+    assert_eq!(refused.told(), (200, "9999"));
+
+    let verification = Message::verification(DESK, CARD, &cun);
+    let by = |operator: &str| {
+        verification
+            .clone()
+            .with("codiceFiscaleOperatore", operator)
+    };
+    let nobody = "RSSMRA80A01H501U";
+    ask(
+        &mut desk,
+        &Message::verification(DESK, "11111111", &cun),
+        "CCC1",
+        Some(DESK),
+    );
+    ask(&mut desk, &by(DISABLED), "CCC1", Some(DISABLED));
+    ask(&mut desk, &by(nobody), "CCC1", Some(nobody));
+    // What is not well-formed is in no record.
+    ask(&mut desk, &by("X"), "CCC1", None);
+    ask(
+        &mut desk,
+        &Message::verification(DESK, CARD, "CUN-XXXXXXXXX0"),
+        "CCC1",
+        Some(DESK),
+    );
+    let verified = ask(&mut desk, &verification, "CCC1", Some(DESK));
+    let session = verified.value("idVerificaTampone").to_owned();
+    ask(
+        &mut desk,
+        &Message::unlock(DESK, &session, "OTP"),
+        "CCC1",
+        Some(DESK),
+    );
+    ask(
+        &mut desk,
+        &Message::unlock(DESK, &session, &otp(1)),
+        "CCC1",
+        Some(DESK),
+    );
+    let confirmation = Message::confirmation("C", DESK, &cun);
+    ask(
+        &mut desk,
+        &confirmation.clone().with("idTipoComunicazione", "X"),
+        "CCC1",
+        Some(DESK),
+    );
+    ask(&mut desk, &confirmation, "CCC1", Some(DESK));
+    ask(&mut desk, &confirmation, "CCC1", Some(DESK));
+
+    let cancellation = Message::to(Service::CancelTest)
+        .with("tipoAutenticazione", "2F")
+        .with_structure(STRUCTURE)
+        .with("codiceFiscaleAssistito", PATIENT)
+        .with("identificativoTransazione", &second)
+        .with("tipologiaTest", "M");
+    let of_nobody = cancellation.clone().with("codiceFiscaleAssistito", nobody);
+    ask(&mut region, &of_nobody, "R010", None);
+    ask(&mut region, &cancellation, "R010", None);
+    let list = Message::to(Service::ListTests)
+        .with("tipoAutenticazione", "2F")
+        .with("dataInizioIntervallo", today())
+        .with("dataFineIntervallo", today())
+        .with("tipologiaTest", "M")
+        .with("identificativoUtente", OPERATOR);
+    ask(&mut region, &list, "R010", Some(OPERATOR));
+    ask(
+        &mut region,
+        &list.with("dataFineIntervallo", "domani"),
+        "R010",
+        Some(OPERATOR),
+    );
+    let asl = Message::asl_code_of_region(ASL_OPERATOR, &otp(2), PATIENT);
+    ask(&mut region, &asl, "R010", Some(ASL_OPERATOR));
+    ask(
+        &mut region,
+        &asl.with("codiceOtp", "OTP"),
+        "R010",
+        Some(ASL_OPERATOR),
+    );
+    let own = Message::asl_code_of_user(&otp(3), PATIENT);
+    ask(
+        &mut asl_user,
+        &own,
+        &format!("S{STRUCTURE}"),
+        Some(OPERATOR),
+    );
+
+    let search = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let lines = chain
+            .installation
+            .run(&[&["audit", "search"], arguments].concat());
+        let records = lines.lines().map(serde_json::from_str);
+        records.map(Result::unwrap).collect()
+    };
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let found = search(&[]);
+    for record in &found {
+        let mut fields: Vec<_> = record.as_object().unwrap().keys().collect();
+        fields.sort_unstable();
+        assert_eq!(fields, fields_of(record["service"].as_str().unwrap()));
+    }
+    let told = |record: &serde_json::Value| {
+        let errors = record["errors"].as_array().unwrap().iter().map(text);
+        [
+            text(&record["transaction"]),
+            text(&record["service"]),
+            text(&record["caller"]),
+            text(&record["operator"]),
+            text(&record["outcome"]),
+            errors.collect::<Vec<_>>().join(" "),
+        ]
+    };
+    let of_others: Vec<_> = found
+        .iter()
+        .filter(|record| record["service"] != "invioEsecuzioneTest")
+        .map(told)
+        .collect();
+    assert_eq!(of_others, answered);
+    // Submissions, taken and refused, come by their own way to the archive.
+    let of_submissions = search(&["--service", "invioEsecuzioneTest"]);
+    let mut transactions: Vec<_> = of_submissions
+        .iter()
+        .map(|record| text(&record["transaction"]))
+        .collect();
+    transactions.sort_unstable();
+    let mut expected = vec![cun.clone(), second, refused.transaction().to_owned()];
+    expected.sort_unstable();
+    assert_eq!(transactions, expected);
+    for record in &of_submissions {
+        assert_eq!(record["structure_identifier"], STRUCTURE);
+    }
+    // A single one is found by its transaction, whatever it is.
+    for [transaction, ..] in &answered {
+        assert_eq!(search(&["--transaction", transaction]).len(), 1);
+    }
+    // What no section names is in no record.
+    let all = chain.installation.run(&["audit", "search"]);
+    for personal in [PATIENT, CARD, &otp(1), &otp(2), &otp(3)] {
+        assert!(!all.contains(personal), "{personal}");
+    }
 }

@@ -15,6 +15,7 @@ mod clients;
 mod confirmation;
 mod crash;
 mod draining;
+mod erasure;
 mod hostile;
 mod leaks;
 mod listing;

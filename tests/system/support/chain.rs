@@ -60,6 +60,16 @@ impl Chain {
         }
     }
 
+    /// Under a new server, what an old one that is gone has left.
+    pub fn with(installation: Installation, backend: Backend) -> Self {
+        let server = Self::serve(&installation, &backend, &[]);
+        Self {
+            server,
+            backend,
+            installation,
+        }
+    }
+
     /// The same data under a new server, with the same stand-in; the old server is killed.
     pub fn restart(self, settings: &[(&str, &str)]) -> Self {
         self.server.kill9();
