@@ -156,3 +156,55 @@ fn a_cancelled_test_is_not_verifiable_and_a_used_one_is_not_cancelled() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn an_unlocked_test_is_cancelled_and_its_unlock_cannot_be_confirmed() {
+    let chain = Chain::start();
+    let cun = chain.positive();
+    chain.unlocked(&cun, &crate::support::otp(1));
+    assert_eq!(
+        chain.region().ask(&cancellation(&cun)).told(),
+        (200, "0000")
+    );
+    for kind in ["C", "A"] {
+        assert_eq!(chain.confirm(kind, &cun).told(), (200, "9999"), "{kind}");
+    }
+    let again = chain.desk().ask(&Message::verification(DESK, CARD, &cun));
+    assert_eq!(
+        (again.told(), again.findings()),
+        ((200, "9999"), vec!["3001"])
+    );
+}
+
+#[test]
+fn another_region_that_knows_everything_cancels_nothing_and_learns_nothing() {
+    const DESCRIPTION: &str = "Drive-in di prova";
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let mut region = Session::region(&installation, &server, "010");
+    let mut other = Session::region(&installation, &server, "020");
+    let submitted = region.submit(&Submission {
+        structure: None,
+        description: Some(DESCRIPTION.into()),
+        ..Submission::by_region()
+    });
+    assert_eq!(submitted.told(), (200, "0000"));
+    let by_description = |cun: &str| {
+        cancellation(cun)
+            .without("identificativoStruttura")
+            .with("descrizioneStruttura", DESCRIPTION)
+    };
+    let right = by_description(submitted.transaction());
+    let unknown = by_description(&format!("CUN-{}", crate::support::otp(0)));
+    let told = other.ask(&right);
+    assert_eq!(
+        (told.told(), told.findings()),
+        ((200, "9999"), vec!["3002"])
+    );
+    assert_eq!(told.but_for_itself(), other.ask(&unknown).but_for_itself());
+    let done = region.ask(&right);
+    assert_eq!((done.told(), done.findings()), ((200, "0000"), vec![]));
+    // Nor whether it has been cancelled since.
+    let later = other.ask(&right);
+    assert_eq!(told.but_for_itself(), later.but_for_itself());
+}

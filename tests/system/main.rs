@@ -19,6 +19,7 @@ mod erasure;
 mod hostile;
 mod leaks;
 mod listing;
+mod listing_stream;
 mod overload;
 mod races;
 mod receipts;
