@@ -15,6 +15,14 @@ pub const AUTHENTICATION_KIND: Element = Element::text(
     "Obbligatorio con il certificato, non ammesso con utente e password.",
 );
 
+/// `tipoAutenticazione`, as the requests have it that come with a certificate alone.
+pub const CERTIFICATE_AUTHENTICATION_KIND: Element = Element::text(
+    "tipoAutenticazione",
+    Occurs::Optional,
+    &types::TIPO_AUTENTICAZIONE,
+    "Obbligatorio: come il sistema chiamante ha autenticato l'operatore.",
+);
+
 /// `pinCode`, as every request of a service has it that users may call.
 pub const PIN_CODE: Element = Element::text(
     "pinCode",

@@ -2,7 +2,7 @@
 
 use crate::soap::description::{Element, Message, Occurs};
 use crate::soap::messages::shared::{
-    AUTHENTICATION_KIND, AuthenticationNodes, OPERATOR, raw_request,
+    AuthenticationNodes, CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request,
 };
 use crate::soap::types;
 
@@ -13,7 +13,7 @@ pub static REQUEST: Message = Message {
     element: "VerificaPositivitaRichiesta",
     namespace: NAMESPACE,
     elements: &[
-        AUTHENTICATION_KIND,
+        CERTIFICATE_AUTHENTICATION_KIND,
         OPERATOR,
         Element::text(
             "numeroTesseraSanitaria",
