@@ -1,13 +1,12 @@
 //! What the services share that an operator stands behind who is known by codice fiscale (§2.4.3, §3.3, §5.2), and those that relay a one-time
 //! code.
 
-use sistema_ts_model::{CodiceFiscale, Finding, Outcome, Service, TransactionId};
-use sistema_ts_store::{AccessDetail, AccessRecord, GuessBudgets};
+use sistema_ts_model::{CodiceFiscale, Finding, Outcome, Service};
+use sistema_ts_store::GuessBudgets;
 
-use super::endpoint::{Call, access_outcome};
+use super::endpoint::Call;
 use super::option_filter::RecordedOptions;
 use super::state::ServerState;
-use crate::soap::SoapFault;
 
 /// The settings of the call centre's services.
 #[derive(Debug, Clone)]
@@ -51,25 +50,4 @@ pub fn operator_finding(
         Some(_) => return None,
     };
     Some(Finding::on(field, outcome))
-}
-
-/// Makes the access record durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2).
-///
-/// # Errors
-/// A fault: then there is no answer.
-pub async fn record_access(
-    server: &ServerState,
-    call: &Call,
-    transaction: TransactionId,
-    findings: &[Finding],
-    detail: AccessDetail,
-) -> Result<(), SoapFault> {
-    let record = AccessRecord {
-        accessed_at: call.at,
-        caller: call.caller,
-        outcome: access_outcome(findings),
-        transaction,
-        detail,
-    };
-    Ok(server.store.record_access(record).await?)
 }

@@ -15,8 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream};
-use sistema_ts_model::{Caller, Finding, Service, Timestamp, Verdict};
-use sistema_ts_store::AccessOutcome;
+use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp, Verdict};
 use sistema_ts_store::register::RegisteredUser;
 
 use super::faults::fault_response;
@@ -47,6 +46,23 @@ pub struct Call {
     /// The places that the request holds in its lane: taken as long as any copy of this lives, so that work which goes on after its client
     /// has left still counts as its caller's.
     pub places: Places,
+}
+
+impl Call {
+    /// What `judge` makes of the message, of a caller that may call; of any other nothing is judged.
+    ///
+    /// # Errors
+    /// The mistakes that `judge` finds; [`Outcome::ServiceNotAllowed`] alone for any other caller.
+    pub fn if_allowed<T>(
+        &self,
+        judge: impl FnOnce() -> Result<T, Vec<Finding>>,
+    ) -> Result<T, Vec<Finding>> {
+        if self.may_call {
+            judge()
+        } else {
+            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
+        }
+    }
 }
 
 /// Places in a lane.
@@ -80,18 +96,6 @@ impl Answered {
             body: AnswerBody::Whole(encode_answer(message, head)),
             verdict: head.verdict,
         }
-    }
-}
-
-/// What the access record says of an answer with these findings.
-#[must_use]
-pub fn access_outcome(findings: &[Finding]) -> AccessOutcome {
-    AccessOutcome {
-        outcome: Verdict::of(findings).code().to_owned(),
-        errors: findings
-            .iter()
-            .map(|finding| finding.outcome.code().to_owned())
-            .collect(),
     }
 }
 

@@ -3,9 +3,11 @@
 //! [`endpoint`] leads a request to its service; [`state`] is what a service works with; a service is thin: rules, one call of the store, an
 //! answer.
 
+pub mod access;
 pub mod asl_code;
 pub mod cancellation;
 pub mod confirmation;
+mod delivery;
 pub mod desk;
 pub mod ending;
 pub mod endpoint;

@@ -6,8 +6,8 @@
 use chrono::NaiveDate;
 use sistema_ts_model::{
     AslCode, AuthenticationKind, Caller, CodeError, CodiceFiscale, CodiceFiscaleError,
-    CodiceFiscaleOptions, DateError, DateWindow, Finding, Outcome, RegionCode, RequestKey,
-    StructureCode, StructureDescription, StructureId, StructureReference, parse_date,
+    CodiceFiscaleOptions, DateError, DateWindow, Finding, Otp, Outcome, RegionCode, RequestKey,
+    StructureCode, StructureDescription, StructureId, StructureReference, TestKind, parse_date,
 };
 use sistema_ts_store::register::RegisterSnapshot;
 
@@ -147,6 +147,18 @@ impl Mistakes {
         self.required(node, raw, |text| past_date(text, today))
     }
 
+    /// `tipologiaTest`.
+    pub fn test_kind(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<TestKind> {
+        self.required(node, raw, |text| {
+            TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
+        })
+    }
+
+    /// The app's one-time code.
+    pub fn otp(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<Otp> {
+        self.required(node, raw, |text| Otp::parse(text).map_err(otp_outcome))
+    }
+
     /// The structure: a region names the identifier or the description, a structure its own identifier; `raw` holds the two.
     pub fn structure(
         &mut self,
@@ -212,6 +224,15 @@ impl Mistakes {
     }
 }
 
+/// The value of an element that is there and well-formed: for the access record, also of a message that has mistakes elsewhere.
+#[must_use]
+pub fn well_formed<T, E>(
+    raw: &Option<FieldText<'_>>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    parse(raw.as_ref()?).ok()
+}
+
 /// The structure that a message names, if what it says of it is well-formed: for the look-up in the register and for the access record, also
 /// of a message that has mistakes elsewhere.
 #[must_use]
@@ -221,20 +242,36 @@ pub fn structure_of(
 ) -> Option<StructureReference> {
     if let Some(named) = identifier {
         return Some(StructureReference::Identifier(StructureId {
-            region: RegionCode::parse(named.region.as_ref()?).ok()?,
-            asl: AslCode::parse(named.asl.as_ref()?).ok()?,
-            structure: StructureCode::parse(named.structure.as_ref()?).ok()?,
+            region: well_formed(&named.region, RegionCode::parse)?,
+            asl: well_formed(&named.asl, AslCode::parse)?,
+            structure: well_formed(&named.structure, StructureCode::parse)?,
         }));
     }
-    StructureDescription::parse(description.as_ref()?)
-        .ok()
-        .map(StructureReference::Description)
+    well_formed(description, StructureDescription::parse).map(StructureReference::Description)
+}
+
+/// What was judged of a message, and beside it that the structure named is not registered, if that is so.
+///
+/// # Errors
+/// All mistakes: those of `judged`, then this one, in the element `field`.
+pub fn with_registered_structure<T>(
+    judged: Result<T, Vec<Finding>>,
+    structure: Option<&StructureReference>,
+    caller: &Caller,
+    register: &RegisterSnapshot,
+    field: &'static str,
+) -> Result<T, Vec<Finding>> {
+    if is_structure_registered(structure, caller, register) {
+        return judged;
+    }
+    let mut findings = judged.err().unwrap_or_default();
+    findings.push(Finding::on(field, Outcome::StructureNotRegistered));
+    Err(findings)
 }
 
 /// Whether the structure named, if one is and it is of the caller's own region, is registered and enabled. About structures of other regions
 /// nothing is told.
-#[must_use]
-pub fn is_structure_registered(
+fn is_structure_registered(
     structure: Option<&StructureReference>,
     caller: &Caller,
     register: &RegisterSnapshot,
@@ -289,9 +326,7 @@ pub fn cun_outcome(error: CodeError) -> Outcome {
     }
 }
 
-/// What is told about a text that is no one-time code.
-#[must_use]
-pub fn otp_outcome(error: CodeError) -> Outcome {
+fn otp_outcome(error: CodeError) -> Outcome {
     match error {
         CodeError::Check { .. } => Outcome::OtpCheck,
         CodeError::Prefix

@@ -12,10 +12,11 @@ use sistema_ts_store::{AccessDetail, PersonClaim, PersonOutcome};
 use tokio::time::Instant;
 
 use self::rules::AslCode;
-use super::desk::{operator_finding, record_access};
+use super::access::record_access;
+use super::delivery::{meaning, new_claim, reserve, settle};
+use super::desk::operator_finding;
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
-use super::unlock::{meaning, new_claim, reserve, settle};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::invio_codice_otp::{ANSWER, InvioCodiceOtp, REQUEST};
@@ -53,15 +54,10 @@ impl SoapService for InvioCodiceOtpService {
         let raw = InvioCodiceOtp::take(&mut fields);
         let operator = rules::operator_of(&raw, &call, server.fiscal_codes);
         let operator_field = REQUEST.name_of(raw.operator.node);
-        let checked = if call.may_call {
-            rules::validate(&raw, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
+        let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let ending = server.ending.clone();
         let server = Arc::clone(server);
         let work = async move {
             // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
@@ -69,40 +65,38 @@ impl SoapService for InvioCodiceOtpService {
             let findings = match checked {
                 Err(findings) => findings,
                 Ok(request) => {
-                    // A user was authenticated as the operator that it is; a region's operator is only named.
-                    let refused = match (&call.caller, &operator) {
-                        (Caller::Region(_), Some(named)) => {
-                            operator_finding(&server, &call, Self::SERVICE, named, operator_field)
-                        }
-                        _ => None,
-                    };
-                    let finding = match refused {
-                        Some(finding) => Some(finding),
-                        None => send(&server, request, &mut slot).await?.map(Finding::whole),
-                    };
-                    finding.into_iter().collect()
+                    let operator = (operator.as_ref(), operator_field);
+                    let told = send(&server, &call, request, operator, &mut slot).await?;
+                    told.into_iter().collect()
                 }
             };
             answer(&server, &call, operator, &findings).await
         };
-        ending.see_through(work).await
+        worker.server.ending.see_through(work).await
     }
 }
 
 /// What is to be told; `None` is done. The place that was taken, if one was, is left in `slot`.
 async fn send(
     server: &ServerState,
+    call: &Call,
     request: AslCode,
+    (operator, operator_field): (Option<&CodiceFiscale>, &'static str),
     slot: &mut Option<RelaySlot>,
-) -> Result<Option<Outcome>, SoapFault> {
-    let Some(relay) = &server.relay else {
-        // Without a way to the backend the service is not offered; see `serve`.
-        return Err(SoapFault::Internal);
+) -> Result<Option<Finding>, SoapFault> {
+    // A user was authenticated as the operator that it is; a region's operator is only named.
+    if let (Caller::Region(_), Some(named)) = (&call.caller, operator) {
+        let service = InvioCodiceOtpService::SERVICE;
+        let refused = operator_finding(server, call, service, named, operator_field);
+        if refused.is_some() {
+            return Ok(refused);
+        }
+    }
+    let Some((relay, taken)) = reserve(server)? else {
+        return Ok(Some(Finding::whole(Outcome::BackendUnreachable)));
     };
-    let Some(taken) = reserve(relay.as_ref())? else {
-        return Ok(Some(Outcome::BackendUnreachable));
-    };
-    claim_and_post(server, relay.as_ref(), slot.insert(taken), request).await
+    let told = claim_and_post(server, relay, slot.insert(taken), request).await?;
+    Ok(told.map(Finding::whole))
 }
 
 async fn claim_and_post(

@@ -1,10 +1,10 @@
 //! The rules of `invioCodiceOtp` (§5.1, §5.2).
 
 use sistema_ts_actors::relay::OtpPost;
-use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Finding, Otp, Outcome};
+use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Finding, Outcome};
 
 use crate::services::endpoint::Call;
-use crate::services::rules::{Mistakes, otp_outcome, past_date};
+use crate::services::rules::{Mistakes, past_date, well_formed};
 use crate::soap::messages::invio_codice_otp::{AUTHENTICATION, InvioCodiceOtp, REQUEST};
 
 /// A request in which every value is right in itself.
@@ -23,7 +23,9 @@ pub(super) fn operator_of(
 ) -> Option<CodiceFiscale> {
     match &call.user {
         Some(user) => Some(user.fiscal_code.clone()),
-        None => CodiceFiscale::parse_with(raw.operator.text.as_ref()?, options).ok(),
+        None => well_formed(&raw.operator.text, |text| {
+            CodiceFiscale::parse_with(text, options)
+        }),
     }
 }
 
@@ -54,9 +56,7 @@ pub(super) fn validate(
         }
         (Some(_), None) => {}
     }
-    let otp = mistakes.required(raw.otp.node, &raw.otp.text, |text| {
-        Otp::parse(text).map_err(otp_outcome)
-    });
+    let otp = mistakes.otp(raw.otp.node, &raw.otp.text);
     let today = call.at.rome_day();
     let symptoms = &raw.symptoms_started_on;
     // Never a date found through the person: without one, today.

@@ -11,9 +11,9 @@ use sistema_ts_model::{
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
 use self::rules::{ValidCancellation, receipt_of};
-use super::desk::record_access;
+use super::access::record_access;
 use super::endpoint::{Answered, Call, SoapService};
-use super::rules::{is_structure_registered, structure_of};
+use super::rules::{structure_of, with_registered_structure};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
@@ -49,26 +49,18 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
         let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
         let raw = AnnullamentoEsecuzioneTest::take(&mut fields);
         let structure = structure_of(&identifier, &raw.structure_description.text);
-        let mut checked = if call.may_call {
-            rules::validate(&raw, &identifier, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
+        let checked = call.if_allowed(|| {
+            with_registered_structure(
+                rules::validate(&raw, &identifier, &call, server.fiscal_codes),
+                structure.as_ref(),
+                &call.caller,
+                &server.register.snapshot(),
+                REQUEST.name_of(STRUCTURE_NODES.structure),
+            )
+        });
         let request_key_field = REQUEST.name_of(raw.request_key.node);
         // Erased here: nothing of it is needed while the store is waited for.
         drop((raw, identifier, fields));
-        let register = server.register.snapshot();
-        if call.may_call && !is_structure_registered(structure.as_ref(), &call.caller, &register) {
-            let finding = Finding::on(
-                REQUEST.name_of(STRUCTURE_NODES.structure),
-                Outcome::StructureNotRegistered,
-            );
-            match &mut checked {
-                Ok(_) => checked = Err(vec![finding]),
-                Err(findings) => findings.push(finding),
-            }
-        }
-        let ending = server.ending.clone();
         let server = Arc::clone(server);
         let work = async move {
             match checked {
@@ -79,7 +71,7 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
                 }
             }
         };
-        ending.see_through(work).await
+        worker.server.ending.see_through(work).await
     }
 }
 

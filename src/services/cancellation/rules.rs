@@ -1,7 +1,7 @@
 //! The rules of `annullamentoEsecuzioneTest` (Table 4), and what a repeated cancellation must repeat.
 
 use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome, RequestKey,
+    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, RequestKey,
     StructureReference, TestKind,
 };
 use sistema_ts_store::ReceiptRequest;
@@ -53,9 +53,7 @@ pub(super) fn validate(
     let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
         Cun::parse(text).map_err(cun_outcome)
     });
-    let kind = mistakes.required(raw.test_kind.node, &raw.test_kind.text, |text| {
-        TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
-    });
+    let kind = mistakes.test_kind(raw.test_kind.node, &raw.test_kind.text);
     match (structure, fiscal_code, cun, kind) {
         (Some(structure), Some(fiscal_code), Some(cun), Some(kind)) if mistakes.is_empty() => {
             Ok(ValidCancellation {

@@ -2,7 +2,7 @@
 //! hides another mistake, or that a right one is refused.
 #![allow(clippy::unwrap_used)]
 
-use sistema_ts_model::Caller;
+use sistema_ts_model::{Caller, Outcome};
 
 use super::*;
 use crate::services::rules_testing::{

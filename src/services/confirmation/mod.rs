@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sistema_ts_model::{
-    AnnulRefusal, ConfirmRefusal, Cun, Effect, Finding, Outcome, Service, TransactionId,
+    AnnulRefusal, ConfirmRefusal, Effect, Finding, Outcome, Service, TransactionId,
 };
 use sistema_ts_store::{
     AccessDetail, AnnulOutcome, ConfirmOutcome, Confirmation, ConfirmationKind,
 };
 
 use self::rules::{Named, Request};
-use super::desk::{operator_finding, record_access};
+use super::access::record_access;
+use super::desk::operator_finding;
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
@@ -60,31 +61,21 @@ impl SoapService for ConfermaSbloccoImmuniService {
             session: REQUEST.name_of(raw.session.node),
             cun: REQUEST.name_of(raw.cun.node),
         };
-        let checked = if call.may_call {
-            rules::validate(&raw, &rows, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
+        let checked = call.if_allowed(|| rules::validate(&raw, &rows, &call, server.fiscal_codes));
         // Erased here: nothing of it is needed while the store is waited for.
         drop((raw, rows, fields));
-        let ending = server.ending.clone();
         let server = Arc::clone(server);
         let work = async move {
             let findings = match checked {
                 Err(findings) => findings,
-                Ok(request) => {
-                    let (operator, place) = (&request.operator, places.operator);
-                    let refused = operator_finding(&server, &call, Self::SERVICE, operator, place);
-                    let finding = match refused {
-                        Some(finding) => Some(finding),
-                        None => confirm_or_annul(&server, &call, request, &places).await?,
-                    };
-                    finding.into_iter().collect()
-                }
+                Ok(request) => confirm_or_annul(&server, &call, request, &places)
+                    .await?
+                    .into_iter()
+                    .collect(),
             };
             answer(&server, &call, named, &findings).await
         };
-        ending.see_through(work).await
+        worker.server.ending.see_through(work).await
     }
 }
 
@@ -102,7 +93,12 @@ async fn confirm_or_annul(
     request: Request,
     places: &Places,
 ) -> Result<Option<Finding>, SoapFault> {
-    let cun: Cun = request.cun;
+    let service = ConfermaSbloccoImmuniService::SERVICE;
+    let refused = operator_finding(server, call, service, &request.operator, places.operator);
+    if refused.is_some() {
+        return Ok(refused);
+    }
+    let cun = request.cun;
     let confirmation = Confirmation {
         cun,
         session: request.session,

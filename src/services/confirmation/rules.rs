@@ -5,7 +5,7 @@ use sistema_ts_store::ConfirmationKind;
 
 use crate::services::endpoint::Call;
 use crate::services::option_filter::RecordedOptions;
-use crate::services::rules::{Mistakes, cun_outcome};
+use crate::services::rules::{Mistakes, cun_outcome, well_formed};
 use crate::soap::Row;
 use crate::soap::messages::conferma_sblocco_immuni::{
     AUTHENTICATION, ConfermaSbloccoImmuni, OPTION, REQUEST,
@@ -42,21 +42,17 @@ impl Named {
         options: CodiceFiscaleOptions,
         recorded: &RecordedOptions,
     ) -> Self {
-        let operator = raw.operator.text.as_ref();
-        let session = raw.session.text.as_ref();
         Self {
-            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
+            operator: well_formed(&raw.operator.text, |text| {
+                CodiceFiscale::parse_with(text, options)
+            }),
             kind: raw
                 .kind
                 .text
                 .as_ref()
                 .and_then(|text| ConfirmationKind::parse(text)),
-            session: session.and_then(|text| SessionId::parse(text).ok()),
-            cun: raw
-                .cun
-                .text
-                .as_ref()
-                .and_then(|text| Cun::parse_spoken(text).ok()),
+            session: well_formed(&raw.session.text, SessionId::parse),
+            cun: well_formed(&raw.cun.text, Cun::parse_spoken),
             options: recorded.of(rows.iter().filter_map(pair)),
         }
     }

@@ -22,9 +22,10 @@ use self::answer::Parts;
 use self::bookmark::{Bookmark, Filters};
 use self::rules::ValidListing;
 use self::walk::Walk;
-use super::desk::{operator_finding, record_access};
+use super::access::record_access;
+use super::desk::operator_finding;
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
-use super::rules::{is_structure_registered, structure_of};
+use super::rules::{structure_of, well_formed, with_registered_structure};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
@@ -64,28 +65,18 @@ impl SoapService for ElencoTestEffettuatiService {
         let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
         let raw = ElencoTestEffettuati::take(&mut fields);
         let structure = structure_of(&identifier, &raw.structure_description.text);
-        let operator = raw.operator.text.as_ref();
-        let operator =
-            operator.and_then(|text| CodiceFiscale::parse_with(text, server.fiscal_codes).ok());
-        let mut checked = if call.may_call {
-            rules::validate(&raw, &identifier, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
-        if call.may_call
-            && !is_structure_registered(
+        let operator = well_formed(&raw.operator.text, |text| {
+            CodiceFiscale::parse_with(text, server.fiscal_codes)
+        });
+        let mut checked = call.if_allowed(|| {
+            with_registered_structure(
+                rules::validate(&raw, &identifier, &call, server.fiscal_codes),
                 structure.as_ref(),
                 &call.caller,
                 &server.register.snapshot(),
+                REQUEST.name_of(STRUCTURE_NODES.structure),
             )
-        {
-            let node = REQUEST.name_of(STRUCTURE_NODES.structure);
-            let finding = Finding::on(node, Outcome::StructureNotRegistered);
-            match &mut checked {
-                Ok(_) => checked = Err(vec![finding]),
-                Err(findings) => findings.push(finding),
-            }
-        }
+        });
         if let (Ok(_), Caller::Region(_), Some(operator)) = (&checked, &call.caller, &operator) {
             let place = REQUEST.name_of(raw.operator.node);
             if let Some(finding) = operator_finding(server, &call, Self::SERVICE, operator, place) {

@@ -56,9 +56,7 @@ pub(super) fn validate(
         StructureRule::Optional,
     );
     let interval = interval(&mut mistakes, raw, call.at.rome_day());
-    let kind = mistakes.required(raw.test_kind.node, &raw.test_kind.text, |text| {
-        TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
-    });
+    let kind = mistakes.test_kind(raw.test_kind.node, &raw.test_kind.text);
     let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
     // A user lists as itself alone.
     if let (Some(user), Some(operator)) = (&call.user, &operator)

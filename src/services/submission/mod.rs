@@ -5,12 +5,12 @@ pub mod rules;
 
 use async_trait::async_trait;
 use sistema_ts_model::{Finding, Outcome, Service, StructureReference, Timestamp, TransactionId};
-use sistema_ts_store::{AccessDetail, AccessRecord, NewTest, RecordOutcome, SubmissionAccess};
-use uuid::Uuid;
+use sistema_ts_store::{AccessDetail, NewTest, RecordOutcome, SubmissionAccess};
 
 use self::rules::{RuleContext, ValidSubmission};
-use super::endpoint::{Answered, Call, SoapService, access_outcome};
-use super::rules::{is_structure_registered, structure_of};
+use super::access::record_access;
+use super::endpoint::{Answered, Call, SoapService};
+use super::rules::{structure_of, with_registered_structure};
 use super::state::WorkerState;
 use crate::front::Lane;
 use crate::soap::description::Message;
@@ -45,31 +45,22 @@ impl SoapService for InvioEsecuzioneTestService {
         let server = &worker.server;
         let raw = InvioEsecuzioneTest::from(fields);
         let structure = structure_of(&raw.structure, &raw.structure_description);
-        if !call.may_call {
-            let finding = Finding::whole(Outcome::ServiceNotAllowed);
-            return refuse(worker, call, structure, vec![finding]).await;
-        }
-        let mut valid = rules::validate(
-            &raw,
-            RuleContext {
+        let valid = call.if_allowed(|| {
+            let context = RuleContext {
                 caller: &call.caller,
                 today: call.at.rome_day(),
                 fiscal_codes: server.fiscal_codes,
-            },
-        );
+            };
+            with_registered_structure(
+                rules::validate(&raw, context),
+                structure.as_ref(),
+                &call.caller,
+                &server.register.snapshot(),
+                REQUEST.name_of(node::STRUCTURE),
+            )
+        });
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
-        let register = server.register.snapshot();
-        if !is_structure_registered(structure.as_ref(), &call.caller, &register) {
-            let finding = Finding::on(
-                REQUEST.name_of(node::STRUCTURE),
-                Outcome::StructureNotRegistered,
-            );
-            match &mut valid {
-                Ok(_) => valid = Err(vec![finding]),
-                Err(findings) => findings.push(finding),
-            }
-        }
         match valid {
             Ok(submission) => record(worker, call, submission).await,
             Err(findings) => refuse(worker, call, structure, findings).await,
@@ -149,7 +140,7 @@ async fn refuse(
     structure: Option<StructureReference>,
     findings: Vec<Finding>,
 ) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::Uuid(Uuid::new_v4());
+    let transaction = TransactionId::random();
     note(worker, &call, structure, transaction, &findings).await?;
     let now = worker.server.clock.now();
     Ok(answer(transaction, now, &findings))
@@ -163,14 +154,8 @@ async fn note(
     transaction: TransactionId,
     findings: &[Finding],
 ) -> Result<(), SoapFault> {
-    let record = AccessRecord {
-        accessed_at: call.at,
-        caller: call.caller,
-        outcome: access_outcome(findings),
-        transaction,
-        detail: AccessDetail::Submission { structure },
-    };
-    Ok(worker.server.store.record_access(record).await?)
+    let detail = AccessDetail::Submission { structure };
+    record_access(&worker.server, call, transaction, findings, detail).await
 }
 
 fn answer(transaction: TransactionId, at: Timestamp, findings: &[Finding]) -> Answered {

@@ -69,9 +69,7 @@ pub fn validate(
     let fiscal_code =
         mistakes.fiscal_code(node::FISCAL_CODE, &raw.fiscal_code, context.fiscal_codes);
     let swab_date = mistakes.past_date(node::SWAB_DATE, &raw.swab_date, context.today);
-    let kind = mistakes.required(node::TEST_KIND, &raw.test_kind, |text| {
-        TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
-    });
+    let kind = mistakes.test_kind(node::TEST_KIND, &raw.test_kind);
     let result = mistakes.required(node::TEST_RESULT, &raw.test_result, |text| {
         TestResult::parse(text).map_err(|_| Outcome::TestResultUnknown)
     });

@@ -9,28 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sistema_ts_actors::relay::{OtpPost, OtpSender, RelayOutcome, RelayRefusal, RelaySlot};
-use sistema_ts_model::{
-    ClaimId, ClaimRefusal, Finding, NewClaim, Outcome, PostOutcome, Presenter, Service,
-    TransactionId,
-};
-use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock, StoreError};
+use sistema_ts_actors::relay::{OtpPost, OtpSender, RelaySlot};
+use sistema_ts_model::{ClaimRefusal, Finding, Outcome, Presenter, Service, TransactionId};
+use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock};
 use tokio::time::Instant;
 
 use self::rules::{Named, Unlock};
-use super::desk::{operator_finding, record_access};
+use super::access::record_access;
+use super::delivery::{meaning, new_claim, reserve, settle};
+use super::desk::operator_finding;
 use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::sblocco_codice_immuni::{ANSWER, REQUEST, SbloccoCodiceImmuni};
 use crate::soap::{AnswerHead, Fields, SoapFault};
-
-/// Tries to write the outcome of a post into a store that is busy.
-const SETTLEMENT_TRIES: u32 = 20;
-
-/// Wait between two of them.
-const SETTLEMENT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The service.
 pub struct SbloccoCodiceImmuniService;
@@ -58,35 +51,24 @@ impl SoapService for SbloccoCodiceImmuniService {
         let raw = SbloccoCodiceImmuni::take(&mut fields);
         let named = Named::of(&raw, server.fiscal_codes);
         let operator_field = REQUEST.name_of(raw.operator.node);
-        let checked = if call.may_call {
-            rules::validate(&raw, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
+        let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let ending = server.ending.clone();
         let server = Arc::clone(server);
         let work = async move {
             // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
             let mut slot = None;
             let findings = match checked {
                 Err(findings) => findings,
-                Ok(request) => {
-                    let operator = &request.operator;
-                    let refused =
-                        operator_finding(&server, &call, Self::SERVICE, operator, operator_field);
-                    let finding = match refused {
-                        Some(finding) => Some(finding),
-                        None => unlock(&server, &call, request, &mut slot).await?,
-                    };
-                    finding.into_iter().collect()
-                }
+                Ok(request) => unlock(&server, &call, request, operator_field, &mut slot)
+                    .await?
+                    .into_iter()
+                    .collect(),
             };
             answer(&server, &call, named, &findings).await
         };
-        ending.see_through(work).await
+        worker.server.ending.see_through(work).await
     }
 }
 
@@ -95,8 +77,14 @@ async fn unlock(
     server: &ServerState,
     call: &Call,
     request: Unlock,
+    operator_field: &'static str,
     slot: &mut Option<RelaySlot>,
 ) -> Result<Option<Finding>, SoapFault> {
+    let service = SbloccoCodiceImmuniService::SERVICE;
+    let refused = operator_finding(server, call, service, &request.operator, operator_field);
+    if refused.is_some() {
+        return Ok(refused);
+    }
     // A session of somebody else, or none at all, is refused before it costs a place.
     let presenter = Presenter {
         operator: &request.operator,
@@ -106,11 +94,7 @@ async fn unlock(
     if bound.is_none() {
         return Ok(Some(Finding::whole(Outcome::NoSuchVerification)));
     }
-    let Some(relay) = &server.relay else {
-        // Without a way to the backend the service is not offered; see `serve`.
-        return Err(SoapFault::Internal);
-    };
-    let Some(taken) = reserve(relay.as_ref())? else {
+    let Some((relay, taken)) = reserve(server)? else {
         return Ok(Some(Finding::whole(Outcome::BackendUnreachable)));
     };
     let slot = slot.insert(taken);
@@ -121,30 +105,7 @@ async fn unlock(
         caller: call.caller,
         claim: new_claim(server),
     };
-    claim_and_post(server, relay.as_ref(), slot, claim, request.post, began).await
-}
-
-/// A place in the relay; `None` while the backend is taken for dead.
-///
-/// # Errors
-/// [`SoapFault::Unavailable`]: nothing was done.
-pub(super) fn reserve(relay: &dyn OtpSender) -> Result<Option<RelaySlot>, SoapFault> {
-    match relay.reserve() {
-        Ok(slot) => Ok(Some(slot)),
-        Err(RelayRefusal::BreakerOpen) => Ok(None),
-        Err(RelayRefusal::Full | RelayRefusal::Stopping) => Err(SoapFault::Unavailable),
-    }
-}
-
-/// A claim with the relay's deadline.
-pub(super) fn new_claim(server: &ServerState) -> NewClaim {
-    NewClaim {
-        id: ClaimId::random(&mut rand::rng()),
-        deadline: server
-            .clock
-            .now()
-            .plus_millis(server.desk.relay_deadline_millis),
-    }
+    claim_and_post(server, relay, slot, claim, request.post, began).await
 }
 
 /// Claims, posts, and writes what came of it. `began` is a moment before the claim's deadline was set.
@@ -179,50 +140,6 @@ async fn claim_and_post(
     };
     settle(|| server.store.settle_unlock(settlement)).await;
     Ok(finding.map(Finding::whole))
-}
-
-/// Writes an outcome, again and again while the store is too busy. That a claim was taken over meanwhile, by an ASL's code or by time, is no
-/// failure: the post's own outcome is told. If it cannot be written, the claim's deadline decides: the code then counts
-/// as delivered to.
-pub(super) async fn settle<T, F>(mut write: impl FnMut() -> F) -> Option<T>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    for tried in 1..=SETTLEMENT_TRIES {
-        match write().await {
-            Ok(settled) => return Some(settled),
-            Err(error) if error.had_no_effect() && tried < SETTLEMENT_TRIES => {
-                tokio::time::sleep(SETTLEMENT_PAUSE).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "the outcome of a post could not be written; its claim's deadline decides");
-                return None;
-            }
-        }
-    }
-    None
-}
-
-/// What an outcome means for the code, and what is told.
-pub(super) fn meaning(
-    outcome: RelayOutcome,
-    delivered_before: bool,
-) -> (PostOutcome, Option<Outcome>) {
-    match outcome {
-        RelayOutcome::Authorised => (PostOutcome::Delivered, None),
-        // This session's own, of an earlier request: the app can go on, and nothing is counted twice.
-        RelayOutcome::AlreadyAuthorised if delivered_before => (
-            PostOutcome::NotDelivered,
-            Some(Outcome::CodeAlreadyAuthorised),
-        ),
-        RelayOutcome::AlreadyAuthorised => (
-            PostOutcome::NotDelivered,
-            Some(Outcome::CodeAuthorisedElsewhere),
-        ),
-        RelayOutcome::Refused => (PostOutcome::NotDelivered, Some(Outcome::CodeRefused)),
-        RelayOutcome::NotSent(_) => (PostOutcome::NotDelivered, Some(Outcome::BackendUnreachable)),
-        RelayOutcome::Unknown(_) => (PostOutcome::Unknown, Some(Outcome::DeliveryUnknown)),
-    }
 }
 
 fn refusal_outcome(refusal: ClaimRefusal) -> Outcome {

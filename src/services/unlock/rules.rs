@@ -2,11 +2,11 @@
 
 use sistema_ts_actors::relay::OtpPost;
 use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Finding, Otp, Outcome, SessionId,
+    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Finding, Outcome, SessionId,
 };
 
 use crate::services::endpoint::Call;
-use crate::services::rules::{Mistakes, otp_outcome};
+use crate::services::rules::{Mistakes, well_formed};
 use crate::soap::messages::sblocco_codice_immuni::{AUTHENTICATION, REQUEST, SbloccoCodiceImmuni};
 
 /// A request in which every value is right in itself.
@@ -26,13 +26,12 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(raw: &SbloccoCodiceImmuni<'_>, options: CodiceFiscaleOptions) -> Self {
-        let operator = raw.operator.text.as_ref();
-        let authentication = raw.authentication_kind.text.as_ref();
-        let session = raw.session.text.as_ref();
         Self {
-            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
-            authentication: authentication.and_then(|text| AuthenticationKind::parse(text).ok()),
-            session: session.and_then(|text| SessionId::parse(text).ok()),
+            operator: well_formed(&raw.operator.text, |text| {
+                CodiceFiscale::parse_with(text, options)
+            }),
+            authentication: well_formed(&raw.authentication_kind.text, AuthenticationKind::parse),
+            session: well_formed(&raw.session.text, SessionId::parse),
         }
     }
 }
@@ -52,9 +51,7 @@ pub(super) fn validate(
         (&raw.authentication_kind.text, &None),
         &call.caller,
     );
-    let otp = mistakes.required(raw.otp.node, &raw.otp.text, |text| {
-        Otp::parse(text).map_err(otp_outcome)
-    });
+    let otp = mistakes.otp(raw.otp.node, &raw.otp.text);
     let symptoms = &raw.symptoms_started_on;
     let symptoms = mistakes.past_date(symptoms.node, &symptoms.text, call.at.rome_day());
     let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);

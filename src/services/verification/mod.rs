@@ -15,7 +15,8 @@ use sistema_ts_store::{
 };
 
 use self::rules::{Named, Verification};
-use super::desk::{operator_finding, record_access};
+use super::access::record_access;
+use super::desk::operator_finding;
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
@@ -50,50 +51,36 @@ impl SoapService for VerificaPositivitaService {
         let operator_field = REQUEST.name_of(raw.operator.node);
         // For the access record: what is well-formed of a message that may have mistakes elsewhere.
         let named = Named::of(&raw, server.fiscal_codes);
-        let checked = if call.may_call {
-            rules::validate(&raw, &call, server.fiscal_codes)
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        };
+        let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
         // Erased here: nothing of it is needed while the store is waited for.
         drop(raw);
         drop(fields);
-        let ending = server.ending.clone();
         let server = Arc::clone(server);
         let work = async move {
             let outcome = match checked {
                 Err(findings) => Err(findings),
-                Ok(verification) => verify_as(&server, &call, verification, operator_field).await?,
+                Ok(verification) => verify(&server, &call, verification, operator_field)
+                    .await?
+                    .map_err(|finding| vec![finding]),
             };
             answer(&server, &call, named, outcome).await
         };
-        ending.see_through(work).await
+        worker.server.ending.see_through(work).await
     }
 }
 
-/// Checks who asks, then what is asked.
-async fn verify_as(
-    server: &ServerState,
-    call: &Call,
-    verification: Verification,
-    operator_field: &'static str,
-) -> Result<Result<SessionView, Vec<Finding>>, SoapFault> {
-    let operator = &verification.operator;
-    let service = VerificaPositivitaService::SERVICE;
-    match operator_finding(server, call, service, operator, operator_field) {
-        Some(finding) => Ok(Err(vec![finding])),
-        None => Ok(verify(server, call, verification)
-            .await?
-            .map_err(|finding| vec![finding])),
-    }
-}
-
-/// Counts the guess, makes all checks, and opens a session if all of them hold.
+/// Checks who asks, counts the guess, makes all checks, and opens a session if all of them hold.
 async fn verify(
     server: &ServerState,
     call: &Call,
     verification: Verification,
+    operator_field: &'static str,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
+    let service = VerificaPositivitaService::SERVICE;
+    let operator = &verification.operator;
+    if let Some(finding) = operator_finding(server, call, service, operator, operator_field) {
+        return Ok(Err(finding));
+    }
     let (admission, patient) = server
         .store
         .begin_verification(Guess {

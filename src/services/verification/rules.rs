@@ -3,7 +3,7 @@
 use sistema_ts_model::{CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome};
 
 use crate::services::endpoint::Call;
-use crate::services::rules::{Mistakes, cun_outcome};
+use crate::services::rules::{Mistakes, cun_outcome, well_formed};
 use crate::soap::messages::verifica_positivita::{AUTHENTICATION, REQUEST, VerificaPositivita};
 
 /// A request in which every value is right in itself.
@@ -22,11 +22,11 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(raw: &VerificaPositivita<'_>, options: CodiceFiscaleOptions) -> Self {
-        let operator = raw.operator.text.as_ref();
-        let cun = raw.cun.text.as_ref();
         Self {
-            operator: operator.and_then(|text| CodiceFiscale::parse_with(text, options).ok()),
-            cun: cun.and_then(|text| Cun::parse_spoken(text).ok()),
+            operator: well_formed(&raw.operator.text, |text| {
+                CodiceFiscale::parse_with(text, options)
+            }),
+            cun: well_formed(&raw.cun.text, Cun::parse_spoken),
         }
     }
 }
