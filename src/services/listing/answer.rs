@@ -1,6 +1,7 @@
 //! The answer of a listing, made while it is sent.
 
 use std::collections::VecDeque;
+use std::vec;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -25,8 +26,8 @@ pub(super) type WriteBookmark = Box<dyn Fn(ListingPosition) -> String + Send>;
 pub(super) struct Parts {
     writer: Option<AnswerWriter>,
     pages: VecDeque<Vec<ListedTest>>,
-    /// Of the first page, from its end.
-    tests: Vec<ListedTest>,
+    /// Those of a page that are still to be written.
+    tests: vec::IntoIter<ListedTest>,
     walk: Walk,
     /// Everything was read before.
     is_known: bool,
@@ -49,7 +50,7 @@ impl Parts {
         Self {
             writer: Some(writer),
             pages: pages.into(),
-            tests: Vec::new(),
+            tests: Vec::new().into_iter(),
             walk,
             is_known,
             has_list: false,
@@ -106,7 +107,7 @@ impl Parts {
 
     async fn next_test(&mut self) -> Result<Option<ListedTest>, SoapFault> {
         loop {
-            if let Some(test) = self.tests.pop() {
+            if let Some(test) = self.tests.next() {
                 return Ok(Some(test));
             }
             let page = match self.pages.pop_front() {
@@ -115,10 +116,7 @@ impl Parts {
                 None => self.walk.next().await?,
             };
             match page {
-                Some(page) => {
-                    self.tests = page;
-                    self.tests.reverse();
-                }
+                Some(page) => self.tests = page.into_iter(),
                 None => return Ok(None),
             }
         }
