@@ -28,6 +28,7 @@ mod swab;
 mod symbols;
 mod timestamp;
 mod transaction;
+mod verdict;
 
 pub use caller::{CallCenterCode, Caller, CallerError, CallerKey};
 pub use card::{CardDigits, CardDigitsError};
@@ -48,7 +49,7 @@ pub use life::{
     VerificationRefusal,
 };
 pub use otp::Otp;
-pub use outcome::{Family, Finding, Outcome, Severity, Verdict};
+pub use outcome::{Family, Outcome, Severity};
 pub use pincode::{PinCode, PinCodeError};
 pub use service::Service;
 pub use structure::{
@@ -59,6 +60,7 @@ pub use swab::{AuthenticationKind, TestKind, TestResult, UnknownValue};
 pub use symbols::{ALPHABET, UNDETECTED_PAIRS, check_symbol};
 pub use timestamp::Timestamp;
 pub use transaction::{RequestKey, RequestKeyError, SessionId, SessionIdError, TransactionId};
+pub use verdict::{Finding, Verdict};
 
 /// How long a CUN lives from its communication: 14 × 24 hours, to the millisecond (§2.4.1.1).
 pub const CUN_LIFE_MILLIS: i64 = 14 * 24 * 60 * 60 * 1_000;

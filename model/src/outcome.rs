@@ -1,8 +1,8 @@
 //! The one catalogue of outcomes: what a service answers to a request that reached it.
 //!
-//! An answer carries a [`Verdict`] (`esito`) and, for everything worth telling, a [`Finding`] (`errore`): an [`Outcome`]
-//! of this catalogue and the element that it is about. Codes are stable: once published, a code keeps its meaning for ever
-//! and is never given to another outcome. Texts are Italian, short, say what to do, and never echo a value.
+//! An answer carries a [`Verdict`](crate::Verdict) (`esito`) and, for everything worth telling, a [`Finding`](crate::Finding)
+//! (`errore`): an [`Outcome`] of this catalogue and the element that it is about. Codes are stable: once published, a code keeps
+//! its meaning for ever and is never given to another outcome. Texts are Italian, short, say what to do, and never echo a value.
 //! `docs/esiti.md` is made from this table and checked against it in the tests.
 //!
 //! Codes go by family: `1…` what was typed, `2…` who is calling, `3…` whether person, code and card belong together and how the
@@ -387,97 +387,12 @@ catalogue! {
         "Ask whether the app goes on. If so confirm; if not repeat the request with the same verification.";
 }
 
-/// One thing to tell about a request (`errore` on the wire): an outcome and the element that it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Finding {
-    /// What happened.
-    pub outcome: Outcome,
-    /// The name of the element (`campo`), if one is at fault.
-    pub field: Option<&'static str>,
-    /// How many failed verifications the operator has left in this hour, where the outcome tells it: the one number that a
-    /// text ever carries, and none of the request's.
-    pub attempts_left: Option<u32>,
-}
-
-impl Finding {
-    /// A finding about one element of the request.
-    pub const fn on(field: &'static str, outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            field: Some(field),
-            attempts_left: None,
-        }
-    }
-
-    /// A finding about the request as a whole.
-    pub const fn whole(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            field: None,
-            attempts_left: None,
-        }
-    }
-
-    /// The same, telling the operator its own remaining attempts.
-    pub const fn with_attempts_left(mut self, attempts: u32) -> Self {
-        self.attempts_left = Some(attempts);
-        self
-    }
-}
-
-/// What became of a request (`esito` on the wire).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// `0000`: done.
-    Done,
-    /// `0001`: done, with warnings.
-    DoneWithWarnings,
-    /// `9999`: not done; nothing changed.
-    NotDone,
-}
-
-impl Verdict {
-    /// Every verdict, in order of code.
-    pub const ALL: [Self; 3] = [Self::Done, Self::DoneWithWarnings, Self::NotDone];
-
-    /// The verdict that follows from what there is to tell.
-    pub fn of(findings: &[Finding]) -> Self {
-        if findings
-            .iter()
-            .any(|finding| finding.outcome.severity() == Severity::Error)
-        {
-            Self::NotDone
-        } else if findings.is_empty() {
-            Self::Done
-        } else {
-            Self::DoneWithWarnings
-        }
-    }
-
-    /// The four digits on the wire.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Done => "0000",
-            Self::DoneWithWarnings => "0001",
-            Self::NotDone => "9999",
-        }
-    }
-
-    /// The Italian text on the wire (`descrizioneEsito`).
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Done => "Operazione eseguita",
-            Self::DoneWithWarnings => "Operazione eseguita con avvisi: si veda listaErrori",
-            Self::NotDone => "Operazione non eseguita: si veda listaErrori",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     //! Failure here means that two outcomes share a code, that a code left its family, that the order of the catalogue is
     //! not that of its codes, or that a text cannot be shown to a person.
     use super::*;
+    use crate::Verdict;
 
     #[test]
     fn codes_are_four_digits_unique_and_in_order() {
@@ -528,14 +443,5 @@ mod tests {
                     .all(|other| other.text() != text)
             );
         }
-    }
-
-    #[test]
-    fn the_worst_finding_decides_the_verdict() {
-        let warning = Finding::whole(Outcome::AlreadyReceived);
-        let error = Finding::on("esitoTest", Outcome::TestResultUnknown);
-        assert_eq!(Verdict::of(&[]), Verdict::Done);
-        assert_eq!(Verdict::of(&[warning]), Verdict::DoneWithWarnings);
-        assert_eq!(Verdict::of(&[warning, error]), Verdict::NotDone);
     }
 }
