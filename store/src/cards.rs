@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use thiserror::Error;
 
+use crate::keys::cut;
 use crate::register::{RegisterKey, RegisterKeyError};
 
 /// Length of a keyed hash, in bytes: enough that no two of some hundred million entries meet.
@@ -99,7 +100,7 @@ impl CardKey {
                 .map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()))
         };
         let people = hmac_key("health cards, people")?;
-        let check = cut(hmac::sign(&people, b"check").as_ref());
+        let check = cut(hmac::sign(&people, b"check"));
         Ok(Self {
             people,
             cards: hmac_key("health cards, digits")?,
@@ -115,12 +116,12 @@ impl CardKey {
     /// What stands for a person.
     pub(crate) fn person(&self, fiscal_code: &CodiceFiscale) -> [u8; HASH] {
         // No fiscal code is as short as "check".
-        cut(hmac::sign(&self.people, fiscal_code.expose().as_bytes()).as_ref())
+        cut(hmac::sign(&self.people, fiscal_code.expose().as_bytes()))
     }
 
     /// What stands for the person that a code did not lead to: no hash of a person, since no fiscal code has a dash.
     pub(crate) fn nobody(&self, cun: Cun) -> [u8; HASH] {
-        cut(hmac::sign(&self.people, &cun.to_text()).as_ref())
+        cut(hmac::sign(&self.people, &cun.to_text()))
     }
 
     /// What stands for a card of a person.
@@ -133,12 +134,6 @@ impl CardKey {
         let mut context = hmac::Context::with_key(&self.cards);
         context.update(digits.expose().as_bytes());
         context.update(code.as_bytes());
-        cut(context.sign().as_ref())
+        cut(context.sign())
     }
-}
-
-fn cut(tag: &[u8]) -> [u8; HASH] {
-    let mut hash = [0; HASH];
-    hash.copy_from_slice(&tag[..HASH]);
-    hash
 }

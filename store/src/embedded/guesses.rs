@@ -10,6 +10,7 @@ use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::error::StoreError;
 use crate::guess::{Counted, Guess, GuessAdmission, GuessCounter, GuessTicket};
+use crate::keys::cut;
 
 impl EmbeddedStore {
     pub(super) async fn count_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
@@ -53,7 +54,7 @@ impl Writer<'_> {
             } else {
                 counter.raised()
             };
-            self.store_guess_counter(key, counter, counter.ends_at(counted))?;
+            self.store_guess_counter(key, counted, counter)?;
             counters[counted as usize] = counter;
         }
         let operator_left = guess
@@ -75,8 +76,7 @@ impl Writer<'_> {
             if let Some(counter) = self.guess_counter(key)?
                 && counter.window_started == *window_started
             {
-                let counter = counter.lowered();
-                self.store_guess_counter(key, counter, counter.ends_at(counted))?;
+                self.store_guess_counter(key, counted, counter.lowered())?;
             }
         }
         Ok(())
@@ -108,12 +108,12 @@ impl Writer<'_> {
     fn store_guess_counter(
         &self,
         key: &[u8; 16],
+        counted: Counted,
         counter: GuessCounter,
-        ends_at: Timestamp,
     ) -> Result<(), Failure> {
         self.tests
             .prepare_cached("INSERT OR REPLACE INTO guesses (key, window_ms, failures, ends_ms) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((key, counter.window_started.millis(), counter.failures, ends_at.millis()))?;
+            .execute((key, counter.window_started.millis(), counter.failures, counter.ends_at(counted).millis()))?;
         Ok(())
     }
 }
@@ -140,8 +140,6 @@ fn keys_of(key: &hmac::Key, guess: &Guess) -> [[u8; 16]; 3] {
             hash.update(&[part.len() as u8]);
             hash.update(part);
         }
-        let mut cut = [0; 16];
-        cut.copy_from_slice(&hash.sign().as_ref()[..16]);
-        cut
+        cut(hash.sign())
     })
 }

@@ -11,7 +11,7 @@ use super::job::Job;
 use super::options::EmbeddedOptions;
 use super::queue::{Lane, Queue};
 use crate::error::StoreError;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, cut};
 
 /// Shared by the callers' tasks, the writer, the readers and the keeper of access records.
 pub(super) struct Shared {
@@ -135,8 +135,6 @@ impl Shared {
             hash.update(&[part.len() as u8]);
             hash.update(part.as_bytes());
         }
-        let mut cut = [0; 16];
-        cut.copy_from_slice(&hash.sign().as_ref()[..16]);
-        cut
+        cut(hash.sign())
     }
 }

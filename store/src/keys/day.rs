@@ -153,7 +153,8 @@ fn aad(purpose: Purpose, cun: Cun) -> Aad<[u8; 15]> {
     Aad::from(bytes)
 }
 
-fn cut(tag: hmac::Tag) -> [u8; 16] {
+/// The first 16 bytes of a keyed hash.
+pub(crate) fn cut(tag: hmac::Tag) -> Mac {
     let mut cut = [0; 16];
     cut.copy_from_slice(&tag.as_ref()[..16]);
     cut

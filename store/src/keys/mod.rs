@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use clock::kernel_clock_is_synchronised;
 pub use day::{CheckValue, DayKey, LookupTag, Mac, SealedBytes};
-pub(crate) use day::{Purpose, same_mac};
+pub(crate) use day::{Purpose, cut, same_mac};
 use file::RingState;
 
 /// How far beyond its oldest day a ring derives keys. A date further ahead is a clock gone wrong.

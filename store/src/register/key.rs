@@ -15,6 +15,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::UserId;
+use crate::keys::cut;
 
 const HEADER: &str = "sistema-ts register key 1";
 const KEY_LENGTH: usize = 32;
@@ -183,10 +184,7 @@ impl RegisterKey {
         context.update(caller.to_key().as_bytes());
         context.update(&[0]);
         context.update(fiscal_code.expose().as_bytes());
-        let tag = context.sign();
-        let mut person = [0; 16];
-        person.copy_from_slice(&tag.as_ref()[..16]);
-        person
+        cut(context.sign())
     }
 
     /// Seals an operator's fiscal code for the entry of one user, under a random nonce.
