@@ -67,6 +67,16 @@ pub enum GuessAdmission {
     },
 }
 
+impl GuessAdmission {
+    /// Whether the guess is counted against its operator and its caller: then its code is looked up, whatever comes of it.
+    pub(crate) fn is_counted(&self) -> bool {
+        match self {
+            Self::Admitted { .. } | Self::CodeExhausted { .. } => true,
+            Self::OperatorExhausted { .. } | Self::CallerExhausted { .. } => false,
+        }
+    }
+}
+
 /// Proof that a guess was counted. It is no `Clone`, so that it is taken off once at most.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GuessTicket {

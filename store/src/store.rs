@@ -65,13 +65,10 @@ pub trait Store: Send + Sync {
     ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
         let cun = guess.cun;
         let admission = self.begin_guess(guess).await?;
-        let patient = match admission {
-            GuessAdmission::Admitted { .. } | GuessAdmission::CodeExhausted { .. } => {
-                self.find_patient(cun).await?
-            }
-            GuessAdmission::OperatorExhausted { .. } | GuessAdmission::CallerExhausted { .. } => {
-                None
-            }
+        let patient = if admission.is_counted() {
+            self.find_patient(cun).await?
+        } else {
+            None
         };
         Ok((admission, patient))
     }

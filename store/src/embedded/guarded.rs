@@ -125,13 +125,8 @@ pub(super) fn read_session(
     };
     let session = Session {
         digest,
-        operator: sistema_ts_model::CodiceFiscale::parse_with(
-            &operator,
-            sistema_ts_model::CodiceFiscaleOptions {
-                accept_stp_eni: true,
-            },
-        )
-        .map_err(|_| rows::corrupt("an operator"))?,
+        operator: rows::decode_fiscal_code(&operator)
+            .ok_or_else(|| rows::corrupt("an operator"))?,
         caller: rows::decode_caller(&caller)?,
         opened_at: Timestamp::from_millis_clamped(opened),
         lapses_at: Timestamp::from_millis_clamped(lapses),

@@ -1,7 +1,7 @@
 //! Looking up single tests.
 
 use rusqlite::Connection;
-use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Cun, Moment, TestResult};
+use sistema_ts_model::{Cun, Moment, TestResult};
 
 use super::day::Day;
 use super::failure::Failure;
@@ -149,10 +149,7 @@ impl EmbeddedStore {
             })
             .await?;
         let patient = self.opened(cun, live, sealed)?;
-        let may_look = matches!(
-            admission,
-            GuessAdmission::Admitted { .. } | GuessAdmission::CodeExhausted { .. }
-        );
+        let may_look = admission.is_counted();
         Ok((admission, patient.filter(|_| may_look)))
     }
 
@@ -190,14 +187,10 @@ impl EmbeddedStore {
         let corrupt = || StoreError::Corrupt {
             what: "a sealed fiscal code".to_owned(),
         };
-        let options = CodiceFiscaleOptions {
-            accept_stp_eni: true,
-        };
-        let fiscal_code = CodiceFiscale::parse_with(&opened.ok_or_else(corrupt)?, options)
-            .map_err(|_| corrupt())?;
+        let fiscal_code = rows::decode_fiscal_code(&opened.ok_or_else(corrupt)?);
         Ok(Some(PatientView {
             test: row.into_view(),
-            fiscal_code,
+            fiscal_code: fiscal_code.ok_or_else(corrupt)?,
         }))
     }
 

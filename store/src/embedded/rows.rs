@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use sistema_ts_model::{
-    Caller, Cun, Life, Origin, RegionCode, StructureDescription, StructureId, StructureReference,
-    TestKind, TestResult, Timestamp,
+    Caller, CodiceFiscale, CodiceFiscaleOptions, Cun, Life, Origin, RegionCode,
+    StructureDescription, StructureId, StructureReference, TestKind, TestResult, Timestamp,
 };
 
 use super::day::Day;
@@ -151,6 +151,14 @@ pub(super) fn decode_result(flags: i64) -> TestResult {
 
 pub(super) fn decode_caller(key: &str) -> Result<Caller, Failure> {
     Caller::from_key(key).map_err(|_| corrupt("a caller"))
+}
+
+/// A stored fiscal code of any kind: which kinds are taken was decided when it came in.
+pub(super) fn decode_fiscal_code(text: &str) -> Option<CodiceFiscale> {
+    let options = CodiceFiscaleOptions {
+        accept_stp_eni: true,
+    };
+    CodiceFiscale::parse_with(text, options).ok()
 }
 
 /// How a structure stands in its dictionary: `I` and the identifier, or `D`, the region and the description.

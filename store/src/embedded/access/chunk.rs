@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sistema_ts_model::{Cun, Timestamp, TransactionId};
+use sistema_ts_model::{Caller, Cun, StructureReference, Timestamp, TransactionId, Verdict};
 
 use crate::access::{AccessDetail, AccessOutcome, AccessRecord};
 use crate::embedded::day::Day;
@@ -128,6 +128,33 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(i64, AccessRecord)>, Failure> 
         .ok_or_else(|| rows::corrupt("a chunk of access records"))
 }
 
+/// The access record of a submission that was carried out.
+pub(super) fn submission_record(
+    accessed_ms: i64,
+    caller: Caller,
+    cun: Cun,
+    structure: StructureReference,
+    with_warnings: bool,
+) -> AccessRecord {
+    let verdict = if with_warnings {
+        Verdict::DoneWithWarnings
+    } else {
+        Verdict::Done
+    };
+    AccessRecord {
+        accessed_at: Timestamp::from_millis_clamped(accessed_ms),
+        caller,
+        outcome: AccessOutcome {
+            outcome: verdict.code().to_owned(),
+            errors: Vec::new(),
+        },
+        transaction: TransactionId::Cun(cun),
+        detail: AccessDetail::Submission {
+            structure: Some(structure),
+        },
+    }
+}
+
 fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -178,23 +205,13 @@ impl<'a> Bytes<'a> {
             let caller = *callers.get(usize::try_from(self.number()?).ok()?)?;
             let structure_and_warning = self.number()?;
             let structure = *structures.get(usize::try_from(structure_and_warning >> 1).ok()?)?;
-            let outcome = if structure_and_warning & 1 == 0 {
-                "0000"
-            } else {
-                "0001"
-            };
-            let record = AccessRecord {
-                accessed_at: Timestamp::from_millis_clamped(accessed_ms),
-                caller: rows::decode_caller(caller).ok()?,
-                outcome: AccessOutcome {
-                    outcome: outcome.to_owned(),
-                    errors: Vec::new(),
-                },
-                transaction: TransactionId::Cun(cun),
-                detail: AccessDetail::Submission {
-                    structure: Some(rows::decode_structure(structure).ok()?),
-                },
-            };
+            let record = submission_record(
+                accessed_ms,
+                rows::decode_caller(caller).ok()?,
+                cun,
+                rows::decode_structure(structure).ok()?,
+                structure_and_warning & 1 != 0,
+            );
             records.push((row, record));
         }
         Some(records)

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, Row};
 use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Cun, RegionCode, Service, SessionId,
-    StructureReference, Timestamp, TransactionId,
+    AuthenticationKind, CodiceFiscale, Cun, RegionCode, Service, SessionId, StructureReference,
+    Timestamp, TransactionId,
 };
 
 use crate::access::{AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind};
@@ -122,15 +122,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
     let service: String = row.get(2)?;
     let service = Service::from_name(&service)
         .ok_or_else(|| rows::corrupt("the service of an access record"))?;
-    let operator = optional(row, 4, |text| {
-        CodiceFiscale::parse_with(
-            text,
-            CodiceFiscaleOptions {
-                accept_stp_eni: true,
-            },
-        )
-        .ok()
-    })?;
+    let operator = optional(row, 4, rows::decode_fiscal_code)?;
     let structure = |row| optional(row, 8, |text| rows::decode_structure(text).ok());
     let session = |row| optional(row, 11, |text| SessionId::parse(text).ok());
     let cun = |row| optional(row, 12, |text| Cun::parse(text).ok());

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use sistema_ts_model::{Timestamp, TransactionId};
 
+use super::chunk::submission_record;
 use super::search::{self, matches};
-use crate::access::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord};
+use crate::access::{AccessQuery, AccessRecord};
 use crate::embedded::failure::Failure;
 use crate::embedded::files::Files;
 use crate::embedded::rows::{self, WITH_WARNINGS};
@@ -112,18 +112,13 @@ fn uncopied(tests: &Connection, after: i64) -> Result<(Vec<AccessRecord>, Option
         let structure: String = row.get(5)?;
         let with_warnings = row.get::<_, i64>(6)? & WITH_WARNINGS != 0;
         let accessed_ms = row.get::<_, i64>(2)? - row.get::<_, i64>(3)?;
-        records.push(AccessRecord {
-            accessed_at: Timestamp::from_millis_clamped(accessed_ms),
-            caller: rows::decode_caller(&caller)?,
-            outcome: AccessOutcome {
-                outcome: if with_warnings { "0001" } else { "0000" }.to_owned(),
-                errors: Vec::new(),
-            },
-            transaction: TransactionId::Cun(rows::decode_cun(row.get(1)?)?),
-            detail: AccessDetail::Submission {
-                structure: Some(rows::decode_structure(&structure)?),
-            },
-        });
+        records.push(submission_record(
+            accessed_ms,
+            rows::decode_caller(&caller)?,
+            rows::decode_cun(row.get(1)?)?,
+            rows::decode_structure(&structure)?,
+            with_warnings,
+        ));
     }
     Ok((records, last))
 }
