@@ -7,17 +7,15 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
 
-use chrono::{Datelike as _, NaiveDate};
+use chrono::NaiveDate;
 
-use super::{APPLICATION, Paths, TABLES, VERSION, failed, io_failed, open, open_whole};
+use super::{APPLICATION, Paths, TABLES, VERSION, day_number, failed, io_failed, open, open_whole};
 use crate::cards::{CardError, CardKey, HASH};
+use crate::embedded::files::{remove_if_there, with_suffix};
 use crate::register::RegisterKey;
 
 /// Entries of one run: what is sorted in memory, some 50 MB.
 const RUN_ENTRIES: usize = 1_000_000;
-
-/// Days from the year 1 to 1970.
-const EPOCH: i32 = 719_163;
 
 /// `to_day` of a card without an end.
 const NO_END: i64 = i64::MAX;
@@ -136,12 +134,11 @@ impl CardImport {
     /// # Errors
     /// Those of the files.
     pub fn add(&mut self, entry: &CardEntry, progress: ImportProgress) -> Result<(), CardError> {
-        let day = |day: NaiveDate| i64::from(day.num_days_from_ce() - EPOCH);
         self.entries.push((
             self.key.person(&entry.fiscal_code),
             self.key.card(Some(&entry.fiscal_code), &entry.digits),
-            day(entry.valid_from),
-            entry.valid_to.map_or(NO_END, day),
+            day_number(entry.valid_from),
+            entry.valid_to.map_or(NO_END, day_number),
         ));
         if self.entries.len() >= self.run_entries {
             self.write_run(progress)?;
@@ -361,14 +358,7 @@ fn resume(
 /// Removes a file of ours with its log, if it is there.
 fn remove(path: &Path) -> Result<(), CardError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
-                return Err(io_failed(reason));
-            }
-            _ => {}
-        }
+        remove_if_there(&with_suffix(path, suffix)).map_err(io_failed)?;
     }
     Ok(())
 }

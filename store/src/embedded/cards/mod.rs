@@ -8,12 +8,15 @@
 
 mod import;
 mod reader;
+#[cfg(test)]
+mod test_place;
 
 pub use self::import::{CardEntry, CardImport, ImportProgress};
 pub use self::reader::EmbeddedCardRegister;
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::cards::CardError;
@@ -55,6 +58,11 @@ impl Paths {
             lock: folder.join("cards.lock"),
         }
     }
+}
+
+/// A date as it stands in `from_day` and `to_day`.
+fn day_number(date: NaiveDate) -> i64 {
+    date.to_epoch_days().into()
 }
 
 fn failed(error: rusqlite::Error) -> CardError {

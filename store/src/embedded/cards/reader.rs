@@ -8,13 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{Datelike as _, NaiveDate};
+use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension as _};
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::sync::oneshot;
 
-use super::{APPLICATION, Paths, VERSION, failed, io_failed, open_whole};
+use super::{APPLICATION, Paths, VERSION, day_number, failed, io_failed, open_whole};
 use crate::cards::{CardError, CardKey, CardRegister, CardsStatus, HASH};
 use crate::register::RegisterKey;
 
@@ -27,9 +27,6 @@ const COMPARISONS: usize = 8;
 
 /// How long a reader without work leaves a register open that was replaced: the old file is gone from the disk once nobody reads it.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
-
-/// Days from the year 1 to 1970.
-const EPOCH: i32 = 719_163;
 
 type Work = Box<dyn FnOnce(&mut Reader) + Send>;
 
@@ -138,7 +135,7 @@ impl CardRegister for EmbeddedCardRegister {
             None => self.key.nobody(cun),
         };
         let card = self.key.card(person, digits);
-        let day = i64::from(day.num_days_from_ce() - EPOCH);
+        let day = day_number(day);
         self.on_reader(move |reader| reader.matches(&hash, &card, day))
             .await
     }

@@ -7,25 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::*;
+use crate::embedded::cards::test_place::{Place, digits, now, person};
 use crate::embedded::cards::{CardEntry, CardImport, ImportProgress};
 
-struct Place {
-    folder: tempfile::TempDir,
-    key: RegisterKey,
-}
-
 impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
-        Self { folder, key }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn import(&self, cards: &[(u32, u32)]) {
+    fn register(&self, cards: &[(u32, u32)]) {
         let mut import = CardImport::begin(&self.data(), &self.key, b"cards", true).unwrap();
         for (who, number) in cards {
             let entry = CardEntry {
@@ -36,8 +22,9 @@ impl Place {
             };
             import.add(&entry, ImportProgress::default()).unwrap();
         }
-        let now = Timestamp::from_millis(1_604_100_600_000).unwrap();
-        import.finish(ImportProgress::default(), now, 100).unwrap();
+        import
+            .finish(ImportProgress::default(), now(), 100)
+            .unwrap();
     }
 
     fn reader(&self) -> (CardKey, Reader) {
@@ -60,26 +47,15 @@ fn cun(number: u64) -> Cun {
     Cun::from_number(number).unwrap()
 }
 
-fn digits(number: u32) -> CardDigits {
-    CardDigits::parse(&format!("{number:08}")).unwrap()
-}
-
-fn person(number: u32) -> CodiceFiscale {
-    // There is no person number 0.
-    let body = format!("{:07}001", number + 1);
-    let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
-    code.unwrap()
-}
-
 #[test]
 fn a_check_takes_the_same_steps_whoever_is_asked_for() {
     let place = Place::new();
     let mut cards: Vec<(u32, u32)> = (0..500).map(|who| (who, who)).collect();
     // Of the first hundred people some hold up to six more: fewer than are read in any case.
     cards.extend((0..100).flat_map(|who| (0..who % 7).map(move |more| (who, 1_000 + more))));
-    place.import(&cards);
+    place.register(&cards);
     let (key, mut reader) = place.reader();
-    let number = i64::from(day().num_days_from_ce() - EPOCH);
+    let number = day_number(day());
     // The last people in the file have fewer than so many cards behind them: they are left out, and say so by their number.
     let last = {
         let connection = reader.connection().unwrap().unwrap();
@@ -138,9 +114,9 @@ fn who_holds_more_cards_than_are_read_at_least_holds_them_all() {
     let cards: Vec<(u32, u32)> = (0..30)
         .flat_map(|who| (0..30).map(move |number| (who, 100 * who + number)))
         .collect();
-    place.import(&cards);
+    place.register(&cards);
     let (key, mut reader) = place.reader();
-    let number = i64::from(day().num_days_from_ce() - EPOCH);
+    let number = day_number(day());
     for (who, card) in cards {
         let code = person(who);
         let hash = key.card(Some(&code), &digits(card));
@@ -154,7 +130,7 @@ fn who_holds_more_cards_than_are_read_at_least_holds_them_all() {
 fn who_asks_while_the_register_is_replaced_is_told_by_one_of_the_two() {
     let place = Arc::new(Place::new());
     // Person 1 holds card 1 in each register; person 2 has card 2 in every other one, and card 3 in those between.
-    place.import(&[(1, 1), (2, 2)]);
+    place.register(&[(1, 1), (2, 2)]);
     let is_over = Arc::new(AtomicBool::new(false));
     let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
     let asker = std::thread::spawn({
@@ -179,7 +155,7 @@ fn who_asks_while_the_register_is_replaced_is_told_by_one_of_the_two() {
         }
     });
     for round in 0..40 {
-        place.import(&[(1, 1), (2, 2 + round % 2)]);
+        place.register(&[(1, 1), (2, 2 + round % 2)]);
     }
     is_over.store(true, Ordering::Release);
     let (asked, seen) = asker.join().unwrap();
@@ -190,7 +166,7 @@ fn who_asks_while_the_register_is_replaced_is_told_by_one_of_the_two() {
 #[test]
 fn a_reader_without_work_lets_go_of_a_register_that_was_replaced() {
     let place = Place::new();
-    place.import(&[(1, 1)]);
+    place.register(&[(1, 1)]);
     let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
     let held = || {
         std::fs::read_dir("/proc/self/fd")
@@ -200,7 +176,7 @@ fn a_reader_without_work_lets_go_of_a_register_that_was_replaced() {
             .any(|path| path.to_string_lossy().ends_with("cards.db (deleted)"))
     };
     assert!(!held());
-    place.import(&[(1, 2)]);
+    place.register(&[(1, 2)]);
     let give_up = Instant::now() + Duration::from_secs(30);
     while held() {
         assert!(Instant::now() < give_up, "the old register is still open");

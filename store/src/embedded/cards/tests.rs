@@ -2,30 +2,14 @@
 //! doubles cards or shows itself half done, or that a file names a person or a card.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
-
 use sistema_ts_model::Cun;
 
 use super::*;
 use crate::cards::CardRegister as _;
 use crate::embedded::cards::EmbeddedCardRegister;
-
-struct Place {
-    folder: tempfile::TempDir,
-    key: RegisterKey,
-}
+use crate::embedded::cards::test_place::{Place, digits, now, person};
 
 impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = RegisterKey::create(&folder.path().join("key")).unwrap();
-        Self { folder, key }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
     fn begin(&self, source: &str) -> CardImport {
         CardImport::begin_with(&self.data(), &self.key, source.as_bytes(), false, 10).unwrap()
     }
@@ -62,27 +46,12 @@ fn at(line: u64) -> ImportProgress {
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::from_millis(1_604_100_600_000).unwrap()
-}
-
 fn cun() -> Cun {
     Cun::from_number(1).unwrap()
 }
 
 fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
-}
-
-fn person(number: u32) -> CodiceFiscale {
-    // There is no person number 0.
-    let body = format!("{:07}001", number + 1);
-    let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
-    code.unwrap()
-}
-
-fn digits(number: u32) -> CardDigits {
-    CardDigits::parse(&format!("{number:08}")).unwrap()
 }
 
 fn card(who: u32, number: u32) -> CardEntry {
