@@ -45,9 +45,7 @@ impl Profiles {
                 Some(profiles.with(Service::from_name(name)?))
             })
     }
-}
 
-impl Profiles {
     /// The services that operators of this caller may hold, who are known by codice fiscale; none for a caller that has no such operators.
     #[must_use]
     pub fn of_operators(caller: &Caller) -> Self {

@@ -32,8 +32,6 @@ mod schema;
 mod write;
 
 #[cfg(test)]
-mod operators_tests;
-#[cfg(test)]
 mod tests;
 
 /// The name of the register's file in the data folder.

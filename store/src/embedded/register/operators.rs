@@ -1,5 +1,6 @@
 //! Operators who are known by codice fiscale, and the networks of call centres: how they are written and read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -8,7 +9,7 @@ use sistema_ts_model::{Caller, CodiceFiscale, RegionCode, Service, Timestamp};
 
 use super::read::{caller, each, text, time};
 use super::schema::failed;
-use super::write::{Change, Writer, caller_name, existing, insert, update};
+use super::write::{Change, Writer, caller_name, existing_caller, insert, update};
 use crate::register::{
     MAXIMUM_LISTING_OPERATORS, Operators, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
     RegisteredOperator, UserId, canonical_network,
@@ -27,13 +28,11 @@ impl Writer {
         }
         let network = network.to_string();
         self.change(Change::Entry, |transaction, _, _| {
-            let key = caller.to_key();
-            let known = "SELECT 1 FROM callers WHERE caller = ?1";
-            existing(transaction, known, key.as_str(), || caller_name(caller))?;
+            existing_caller(transaction, caller)?;
             insert(
                 transaction,
                 "INSERT INTO networks (caller, network, added_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                params![key.as_str(), network, now.millis()],
+                params![caller.to_key().as_str(), network, now.millis()],
                 || format!("network {network} of {}", caller_name(caller)),
             )
         })
@@ -64,9 +63,7 @@ impl Writer {
     ) -> Result<(), RegisterError> {
         check_profiles(caller, profiles)?;
         self.change(Change::Entry, |transaction, key, generation| {
-            let caller_key = caller.to_key();
-            let known = "SELECT 1 FROM callers WHERE caller = ?1";
-            existing(transaction, known, caller_key.as_str(), || caller_name(caller))?;
+            existing_caller(transaction, caller)?;
             let sealed = key
                 .seal_operator(&caller, fiscal_code)
                 .map_err(|error| RegisterError::Unavailable(error.to_string()))?;
@@ -75,7 +72,7 @@ impl Writer {
                 "INSERT INTO operators (caller, person, fiscal_code, profiles, enabled, created_at, generation) \
                  VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6) ON CONFLICT DO NOTHING",
                 params![
-                    caller_key.as_str(),
+                    caller.to_key().as_str(),
                     key.person(&caller, fiscal_code),
                     sealed,
                     profiles.to_text(),
@@ -249,12 +246,7 @@ pub(super) fn check_listing_operators(
     key: &RegisterKey,
     region: RegionCode,
 ) -> Result<(), RegisterError> {
-    let mut people = Vec::new();
-    let mut count = |person: CodiceFiscale| {
-        if !people.contains(&person) {
-            people.push(person);
-        }
-    };
+    let mut people = HashSet::new();
     let blob =
         |row: &rusqlite::Row<'_>, column: usize| row.get::<_, Vec<u8>>(column).map_err(failed);
     // Identifiers begin with the region and a dash; a dot is the character after the dash.
@@ -272,7 +264,7 @@ pub(super) fn check_listing_operators(
             let person = key
                 .open(&user, &blob(row, 1)?)
                 .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?;
-            count(person);
+            people.insert(person);
             Ok(())
         },
     )?;
@@ -285,7 +277,7 @@ pub(super) fn check_listing_operators(
             let person = key
                 .open_operator(&caller, &row.get(0).map_err(failed)?, &blob(row, 1)?)
                 .ok_or(RegisterError::Corrupt("the fiscal code of an operator"))?;
-            count(person);
+            people.insert(person);
             Ok(())
         },
     )?;

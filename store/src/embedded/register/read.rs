@@ -230,6 +230,6 @@ pub(super) fn caller(key: &str) -> Result<Caller, RegisterError> {
     Caller::from_key(key).map_err(|_| RegisterError::Corrupt("the key of a caller"))
 }
 
-fn structure_id(text: &str) -> Result<StructureId, RegisterError> {
+pub(super) fn structure_id(text: &str) -> Result<StructureId, RegisterError> {
     StructureId::parse(text).map_err(|_| RegisterError::Corrupt("the identifier of a structure"))
 }

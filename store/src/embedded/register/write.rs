@@ -10,7 +10,7 @@ use rusqlite::{
 use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
 use super::operators::check_listing_operators;
-use super::read::time;
+use super::read::{self, structure_id, time};
 use super::schema::{self, failed};
 use crate::register::{
     Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
@@ -165,7 +165,7 @@ impl Writer {
     ) -> Result<(), RegisterError> {
         self.change(Change::Entry, |transaction, _, _| {
             let key = caller.to_key();
-            existing(transaction, "SELECT 1 FROM callers WHERE caller = ?1", key.as_str(), || caller_name(caller))?;
+            existing_caller(transaction, caller)?;
             let holder = transaction
                 .query_row("SELECT caller FROM certificates WHERE fingerprint = ?1", [fingerprint.0], |row| {
                     row.get::<_, String>(0)
@@ -173,8 +173,7 @@ impl Writer {
                 .optional()
                 .map_err(failed)?;
             if let Some(holder) = holder {
-                let holder = Caller::from_key(&holder).map_err(|_| RegisterError::Corrupt("the key of a caller"))?;
-                return Err(RegisterError::CertificateInUse(caller_name(holder)));
+                return Err(RegisterError::CertificateInUse(caller_name(read::caller(&holder)?)));
             }
             transaction
                 .execute(
@@ -336,9 +335,7 @@ impl Writer {
                 .optional()
                 .map_err(failed)?
                 .ok_or_else(|| RegisterError::Missing(user_name(user)))?;
-            let structure = StructureId::parse(&structure)
-                .map_err(|_| RegisterError::Corrupt("the identifier of a structure"))?;
-            check_listing_operators(transaction, key, structure.region)
+            check_listing_operators(transaction, key, structure_id(&structure)?.region)
         })
     }
 }
@@ -419,7 +416,18 @@ pub(super) fn update(
     }
 }
 
-pub(super) fn existing(
+/// Refuses the transaction if this caller is not registered.
+pub(super) fn existing_caller(
+    transaction: &Transaction<'_>,
+    caller: Caller,
+) -> Result<(), RegisterError> {
+    let known = "SELECT 1 FROM callers WHERE caller = ?1";
+    existing(transaction, known, caller.to_key().as_str(), || {
+        caller_name(caller)
+    })
+}
+
+fn existing(
     transaction: &Transaction<'_>,
     sql: &str,
     key: &str,

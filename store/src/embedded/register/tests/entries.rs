@@ -1,98 +1,19 @@
-//! A failure here means that a disabled caller stays in, a change is lost between two processes, an attempt escapes its count,
-//! or a fiscal code lies readable in the file.
-#![allow(clippy::unwrap_used)]
+//! A failure here means that a disabled caller stays in, a change is lost between two processes, or a fiscal code lies readable in
+//! the file.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sistema_ts_model::{
-    Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
+    Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId,
 };
-use tempfile::TempDir;
 
-use super::{EmbeddedRegister, REGISTER_FILE, RegisterOptions};
+use super::super::{EmbeddedRegister, REGISTER_FILE, RegisterOptions};
+use super::{FISCAL_CODE, Place, new_user, now, region, structure, user_id, with_structure};
 use crate::register::{
-    Attempt, CredentialHash, Fingerprint, LockoutPolicy, NewUser, Profiles, Register,
-    RegisterError, RegisterKey, UserId,
+    CredentialHash, Fingerprint, Profiles, Register, RegisterError, RegisterKey,
 };
-
-const POLICY: LockoutPolicy = LockoutPolicy {
-    threshold: 5,
-    window_millis: 3_600_000,
-    lockout_millis: 900_000,
-};
-const FISCAL_CODE: &str = "RSSMRA80A01H501U";
-
-struct Place {
-    folder: TempDir,
-    key: Arc<RegisterKey>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
-        EmbeddedRegister::create(&folder.path().join("data"), &key).unwrap();
-        Place { folder, key }
-    }
-
-    fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn open(&self) -> EmbeddedRegister {
-        EmbeddedRegister::open(
-            &self.data(),
-            Arc::clone(&self.key),
-            RegisterOptions::default(),
-        )
-        .unwrap()
-    }
-
-    fn open_watching(&self) -> EmbeddedRegister {
-        let options = RegisterOptions {
-            poll_interval: Some(Duration::from_millis(10)),
-            ..RegisterOptions::default()
-        };
-        EmbeddedRegister::open(&self.data(), Arc::clone(&self.key), options).unwrap()
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis_clamped(1_780_000_000_000)
-}
-
-fn region() -> Caller {
-    Caller::Region(RegionCode::parse("010").unwrap())
-}
-
-fn structure() -> StructureId {
-    StructureId::parse("010-101-000123").unwrap()
-}
-
-fn user_id(text: &str) -> UserId {
-    UserId::parse(text).unwrap()
-}
-
-fn new_user(id: &str, fiscal_code: &str) -> NewUser {
-    NewUser {
-        id: user_id(id),
-        structure: structure(),
-        fiscal_code: CodiceFiscale::parse(fiscal_code).unwrap(),
-        credential: CredentialHash::new("$argon2id$test"),
-        expires_at: None,
-        profiles: Profiles::NONE.with(Service::SubmitTest),
-    }
-}
-
-async fn with_structure(register: &EmbeddedRegister) {
-    let description = StructureDescription::parse("Ospedale di prova").unwrap();
-    register
-        .add_structure(structure(), &description, now())
-        .await
-        .unwrap();
-}
 
 /// Waits until a condition holds, at most ten seconds.
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -239,18 +160,6 @@ async fn a_changed_user_has_a_new_version_and_the_others_keep_theirs() {
 }
 
 #[tokio::test]
-async fn counting_attempts_makes_no_new_snapshot() {
-    let place = Place::new();
-    let register = place.open();
-    let before = register.snapshot();
-    register.begin_attempt(None, POLICY, now()).await.unwrap();
-    register.refresh().await.unwrap();
-    let after = register.snapshot();
-    // `refresh` itself is a change of nothing.
-    assert_eq!(before.generation(), after.generation());
-}
-
-#[tokio::test]
 async fn doubles_and_unknown_names_are_refused_by_name() {
     let place = Place::new();
     let register = place.open();
@@ -369,83 +278,6 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
         .set_user_profiles(&user_id("user3"), listing)
         .await
         .unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hundred_attempts_at_once_get_exactly_the_threshold() {
-    let place = Place::new();
-    // Two processes, as it were: each has a connection of its own to the same file.
-    let registers = [Arc::new(place.open()), Arc::new(place.open())];
-    let user = user_id("mario");
-    let tasks: Vec<_> = (0..100)
-        .map(|index| {
-            let (register, user) = (Arc::clone(&registers[index % 2]), user.clone());
-            tokio::spawn(async move {
-                register
-                    .begin_attempt(Some(&user), POLICY, now())
-                    .await
-                    .unwrap()
-            })
-        })
-        .collect();
-    let mut tickets = Vec::new();
-    let mut locking = 0;
-    for task in tasks {
-        if let Attempt::Admitted { ticket, locks } = task.await.unwrap() {
-            tickets.push(ticket);
-            locking += usize::from(locks);
-        }
-    }
-    assert_eq!((tickets.len(), locking), (POLICY.threshold as usize, 1));
-    let counter = registers[0].attempts(&user).await.unwrap().unwrap();
-    assert_eq!((counter.failures, counter.refused), (5, 95));
-    assert!(counter.is_locked(now()));
-    // One of them was right after all.
-    registers[1]
-        .return_attempt(tickets.pop().unwrap())
-        .await
-        .unwrap();
-    let counter = registers[0].attempts(&user).await.unwrap().unwrap();
-    assert_eq!((counter.failures, counter.is_locked(now())), (4, false));
-}
-
-#[tokio::test]
-async fn a_lockout_survives_a_restart_and_ends_by_clearing_or_by_new_credentials() {
-    let place = Place::new();
-    let user = user_id("mario");
-    {
-        let register = place.open();
-        with_structure(&register).await;
-        register
-            .add_user(new_user("mario", FISCAL_CODE), now())
-            .await
-            .unwrap();
-        for _ in 0..5 {
-            register
-                .begin_attempt(Some(&user), POLICY, now())
-                .await
-                .unwrap();
-        }
-    }
-    let register = place.open();
-    let locked = || async {
-        register
-            .begin_attempt(Some(&user), POLICY, now())
-            .await
-            .unwrap()
-            == Attempt::Locked
-    };
-    assert!(locked().await);
-    register.clear_attempts(&user).await.unwrap();
-    for _ in 0..5 {
-        assert!(!locked().await);
-    }
-    assert!(locked().await);
-    register
-        .set_user_credential(&user, CredentialHash::new("new"), None, now())
-        .await
-        .unwrap();
-    assert!(!locked().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,18 +1,11 @@
 //! A failure here means that an operator or a network counts although it was not registered, does not although it was, that a fourth person
 //! may list, or that an operator's fiscal code lies readable in the file.
-#![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Service};
 
-use sistema_ts_model::{
-    CallCenterCode, Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId,
-    Timestamp,
-};
-
-use super::{EmbeddedRegister, RegisterOptions};
-use crate::register::{
-    CredentialHash, NewUser, Profiles, Register, RegisterError, RegisterKey, UserId,
-};
+use super::super::EmbeddedRegister;
+use super::{Place, new_user, now, region, with_structure};
+use crate::register::{NewUser, Profiles, Register, RegisterError};
 
 const PEOPLE: [&str; 4] = [
     "RSSMRA80A01H501U",
@@ -21,39 +14,26 @@ const PEOPLE: [&str; 4] = [
     "NREFNC85C12D612C",
 ];
 
-struct Place {
-    folder: tempfile::TempDir,
-    key: Arc<RegisterKey>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
-        EmbeddedRegister::create(&folder.path().join("data"), &key).unwrap();
-        Place { folder, key }
-    }
-
-    fn open(&self) -> EmbeddedRegister {
-        let data = self.folder.path().join("data");
-        EmbeddedRegister::open(&data, Arc::clone(&self.key), RegisterOptions::default()).unwrap()
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis_clamped(1_780_000_000_000)
-}
-
 fn person(index: usize) -> CodiceFiscale {
     CodiceFiscale::parse(PEOPLE[index]).unwrap()
 }
 
-fn region() -> Caller {
-    Caller::Region(RegionCode::parse("010").unwrap())
-}
-
 fn call_center(code: &str) -> Caller {
     Caller::CallCenter(CallCenterCode::parse(code).unwrap())
+}
+
+async fn with_region(register: &EmbeddedRegister) {
+    register
+        .add_caller(region(), "Piemonte", now())
+        .await
+        .unwrap();
+}
+
+async fn with_call_center(register: &EmbeddedRegister, caller: Caller) {
+    register
+        .add_caller(caller, "Call center", now())
+        .await
+        .unwrap();
 }
 
 fn listing() -> Profiles {
@@ -77,10 +57,7 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
     let register = place.open();
     let (one, two) = (call_center("cc1"), call_center("cc2"));
     for caller in [one, two] {
-        register
-            .add_caller(caller, "Call center", now())
-            .await
-            .unwrap();
+        with_call_center(&register, caller).await;
     }
     let all = Profiles::of_operators(&one);
     register
@@ -114,10 +91,7 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
 async fn a_change_of_one_operator_reaches_a_snapshot_taken_later_and_no_earlier_one() {
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(call_center("cc1"), "Call center", now())
-        .await
-        .unwrap();
+    with_call_center(&register, call_center("cc1")).await;
     let all = Profiles::of_operators(&call_center("cc1"));
     register
         .add_operator(call_center("cc1"), person(0), all, now())
@@ -155,10 +129,7 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
     let register = place.open();
     let elsewhere = place.open();
     let caller = call_center("cc1");
-    register
-        .add_caller(caller, "Call center", now())
-        .await
-        .unwrap();
+    with_call_center(&register, caller).await;
     let all = Profiles::of_operators(&caller);
     for index in [0, 1] {
         register
@@ -182,7 +153,7 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
         assert!(snapshot.operator(&caller, &person(1)).is_some());
     }
     assert!(earlier.operator(&caller, &person(0)).is_some());
-    let file = rusqlite::Connection::open(place.folder.path().join("data/register.db")).unwrap();
+    let file = rusqlite::Connection::open(place.data().join("register.db")).unwrap();
     let rows: i64 = file
         .query_row("SELECT count(*) FROM operators", [], |row| row.get(0))
         .unwrap();
@@ -205,10 +176,7 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
 async fn removing_an_operator_makes_room_for_another_who_lists() {
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
+    with_region(&register).await;
     let add = |index| register.add_operator(region(), person(index), listing(), now());
     for index in [0, 1, 2] {
         add(index).await.unwrap();
@@ -223,10 +191,7 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
     const PROCESSES: usize = 8;
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
+    with_region(&register).await;
     for index in 0..PROCESSES {
         register
             .add_operator(region(), somebody(index), Profiles::NONE, now())
@@ -262,14 +227,8 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
 async fn a_profile_is_for_the_callers_that_have_its_service() {
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
-    register
-        .add_caller(call_center("cc1"), "Call center", now())
-        .await
-        .unwrap();
+    with_region(&register).await;
+    with_call_center(&register, call_center("cc1")).await;
     for (caller, service) in [
         (region(), Service::VerifyPositive),
         (region(), Service::SubmitTest),
@@ -297,23 +256,11 @@ async fn a_profile_is_for_the_callers_that_have_its_service() {
 async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
     let place = Place::new();
     let register = place.open();
-    let structure = StructureId::parse("010-101-000123").unwrap();
-    let description = StructureDescription::parse("Laboratorio").unwrap();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
-    register
-        .add_structure(structure, &description, now())
-        .await
-        .unwrap();
+    with_region(&register).await;
+    with_structure(&register).await;
     let user = |id: &str, index: usize| NewUser {
-        id: UserId::parse(id).unwrap(),
-        structure,
-        fiscal_code: person(index),
-        credential: CredentialHash::new("$argon2id$test"),
-        expires_at: None,
         profiles: only(Service::ListTests),
+        ..new_user(id, PEOPLE[index])
     };
     register.add_user(user("uno", 0), now()).await.unwrap();
     // The same person as an operator is no second one.
@@ -367,14 +314,8 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
 async fn networks_are_a_call_centers_and_never_the_whole_world() {
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
-    register
-        .add_caller(call_center("cc1"), "Call center", now())
-        .await
-        .unwrap();
+    with_region(&register).await;
+    with_call_center(&register, call_center("cc1")).await;
     let network = |text: &str| text.parse::<ipnet::IpNet>().unwrap();
     for (caller, text) in [
         (region(), "192.0.2.0/24"),
@@ -421,15 +362,12 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
 async fn no_file_of_the_register_holds_an_operators_fiscal_code() {
     let place = Place::new();
     let register = place.open();
-    register
-        .add_caller(region(), "Piemonte", now())
-        .await
-        .unwrap();
+    with_region(&register).await;
     register
         .add_operator(region(), person(0), Profiles::NONE, now())
         .await
         .unwrap();
-    for file in std::fs::read_dir(place.folder.path().join("data")).unwrap() {
+    for file in std::fs::read_dir(place.data()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(16).any(|part| part == PEOPLE[0].as_bytes()));
     }
