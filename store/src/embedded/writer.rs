@@ -292,24 +292,18 @@ impl<'connection> Writer<'connection> {
     fn do_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Failure> {
         // Taken from the end, which is cheap.
         jobs.reverse();
+        // How many are the next batch's, once this one is cut short.
+        let mut for_the_next = None;
         let mut outcome = Ok(());
-        while let Some(job) = jobs.pop() {
+        while outcome.is_ok()
+            && jobs.len() > for_the_next.unwrap_or(0)
+            && let Some(job) = jobs.pop()
+        {
             outcome = self.do_one(job, jobs, done);
-            if outcome.is_err() {
-                break;
-            }
-            if self.shared.writer.has_urgent() {
+            if outcome.is_ok() && for_the_next.is_none() && self.shared.writer.has_urgent() {
+                for_the_next = Some(jobs.len());
                 let most = self.shared.options.batch_jobs;
-                let mut urgent = self.shared.writer.take_urgent(most);
-                urgent.reverse();
-                while let Some(job) = urgent.pop() {
-                    outcome = self.do_one(job, &mut urgent, done);
-                    if outcome.is_err() {
-                        break;
-                    }
-                }
-                jobs.append(&mut urgent);
-                break;
+                jobs.extend(self.shared.writer.take_urgent(most).into_iter().rev());
             }
         }
         jobs.reverse();
