@@ -200,7 +200,7 @@ impl Erasures {
         self.since_rewrite = true;
     }
 
-    /// The file was rewritten today already, or there is nothing to rewrite it for.
+    /// Whether there is something to rewrite the file for, and it was not rewritten today already.
     fn are_due(self, today: Day) -> bool {
         self.since_rewrite && self.rewritten_on.is_none_or(|on| on < i64::from(today.0))
     }
