@@ -3,14 +3,14 @@
 use rusqlite::Connection;
 use sistema_ts_model::{
     Caller, CancelRefusal, ClaimId, Cun, Effect, NewClaim, Over, PostOutcome, SessionId,
-    TestResult, Timestamp, TransactionId,
+    TestResult, Timestamp,
 };
 
-use super::{DAY_MILLIS, Fixture, MORNING, person, receipt, region};
+use super::{DAY_MILLIS, Fixture, MORNING, cancellation, person, receipt};
 use crate::keys::{KeyError, KeyRing};
 use crate::{
-    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation,
-    OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store,
+    CancelOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, OpenOutcome,
+    OpenSession, PersonOutcome, RecordOutcome, Store,
 };
 
 const PATIENTS: &str = "patients-2026-11-24.db";
@@ -77,17 +77,6 @@ async fn confirm(fixture: &Fixture, cun: Cun) -> ConfirmOutcome {
         caller: caller(),
     };
     fixture.store().confirm(confirmation).await.unwrap()
-}
-
-fn cancellation(cun: Cun) -> CancelTest {
-    CancelTest {
-        cun,
-        caller: region(),
-        structure: super::structure(),
-        fiscal_code: person(1),
-        transaction: TransactionId::random(),
-        receipt: None,
-    }
 }
 
 async fn asl_code(fixture: &Fixture, outcome: PostOutcome) -> usize {

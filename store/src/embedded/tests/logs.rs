@@ -1,11 +1,11 @@
 //! The care of the logs. A failure: a log that grows without bound while the store is written and read, or that keeps what was
 //! erased from the file.
 
-use sistema_ts_model::{Caller, SessionId, TransactionId};
+use sistema_ts_model::{Caller, SessionId};
 
 use super::super::queue::Lane;
-use super::{Fixture, mobile, person};
-use crate::{CancelTest, OpenSession, Store};
+use super::{Fixture, cancellation, mobile, person};
+use crate::{OpenSession, Store};
 
 fn length(fixture: &Fixture, name: &str) -> u64 {
     std::fs::metadata(fixture.options.folder.join(name)).map_or(0, |file| file.len())
@@ -89,15 +89,7 @@ async fn an_erased_contact_leaves_the_log_too() {
         .await;
     let sealed = sealed_contact(&fixture).await;
     assert!(holds(&fixture, &sealed));
-    let cancellation = CancelTest {
-        cun,
-        caller: super::region(),
-        structure: super::structure(),
-        fiscal_code: person(1),
-        transaction: TransactionId::random(),
-        receipt: None,
-    };
-    fixture.store().cancel(cancellation).await.unwrap();
+    fixture.store().cancel(cancellation(cun)).await.unwrap();
     are_cleared(&fixture, &[&sealed]).await;
 }
 

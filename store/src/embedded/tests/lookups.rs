@@ -1,12 +1,12 @@
 //! The work of looking a person up. A failure: a code that nobody has, a negative's or an erased one costs another number of visits, readings or
 //! steps of SQLite's machine than one that has a patient, so that the time of an answer tells them apart; or a decoy is taken for the person.
 
-use sistema_ts_model::{Cun, TestResult, TransactionId};
+use sistema_ts_model::{Cun, TestResult};
 
 use super::super::queue::Lane;
 use super::super::rows;
-use super::{DAY_MILLIS, Fixture, person};
-use crate::{CancelTest, Store};
+use super::{DAY_MILLIS, Fixture, cancellation};
+use crate::Store;
 
 /// Readings and steps, for rows of tests and for sealed fiscal codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +50,7 @@ async fn of_each_kind(fixture: &Fixture) -> Vec<Cun> {
         .record(|test| test.result = TestResult::Negative)
         .await;
     let erased = fixture.record(|_| {}).await;
-    let cancellation = CancelTest {
-        cun: erased,
-        caller: super::region(),
-        structure: super::structure(),
-        fiscal_code: person(1),
-        transaction: TransactionId::random(),
-        receipt: None,
-    };
-    fixture.store().cancel(cancellation).await.unwrap();
+    fixture.store().cancel(cancellation(erased)).await.unwrap();
     let newest = fixture.record(|_| {}).await;
     let unknown = [0, 1, 2, 3].map(|number| Cun::from_number(number).unwrap());
     [&[live, newest, negative, erased][..], &unknown].concat()

@@ -11,20 +11,23 @@ mod keys;
 mod logs;
 mod lookups;
 mod records;
+mod searches;
 
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
     Caller, CodiceFiscale, Contact, Cun, FirstSymbol, ManualClock, MobileNumber, RegionCode,
-    RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp,
+    RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp, TransactionId,
 };
 use tempfile::TempDir;
 
 use super::index::IndexOptions;
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::keys::KeyRing;
-use crate::{NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess};
+use crate::{
+    CancelTest, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess,
+};
 
 /// 2026-11-24, 08:00 in Rome.
 pub(super) const MORNING: i64 = 1_795_503_600_000;
@@ -149,6 +152,18 @@ pub(super) fn structure() -> StructureReference {
 
 pub(super) fn mobile(number: &str) -> Contact {
     Contact::Mobile(MobileNumber::parse(number).unwrap())
+}
+
+/// The cancellation of a test as [`Fixture::record`] makes one.
+pub(super) fn cancellation(cun: Cun) -> CancelTest {
+    CancelTest {
+        cun,
+        caller: region(),
+        structure: structure(),
+        fiscal_code: person(1),
+        transaction: TransactionId::random(),
+        receipt: None,
+    }
 }
 
 pub(super) fn receipt(key: &str, content: &str) -> Option<ReceiptRequest> {
