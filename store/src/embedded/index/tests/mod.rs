@@ -1,8 +1,10 @@
 //! What counts as failure here: a look-up that misses a committed entry, finds one that was never inserted or lies below the
-//! floor, or differs from a plain map after any sequence of insertions, commits, rollbacks, crashes and floors; a reader that
-//! keeps the rule "view first, then transaction" and is told anything but the truth; old entries left in the file for good.
+//! floor, or differs from a plain map after any sequence of insertions, commits, rollbacks, crashes and floors; old entries left in
+//! the file for good.
 
 #![allow(clippy::unwrap_used)]
+
+mod readers;
 
 use super::page::{PAGE_BYTES, Page, PageBuilder};
 use super::table::MemoryTable;
@@ -11,8 +13,6 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const SMALL: IndexOptions = IndexOptions {
     memory_entries: 16,
@@ -421,136 +421,6 @@ fn what_is_covered_needs_no_rows_any_more() {
 }
 
 #[test]
-fn an_old_view_finds_its_pages_for_as_long_as_it_lives() {
-    let mut harness = Harness::new(SMALL);
-    for batch in 0..20u64 {
-        harness.insert(
-            &(0..20)
-                .map(|offset| hash(batch * 20 + offset))
-                .collect::<Vec<_>>(),
-            true,
-        );
-    }
-    let view = harness.index.reader().view();
-    for batch in 20..200u64 {
-        harness.insert(
-            &(0..20)
-                .map(|offset| hash(batch * 20 + offset))
-                .collect::<Vec<_>>(),
-            true,
-        );
-    }
-    harness.settle();
-    for number in 0..400 {
-        assert_eq!(
-            view.candidates(&harness.connection, hash(number)).unwrap(),
-            [number + 1]
-        );
-    }
-    let held = harness.index.retired.len();
-    assert!(held > 0);
-    drop(view);
-    harness.settle();
-    assert!(
-        harness.index.retired.is_empty(),
-        "pages of a view that is gone are not freed"
-    );
-}
-
-#[test]
-fn a_transaction_older_than_its_view_is_told_so() {
-    let mut harness = Harness::new(SMALL);
-    harness.insert(&[hash(0)], true);
-    let reader = connect(&harness.folder.path().join("index.db"));
-    reader.execute_batch("BEGIN").unwrap();
-    reader
-        .query_row("SELECT count(*) FROM code_page", [], |row| {
-            row.get::<_, i64>(0)
-        })
-        .unwrap();
-    for batch in 0..20u64 {
-        harness.insert(
-            &(1..21)
-                .map(|offset| hash(batch * 20 + offset))
-                .collect::<Vec<_>>(),
-            true,
-        );
-    }
-    harness.settle();
-    let view = harness.index.reader().view();
-    assert!(matches!(
-        view.candidates(&reader, hash(0)),
-        Err(IndexError::StaleView)
-    ));
-    reader.execute_batch("COMMIT").unwrap();
-    assert_eq!(view.candidates(&reader, hash(0)).unwrap(), [1]);
-}
-
-#[test]
-fn readers_find_everything_committed_while_runs_are_written_merged_and_reused() {
-    let mut harness = Harness::new(SMALL);
-    let (reader, path) = (
-        harness.index.reader(),
-        harness.folder.path().join("index.db"),
-    );
-    let (committed, stop, looked) = (
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let threads: Vec<_> = (0..3u64)
-        .map(|thread| {
-            let (reader, path) = (reader.clone(), path.clone());
-            let (committed, stop, looked) = (committed.clone(), stop.clone(), looked.clone());
-            std::thread::spawn(move || {
-                let connection = connect(&path);
-                let mut random = hash(thread + 1);
-                while !stop.load(Ordering::Acquire) {
-                    let through = committed.load(Ordering::Acquire);
-                    let view = reader.view();
-                    connection.execute_batch("BEGIN").unwrap();
-                    for _ in 0..20 {
-                        random = hash(random);
-                        if through > 0 {
-                            let number = random % through;
-                            assert_eq!(
-                                view.candidates(&connection, hash(number)).unwrap(),
-                                [number + 1]
-                            );
-                        }
-                        assert_eq!(
-                            view.candidates(&connection, hash(u64::MAX / 2 + random % 1000))
-                                .unwrap(),
-                            Vec::<u64>::new()
-                        );
-                    }
-                    connection.execute_batch("COMMIT").unwrap();
-                    looked.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
-    let mut next = 0u64;
-    while next < 30_000 || looked.load(Ordering::Relaxed) < 300 {
-        let keys: Vec<u64> = (next..next + 25).map(hash).collect();
-        harness.insert(&keys, true);
-        next += 25;
-        committed.store(next, Ordering::Release);
-        if threads.iter().any(|thread| thread.is_finished()) {
-            break;
-        }
-    }
-    stop.store(true, Ordering::Release);
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    assert!(
-        harness.count("SELECT max(run) FROM code_run") > 500,
-        "too few runs were made to prove anything"
-    );
-}
-
-#[test]
 fn a_damaged_page_is_an_error_not_an_answer() {
     let mut harness = Harness::new(SMALL);
     harness.insert(&(0..100).map(hash).collect::<Vec<_>>(), true);
@@ -572,20 +442,4 @@ fn a_damaged_page_is_an_error_not_an_answer() {
         IndexWriter::open(&harness.connection, "code", SMALL),
         Err(IndexError::Damaged(_))
     ));
-}
-
-#[test]
-fn memory_alone_tells_most_absent_keys_and_never_denies_a_present_one() {
-    let mut harness = Harness::new(SMALL);
-    let keys: Vec<u64> = (1..=500).map(hash).collect();
-    for some in keys.chunks(20) {
-        harness.insert(some, true);
-    }
-    let view = harness.index.reader().view();
-    assert!(view.run_count() > 0, "all of it is still in memory tables");
-    assert!(keys.iter().all(|&key| !view.is_surely_absent(key)));
-    let absent = (1_000..2_000)
-        .filter(|&number| view.is_surely_absent(hash(number)))
-        .count();
-    assert!(absent > 900, "only {absent} of 1000");
 }
