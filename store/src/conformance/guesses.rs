@@ -1,9 +1,12 @@
 //! Counting guesses. A failure means that somebody gets more tries than allowed, stays without any for longer, or learns from a count
 //! whether a code exists.
 
+use std::sync::Arc;
+
 use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun};
 
 use super::World;
+use super::races::{ROUNDS, at_once};
 use super::world::{call_center, operator};
 use crate::{GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessTicket};
 
@@ -134,18 +137,17 @@ pub async fn counts_outlive_a_restart_and_a_sweep(world: World) {
 }
 
 pub async fn a_hundred_guesses_at_once_get_exactly_the_budget(world: World) {
-    for round in 0..20 {
-        let guesses = (0..100).map(|_| {
-            let store = world.store.clone();
-            tokio::spawn(async move { store.begin_guess(guess(operator(1), code(round))).await })
-        });
-        let mut admitted = 0;
-        for guess in guesses.collect::<Vec<_>>() {
-            if let GuessAdmission::Admitted { .. } = guess.await.unwrap().unwrap() {
-                admitted += 1;
-            }
-        }
-        assert_eq!(admitted, BUDGETS.code);
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let said = at_once(&world, |world, _| async move {
+            begin(&world, 1, u64::from(round)).await
+        })
+        .await;
+        let admitted = said
+            .iter()
+            .filter(|admission| matches!(admission, GuessAdmission::Admitted { .. }))
+            .count();
+        assert_eq!(admitted, BUDGETS.code as usize);
         world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     }
 }

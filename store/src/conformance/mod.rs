@@ -12,6 +12,7 @@ pub mod access;
 pub mod call_centre;
 pub mod cancellation;
 pub mod codes;
+pub mod confirmation;
 pub mod expiry;
 pub mod guesses;
 pub mod listing;
@@ -19,6 +20,7 @@ pub mod person;
 pub mod races;
 pub mod receipts;
 pub mod submission;
+pub mod submission_races;
 pub mod world;
 
 pub use world::World;
@@ -75,8 +77,8 @@ macro_rules! conformance_suite {
                 without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt;
             call_centre: a_verification_opens_a_session, what_cannot_be_verified, only_its_operator_and_caller_use_a_session,
                 a_session_lapses_to_the_millisecond, one_claim_at_a_time, a_refused_post_leaves_no_trace, a_session_delivers_three_times,
-                a_late_or_foreign_settlement_changes_nothing, a_dead_holder_counts_as_delivered, a_confirmation_consumes_and_erases,
-                a_confirmation_is_for_the_unlocking_caller_and_session, an_annulment_frees_the_code, transitions_outlive_a_restart;
+                a_late_or_foreign_settlement_changes_nothing, a_dead_holder_counts_as_delivered, transitions_outlive_a_restart;
+            confirmation: a_confirmation_consumes_and_erases, a_confirmation_is_for_the_unlocking_caller_and_session, an_annulment_frees_the_code;
             cancellation: a_cancelled_test_is_erased, who_may_cancel, what_cannot_be_cancelled, a_repetition_is_done_already;
             person: every_live_positive_of_a_person_is_claimed, a_person_without_tests_writes_nothing, an_unlock_under_way_claims_nothing,
                 a_delivered_code_consumes_and_a_refused_one_restores;
@@ -88,8 +90,9 @@ macro_rules! conformance_suite {
                 a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_all_three_counts, counts_outlive_a_restart_and_a_sweep,
                 a_hundred_guesses_at_once_get_exactly_the_budget;
             races: one_of_a_hundred_claims_wins, confirm_against_cancel, annul_against_confirm, expiry_against_claim, claim_against_person,
-                the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests, a_hundred_cancellations,
-                a_hundred_settlements, a_hundred_submissions_and_their_listing;
+                a_hundred_cancellations, a_hundred_settlements;
+            submission_races: the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests,
+                a_hundred_submissions_and_their_listing;
         }
     };
     (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
@@ -113,6 +116,7 @@ mod tests {
             include_str!("call_centre.rs"),
             include_str!("cancellation.rs"),
             include_str!("codes.rs"),
+            include_str!("confirmation.rs"),
             include_str!("expiry.rs"),
             include_str!("guesses.rs"),
             include_str!("listing.rs"),
@@ -120,6 +124,7 @@ mod tests {
             include_str!("races.rs"),
             include_str!("receipts.rs"),
             include_str!("submission.rs"),
+            include_str!("submission_races.rs"),
         ] {
             for line in module.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {
