@@ -17,7 +17,7 @@ use sistema_ts_model::{FirstSymbol, SystemClock, TestResult};
 use sistema_ts_store::conformance::world::{cancellation, new_test};
 use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
 use support::crash::{Log, check, check_receipts, hear, load};
-use support::lossy_vfs::{LossyDisk, Mood, forget_shared_memory};
+use support::lossy_disk::{LossyDisk, Mood, forget_shared_memory};
 use support::place::Place;
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -7,7 +7,7 @@ mod support;
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
-use support::lossy_vfs::{LossyDisk, Mood, forget_shared_memory};
+use support::lossy_disk::{LossyDisk, Mood, forget_shared_memory};
 
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
