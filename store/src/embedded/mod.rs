@@ -8,6 +8,7 @@
 //! - `access-<day>.db`: the access records of one Rome day.
 
 mod access;
+mod asking;
 pub mod cards;
 mod closing;
 mod contract;

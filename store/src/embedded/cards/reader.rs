@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension as _};
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
-use tokio::sync::oneshot;
 
 use super::{APPLICATION, Paths, VERSION, day_number, failed, io_failed, open_whole};
 use crate::cards::{CardError, CardKey, CardRegister, CardsStatus, HASH};
+use crate::embedded::asking;
 use crate::register::RegisterKey;
 
 /// Checks that may wait.
@@ -28,7 +28,7 @@ const COMPARISONS: usize = 8;
 /// How long a reader without work leaves a register open that was replaced: the old file is gone from the disk once nobody reads it.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 
-type Work = Box<dyn FnOnce(&mut Reader) + Send>;
+type Work = asking::Work<Reader>;
 
 /// The register of cards in the data folder of this machine.
 pub struct EmbeddedCardRegister {
@@ -93,20 +93,7 @@ impl EmbeddedCardRegister {
         read: impl FnOnce(&mut Reader) -> Result<T, CardError> + Send + 'static,
     ) -> Result<T, CardError> {
         let stopped = || CardError::Unavailable("its reader has stopped".to_owned());
-        let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |reader| {
-            // Whoever asked may have gone.
-            let _ = reply.send(read(reader));
-        });
-        self.work
-            .as_ref()
-            .ok_or_else(stopped)?
-            .try_send(work)
-            .map_err(|error| match error {
-                TrySendError::Full(_) => CardError::Overloaded,
-                TrySendError::Disconnected(_) => stopped(),
-            })?;
-        answer.await.map_err(|_| stopped())?
+        asking::ask(self.work.as_ref(), read, CardError::Overloaded, stopped).await
     }
 }
 

@@ -6,9 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel,
-};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,10 +15,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use ipnet::IpNet;
 use sistema_ts_model::{Caller, CodiceFiscale, StructureDescription, StructureId, Timestamp};
-use tokio::sync::oneshot;
 
 use self::read::Reader;
 use self::write::Writer;
+use crate::embedded::asking;
 use crate::register::{
     Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
     Profiles, Register, RegisterError, RegisterKey, RegisterSnapshot, UserId,
@@ -55,7 +53,7 @@ impl Default for RegisterOptions {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+type Job = asking::Work<Writer>;
 
 struct Shared {
     snapshot: ArcSwap<RegisterSnapshot>,
@@ -153,21 +151,14 @@ impl EmbeddedRegister {
         &self,
         write: impl FnOnce(&mut Writer) -> Result<T, RegisterError> + Send + 'static,
     ) -> Result<T, RegisterError> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |writer| {
-            // Whoever asked may have gone; the write stands all the same.
-            let _ = reply.send(write(writer));
-        });
         let stopped = || RegisterError::Unavailable("it is shutting down".to_owned());
-        self.jobs
-            .as_ref()
-            .ok_or_else(stopped)?
-            .try_send(job)
-            .map_err(|error| match error {
-                TrySendError::Full(_) => RegisterError::Overloaded,
-                TrySendError::Disconnected(_) => stopped(),
-            })?;
-        answer.await.map_err(|_| stopped())?
+        asking::ask(
+            self.jobs.as_ref(),
+            write,
+            RegisterError::Overloaded,
+            stopped,
+        )
+        .await
     }
 
     /// Runs an administrator's change, and has the snapshot hold it before it returns.
