@@ -62,6 +62,16 @@ pub struct Answer {
     pub findings: Vec<String>,
 }
 
+impl Answer {
+    /// By what answers are counted: the outcome, or the HTTP status without one.
+    pub fn kind(&self) -> String {
+        match self.outcome {
+            Some(outcome) => String::from_utf8_lossy(&outcome).into_owned(),
+            None => format!("HTTP {}", self.status),
+        }
+    }
+}
+
 impl AnswerReader {
     /// Takes what came; returns the answer when it is complete, and is ready for the next one.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, AnswerError> {

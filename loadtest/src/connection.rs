@@ -1,15 +1,14 @@
 //! One connection: a socket, its TLS, and the answer that is coming.
 
 use std::io::{self, BufRead as _, ErrorKind, Write as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::ClientConnection;
 
 use crate::answer::{Answer, AnswerError, AnswerReader};
+use crate::target::Target;
 
 /// What ended a connection.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +56,12 @@ pub struct Connection {
 
 impl Connection {
     /// Begins to connect; `token` names it in events.
-    pub fn begin(
-        address: SocketAddr,
-        name: &ServerName<'static>,
-        config: &Arc<ClientConfig>,
-        registry: &Registry,
-        token: Token,
-    ) -> Result<Self, Broken> {
-        let mut socket = TcpStream::connect(address)?;
+    pub fn begin(target: &Target, registry: &Registry, token: Token) -> Result<Self, Broken> {
+        let mut socket = TcpStream::connect(target.address)?;
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             socket,
-            tls: ClientConnection::new(Arc::clone(config), name.clone())?,
+            tls: ClientConnection::new(Arc::clone(&target.tls), target.server_name.clone())?,
             answer: AnswerReader::default(),
             open: false,
         })

@@ -53,13 +53,10 @@ impl Counts {
             }
             return true;
         }
-        let kind = match answer.outcome {
-            Some(outcome) if accepted => {
-                format!("{} without a valid CUN", String::from_utf8_lossy(&outcome))
-            }
-            Some(outcome) => String::from_utf8_lossy(&outcome).into_owned(),
-            None => format!("HTTP {}", answer.status),
-        };
+        let mut kind = answer.kind();
+        if accepted {
+            kind.push_str(" without a valid CUN");
+        }
         *self.outcomes.entry(kind).or_default() += 1;
         false
     }

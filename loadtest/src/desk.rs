@@ -1,7 +1,6 @@
 //! What a call centre sends: verifications, and unlocks of what it has verified.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fmt::{self, Display};
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +15,8 @@ use crate::answer::Answer;
 use crate::error::LoadtestError;
 use crate::paced::{self, Outcome, Pace, Source};
 use crate::people::Numbers;
-use crate::report::{Latency, machine};
+use crate::report::{Latency, Method, write_counts, write_memory};
+use crate::request::message;
 use crate::target::Target;
 
 /// How many verifications a second open the sessions of a run of unlocks, before its clock starts.
@@ -63,10 +63,7 @@ impl Operators {
 /// Reads every line, at least one; a wrong one is told by its number.
 fn read_lines<T>(path: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, LoadtestError> {
     let wrong = |reason: &str| LoadtestError::Usage(format!("{}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|cause| LoadtestError::File {
-        path: path.to_owned(),
-        cause,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(LoadtestError::file(path))?;
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let value = read(line.trim_end())
@@ -82,14 +79,9 @@ fn read_lines<T>(path: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>
 /// The result of a run, with its method.
 #[derive(Debug, Serialize)]
 pub struct DeskReport {
-    /// Name and version of this program.
-    pub tool: String,
-    /// Processor, number of cores.
-    pub machine: String,
-    /// When it ended, in Rome's time.
-    pub ended_at: String,
-    /// Address of the server.
-    pub target: String,
+    /// How it was measured.
+    #[serde(flatten)]
+    pub method: Method,
     /// The service that was asked.
     pub service: &'static str,
     /// Requests a second that were due.
@@ -127,10 +119,7 @@ pub struct DeskReport {
 impl DeskReport {
     fn new(target: &Target, service: Service, pace: &Pace, outcome: Outcome) -> Self {
         Self {
-            tool: concat!("loadtest ", env!("CARGO_PKG_VERSION")).into(),
-            machine: machine(),
-            ended_at: String::from_utf8_lossy(&SystemClock.now().rome_text()).into_owned(),
-            target: target.host.clone(),
+            method: Method::of(target),
             service: service.name(),
             per_second: pace.per_second,
             connections: pace.connections,
@@ -142,8 +131,8 @@ impl DeskReport {
             outcomes: outcome.outcomes,
             findings: outcome.findings,
             failures: outcome.failures,
-            latency_ms: outcome.latency.in_milliseconds(),
-            lateness_ms: outcome.lateness.in_milliseconds(),
+            latency_ms: Latency::of(&outcome.latency).in_milliseconds(),
+            lateness_ms: Latency::of(&outcome.lateness).in_milliseconds(),
             server_cpu_seconds: outcome.server_cpu.map(|time| time.as_secs_f64()),
             server_memory_kib: outcome.server_memory_kib,
             p99_objective_ms: None,
@@ -163,11 +152,11 @@ impl DeskReport {
 
 impl Display for DeskReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} on {}", self.tool, self.machine)?;
+        write!(f, "{}", self.method)?;
         writeln!(
             f,
             "{}, {}: {} a second due over at most {} connections, {:.1} s\n",
-            self.target, self.service, self.per_second, self.connections, self.seconds
+            self.method.target, self.service, self.per_second, self.connections, self.seconds
         )?;
         writeln!(
             f,
@@ -188,26 +177,11 @@ impl Display for DeskReport {
             "\ndue {}, sent {}, not sent in time {}, unanswered {}",
             self.requests, self.sent, self.unsent, self.unanswered
         )?;
-        for (title, counts) in [
-            ("outcome", &self.outcomes),
-            ("finding", &self.findings),
-            ("connection ended", &self.failures),
-        ] {
-            for (kind, count) in counts {
-                writeln!(f, "{title} {kind}: {count}")?;
-            }
-        }
+        write_counts(f, &self.outcomes, &self.findings, &self.failures)?;
         if let Some(seconds) = self.server_cpu_seconds {
             writeln!(f, "server CPU {seconds:.2} s")?;
         }
-        if let Some((resident, peak)) = self.server_memory_kib {
-            writeln!(
-                f,
-                "server memory {} MiB, at most {} MiB",
-                resident / 1024,
-                peak / 1024
-            )?;
-        }
+        write_memory(f, self.server_memory_kib)?;
         if let Some(objective) = self.p99_objective_ms {
             let verdict = if self.latency_ms.p99 <= objective {
                 "kept"
@@ -284,10 +258,7 @@ pub fn unlock(
         numbers: Numbers::new(seed),
     };
     if let Some(path) = mark_start {
-        std::fs::File::create(path).map_err(|cause| LoadtestError::File {
-            path: path.to_owned(),
-            cause,
-        })?;
+        std::fs::File::create(path).map_err(LoadtestError::file(path))?;
     }
     let outcome = paced::run(target, &pace, &mut source)?;
     Ok(DeskReport::new(target, Service::UnlockCode, &pace, outcome))
@@ -366,38 +337,4 @@ fn one_time_code(numbers: &mut Numbers) -> String {
     Cun::from_number(numbers.next() % CUN_COUNT).map_or_else(String::new, |code| {
         String::from_utf8_lossy(&code.to_text()[4..]).into_owned()
     })
-}
-
-/// Writes a whole request; the values need no escaping.
-pub(crate) fn message(
-    service: Service,
-    host: &str,
-    elements: &[(&str, &str)],
-    bytes: &mut Vec<u8>,
-) {
-    let (name, element) = (service.name(), service.element());
-    let mut body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-         xmlns:urn=\"urn:sistemats:{name}:v1\">\n   \
-         <soapenv:Header/>\n   <soapenv:Body>\n      <urn:{element}Richiesta>\n"
-    );
-    for (name, value) in elements {
-        // Writing to a string cannot fail.
-        let _ = writeln!(body, "         <urn:{name}>{value}</urn:{name}>");
-    }
-    // Writing to a string cannot fail.
-    let _ = write!(
-        body,
-        "      </urn:{element}Richiesta>\n   </soapenv:Body>\n</soapenv:Envelope>\n"
-    );
-    let head = format!(
-        "POST /soap/v1/{name} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: loadtest/{}\r\n\
-         Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"urn:sistemats:{name}:v1:{name}\"\r\n\
-         Content-Length: {}\r\n\r\n",
-        env!("CARGO_PKG_VERSION"),
-        body.len()
-    );
-    bytes.extend_from_slice(head.as_bytes());
-    bytes.extend_from_slice(body.as_bytes());
 }

@@ -1,15 +1,11 @@
 //! The closed loop: one thread, all connections, one request under way on each.
 
 use std::io::{BufWriter, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
 use crate::answer::Answer;
 use crate::connection::{Broken, Connection, Progress};
@@ -18,6 +14,7 @@ use crate::cpu::{self, Process};
 use crate::error::LoadtestError;
 use crate::report::{Latency, Report, Window};
 use crate::request::{Requests, Sent, Submission};
+use crate::target::Target;
 
 /// Connections whose handshake is under way at the same time, before the run.
 const HANDSHAKES: usize = 64;
@@ -28,14 +25,8 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// A run of submissions.
 pub struct Settings {
-    /// Where the server listens.
-    pub address: SocketAddr,
-    /// The name that its certificate must have.
-    pub server_name: ServerName<'static>,
-    /// The Host header.
-    pub host: String,
-    /// Trust and certificate.
-    pub tls: Arc<ClientConfig>,
+    /// The server, and who calls it.
+    pub target: Target,
     /// What is sent.
     pub submission: Submission,
     /// Connections, and so requests under way.
@@ -77,22 +68,16 @@ struct Lines {
 
 impl Lines {
     fn create(path: &Path) -> Result<Self, LoadtestError> {
-        let path = path.to_owned();
-        match std::fs::File::create(&path) {
-            Ok(file) => Ok(Self {
-                path,
-                file: BufWriter::new(file),
-            }),
-            Err(cause) => Err(LoadtestError::File { path, cause }),
-        }
+        let file = std::fs::File::create(path).map_err(LoadtestError::file(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        })
     }
 
     /// What could not be written is found out here.
     fn end(mut self) -> Result<(), LoadtestError> {
-        let path = self.path;
-        self.file
-            .flush()
-            .map_err(|cause| LoadtestError::File { path, cause })
+        self.file.flush().map_err(LoadtestError::file(&self.path))
     }
 }
 
@@ -135,18 +120,10 @@ pub fn submit(settings: &Settings) -> Result<Report, LoadtestError> {
 
 impl<'s> Engine<'s> {
     fn new(settings: &'s Settings) -> Result<Self, LoadtestError> {
-        let server = match settings.server_pid {
-            Some(pid) => Some(
-                Process::find(pid)
-                    .ok_or_else(|| LoadtestError::Usage(format!("there is no process {pid}")))?,
-            ),
-            None => None,
-        };
+        let server = Process::named(settings.server_pid)?;
         let answers = settings.answers.as_deref().map(Lines::create).transpose()?;
-        let positives = match &settings.positives {
-            Some((path, _)) => Some(Lines::create(path)?),
-            None => None,
-        };
+        let positives = settings.positives.as_ref();
+        let positives = positives.map(|(path, _)| Lines::create(path)).transpose()?;
         let now = Instant::now();
         let mark = Mark {
             at: now,
@@ -159,7 +136,11 @@ impl<'s> Engine<'s> {
             settings,
             poll: Poll::new().map_err(LoadtestError::Events)?,
             slots: (0..settings.connections).map(|_| Slot::default()).collect(),
-            requests: Requests::new(&settings.submission, &settings.host, settings.requests),
+            requests: Requests::new(
+                &settings.submission,
+                &settings.target.host,
+                settings.requests,
+            ),
             counts: Counts::default(),
             latency: latencies(),
             window_latency: latencies(),
@@ -200,10 +181,7 @@ impl<'s> Engine<'s> {
 
     fn run(&mut self) -> Result<(), LoadtestError> {
         if let Some(path) = &self.settings.mark_start {
-            std::fs::File::create(path).map_err(|cause| LoadtestError::File {
-                path: path.clone(),
-                cause,
-            })?;
+            std::fs::File::create(path).map_err(LoadtestError::file(path))?;
         }
         self.running = true;
         self.started = Instant::now();
@@ -252,14 +230,8 @@ impl<'s> Engine<'s> {
 
     /// Begins a connection in the slot.
     fn begin(&mut self, index: usize) {
-        let settings = self.settings;
-        let begun = Connection::begin(
-            settings.address,
-            &settings.server_name,
-            &settings.tls,
-            self.poll.registry(),
-            Token(index),
-        );
+        let registry = self.poll.registry();
+        let begun = Connection::begin(&self.settings.target, registry, Token(index));
         let slot = &mut self.slots[index];
         slot.open = false;
         match begun {

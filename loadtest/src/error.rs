@@ -1,7 +1,7 @@
 //! Why a load test could not be done at all. What goes wrong with single requests is counted instead.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -45,4 +45,14 @@ pub enum LoadtestError {
     /// The operating system refused its readiness events.
     #[error("events: {0}")]
     Events(#[source] io::Error),
+}
+
+impl LoadtestError {
+    /// What a failure to read or write this file is.
+    pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        move |cause| Self::File {
+            path: path.to_owned(),
+            cause,
+        }
+    }
 }

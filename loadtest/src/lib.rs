@@ -29,7 +29,6 @@ pub use engine::{Settings, submit};
 pub use error::LoadtestError;
 pub use listing::{Listing, ListingReport, list};
 pub use paced::Pace;
-pub use report::{Latency, Report, Window};
+pub use report::{Latency, Method, Report, Window};
 pub use request::{Credentials, Submission};
 pub use target::Target;
-pub use tls::client_config;

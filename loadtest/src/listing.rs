@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 use serde::Serialize;
-use sistema_ts_model::{Clock as _, Cun, Service, SystemClock};
+use sistema_ts_model::{Cun, Service};
 
 use crate::cpu::Process;
-use crate::desk::message;
 use crate::error::LoadtestError;
 use crate::listing_scan::{Frame, Scan, Tests};
-use crate::report::machine;
+use crate::report::Method;
+use crate::request::message;
 use crate::target::Target;
 
 /// Answers that one reader follows at most, whatever bookmarks come.
@@ -53,14 +53,9 @@ pub struct Listing {
 /// The result, with its method.
 #[derive(Debug, Serialize)]
 pub struct ListingReport {
-    /// Name and version of this program.
-    pub tool: String,
-    /// Processor, number of cores.
-    pub machine: String,
-    /// When it ended, in Rome's time.
-    pub ended_at: String,
-    /// Address of the server.
-    pub target: String,
+    /// How it was measured.
+    #[serde(flatten)]
+    pub method: Method,
     /// How many read at the same time.
     pub readers: usize,
     /// Bytes a second that each was to read at most.
@@ -106,13 +101,7 @@ struct Reading {
 /// Asks for the listings and reads them all.
 pub fn list(target: &Target, listing: &Listing) -> Result<ListingReport, LoadtestError> {
     let expected = listing.expected.as_deref().map(read_expected).transpose()?;
-    let server = match listing.server_pid {
-        Some(pid) => Some(
-            Process::find(pid)
-                .ok_or_else(|| LoadtestError::Usage(format!("there is no process {pid}")))?,
-        ),
-        None => None,
-    };
+    let server = Process::named(listing.server_pid)?;
     let resident = || Some(server?.memory_kib()?.0);
     let memory_before = resident();
     let cpu_before = server.and_then(Process::cpu);
@@ -152,10 +141,7 @@ pub fn list(target: &Target, listing: &Listing) -> Result<ListingReport, Loadtes
     let milliseconds =
         |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1000.0);
     Ok(ListingReport {
-        tool: concat!("loadtest ", env!("CARGO_PKG_VERSION")).into(),
-        machine: machine(),
-        ended_at: String::from_utf8_lossy(&SystemClock.now().rome_text()).into_owned(),
-        target: target.host.clone(),
+        method: Method::of(target),
         readers: listing.readers,
         bytes_per_second: listing.bytes_per_second,
         tests,
@@ -202,10 +188,7 @@ fn wrong(readings: &[Reading], expected: Option<Tests>) -> BTreeMap<String, u64>
 /// The tests of a file whose lines begin with a CUN and a tab.
 fn read_expected(path: &Path) -> Result<Tests, LoadtestError> {
     use std::io::BufRead as _;
-    let wrong = |cause| LoadtestError::File {
-        path: path.to_owned(),
-        cause,
-    };
+    let wrong = LoadtestError::file(path);
     let mut tests = Tests::default();
     let file = std::fs::File::open(path).map_err(wrong)?;
     for line in std::io::BufReader::new(file).lines() {
@@ -346,8 +329,8 @@ fn request(target: &Target, listing: &Listing, bookmark: Option<&str>) -> Vec<u8
 
 impl Display for ListingReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} on {}", self.tool, self.machine)?;
-        write!(f, "{}, {} readers", self.target, self.readers)?;
+        write!(f, "{}", self.method)?;
+        write!(f, "{}, {} readers", self.method.target, self.readers)?;
         if let Some(rate) = self.bytes_per_second {
             write!(f, " at {rate} bytes a second each")?;
         }

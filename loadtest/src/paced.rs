@@ -12,7 +12,6 @@ use crate::connection::{Broken, Connection, Progress};
 use crate::counts::latencies;
 use crate::cpu::Process;
 use crate::error::LoadtestError;
-use crate::report::Latency;
 use crate::target::Target;
 use crate::timer::Timer;
 
@@ -59,10 +58,10 @@ pub struct Outcome {
     pub findings: BTreeMap<String, u64>,
     /// How often a connection ended early, by reason.
     pub failures: BTreeMap<String, u64>,
-    /// From a request's time to the last byte of its answer.
-    pub latency: Latency,
-    /// From a request's time to the moment at which this program looked at it: its own fault, not the server's.
-    pub lateness: Latency,
+    /// From a request's time to the last byte of its answer, in nanoseconds.
+    pub latency: Histogram<u64>,
+    /// From a request's time to the moment at which this program looked at it, in nanoseconds: its own fault, not the server's.
+    pub lateness: Histogram<u64>,
     /// From the first request's time to the last answer.
     pub lasted: Duration,
     /// CPU time of the server meanwhile.
@@ -81,12 +80,17 @@ struct Due {
 #[derive(Default)]
 struct Slot {
     connection: Option<Connection>,
-    open: bool,
     /// It could not be opened: the server is gone, and it is not tried again.
     refused: bool,
     /// When the connection was begun, until it is open.
     begun: Option<Instant>,
     under_way: Option<Due>,
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        self.connection.is_some() && self.begun.is_none()
+    }
 }
 
 struct Run<'r, S> {
@@ -103,8 +107,6 @@ struct Run<'r, S> {
     start: Instant,
     running: bool,
     bytes: Vec<u8>,
-    latency: Histogram<u64>,
-    lateness: Histogram<u64>,
     outcome: Outcome,
 }
 
@@ -114,13 +116,7 @@ pub fn run<S: Source>(
     pace: &Pace,
     source: &mut S,
 ) -> Result<Outcome, LoadtestError> {
-    let server = match pace.server_pid {
-        Some(pid) => Some(
-            Process::find(pid)
-                .ok_or_else(|| LoadtestError::Usage(format!("there is no process {pid}")))?,
-        ),
-        None => None,
-    };
+    let server = Process::named(pace.server_pid)?;
     let poll = Poll::new().map_err(LoadtestError::Events)?;
     let timer = Timer::new(poll.registry(), TIMER).map_err(LoadtestError::Events)?;
     let mut run = Run {
@@ -136,8 +132,6 @@ pub fn run<S: Source>(
         start: Instant::now(),
         running: false,
         bytes: Vec::new(),
-        latency: latencies(),
-        lateness: latencies(),
         outcome: Outcome {
             sent: 0,
             unsent: 0,
@@ -145,8 +139,8 @@ pub fn run<S: Source>(
             outcomes: BTreeMap::new(),
             findings: BTreeMap::new(),
             failures: BTreeMap::new(),
-            latency: Latency::of(&latencies()),
-            lateness: Latency::of(&latencies()),
+            latency: latencies(),
+            lateness: latencies(),
             lasted: Duration::ZERO,
             server_cpu: None,
             server_memory_kib: None,
@@ -157,8 +151,6 @@ pub fn run<S: Source>(
     run.go()?;
     let mut outcome = run.outcome;
     outcome.lasted = run.start.elapsed();
-    outcome.latency = Latency::of(&run.latency);
-    outcome.lateness = Latency::of(&run.lateness);
     outcome.server_cpu = server
         .and_then(Process::cpu)
         .zip(cpu_before)
@@ -176,7 +168,7 @@ impl<S: Source> Run<'_, S> {
             while self.slots[index].begun.is_some() {
                 self.turn()?;
             }
-            if !self.slots[index].open {
+            if !self.slots[index].is_open() {
                 let reasons = self.outcome.failures.keys();
                 return Err(LoadtestError::Connect {
                     opened: index,
@@ -222,7 +214,9 @@ impl<S: Source> Run<'_, S> {
                     .map_err(LoadtestError::Events)?;
                 break;
             }
-            self.lateness.saturating_record(nanoseconds(now - at));
+            self.outcome
+                .lateness
+                .saturating_record(nanoseconds(now - at));
             self.waiting.push_back(Due {
                 number: self.scheduled,
                 at,
@@ -298,13 +292,7 @@ impl<S: Source> Run<'_, S> {
     }
 
     fn begin(&mut self, index: usize) {
-        let begun = Connection::begin(
-            self.target.address,
-            &self.target.server_name,
-            &self.target.tls,
-            self.poll.registry(),
-            Token(index),
-        );
+        let begun = Connection::begin(self.target, self.poll.registry(), Token(index));
         self.slots[index] = Slot::default();
         match begun {
             Ok(connection) => {
@@ -323,13 +311,12 @@ impl<S: Source> Run<'_, S> {
         match connection.advance(writable) {
             Ok(Progress::Waiting) => {}
             Ok(Progress::Open) => {
-                slot.open = true;
                 slot.begun = None;
                 self.free.push(index);
             }
             Ok(Progress::Answered(answer)) => self.answered(index, &answer),
             // Closed while nothing was asked of it: no failure of the server's.
-            Err(Broken::Closed) if slot.open && slot.under_way.is_none() => self.close(index),
+            Err(Broken::Closed) if slot.is_open() && slot.under_way.is_none() => self.close(index),
             Err(reason) => self.broken(index, reason.to_string()),
         }
     }
@@ -344,13 +331,10 @@ impl<S: Source> Run<'_, S> {
             }
             return;
         };
-        self.latency
+        self.outcome
+            .latency
             .saturating_record(nanoseconds(due.at.elapsed()));
-        let kind = match answer.outcome {
-            Some(outcome) => String::from_utf8_lossy(&outcome).into_owned(),
-            None => format!("HTTP {}", answer.status),
-        };
-        *self.outcome.outcomes.entry(kind).or_default() += 1;
+        *self.outcome.outcomes.entry(answer.kind()).or_default() += 1;
         for code in &answer.findings {
             *self.outcome.findings.entry(code.clone()).or_default() += 1;
         }
@@ -367,7 +351,7 @@ impl<S: Source> Run<'_, S> {
         *self.outcome.failures.entry(reason).or_default() += 1;
         let slot = &self.slots[index];
         self.outcome.unanswered += u64::from(slot.under_way.is_some());
-        let refused = !slot.open;
+        let refused = !slot.is_open();
         self.close(index);
         self.slots[index].refused = refused;
     }

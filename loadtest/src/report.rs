@@ -11,6 +11,7 @@ use sistema_ts_model::{Clock as _, SystemClock};
 use crate::counts::Counts;
 use crate::engine::Settings;
 use crate::request::Credentials;
+use crate::target::Target;
 
 /// Latencies, in microseconds unless a field's name says otherwise, from the moment a request is handed to TLS to the last byte of its answer.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -72,9 +73,9 @@ pub struct Window {
     pub latency_us: Latency,
 }
 
-/// The result of a run, with its method.
+/// What measured what, where and when.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Method {
     /// Name and version of this program.
     pub tool: String,
     /// Processor, number of cores.
@@ -83,6 +84,33 @@ pub struct Report {
     pub ended_at: String,
     /// Address of the server.
     pub target: String,
+}
+
+impl Method {
+    /// Of a run that has just ended.
+    pub(crate) fn of(target: &Target) -> Self {
+        Self {
+            tool: concat!("loadtest ", env!("CARGO_PKG_VERSION")).into(),
+            machine: machine(),
+            ended_at: String::from_utf8_lossy(&SystemClock.now().rome_text()).into_owned(),
+            target: target.host.clone(),
+        }
+    }
+}
+
+/// The line that a table begins with.
+impl Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} on {}", self.tool, self.machine)
+    }
+}
+
+/// The result of a run, with its method.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// How it was measured.
+    #[serde(flatten)]
+    pub method: Method,
     /// `certificate` or `basic`.
     pub credentials: &'static str,
     /// Connections, each with one request under way.
@@ -131,10 +159,7 @@ impl Report {
     ) -> Self {
         let submission = &settings.submission;
         Self {
-            tool: concat!("loadtest ", env!("CARGO_PKG_VERSION")).into(),
-            machine: machine(),
-            ended_at: String::from_utf8_lossy(&SystemClock.now().rome_text()).into_owned(),
-            target: settings.host.clone(),
+            method: Method::of(&settings.target),
             credentials: match submission.credentials {
                 Credentials::Certificate => "certificate",
                 Credentials::Basic { .. } => "basic",
@@ -166,11 +191,11 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} on {}", self.tool, self.machine)?;
+        write!(f, "{}", self.method)?;
         writeln!(
             f,
             "{} ({}), {} connections, {} bytes a request, {} % positive{}\n",
-            self.target,
+            self.method.target,
             self.credentials,
             self.connections,
             self.request_bytes,
@@ -197,31 +222,50 @@ impl Display for Report {
             "sent {}, accepted {}, unanswered {}",
             self.sent, self.whole.accepted, self.unanswered
         )?;
-        for (title, counts) in [
-            ("outcome", &self.outcomes),
-            ("finding", &self.findings),
-            ("connection ended", &self.failures),
-        ] {
-            for (kind, count) in counts {
-                writeln!(f, "{title} {kind}: {count}")?;
-            }
-        }
+        write_counts(f, &self.outcomes, &self.findings, &self.failures)?;
         if self.duplicate_cuns > 0 {
             writeln!(f, "CUNs ANSWERED MORE THAN ONCE: {}", self.duplicate_cuns)?;
         }
         if let Some(seconds) = self.settled_seconds {
             writeln!(f, "server busy for {seconds:.2} s after the last answer")?;
         }
-        if let Some((resident, peak)) = self.server_memory_kib {
-            writeln!(
-                f,
-                "server memory {} MiB, at most {} MiB",
-                resident / 1024,
-                peak / 1024
-            )?;
-        }
-        Ok(())
+        write_memory(f, self.server_memory_kib)
     }
+}
+
+/// A line for each kind of answer, and for each reason of a connection's end.
+pub(crate) fn write_counts(
+    f: &mut fmt::Formatter<'_>,
+    outcomes: &BTreeMap<String, u64>,
+    findings: &BTreeMap<String, u64>,
+    failures: &BTreeMap<String, u64>,
+) -> fmt::Result {
+    for (title, counts) in [
+        ("outcome", outcomes),
+        ("finding", findings),
+        ("connection ended", failures),
+    ] {
+        for (kind, count) in counts {
+            writeln!(f, "{title} {kind}: {count}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Resident memory of the server at the end, and at most, if it was measured.
+pub(crate) fn write_memory(
+    f: &mut fmt::Formatter<'_>,
+    memory_kib: Option<(u64, u64)>,
+) -> fmt::Result {
+    let Some((resident, peak)) = memory_kib else {
+        return Ok(());
+    };
+    writeln!(
+        f,
+        "server memory {} MiB, at most {} MiB",
+        resident / 1024,
+        peak / 1024
+    )
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, window: &Window) -> fmt::Result {
@@ -240,7 +284,7 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, window: &Window) -> fmt::Result 
     )
 }
 
-pub(crate) fn machine() -> String {
+fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()

@@ -169,20 +169,63 @@ fn write_number(place: &mut [u8], mut value: u64, base: u64) {
     }
 }
 
-/// A message as the common tools write it, indented, one element a line.
-fn template(submission: &Submission, host: &str) -> (Vec<u8>, Places) {
-    let service = Service::SubmitTest.name();
-    let mut body = format!(
+/// Writes a whole request; the values need no escaping.
+pub(crate) fn message(
+    service: Service,
+    host: &str,
+    elements: &[(&str, &str)],
+    bytes: &mut Vec<u8>,
+) {
+    let mut body = envelope_start(service, "");
+    for (name, value) in elements {
+        element(&mut body, name, value);
+    }
+    envelope_end(&mut body, service);
+    let mut head = head(service, host);
+    head_end(&mut head, &body);
+    bytes.extend_from_slice(head.as_bytes());
+    bytes.extend_from_slice(body.as_bytes());
+}
+
+/// The head of a request up to its length, which [`head_end`] writes.
+fn head(service: Service, host: &str) -> String {
+    let name = service.name();
+    format!(
+        "POST /soap/v1/{name} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: loadtest/{}\r\n\
+         Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"urn:sistemats:{name}:v1:{name}\"\r\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn head_end(head: &mut String, body: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
+}
+
+/// An envelope up to the message's first element, with these further declarations of prefixes.
+fn envelope_start(service: Service, prefixes: &str) -> String {
+    let (name, element) = (service.name(), service.element());
+    format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-         xmlns:urn=\"urn:sistemats:{service}:v1\" xmlns:tip=\"urn:sistemats:tipi:v1\">\n   \
-         <soapenv:Header/>\n   <soapenv:Body>\n      <urn:InvioEsecuzioneTestRichiesta>\n"
+         xmlns:urn=\"urn:sistemats:{name}:v1\"{prefixes}>\n   \
+         <soapenv:Header/>\n   <soapenv:Body>\n      <urn:{element}Richiesta>\n"
+    )
+}
+
+fn envelope_end(body: &mut String, service: Service) {
+    let element = service.element();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        body,
+        "      </urn:{element}Richiesta>\n   </soapenv:Body>\n</soapenv:Envelope>\n"
     );
-    let mut head = format!(
-        "POST /soap/v1/{service} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: loadtest/{}\r\n\
-         Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"urn:sistemats:{service}:v1:{service}\"\r\n",
-        env!("CARGO_PKG_VERSION")
-    );
+}
+
+/// A message as the common tools write it, indented, one element a line.
+fn template(submission: &Submission, host: &str) -> (Vec<u8>, Places) {
+    let mut body = envelope_start(Service::SubmitTest, " xmlns:tip=\"urn:sistemats:tipi:v1\"");
+    let mut head = head(Service::SubmitTest, host);
     match &submission.credentials {
         Credentials::Certificate => {
             element(&mut body, "tipoAutenticazione", "2F");
@@ -232,11 +275,8 @@ fn template(submission: &Submission, host: &str) -> (Vec<u8>, Places) {
     let swab_date = element(&mut body, "dataPrelievo", "2020-01-01");
     element(&mut body, "tipologiaTest", "M");
     let result = element(&mut body, "esitoTest", "N");
-    body.push_str(
-        "      </urn:InvioEsecuzioneTestRichiesta>\n   </soapenv:Body>\n</soapenv:Envelope>\n",
-    );
-    // Writing to a string cannot fail.
-    let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
+    envelope_end(&mut body, Service::SubmitTest);
+    head_end(&mut head, &body);
     let shift = |place: Range<usize>| place.start + head.len()..place.end + head.len();
     let places = Places {
         fiscal_code: shift(fiscal_code),

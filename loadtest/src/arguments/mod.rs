@@ -104,26 +104,18 @@ fn with_report<R: Display + Serialize>(
     measure: impl FnOnce() -> Result<R, LoadtestError>,
 ) -> Result<R, LoadtestError> {
     let file = match path {
-        Some(path) => Some((
-            path,
-            File::create(path).map_err(|cause| file_error(path, cause))?,
-        )),
+        Some(path) => {
+            let wrong = LoadtestError::file(path);
+            Some((File::create(path).map_err(wrong)?, wrong))
+        }
         None => None,
     };
     let report = measure()?;
     print!("{report}");
-    if let Some((path, file)) = file {
-        serde_json::to_writer_pretty(file, &report)
-            .map_err(|error| file_error(path, error.into()))?;
+    if let Some((file, wrong)) = file {
+        serde_json::to_writer_pretty(file, &report).map_err(|error| wrong(error.into()))?;
     }
     Ok(report)
-}
-
-fn file_error(path: &Path, cause: std::io::Error) -> LoadtestError {
-    LoadtestError::File {
-        path: path.to_owned(),
-        cause,
-    }
 }
 
 #[cfg(test)]

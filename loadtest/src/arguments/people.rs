@@ -8,7 +8,6 @@ use chrono::{Days, NaiveDate};
 use clap::Args;
 use sistema_ts_model::{Clock as _, SystemClock};
 
-use super::file_error;
 use crate::error::LoadtestError;
 use crate::people::{Numbers, card_digits, fiscal_codes};
 use crate::request::PEOPLE;
@@ -80,9 +79,7 @@ fn write(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), LoadtestError> {
-    let file = File::create(path).map_err(|cause| file_error(path, cause))?;
-    let mut file = BufWriter::new(file);
-    write(&mut file)
-        .and_then(|()| file.flush())
-        .map_err(|cause| file_error(path, cause))
+    let wrong = LoadtestError::file(path);
+    let mut file = BufWriter::new(File::create(path).map_err(wrong)?);
+    write(&mut file).and_then(|()| file.flush()).map_err(wrong)
 }

@@ -118,12 +118,8 @@ fn settings(arguments: &SubmitArguments) -> Result<Settings, LoadtestError> {
         .certificate
         .as_deref()
         .zip(arguments.key.as_deref());
-    let target = Target::new(&arguments.url, &arguments.ca, identity)?;
     Ok(Settings {
-        address: target.address,
-        server_name: target.server_name,
-        host: target.host,
-        tls: target.tls,
+        target: Target::new(&arguments.url, &arguments.ca, identity)?,
         submission: Submission {
             credentials: credentials(arguments)?,
             structure: structure(arguments)?,

@@ -6,14 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sistema_ts_loadtest::{Listing, ListingReport, Target, list};
-use sistema_ts_model::Cun;
+use sistema_ts_loadtest::{Listing, ListingReport, list};
 
-use super::server::{Behaviour, Reply, Server};
-
-fn cun(number: u64) -> String {
-    String::from_utf8(Cun::from_number(number).unwrap().to_text().to_vec()).unwrap()
-}
+use super::server::{Behaviour, Reply, Server, cun};
 
 fn page(numbers: std::ops::Range<u64>, bookmark: Option<&str>) -> String {
     let tests: String = numbers
@@ -51,10 +46,7 @@ fn listing(server: &Server) -> Listing {
 }
 
 fn run(server: &Server, listing: &Listing) -> ListingReport {
-    let (certificate, key) = (server.path("client.pem"), server.path("client.key"));
-    let url = format!("https://localhost:{}", server.address.port());
-    let target = Target::new(&url, &server.path("ca.pem"), Some((&certificate, &key))).unwrap();
-    list(&target, listing).unwrap()
+    list(&server.target("client"), listing).unwrap()
 }
 
 /// A listing of two answers, whatever the number of readers.

@@ -9,15 +9,12 @@ mod desk;
 mod listing;
 mod server;
 
-use std::collections::HashSet;
-use std::process::Command;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use server::{Reply, Server};
-use sistema_ts_loadtest::{
-    Credentials, LoadtestError, Report, Settings, Submission, client_config, submit,
-};
+use sistema_ts_loadtest::{Credentials, LoadtestError, Report, Settings, Submission, submit};
 use sistema_ts_model::{CardDigits, Clock as _, Cun, StructureId, StructureReference, SystemClock};
 
 fn settings(server: &Server, requests: u64, connections: usize) -> Settings {
@@ -25,13 +22,8 @@ fn settings(server: &Server, requests: u64, connections: usize) -> Settings {
 }
 
 fn settings_as(server: &Server, client: &str, requests: u64, connections: usize) -> Settings {
-    let certificate = server.path(&format!("{client}.pem"));
-    let key = server.path(&format!("{client}.key"));
     Settings {
-        address: server.address,
-        server_name: "localhost".try_into().unwrap(),
-        host: format!("localhost:{}", server.address.port()),
-        tls: client_config(&server.path("ca.pem"), Some((&certificate, &key))).unwrap(),
+        target: server.target(client),
         submission: Submission {
             credentials: Credentials::Certificate,
             structure: StructureReference::Identifier(
@@ -59,10 +51,14 @@ fn run(settings: &Settings) -> Report {
     submit(settings).unwrap()
 }
 
-fn only(counts: &std::collections::BTreeMap<String, u64>) -> (&str, u64) {
+fn pairs(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let pairs = counts.iter();
+    pairs.map(|(kind, count)| (kind.as_str(), *count)).collect()
+}
+
+fn only(counts: &BTreeMap<String, u64>) -> (&str, u64) {
     assert_eq!(counts.len(), 1, "{counts:?}");
-    let (kind, count) = counts.first_key_value().unwrap();
-    (kind, *count)
+    pairs(counts)[0]
 }
 
 #[test]
@@ -167,31 +163,16 @@ fn refusals_faults_and_wrong_answers_are_counted_by_kind() {
     );
     // The same CUN three times.
     assert_eq!(report.duplicate_cuns, 2);
-    let outcomes: Vec<_> = report
-        .outcomes
-        .iter()
-        .map(|(kind, count)| (kind.as_str(), *count))
-        .collect();
     let expected = [
         ("0000", 3),
         ("0000 without a valid CUN", 1),
         ("9999", 2),
         ("HTTP 503", 1),
     ];
-    assert_eq!(outcomes, expected);
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|(code, count)| (code.as_str(), *count))
-        .collect();
-    assert_eq!(findings, [("2001", 2), ("2002", 1)]);
-    let failures: Vec<_> = report
-        .failures
-        .iter()
-        .map(|(reason, count)| (reason.as_str(), *count))
-        .collect();
+    assert_eq!(pairs(&report.outcomes), expected);
+    assert_eq!(pairs(&report.findings), [("2001", 2), ("2002", 1)]);
     assert_eq!(
-        failures,
+        pairs(&report.failures),
         [("closed by the server", 1), ("not an HTTP/1 answer", 1)]
     );
 }
@@ -276,7 +257,7 @@ fn a_stranger_is_not_let_in() {
 fn nobody_there_is_said_at_once() {
     let server = Server::start(0, Arc::new(Reply::Accept));
     let mut settings = settings(&server, 3, 1);
-    settings.address = {
+    settings.target.address = {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         closed.local_addr().unwrap()
     };
@@ -307,29 +288,10 @@ fn the_command_prints_a_table_writes_its_report_and_says_by_its_status_how_it_we
         }),
     );
     let command = |requests: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-        command
-            .args([
-                "submit",
-                "--connections",
-                "4",
-                "--structure",
-                "010-101-000123",
-                "--requests",
-                requests,
-            ])
-            .args([
-                "--url",
-                &format!("https://localhost:{}", server.address.port()),
-            ])
-            .arg("--ca")
-            .arg(server.path("ca.pem"))
-            .arg("--certificate")
-            .arg(server.path("client.pem"))
-            .arg("--key")
-            .arg(server.path("client.key"))
-            .arg("--report")
-            .arg(server.path("report.json"))
+        server
+            .client_command("submit")
+            .args(["--connections", "4", "--structure", "010-101-000123"])
+            .args(["--requests", requests])
             .output()
             .unwrap()
     };
@@ -340,8 +302,7 @@ fn the_command_prints_a_table_writes_its_report_and_says_by_its_status_how_it_we
         text.contains("sent 20, accepted 20, unanswered 0"),
         "{text}"
     );
-    let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(server.path("report.json")).unwrap()).unwrap();
+    let report = server.report();
     assert_eq!(report["whole"]["accepted"], 20);
     assert_eq!(report["outcomes"]["0000"], 20);
     assert_eq!(command("20").status.code(), Some(1), "one was refused");
@@ -350,23 +311,10 @@ fn the_command_prints_a_table_writes_its_report_and_says_by_its_status_how_it_we
 #[test]
 fn a_structure_sends_by_basic_and_needs_its_secrets_in_the_environment() {
     let server = Server::start(0, Arc::new(Reply::Accept));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    let mut command = server.command("submit");
     command
-        .args([
-            "submit",
-            "--user",
-            "anna",
-            "--structure",
-            "010-101-000123",
-            "--requests",
-            "5",
-        ])
-        .args([
-            "--url",
-            &format!("https://localhost:{}", server.address.port()),
-        ])
-        .arg("--ca")
-        .arg(server.path("ca.pem"))
+        .args(["--user", "anna", "--structure", "010-101-000123"])
+        .args(["--requests", "5"])
         .env_remove("LOADTEST_PASSWORD")
         .env_remove("LOADTEST_PINCODE");
     let without = command.output().unwrap();

@@ -3,14 +3,17 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
+use sistema_ts_loadtest::Target;
 use sistema_ts_model::Cun;
 
 /// What the server does with the request that has this number (from 1), counted over all connections.
@@ -27,7 +30,7 @@ pub enum Reply {
     Raw(&'static str),
     /// This body, in one piece.
     Body(String),
-    /// This body in one piece, and these bytes behind it, on their own a moment later; then the connection is closed.
+    /// This body in one piece, and these bytes behind it, on their own once the client has read it; then the connection is closed.
     BodyAndLater(String, &'static str),
     /// The first half of this body, in chunks, and then the connection is cut.
     HalfBody(String),
@@ -51,6 +54,46 @@ pub struct Server {
 impl Server {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// The server as this client sees it.
+    pub fn target(&self, client: &str) -> Target {
+        let certificate = self.path(&format!("{client}.pem"));
+        let key = self.path(&format!("{client}.key"));
+        let identity = Some((certificate.as_path(), key.as_path()));
+        Target::new(&self.url(), &self.path("ca.pem"), identity).unwrap()
+    }
+
+    /// The program itself, about to do this against the server, without a certificate.
+    pub fn command(&self, what: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+        command
+            .args([what, "--url", &self.url()])
+            .arg("--ca")
+            .arg(self.path("ca.pem"));
+        command
+    }
+
+    /// The same with the client's certificate, and a report in `report.json`.
+    pub fn client_command(&self, what: &str) -> Command {
+        let mut command = self.command(what);
+        for (option, file) in [
+            ("--certificate", "client.pem"),
+            ("--key", "client.key"),
+            ("--report", "report.json"),
+        ] {
+            command.arg(option).arg(self.path(file));
+        }
+        command
+    }
+
+    /// The report of a [`Self::client_command`] that has ended.
+    pub fn report(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.path("report.json")).unwrap()).unwrap()
     }
 
     /// Starts it. `only` connections are accepted, and then the port is closed; 0 = no limit.
@@ -148,8 +191,8 @@ fn serve(
             Reply::Body(body) => whole(&mut stream, &body, ""),
             Reply::BodyAndLater(body, later) => {
                 let _ = whole(&mut stream, &body, "");
-                // A server that waits for a request in vain is what this plays.
-                thread::sleep(std::time::Duration::from_millis(20));
+                // A server that waits for a request in vain is what this plays: the client has read the body long ago.
+                until_read(&stream.sock);
                 let _ = stream
                     .write_all(later.as_bytes())
                     .and_then(|()| stream.flush());
@@ -175,6 +218,27 @@ fn serve(
         if written.is_err() {
             return;
         }
+    }
+}
+
+/// Waits until the client has read all that was sent to it. Idle as it is then, it says nothing; but its end is on this machine too, whose table
+/// of sockets tells how much is unread there. After a while it gives up, and the test fails by what follows.
+fn until_read(socket: &TcpStream) {
+    let end_of = |address: SocketAddr| format!(":{:04X}", address.port());
+    let here = end_of(socket.local_addr().unwrap());
+    let there = end_of(socket.peer_addr().unwrap());
+    let limit = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < limit {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let is_read = table.lines().any(|line| {
+            // Number, local and remote address, state, and the bytes unacknowledged and unread.
+            let row: Vec<_> = line.split_ascii_whitespace().take(5).collect();
+            row[1].ends_with(&there) && row[2].ends_with(&here) && row[4].ends_with(":00000000")
+        });
+        if is_read {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -238,11 +302,14 @@ fn envelope(transaction: &str, rest: &str) -> String {
     )
 }
 
+/// A number made a CUN.
+pub fn cun(number: u64) -> String {
+    String::from_utf8(Cun::from_number(number).unwrap().to_text().to_vec()).unwrap()
+}
+
 fn accepted(number: u64) -> String {
-    let cun = Cun::from_number(number).unwrap().to_text();
-    let cun = std::str::from_utf8(&cun).unwrap();
     envelope(
-        cun,
+        &cun(number),
         "<esito>0000</esito><descrizioneEsito>eseguito</descrizioneEsito>",
     )
 }
