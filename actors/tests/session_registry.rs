@@ -2,102 +2,44 @@
 //! otherwise than the store, or that it shows a value.
 #![allow(clippy::unwrap_used)]
 
+mod store_support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_actors::session_registry::Sweep;
 use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
-use sistema_ts_model::{
-    CallCenterCode, Caller, Clock, CodiceFiscale, Cun, FirstSymbol, ManualClock, Presenter,
-    RegionCode, SessionId, StructureDescription, StructureReference, TestKind, TestResult,
-    Timestamp,
-};
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
-use sistema_ts_store::keys::KeyRing;
-use sistema_ts_store::{
-    NewTest, OpenOutcome, OpenSession, RecordOutcome, SessionView, Store, SubmissionAccess,
-};
+use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Cun, Presenter, SessionId};
+use sistema_ts_store::{OpenOutcome, OpenSession, SessionView};
+use store_support::World;
 
 const OPERATOR: &str = "VRDGPP62D15L219E";
 const COLLEAGUE: &str = "BNCLRA75E41F205R";
 const LIFETIME: i64 = 30 * 60_000;
 
-struct World {
-    _folder: tempfile::TempDir,
-    clock: ManualClock,
-    store: Arc<dyn Store>,
+/// A registry that sweeps only when it is told to.
+fn registry(world: &World) -> Sessions {
+    Sessions::start(
+        Arc::clone(&world.store),
+        Arc::new(world.clock.clone()),
+        SessionRegistrySettings {
+            sweep_interval: Duration::from_secs(3_600),
+            ..SessionRegistrySettings::default()
+        },
+    )
 }
 
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let start = Timestamp::from_millis(1_605_000_000_000).unwrap();
-        let clock = ManualClock::new(start);
-        let ring = folder.path().join("ring");
-        KeyRing::create(&ring, start.rome_day()).unwrap();
-        let store = EmbeddedStore::open(
-            EmbeddedOptions::in_folder(folder.path().join("data")),
-            Arc::new(KeyRing::load(&ring).unwrap()),
-            Arc::new(clock.clone()) as Arc<dyn Clock>,
-        );
-        Self {
-            _folder: folder,
-            clock,
-            store: Arc::new(store.unwrap()),
-        }
-    }
-
-    /// A registry that sweeps only when it is told to.
-    fn registry(&self) -> Sessions {
-        Sessions::start(
-            Arc::clone(&self.store),
-            Arc::new(self.clock.clone()),
-            SessionRegistrySettings {
-                sweep_interval: Duration::from_secs(3_600),
-                ..SessionRegistrySettings::default()
-            },
-        )
-    }
-
-    async fn positive(&self) -> Cun {
-        let now = self.clock.now();
-        let first = FirstSymbol::from_index(0).unwrap();
-        let reserved = self.store.reserve(first, 1).await.unwrap()[0];
-        let test = NewTest {
-            reserved,
-            caller: Caller::Region(RegionCode::parse("010").unwrap()),
-            structure: StructureReference::Description(
-                StructureDescription::parse("Drive-in").unwrap(),
-            ),
-            fiscal_code: person("RSSMRA80A01H501U"),
-            swab_date: now.rome_day(),
-            kind: TestKind::Molecular,
-            result: TestResult::Positive,
-            contact: None,
-            receipt: None,
-            access: SubmissionAccess {
-                accessed_at: now,
-                with_warnings: false,
-            },
-        };
-        match self.store.record_test(test).await.unwrap() {
-            RecordOutcome::Recorded { cun, .. } => cun,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn open(&self, cun: Cun) -> SessionView {
-        let request = OpenSession {
-            cun,
-            session: SessionId::random(),
-            operator: person(OPERATOR),
-            caller: centre("CC1"),
-            lifetime_millis: LIFETIME,
-        };
-        match self.store.open_session(request).await.unwrap() {
-            OpenOutcome::Opened(view) => view,
-            other => panic!("{other:?}"),
-        }
+async fn open(world: &World, cun: Cun) -> SessionView {
+    let request = OpenSession {
+        cun,
+        session: SessionId::random(),
+        operator: person(OPERATOR),
+        caller: centre("CC1"),
+        lifetime_millis: LIFETIME,
+    };
+    match world.store.open_session(request).await.unwrap() {
+        OpenOutcome::Opened(view) => view,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -127,12 +69,12 @@ async fn bound(
 #[actix_rt::test]
 async fn a_session_is_for_its_own_operator_through_its_own_caller_whoever_remembers_it() {
     let world = World::new();
-    let view = world.open(world.positive().await).await;
+    let view = open(&world, world.positive().await.0).await;
     let (id, cun) = (view.session, view.cun);
     // One registry is told, one finds out by itself, as after a restart or on another node.
-    let told = world.registry();
+    let told = registry(&world);
     told.remember(view);
-    for registry in [&told, &world.registry()] {
+    for registry in [&told, &registry(&world)] {
         for _ in 0..2 {
             assert_eq!(bound(registry, id, COLLEAGUE, "CC1").await, None);
             assert_eq!(bound(registry, id, OPERATOR, "CC2").await, None);
@@ -146,11 +88,11 @@ async fn a_session_is_for_its_own_operator_through_its_own_caller_whoever_rememb
 #[actix_rt::test]
 async fn what_is_forgotten_or_swept_is_for_the_store_to_know() {
     let world = World::new();
-    let registry = world.registry();
-    let cun = world.positive().await;
-    let (in_store, invented) = (world.open(cun).await, {
+    let registry = registry(&world);
+    let (cun, _) = world.positive().await;
+    let (in_store, invented) = (open(&world, cun).await, {
         // The store has never seen this one: only the map can answer for it.
-        let mut view = world.open(cun).await;
+        let mut view = open(&world, cun).await;
         view.session = SessionId::random();
         view
     });
@@ -182,8 +124,8 @@ async fn what_is_forgotten_or_swept_is_for_the_store_to_know() {
 #[actix_rt::test]
 async fn nothing_of_a_session_is_in_its_debug_output() {
     let world = World::new();
-    let registry = world.registry();
-    let view = world.open(world.positive().await).await;
+    let registry = registry(&world);
+    let view = open(&world, world.positive().await.0).await;
     let (id, cun) = (view.session.to_text(), view.cun.to_string());
     registry.remember(view);
     let shown = format!("{registry:?}");

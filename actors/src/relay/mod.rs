@@ -24,7 +24,7 @@ use self::breaker::{Breaker, Passage};
 
 pub use self::deliver::OtpBody;
 
-/// Between two looks whether the actor has started.
+/// Between two looks whether there is room in the actor's mailbox.
 const START_PAUSE: Duration = Duration::from_millis(1);
 
 /// How the relay works.
@@ -218,10 +218,10 @@ impl Handler<Deliver> for OtpRelay {
 
     fn handle(&mut self, message: Deliver, _: &mut Self::Context) {
         let (backend, settings) = (Arc::clone(&self.backend), self.settings);
-        let (turns, today) = (Arc::clone(&self.turns), self.clock.now());
+        let (turns, now) = (Arc::clone(&self.turns), self.clock.now());
         actix::spawn(async move {
             let began = Instant::now();
-            let body = OtpBody::new(&message.post, today);
+            let body = OtpBody::new(&message.post, now);
             drop(message.post);
             let turn = tokio::time::timeout_at(message.send_before, turns.acquire()).await;
             let outcome = match turn {
@@ -333,7 +333,8 @@ impl OtpSender for RelayHandle {
         loop {
             match self.address.try_send(message) {
                 Ok(()) => break,
-                // There is room for every place; but the actor makes it when it starts, and a burst may come just then.
+                // There is room for every place; but the actor makes it when it starts, and a burst may come just then. Nobody is woken when
+                // there is room, so that it is looked for until the deadline.
                 Err(SendError::Full(given_back)) if Instant::now() < send_before => {
                     message = given_back;
                     tokio::time::sleep(START_PAUSE).await;

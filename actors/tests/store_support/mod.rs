@@ -1,0 +1,65 @@
+//! A real embedded store in a folder of its own, with a clock that stands still.
+
+use std::sync::Arc;
+
+use sistema_ts_model::{
+    Caller, Clock, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode, StructureDescription,
+    StructureReference, TestKind, TestResult, Timestamp,
+};
+use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
+
+pub struct World {
+    _folder: tempfile::TempDir,
+    pub clock: ManualClock,
+    pub store: Arc<dyn Store>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Timestamp::from_millis(1_605_000_000_000).unwrap();
+        let clock = ManualClock::new(start);
+        let ring = folder.path().join("ring");
+        KeyRing::create(&ring, start.rome_day()).unwrap();
+        let store = EmbeddedStore::open(
+            EmbeddedOptions::in_folder(folder.path().join("data")),
+            Arc::new(KeyRing::load(&ring).unwrap()),
+            Arc::new(clock.clone()) as Arc<dyn Clock>,
+        );
+        Self {
+            _folder: folder,
+            clock,
+            store: Arc::new(store.unwrap()),
+        }
+    }
+
+    /// Records a positive test; answers its code, and when it was recorded.
+    pub async fn positive(&self) -> (Cun, Timestamp) {
+        let now = self.clock.now();
+        let first = FirstSymbol::from_index(0).unwrap();
+        let reserved = self.store.reserve(first, 1).await.unwrap()[0];
+        let test = NewTest {
+            reserved,
+            caller: Caller::Region(RegionCode::parse("010").unwrap()),
+            structure: StructureReference::Description(
+                StructureDescription::parse("Drive-in").unwrap(),
+            ),
+            fiscal_code: CodiceFiscale::parse("RSSMRA80A01H501U").unwrap(),
+            swab_date: now.rome_day(),
+            kind: TestKind::Molecular,
+            result: TestResult::Positive,
+            contact: None,
+            receipt: None,
+            access: SubmissionAccess {
+                accessed_at: now,
+                with_warnings: false,
+            },
+        };
+        match self.store.record_test(test).await.unwrap() {
+            RecordOutcome::Recorded { cun, inserted_at } => (cun, inserted_at),
+            other => panic!("{other:?}"),
+        }
+    }
+}
