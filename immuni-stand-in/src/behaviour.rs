@@ -1,6 +1,6 @@
 //! The switches: how the stand-in behaves, for all requests or for the next few.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -87,17 +87,17 @@ impl Switches {
     /// How things stand.
     #[must_use]
     pub fn get(&self) -> Behaviour {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.lock()
     }
 
     /// Sets them all.
     pub fn set(&self, behaviour: Behaviour) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+        *self.lock() = behaviour;
     }
 
     /// What the next request meets: its times, and its fault while there are any left.
     pub(crate) fn next(&self) -> Meets {
-        let mut behaviour = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut behaviour = self.lock();
         let least = behaviour.latency_milliseconds;
         let most = behaviour.latency_at_most_milliseconds.unwrap_or(least);
         let latency = rand::rng().random_range(least..=most.max(least));
@@ -118,6 +118,11 @@ impl Switches {
             latency: Duration::from_millis(latency),
             fault,
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Behaviour> {
+        // Nothing under the lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,11 +5,17 @@
 //! |---|---|
 //! | [`authorisations`] | codes and until when they are authorised |
 //! | [`behaviour`] | the switches |
+//! | `connection` | one connection, which can be reset |
+//! | `control` | the control listener |
+//! | `otp` | a request, by way of what is to go wrong |
 //! | [`rules`] | from a request to the backend's answer |
-//! | [`server`] | connections, resets, the control listener |
+//! | [`server`] | the whole: its start, what connections share, its port |
 
 pub mod authorisations;
 pub mod behaviour;
+mod connection;
+mod control;
+mod otp;
 pub mod rules;
 pub mod server;
 

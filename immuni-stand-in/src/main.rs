@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use immuni_stand_in::authorisations::AUTHORISED_FOR;
 use immuni_stand_in::{Behaviour, StandIn, StandInError, StandInSettings, TlsFiles};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,7 +31,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE", requires = "certificate")]
     client_authority: Option<PathBuf>,
     /// How long a code stays authorised
-    #[arg(long, value_name = "SECONDS", default_value_t = 150)]
+    #[arg(long, value_name = "SECONDS", default_value_t = AUTHORISED_FOR.as_secs())]
     authorised_for: u64,
     /// How to behave from the start, as the JSON that PUT /behaviour takes: latency_milliseconds, fault, times, down …
     #[arg(long, value_name = "JSON", value_parser = behaviour)]

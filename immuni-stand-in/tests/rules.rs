@@ -3,6 +3,7 @@
 //! A failure means that what works with the stand-in may not work with the real backend, or the other way round.
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,11 +213,9 @@ proptest! {
 }
 
 /// Sends one request over a connection of its own and gives status, head and body.
-async fn call(backend: &StandIn, head: &str, body: &str) -> (u16, String, String) {
+async fn call(address: SocketAddr, head: &str, body: &str) -> (u16, String, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(backend.address)
-        .await
-        .unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!(
         "{head} HTTP/1.1\r\nHost: immuni\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -228,6 +227,7 @@ async fn call(backend: &StandIn, head: &str, body: &str) -> (u16, String, String
         .await
         .expect("an answer")
         .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_ascii_lowercase(), body.to_owned())
@@ -244,18 +244,18 @@ async fn on_the_wire_with_expiry() {
     .await
     .unwrap();
     let body = r#"{"otp":"59FU36KR46","symptoms_started_on":"2020-06-01"}"#;
-    let (status, head, text) = call(&backend, "POST /v1/otp", body).await;
+    let (status, head, text) = call(backend.address, "POST /v1/otp", body).await;
     assert_eq!((status, &*text), (204, ""));
     assert!(head.contains("cache-control: no-store"), "{head}");
     clock.advance_millis(149_999);
-    let (status, head, text) = call(&backend, "POST /v1/otp", body).await;
+    let (status, head, text) = call(backend.address, "POST /v1/otp", body).await;
     assert_eq!((status, &*text), (409, Answer::AlreadyAuthorised.body()));
     assert!(
         head.contains("content-type: application/json; charset=utf-8"),
         "{head}"
     );
     clock.advance_millis(1);
-    assert_eq!(call(&backend, "POST /v1/otp", body).await.0, 204);
+    assert_eq!(call(backend.address, "POST /v1/otp", body).await.0, 204);
     let unknown = Answer::NotFound.body();
     for (head, status, text) in [
         ("GET /v1/otp", 405, unknown),
@@ -264,7 +264,7 @@ async fn on_the_wire_with_expiry() {
         ("POST /", 405, unknown),
         ("GET /", 200, ""),
     ] {
-        let (got, _, body) = call(&backend, head, "").await;
+        let (got, _, body) = call(backend.address, head, "").await;
         assert_eq!((got, &*body), (status, text), "{head}");
     }
     let counts = backend.authorisations().counts();
@@ -278,22 +278,12 @@ async fn on_the_wire_with_expiry() {
 
 #[tokio::test]
 async fn the_switches_over_http() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let backend = StandIn::start(StandInSettings::default()).await.unwrap();
-    let body = r#"{"fault":{"status":404},"times":1}"#;
-    let length = body.len();
-    let mut stream = tokio::net::TcpStream::connect(backend.control)
-        .await
-        .unwrap();
-    let request = format!(
-        "PUT /behaviour HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let behaviour = r#"{"fault":{"status":404},"times":1}"#;
+    let (status, _, answer) = call(backend.control, "PUT /behaviour", behaviour).await;
+    assert_eq!(status, 200, "{answer}");
     let today = chrono::Utc::now().date_naive();
     let body = format!(r#"{{"otp":"59FU36KR46","symptoms_started_on":"{today}"}}"#);
-    assert_eq!(call(&backend, "POST /v1/otp", &body).await.0, 404);
-    assert_eq!(call(&backend, "POST /v1/otp", &body).await.0, 204);
+    assert_eq!(call(backend.address, "POST /v1/otp", &body).await.0, 404);
+    assert_eq!(call(backend.address, "POST /v1/otp", &body).await.0, 204);
 }
