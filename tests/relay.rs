@@ -14,8 +14,11 @@ use sistema_ts_actors::relay::NoAnswer::{Broken, ServerError, TooSlow, Unexpecte
 use sistema_ts_actors::relay::NotSent::{Deadline, Handshake, Misconfigured, Unreachable};
 use sistema_ts_actors::relay::OtpSender as _;
 use sistema_ts_actors::relay::RelayOutcome::{AlreadyAuthorised, Authorised, NotSent, Unknown};
-use sistema_ts_actors::relay::RelayRefusal;
+use sistema_ts_actors::relay::{RelayHandle, RelayRefusal, RelaySlot};
 use tokio::time::Instant;
+
+/// Between two looks whether something has come about.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 #[actix_rt::test]
 async fn a_backend_that_is_well() {
@@ -138,7 +141,11 @@ async fn a_backend_that_is_gone_and_comes_back() {
             down: true,
             ..Behaviour::default()
         });
-        until_gone(&bench).await;
+        until("it refuses connections", async || {
+            let connected = tokio::net::TcpStream::connect(bench.backend.address).await;
+            connected.is_err()
+        })
+        .await;
         assert_eq!(bench.post(&otp(2)).await, NotSent(Unreachable), "{way:?}");
         assert_eq!(bench.counted(&otp(2)), (0, 0), "{way:?}");
         bench.backend.behave(Behaviour::default());
@@ -150,15 +157,26 @@ async fn a_backend_that_is_gone_and_comes_back() {
     }
 }
 
-/// Waits until the stand-in refuses connections.
-async fn until_gone(bench: &Bench) {
+/// Looks now and then whether it is so, until it is; a test that waits too long for it fails.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let end = Instant::now() + DEADLINE;
-    while tokio::net::TcpStream::connect(bench.backend.address)
-        .await
-        .is_ok()
-    {
-        assert!(Instant::now() < end, "it still listens");
-        tokio::task::yield_now().await;
+    while !is_so().await {
+        assert!(Instant::now() < end, "it never came that {what}");
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+/// Takes a place in the relay as soon as there is one; until then this must be the refusal.
+async fn place(relay: &RelayHandle, refusal: RelayRefusal) -> RelaySlot {
+    let began = Instant::now();
+    loop {
+        match relay.reserve() {
+            Ok(slot) => return slot,
+            Err(other) => assert_eq!(other, refusal),
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "never a place");
+        // The relay tells nobody when a place is free, since no request ever waits for one.
+        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
@@ -176,7 +194,10 @@ async fn connections_that_the_backend_closes_between_two_posts_cost_nothing() {
         for number in 0..5 {
             assert_eq!(bench.post(&otp(number)).await, Authorised, "{way:?}");
             assert_eq!(bench.counted(&otp(number)), (1, 1), "{way:?}");
-            tokio::time::sleep(Duration::from_millis(80)).await;
+            until("the backend closes the connection", async || {
+                bench.backend.open_connections() == 0
+            })
+            .await;
         }
         assert_eq!(bench.counts().connections, 5, "{way:?}");
     }
@@ -198,19 +219,10 @@ async fn workers_that_are_recycled_under_load_lose_no_outcome() {
             let bench = &bench;
             async move {
                 let otp = otp(number);
-                let began = Instant::now();
-                loop {
-                    match bench.relay.reserve() {
-                        Ok(mut slot) => {
-                            let deadline = Instant::now() + DEADLINE;
-                            let outcome = bench.relay.send(&mut slot, post(&otp), deadline).await;
-                            break (outcome, otp);
-                        }
-                        Err(RelayRefusal::Full) => tokio::task::yield_now().await,
-                        Err(refusal) => panic!("{refusal}"),
-                    }
-                    assert!(began.elapsed() < Duration::from_secs(60), "never a place");
-                }
+                let mut slot = place(&bench.relay, RelayRefusal::Full).await;
+                let deadline = Instant::now() + DEADLINE;
+                let outcome = bench.relay.send(&mut slot, post(&otp), deadline).await;
+                (outcome, otp)
             }
         });
         for (outcome, otp) in futures_util::future::join_all(outcomes).await {
@@ -233,13 +245,7 @@ async fn the_breaker_opens_and_closes() {
         let refusal = bench.relay.reserve().unwrap_err();
         assert_eq!(refusal, RelayRefusal::BreakerOpen, "{way:?}");
         bench.backend.behave(Behaviour::default());
-        let mut slot = loop {
-            match bench.relay.reserve() {
-                Ok(slot) => break slot,
-                Err(refusal) => assert_eq!(refusal, RelayRefusal::BreakerOpen),
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
+        let mut slot = place(&bench.relay, RelayRefusal::BreakerOpen).await;
         assert_eq!(bench.counts().requests, before, "{way:?}");
         let deadline = Instant::now() + DEADLINE;
         let outcome = bench.relay.send(&mut slot, post(&otp(2)), deadline).await;
@@ -332,9 +338,13 @@ async fn a_certificate_that_is_replaced_while_posts_are_under_way() {
         ..Behaviour::default()
     });
     let first = otp(2);
+    let before = bench.counts().requests;
     let under_way = bench.post(&first);
     let meanwhile = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until("the backend has the post", async || {
+            bench.counts().requests > before
+        })
+        .await;
         replace(&second, "second");
         assert!(trust.reload().unwrap());
     };
@@ -388,13 +398,7 @@ async fn a_real_backend() {
     let send = |otp: String| {
         let relay = relay.clone();
         async move {
-            let mut slot = loop {
-                match relay.reserve() {
-                    Ok(slot) => break slot,
-                    Err(refusal) => assert_eq!(refusal, RelayRefusal::Full),
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            };
+            let mut slot = place(&relay, RelayRefusal::Full).await;
             let deadline = Instant::now() + DEADLINE;
             relay.send(&mut slot, post(&otp), deadline).await
         }
@@ -407,7 +411,7 @@ async fn a_real_backend() {
         assert_eq!(outcome, Authorised);
     }
     println!("499 posts in {:?}", began.elapsed());
-    // Longer than it keeps a connection.
+    // Longer than it keeps a connection, which is what the next post is to meet: of another program nothing tells that it has closed one.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(send(otp(first + 500)).await, Authorised);
 }
