@@ -302,9 +302,7 @@ impl Configuration {
             1..=100_000,
         );
     }
-}
 
-impl Configuration {
     fn check_call_center(&self, faults: &mut Faults) {
         let call_center = &self.call_center;
         faults.range(
@@ -341,9 +339,7 @@ impl Configuration {
             );
         }
     }
-}
 
-impl Configuration {
     fn check_immuni(&self, faults: &mut Faults) {
         let immuni = &self.immuni;
         if !immuni.base_url.is_empty() {

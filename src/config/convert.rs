@@ -191,18 +191,13 @@ impl Configuration {
     #[must_use]
     pub fn desk_settings(&self) -> DeskSettings {
         DeskSettings {
-            session_lifetime_millis: self.session_lifetime_millis(),
+            session_lifetime_millis: i64::from(self.call_center.session_lifetime_minutes)
+                * MILLIS_PER_MINUTE,
             budgets: self.guess_budgets(),
             recorded_options: RecordedOptions::new(&self.call_center.recorded_option_keys),
             // Bounded to half a minute.
             relay_deadline_millis: i64::try_from(self.relay_deadline().as_millis()).unwrap_or(0),
         }
-    }
-
-    /// How long a session lives, in milliseconds.
-    #[must_use]
-    pub fn session_lifetime_millis(&self) -> i64 {
-        i64::from(self.call_center.session_lifetime_minutes) * MILLIS_PER_MINUTE
     }
 
     /// What one hash of password and pincode costs.
