@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Days, MappedLocalTime, NaiveDateTime, TimeZone as _};
 use chrono_tz::Europe::Rome;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, Service, SessionId, StructureReference, SystemClock,
     Timestamp, TransactionId, parse_date,
@@ -15,15 +15,12 @@ use sistema_ts_model::{
 use sistema_ts_store::embedded::AccessArchive;
 use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, StoreError};
 
-use super::CliError;
 use super::admin::person::read_fiscal_code;
 use super::configuration::ConfigurationArguments;
+use super::{CliError, MILLIS_PER_DAY};
 
 /// Records read from the archive at once.
 const PAGE: usize = 1_000;
-
-/// The interval if none is given: the last day.
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -180,14 +177,12 @@ impl SearchArguments {
         let to = self.to.map_or(now.plus_millis(1), |to| to.to);
         let from = self
             .from
-            .map_or(to.minus_millis(DAY_MILLIS), |from| from.from);
+            .map_or(to.minus_millis(MILLIS_PER_DAY), |from| from.from);
         if from >= to {
             return Err(AuditError::Interval.into());
         }
-        let operator = match &self.operator_file {
-            Some(file) => Some(read_fiscal_code(Some(file))),
-            None => self.operator.then(|| read_fiscal_code(None)),
-        };
+        let file = self.operator_file.as_deref();
+        let operator = (self.operator || file.is_some()).then(|| read_fiscal_code(file));
         Ok(AccessQuery {
             from,
             to,
@@ -204,10 +199,7 @@ impl Format {
     fn line(self, record: &AccessRecord) -> String {
         let fields = fields(record);
         match self {
-            Format::Json => format!(
-                "{}\n",
-                Value::Object(fields.into_iter().collect::<Map<_, _>>())
-            ),
+            Format::Json => format!("{}\n", fields.into_iter().collect::<Value>()),
             Format::Text => {
                 let shown = fields.iter().filter(|(_, value)| !value.is_null());
                 let texts: Vec<String> = shown
@@ -225,7 +217,7 @@ impl Format {
 }
 
 /// The fields that every record has, and those that its service's section names; what the request did not have is null.
-fn fields(record: &AccessRecord) -> Vec<(String, Value)> {
+fn fields(record: &AccessRecord) -> Vec<(&'static str, Value)> {
     let mut fields = vec![
         ("accessed_at", text(Some(record.accessed_at))),
         ("service", text(Some(record.service().name()))),
@@ -301,19 +293,11 @@ fn fields(record: &AccessRecord) -> Vec<(String, Value)> {
         AccessDetail::AslCode { .. } => {}
     }
     fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
 
 /// A list, since a key may come twice.
 fn options_value(options: &[(String, String)]) -> Value {
-    let option = |(key, value): &(String, String)| {
-        Value::Object(Map::from_iter([
-            ("key".to_owned(), key.as_str().into()),
-            ("value".to_owned(), value.as_str().into()),
-        ]))
-    };
+    let option = |(key, value): &(String, String)| json!({"key": key, "value": value});
     options.iter().map(option).collect()
 }
 

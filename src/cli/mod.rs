@@ -16,6 +16,8 @@ mod keys;
 mod pki;
 mod serve;
 
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
+
 /// The services of Sistema TS for swab results and for unlocking the Immuni app.
 #[derive(Debug, Parser)]
 #[command(name = "sistema-ts", version)]

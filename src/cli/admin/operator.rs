@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use sistema_ts_model::{Caller, CodiceFiscale, Service};
 use sistema_ts_store::register::{Profiles, Register as _};
 
 use super::caller::{CallerArguments, name_of};
 use super::import::import;
+use super::output::service_names;
 use super::person::read_fiscal_code;
 use super::{AdminError, Context};
 use crate::cli::CliError;
@@ -125,12 +126,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::List { caller } => {
             let operators = register.snapshot().operators(&caller.caller()?);
             let rows = operators.iter().map(|entry| {
-                let profiles: Value = entry.profiles.iter().map(Service::name).collect();
                 vec![
                     json!(entry.fiscal_code.expose()),
                     json!(entry.enabled),
                     json!(entry.added_at.to_string()),
-                    profiles,
+                    service_names(entry.profiles),
                 ]
             });
             context.output.table(
@@ -156,8 +156,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 .set_operator_profiles(caller, fiscal_code, profiles)
                 .await
                 .map_err(AdminError::from)?;
-            let names: Value = profiles.iter().map(Service::name).collect();
-            context.output.fields(&[("profiles", names)])
+            context
+                .output
+                .fields(&[("profiles", service_names(profiles))])
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
+use sistema_ts_model::Service;
+use sistema_ts_store::register::Profiles;
 
 use crate::cli::CliError;
 
@@ -77,6 +79,11 @@ impl Output {
             print(&format!("{what}\n"))
         }
     }
+}
+
+/// The services of these profiles, by the names of their operations.
+pub(super) fn service_names(profiles: Profiles) -> Value {
+    profiles.iter().map(Service::name).collect()
 }
 
 fn underscores_to_blanks(line: &str, width: usize) -> String {

@@ -4,16 +4,15 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use sistema_ts_model::{PinCode, Service, StructureId, Timestamp, parse_date};
-use sistema_ts_store::register::{
-    NewUser, Profiles, Register as _, RegisterError, RegisteredUser, UserId,
-};
+use sistema_ts_store::register::{NewUser, Register as _, RegisterError, RegisteredUser, UserId};
 
+use super::output::service_names;
 use super::person::{read_file, read_fiscal_code};
 use super::{AdminError, Context};
 use crate::auth::{Password, generate_password, generate_pincode};
-use crate::cli::CliError;
+use crate::cli::{CliError, MILLIS_PER_DAY};
 
 /// The services that are called with user id, password and pincode (§2.3, §5.1).
 const USER_SERVICES: [Service; 4] = [
@@ -22,8 +21,6 @@ const USER_SERVICES: [Service; 4] = [
     Service::ListTests,
     Service::SendOtp,
 ];
-
-const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -136,20 +133,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Add(arguments) => add(context, arguments).await,
         Command::List { structure } => list(context, structure),
         Command::Show { id } => show(context, &id).await,
-        Command::Enable { id } => {
-            register
-                .set_user_enabled(&id, true)
-                .await
-                .map_err(AdminError::from)?;
-            context.output.done(&format!("user {id} enabled"))
-        }
-        Command::Disable { id } => {
-            register
-                .set_user_enabled(&id, false)
-                .await
-                .map_err(AdminError::from)?;
-            context.output.done(&format!("user {id} disabled"))
-        }
+        Command::Enable { id } => set_enabled(context, &id, true).await,
+        Command::Disable { id } => set_enabled(context, &id, false).await,
         Command::Reset { id, credentials } => reset(context, &id, credentials).await,
         Command::Expire { id, on } => {
             let end = on.map_or(context.now, Timestamp::start_of_rome_day);
@@ -174,9 +159,10 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 .set_user_profiles(&id, profiles)
                 .await
                 .map_err(AdminError::from)?;
-            context
-                .output
-                .fields(&[("user", json!(id.as_str())), ("profiles", names(profiles))])
+            context.output.fields(&[
+                ("user", json!(id.as_str())),
+                ("profiles", service_names(profiles)),
+            ])
         }
     }
 }
@@ -200,6 +186,13 @@ async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError>
         .await
         .map_err(AdminError::from)?;
     issued.print(context, &arguments.id)
+}
+
+async fn set_enabled(context: &Context, id: &UserId, enabled: bool) -> Result<(), CliError> {
+    let set = context.register.set_user_enabled(id, enabled).await;
+    set.map_err(AdminError::from)?;
+    let state = if enabled { "enabled" } else { "disabled" };
+    context.output.done(&format!("user {id} {state}"))
 }
 
 async fn reset(
@@ -275,7 +268,7 @@ fn list(context: &Context, structure: Option<StructureId>) -> Result<(), CliErro
                 json!(user.structure.to_string()),
                 json!(user.enabled),
                 json!(user.expires_at.map(|end| end.to_string())),
-                names(user.profiles),
+                service_names(user.profiles),
             ]
         });
     context.output.table(
@@ -311,7 +304,7 @@ async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
             json!(user.expires_at.map(|end| end.to_string())),
         ),
         ("expired", json!(user.is_expired(context.now))),
-        ("profiles", names(user.profiles)),
+        ("profiles", service_names(user.profiles)),
         (
             "failed_attempts",
             json!(attempts.map_or(0, |counter| counter.failures)),
@@ -321,8 +314,4 @@ async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
             json!(locked_until.map(|until| until.to_string())),
         ),
     ])
-}
-
-fn names(profiles: Profiles) -> Value {
-    profiles.iter().map(Service::name).collect()
 }

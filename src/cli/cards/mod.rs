@@ -4,6 +4,7 @@ mod line;
 mod lines;
 mod view;
 
+use std::fmt::Display;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -100,6 +101,15 @@ pub(super) enum CardsError {
     Runtime(io::Error),
 }
 
+impl CardsError {
+    fn file(file: &Path, reason: &dyn Display) -> Self {
+        Self::File {
+            file: file.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
 impl From<CardError> for CardsError {
     fn from(error: CardError) -> Self {
         match error {
@@ -179,10 +189,7 @@ impl Import {
         key: &RegisterKey,
         arguments: ImportArguments,
     ) -> Result<Self, CardsError> {
-        let failed = |reason: &dyn std::fmt::Display| CardsError::File {
-            file: arguments.file.clone(),
-            reason: reason.to_string(),
-        };
+        let failed = |reason: &dyn Display| CardsError::file(&arguments.file, reason);
         let unreadable = |reason: io::Error| failed(&reason);
         let mut file = File::open(&arguments.file).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
@@ -222,11 +229,8 @@ impl Import {
         })
     }
 
-    fn failed(&self, reason: &dyn std::fmt::Display) -> CardsError {
-        CardsError::File {
-            file: self.arguments.file.clone(),
-            reason: reason.to_string(),
-        }
+    fn failed(&self, reason: &dyn Display) -> CardsError {
+        CardsError::file(&self.arguments.file, reason)
     }
 
     fn run(mut self) -> Result<ExitCode, CliError> {

@@ -37,14 +37,14 @@ impl View {
             bar,
             length,
             is_terminal,
-            tenths: progress.offset * 10 / length.max(1),
+            tenths: tenths(length, progress),
         }
     }
 
     pub(super) fn look(&mut self, progress: ImportProgress) {
         self.bar.set_position(progress.offset);
         self.bar.set_message(format!("{} lines", progress.lines));
-        let tenths = progress.offset * 10 / self.length.max(1);
+        let tenths = tenths(self.length, progress);
         if !self.is_terminal && tenths > self.tenths {
             eprintln!("{}0 %, {} lines", tenths, progress.lines);
         }
@@ -68,4 +68,9 @@ impl View {
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// How many tenths of so many bytes are done with.
+fn tenths(length: u64, progress: ImportProgress) -> u64 {
+    progress.offset * 10 / length.max(1)
 }
