@@ -3,12 +3,14 @@
 //! keeps the store's process out, or a codice fiscale is asked for on the command line.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write as _;
+mod command_support;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
+use command_support::{output_with_input, succeeded};
 use serde_json::Value;
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, SessionId, StructureId,
@@ -52,27 +54,17 @@ impl House {
     }
 
     fn search(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sistema-ts"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sistema-ts"));
+        command
             .current_dir(self.folder.path())
             .env("SISTEMA_TS_CONFIGURATION", self.path("sistema-ts.toml"))
             .args(["audit", "search"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that does not read its input may have ended already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+            .args(arguments);
+        output_with_input(&mut command, input)
     }
 
     fn found(&self, arguments: &[&str], input: &str) -> Vec<Value> {
-        let output = self.search(arguments, input);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {errors}");
-        let lines = String::from_utf8(output.stdout).unwrap();
-        lines
+        succeeded(arguments, self.search(arguments, input))
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()

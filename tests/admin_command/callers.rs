@@ -3,9 +3,9 @@
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use sistema_ts_model::{CallCenterCode, Caller, StructureId};
+use sistema_ts_model::StructureId;
 
-use crate::house::{House, STRUCTURE, region};
+use crate::house::{House, STRUCTURE, call_center, region};
 
 #[test]
 fn a_region_and_its_certificates_reach_the_running_server() {
@@ -154,10 +154,6 @@ impl House {
             assert!(status.unwrap().success(), "{arguments:?}");
         }
     }
-}
-
-fn call_center(code: &str) -> Caller {
-    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
 }
 
 #[test]

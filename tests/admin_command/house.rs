@@ -1,8 +1,7 @@
 //! A folder in which an administrator's commands run, and what a server beside them would have open.
 
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,11 @@ use base64::Engine as _;
 use serde_json::Value;
 use sistema_ts::auth::{Authenticator, BasicCredentials, BasicRefusal};
 use sistema_ts::config::Configuration;
-use sistema_ts_model::{Caller, PinCode, RegionCode, SystemClock};
+use sistema_ts_model::{CallCenterCode, Caller, PinCode, RegionCode, SystemClock};
 use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::register::{Register, RegisterKey, RegisterSnapshot};
+
+use crate::command_support::{output_with_input, succeeded};
 
 /// The codice fiscale of the user `mario`.
 pub const FISCAL_CODE: &str = "RSSMRA80A01H501U";
@@ -89,23 +90,11 @@ impl House {
     }
 
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that refuses at once may have closed its input.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        output_with_input(&mut self.command(arguments), input)
     }
 
     pub fn with_input(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run(arguments, input);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
+        succeeded(arguments, self.run(arguments, input))
     }
 
     pub fn done(&self, arguments: &[&str]) -> String {
@@ -186,6 +175,11 @@ impl Server {
             std::thread::yield_now();
         }
     }
+}
+
+/// A call centre as a caller.
+pub fn call_center(code: &str) -> Caller {
+    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
 }
 
 /// A region as a caller.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod callers;
+#[path = "../command_support/mod.rs"]
+mod command_support;
 mod house;
 mod operators;
 mod register;

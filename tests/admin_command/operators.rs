@@ -1,10 +1,10 @@
 //! Operators of regions and call centres, known by codice fiscale.
 
 use serde_json::{Value, json};
-use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale};
+use sistema_ts_model::CodiceFiscale;
 use sistema_ts_store::register::RegisterSnapshot;
 
-use crate::house::{FISCAL_CODE, House};
+use crate::house::{FISCAL_CODE, House, call_center};
 
 const OTHER: &str = "VRDGPP62D15L219E";
 
@@ -37,14 +37,10 @@ impl House {
     }
 }
 
-fn cc1() -> Caller {
-    Caller::CallCenter(CallCenterCode::parse("cc1").unwrap())
-}
-
 fn is_enabled(snapshot: &RegisterSnapshot, person: &str) -> Option<bool> {
     let person = CodiceFiscale::parse(person).unwrap();
     snapshot
-        .operator(&cc1(), &person)
+        .operator(&call_center("cc1"), &person)
         .map(|entry| entry.enabled)
 }
 
@@ -143,35 +139,20 @@ fn a_fourth_person_of_a_region_who_would_list_is_refused() {
 
 #[test]
 fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
-    let house = House::new();
-    house.done(&[
-        "call-center",
-        "add",
-        "cc1",
-        "--name",
-        "Call center di prova",
-    ]);
-    house.with_input(&["operator", "add", "--call-center", "cc1"], FISCAL_CODE);
-    house.with_input(
-        &["operator", "disable", "--call-center", "cc1"],
-        FISCAL_CODE,
-    );
+    let house = House::with_callers();
+    house.operator("add", OF_CC1, &[], FISCAL_CODE);
+    house.operator("disable", OF_CC1, &[], FISCAL_CODE);
     house.write(
         "operators",
         "VRDGPP62D15L219E\n\nRSSMRA80A01H501U\nBNCLRA75E41F205A\n",
     );
     let operators = house.path("operators");
-    let imported = house.run(
-        &[
-            "--json",
-            "operator",
-            "import",
-            "--call-center",
-            "cc1",
-            &operators,
-        ],
-        "",
-    );
+    let import = [
+        &["--json", "operator", "import"],
+        &OF_CC1[..],
+        &[&*operators],
+    ];
+    let imported = house.run(&import.concat(), "");
     let errors = String::from_utf8(imported.stderr).unwrap();
     assert_eq!(imported.status.code(), Some(2), "{errors}");
     assert!(
@@ -188,8 +169,7 @@ fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
         (&1.into(), &1.into(), &1.into())
     );
     assert_eq!(house.json(&["call-center", "show", "cc1"])["operators"], 2);
-    let listed = house.with_input(&["--json", "operator", "list", "--call-center", "cc1"], "");
-    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let listed = house.operators(OF_CC1);
     assert_eq!(listed[0]["fiscal_code"], FISCAL_CODE);
     assert_eq!(listed[0]["enabled"], false);
     assert_eq!(
@@ -204,44 +184,13 @@ fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
 
 #[test]
 fn an_operator_of_a_region_has_the_profiles_given_and_no_call_centers() {
-    let house = House::new();
-    house.done(&["region", "add", "010"]);
-    let refused = house.run(
-        &[
-            "operator",
-            "add",
-            "--region",
-            "010",
-            "--profile",
-            "verificaPositivita",
-        ],
-        FISCAL_CODE,
-    );
-    assert_eq!(refused.status.code(), Some(2));
-    house.with_input(
-        &[
-            "operator",
-            "add",
-            "--region",
-            "010",
-            "--profile",
-            "invioCodiceOtp",
-        ],
-        FISCAL_CODE,
-    );
-    let listed = house.with_input(&["--json", "operator", "list", "--region", "010"], "");
-    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let house = House::with_callers();
+    let of_a_call_center = ["--profile", "verificaPositivita"];
+    let add = [&["operator", "add"], &OF_010[..], &of_a_call_center];
+    house.refused_with_input(&add.concat(), FISCAL_CODE);
+    house.operator("add", OF_010, &["--profile", "invioCodiceOtp"], FISCAL_CODE);
+    let listed = house.operators(OF_010);
     assert_eq!(listed[0]["profiles"], json!(["invioCodiceOtp"]));
-    house.with_input(
-        &[
-            "operator",
-            "profiles",
-            "--region",
-            "010",
-            "elencoTestEffettuati",
-        ],
-        FISCAL_CODE,
-    );
-    let nobody = house.run(&["operator", "list"], "");
-    assert_eq!(nobody.status.code(), Some(2));
+    house.operator("profiles", OF_010, &["elencoTestEffettuati"], FISCAL_CODE);
+    house.refused(&["operator", "list"]);
 }
