@@ -8,7 +8,7 @@ use immuni_stand_in::{Behaviour, Counts, Fault, StandIn, StandInSettings, TlsFil
 use sistema_ts::immuni::{BackendAddress, BackendFiles, BackendTls, HttpBackend};
 use sistema_ts::pki::{Authority, Kind, Subject};
 use sistema_ts_actors::relay::{OtpPost, OtpSender as _, RelayHandle, RelayOutcome, RelaySettings};
-use sistema_ts_model::{ALPHABET, Otp, SystemClock, check_symbol};
+use sistema_ts_model::{Cun, Otp, SystemClock};
 use tokio::time::Instant;
 
 /// The deadline of each post. Every outcome must be there by then.
@@ -184,16 +184,9 @@ pub fn settings() -> RelaySettings {
 
 /// A right OTP, another for each number.
 pub fn otp(number: usize) -> String {
-    let mut body = [b'A'; 9];
-    let mut rest = number;
-    for symbol in body.iter_mut().rev() {
-        *symbol = ALPHABET[rest % ALPHABET.len()];
-        rest /= ALPHABET.len();
-    }
-    let check = check_symbol(&body).unwrap();
-    let mut otp = String::from_utf8(body.to_vec()).unwrap();
-    otp.push(check as char);
-    otp
+    // Symbols and check are those of a CUN, without its prefix.
+    let text = Cun::from_number(number as u64).unwrap().to_string();
+    text["CUN-".len()..].to_owned()
 }
 
 pub fn post(otp: &str) -> OtpPost {
