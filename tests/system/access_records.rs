@@ -3,29 +3,20 @@
 //! Failure here means that an access is in no record, that a record names what its section does not, or that a refused request leaves
 //! no trace. So do records that `sistema-ts audit search` does not show beside the running server, or shows with other fields.
 
-use std::sync::Arc;
-
-use immuni_stand_in::Behaviour;
-use sistema_ts_model::{AuthenticationKind, Clock, Service, SystemClock, Timestamp};
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
-use sistema_ts_store::keys::KeyRing;
+use sistema_ts_model::{AuthenticationKind, Clock as _, Service, SystemClock, Timestamp};
 use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, Store as _};
 
 use crate::support::chain::Chain;
 use crate::support::installation::{
     ASL_OPERATOR, CARD, DESK, DISABLED, OPERATOR, PATIENT, STRUCTURE,
 };
-use crate::support::messages::today;
-use crate::support::{Message, Session, Submission, otp, until};
+use crate::support::{Message, Session, Submission, otp, runtime};
 
 /// Stops the server, and reads all records but those of submissions.
 fn records(chain: Chain) -> Vec<AccessRecord> {
     let (ended, _) = chain.server.terminate();
     assert_eq!(ended.code(), Some(0));
-    let ring = KeyRing::load(&chain.installation.path("keys/day-keys")).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let options = EmbeddedOptions::in_folder(chain.installation.path("data"));
-    let store = EmbeddedStore::open(options, Arc::new(ring), clock).unwrap();
+    let store = chain.installation.store();
     let query = AccessQuery {
         from: Timestamp::from_millis(0).unwrap(),
         to: SystemClock.now().plus_millis(1),
@@ -35,11 +26,7 @@ fn records(chain: Chain) -> Vec<AccessRecord> {
         after: None,
         limit: 100,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let page = runtime.block_on(store.search_access(query)).unwrap();
+    let page = runtime().block_on(store.search_access(query)).unwrap();
     let mut records = page.records;
     records.retain(|record| record.service() != Service::SubmitTest);
     records
@@ -138,17 +125,8 @@ fn each_access_has_a_record_with_the_fields_of_its_section() {
 fn a_post_whose_caller_has_left_has_its_record() {
     let chain = Chain::start();
     let session = chain.verified(&chain.positive());
-    chain.backend.behave(Behaviour {
-        latency_milliseconds: 300,
-        ..Behaviour::default()
-    });
-    let mut desk = chain.desk();
-    desk.send(&Message::unlock(DESK, &session, &otp(1)))
-        .unwrap();
-    until("the post has begun", || {
-        chain.backend.counts().requests == 1
-    });
-    drop(desk);
+    chain.backend.answers_after(300);
+    drop(chain.begin_unlock(&session, &otp(1)));
     let records = records(chain);
     let unlock = records.last().unwrap();
     assert_eq!(
@@ -272,21 +250,11 @@ fn a_search_beside_the_server_shows_every_service_done_and_refused() {
     ask(&mut desk, &confirmation, "CCC1", Some(DESK));
     ask(&mut desk, &confirmation, "CCC1", Some(DESK));
 
-    let cancellation = Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with_structure(STRUCTURE)
-        .with("codiceFiscaleAssistito", PATIENT)
-        .with("identificativoTransazione", &second)
-        .with("tipologiaTest", "M");
-    let of_nobody = cancellation.clone().with("codiceFiscaleAssistito", nobody);
-    ask(&mut region, &of_nobody, "R010", None);
-    ask(&mut region, &cancellation, "R010", None);
-    let list = Message::to(Service::ListTests)
-        .with("tipoAutenticazione", "2F")
-        .with("dataInizioIntervallo", today())
-        .with("dataFineIntervallo", today())
-        .with("tipologiaTest", "M")
-        .with("identificativoUtente", OPERATOR);
+    for person in [nobody, PATIENT] {
+        let cancellation = Message::cancellation(&second, person);
+        ask(&mut region, &cancellation, "R010", None);
+    }
+    let list = Message::listing();
     ask(&mut region, &list, "R010", Some(OPERATOR));
     ask(
         &mut region,

@@ -3,12 +3,8 @@
 //! Failure here means that an ASL cannot help a patient, that the patient's data stay although the code was used, that they go although it was
 //! not, or that somebody sends a code who may not.
 
-use immuni_stand_in::Behaviour;
-
 use crate::support::chain::{Chain, IMPATIENT, told};
-use crate::support::installation::{
-    ASL_OPERATOR, CARD, COLLEAGUE, DESK, OPERATOR, PASSWORD, PATIENT, USER,
-};
+use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, OPERATOR, PATIENT};
 use crate::support::messages::today;
 use crate::support::{Message, Session, fiscal_code, otp};
 
@@ -21,15 +17,6 @@ enum Who {
     WithoutProfile,
 }
 
-fn is_verifiable(chain: &Chain, cun: &str) -> bool {
-    let reply = chain.desk().ask(&Message::verification(DESK, CARD, cun));
-    match told(&reply) {
-        ("0000", findings) if findings.is_empty() => true,
-        ("9999", findings) if findings == ["3001"] => false,
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn a_delivered_code_uses_up_every_positive_of_the_person_and_no_others() {
     let chain = Chain::start();
@@ -39,13 +26,13 @@ fn a_delivered_code_uses_up_every_positive_of_the_person_and_no_others() {
     assert_eq!(told(&chain.asl(&otp(2), PATIENT)), ("0000", vec![]));
     assert_eq!(chain.backend.stored(&otp(2)), 1);
     for cun in &own {
-        assert!(!is_verifiable(&chain, cun));
+        assert!(!chain.is_verifiable(cun));
     }
     // The call centre that had unlocked this one has nothing left to do.
     assert_eq!(told(&chain.confirm("C", &unlocked)), ("0001", vec!["3022"]));
     assert_eq!(told(&chain.confirm("A", &unlocked)), ("9999", vec!["3003"]));
     // Later ones are the person's again.
-    assert!(is_verifiable(&chain, &chain.positive()));
+    assert!(chain.is_verifiable(&chain.positive()));
 }
 
 #[test]
@@ -55,7 +42,7 @@ fn a_user_sends_a_code_for_anybody_with_or_without_a_day_of_symptoms() {
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     let stranger = Message::asl_code_of_user(&otp(1), &fiscal_code(7));
     assert_eq!(told(&user.ask(&stranger)), ("0000", vec![]));
-    assert!(is_verifiable(&chain, &cun));
+    assert!(chain.is_verifiable(&cun));
     for (number, message) in [
         Message::asl_code_of_user(&otp(2), PATIENT).with("dataInizioSintomi", today()),
         Message::asl_code_of_user(&otp(3), PATIENT).with("dataInizioSintomi", ""),
@@ -67,7 +54,7 @@ fn a_user_sends_a_code_for_anybody_with_or_without_a_day_of_symptoms() {
         assert_eq!(told(&user.ask(&message)), ("0000", vec![]));
         assert_eq!(chain.backend.stored(&otp(number as u64 + 2)), 1);
     }
-    assert!(!is_verifiable(&chain, &cun));
+    assert!(!chain.is_verifiable(&cun));
 }
 
 #[test]
@@ -78,8 +65,7 @@ fn who_may_not_send_a_code_is_told_so_and_nothing_is_posted() {
     let (mut region, mut desk) = (chain.region(), chain.desk());
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     let mut other_region = Session::region(&chain.installation, &chain.server, "020");
-    let without_profile = Session::user(&chain.installation, &chain.server);
-    let mut without_profile = without_profile.signed_in(USER, PASSWORD);
+    let mut without_profile = Session::user(&chain.installation, &chain.server);
     let named = |operator: &str| by_region.clone().with("codiceFiscaleOperatore", operator);
     for (session, message, finding) in [
         (
@@ -129,11 +115,8 @@ fn the_outcome_is_the_backends_and_what_was_not_delivered_uses_up_nothing() {
     assert_eq!(told(&chain.asl(&otp(1), &fiscal_code(7))), ("0000", vec![]));
     // Already authorised, for somebody else.
     assert_eq!(told(&chain.asl(&otp(1), PATIENT)), ("9999", vec!["5002"]));
-    assert!(is_verifiable(&chain, &cun));
-    chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    assert!(chain.is_verifiable(&cun));
+    chain.backend.goes_down();
     assert_eq!(told(&chain.asl(&otp(2), PATIENT)), ("9999", vec!["5004"]));
-    assert!(is_verifiable(&chain, &cun));
+    assert!(chain.is_verifiable(&cun));
 }

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{Days, NaiveDate};
 use immuni_stand_in::{Behaviour, Fault};
-use sistema_ts_model::Service;
 
 use crate::leaks::hunt::Evidence;
-use crate::support::chain::{Chain, told};
+use crate::support::chain::{Chain, Told, told, told_to_keep};
 use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, DESK, card_of};
 use crate::support::messages::today;
 use crate::support::{Installation, Message, Session, Submission, fiscal_code, otp, until};
@@ -88,12 +87,8 @@ impl People {
         let person = self.0;
         self.0 += 1;
         let cun = chain.submitted(&submission(person));
-        let sessions = [DESK, COLLEAGUE].map(|operator| {
-            let verification = Message::verification(operator, &card_of(person), &cun);
-            let reply = chain.desk().ask(&verification);
-            assert_eq!(told(&reply), ("0000", vec![]));
-            reply.value("idVerificaTampone").to_owned()
-        });
+        let sessions = [DESK, COLLEAGUE]
+            .map(|operator| chain.desk().verified(operator, &card_of(person), &cun));
         Case {
             cun,
             person,
@@ -105,10 +100,9 @@ impl People {
 
 fn submission(person: usize) -> Submission {
     Submission {
-        fiscal_code: fiscal_code(person),
         structure: None,
         description: Some(KEPT.into()),
-        ..Submission::by_region()
+        ..Submission::about(person)
     }
 }
 
@@ -123,12 +117,7 @@ impl Case {
     }
 
     fn cancellation(&self) -> Message {
-        Message::to(Service::CancelTest)
-            .with("tipoAutenticazione", "2F")
-            .with("descrizioneStruttura", KEPT)
-            .with("codiceFiscaleAssistito", fiscal_code(self.person))
-            .with("identificativoTransazione", &self.cun)
-            .with("tipologiaTest", "M")
+        Message::cancellation(&self.cun, &fiscal_code(self.person)).with_description(KEPT)
     }
 
     /// What is left of it after an unlock, with a backend that is well again; brings it to its end.
@@ -138,9 +127,7 @@ impl Case {
             let code = new_code();
             let message = Message::unlock(operator, session, &code);
             codes.push(code);
-            let reply = desk.ask(&message.with("dataInizioSintomi", symptoms()));
-            let (outcome, findings) = told(&reply);
-            (outcome.to_owned(), findings.concat())
+            told_to_keep(&desk.ask(&message.with("dataInizioSintomi", symptoms())))
         };
         let done = ("0000".to_owned(), String::new());
         let colleague = deliver(COLLEAGUE, &self.sessions[1]);
@@ -163,13 +150,12 @@ impl Case {
 }
 
 /// Asks, and sees to it that the answer comes in time.
-fn ask_in_time(session: &mut Session, message: &Message, name: &str) -> (String, String) {
+fn ask_in_time(session: &mut Session, message: &Message, name: &str) -> Told {
     let began = Instant::now();
     let reply = session.ask(message);
     let took = began.elapsed();
     assert!(took < DEADLINE + MARGIN, "{name}: {took:?}");
-    let (outcome, findings) = told(&reply);
-    (outcome.to_owned(), findings.concat())
+    told_to_keep(&reply)
 }
 
 /// Submissions and verifications while the posts are under way, none of which waits for the backend; how many of both were answered.
@@ -180,11 +166,8 @@ fn others_go_on(chain: &Chain, people: &mut People, is_over: impl Fn() -> bool) 
     let mut times = Vec::new();
     while !is_over() {
         let began = Instant::now();
-        let reply = region.submit(&submission(person));
-        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-        let cun = reply.transaction();
-        let verified = desk.ask(&Message::verification(DESK, &card_of(person), cun));
-        assert_eq!(verified.told(), (200, "0000"), "{verified:?}");
+        let cun = region.submitted(&submission(person));
+        desk.verified(DESK, &card_of(person), &cun);
         times.push(began.elapsed());
     }
     times.sort_unstable();
@@ -352,10 +335,7 @@ fn a_backend_that_is_gone_or_is_not_there_at_all() {
 fn a_backend_that_comes_back_within_the_deadline() {
     let chain = Chain::start_over_mutual_tls(SETTINGS, |_| {});
     let case = People(0).next(&chain);
-    chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    chain.backend.goes_down();
     let mut desk = chain.desk();
     desk.send(&case.unlock(&case.code)).unwrap();
     until("a try has failed", || {
@@ -375,7 +355,7 @@ fn mend(spoil: impl Fn(&Installation), mended: impl Fn(&Installation)) {
     assert_eq!((told.0.as_str(), told.1.as_str()), NOT_SENT);
     let told = ask_in_time(&mut chain.region(), &cases[1].asl(), "ASL");
     assert_eq!((told.0.as_str(), told.1.as_str()), NOT_SENT);
-    let log = std::fs::read_to_string(chain.installation.path("server.log")).unwrap();
+    let log = chain.installation.log();
     assert!(log.contains("handshake"), "whoever runs it must be told");
     assert_eq!(chain.backend.counts().requests, 0);
 

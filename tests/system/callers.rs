@@ -102,7 +102,7 @@ fn without_networks_a_call_centre_is_refused_and_the_security_log_says_where_it_
     let refused = "sistema_ts_certificates_refused_total";
     assert!((server.metric(refused, &["reason=\"network\""]) - 1.0).abs() < f64::EPSILON);
     until("the security log has its line", || {
-        let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+        let log = installation.log();
         log.lines().any(|line| {
             ["\"security\"", "\"network\"", "127.0.0.1"]
                 .iter()

@@ -2,25 +2,16 @@
 //! right person and structure, that the answer tells which of them was wrong, that a repeated cancellation is not told as such, or that a cancelled
 //! test can still be verified.
 
-use sistema_ts_model::Service;
-
 use crate::support::chain::Chain;
-use crate::support::installation::{CARD, DESK, PATIENT, PINCODE, STRUCTURE};
+use crate::support::installation::{CARD, DESK, PATIENT, PINCODE};
 use crate::support::{Installation, Message, Server, Session, Submission, fiscal_code};
 
 fn cancellation(cun: &str) -> Message {
-    Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with_structure(STRUCTURE)
-        .with("codiceFiscaleAssistito", PATIENT)
-        .with("identificativoTransazione", cun)
-        .with("tipologiaTest", "M")
+    Message::cancellation(cun, PATIENT)
 }
 
 fn submit(session: &mut Session) -> String {
-    let reply = session.submit(&Submission::by_region());
-    assert_eq!(reply.told(), (200, "0000"));
-    reply.transaction().to_owned()
+    session.submitted(&Submission::by_region())
 }
 
 #[test]
@@ -66,9 +57,7 @@ fn a_key_makes_a_cancellation_safe_to_repeat_across_a_restart() {
         ((200, "9999"), vec!["4002"])
     );
     // Another structure is other content, whatever there is of that structure.
-    let moved = request
-        .without("identificativoStruttura")
-        .with("descrizioneStruttura", "Un'altra");
+    let moved = request.with_description("Un'altra");
     let moved = region.ask(&moved);
     assert_eq!(
         (moved.told(), moved.findings()),
@@ -94,12 +83,8 @@ fn a_wrong_code_person_structure_or_caller_looks_the_same_and_changes_nothing() 
     let unknown = crate::support::otp(0);
     let answers = [
         region.ask(&cancellation(&format!("CUN-{unknown}"))),
-        region.ask(&cancellation(&cun).with("codiceFiscaleAssistito", fiscal_code(1))),
-        region.ask(
-            &cancellation(&cun)
-                .without("identificativoStruttura")
-                .with("descrizioneStruttura", "Un'altra"),
-        ),
+        region.ask(&Message::cancellation(&cun, &fiscal_code(1))),
+        region.ask(&cancellation(&cun).with_description("Un'altra")),
     ];
     let shape = |text: &str| {
         let from = text.find("<esito>").unwrap();
@@ -189,11 +174,7 @@ fn another_region_that_knows_everything_cancels_nothing_and_learns_nothing() {
         ..Submission::by_region()
     });
     assert_eq!(submitted.told(), (200, "0000"));
-    let by_description = |cun: &str| {
-        cancellation(cun)
-            .without("identificativoStruttura")
-            .with("descrizioneStruttura", DESCRIPTION)
-    };
+    let by_description = |cun: &str| cancellation(cun).with_description(DESCRIPTION);
     let right = by_description(submitted.transaction());
     let unknown = by_description(&format!("CUN-{}", crate::support::otp(0)));
     let told = other.ask(&right);

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use immuni_stand_in::{Behaviour, Fault};
 use rand::RngExt as _;
-use sistema_ts_model::Service;
 
 use crate::support::chain::{Chain, told};
 use crate::support::installation::{
-    ASL_OPERATOR, COLLEAGUE, DESK, OTHER_CALL_CENTRE, STRANGER, STRUCTURE, card_of,
+    ASL_OPERATOR, COLLEAGUE, DESK, OTHER_CALL_CENTRE, STRANGER, card_of,
 };
-use crate::support::{Message, Session, Submission, fiscal_code, otp, until};
+use crate::support::{Message, Session, Submission, fiscal_code, otp, spin_until, until};
 
 /// The shortest deadline that there is, in seconds, and the permitted clock error.
 const SETTINGS: &[(&str, &str)] = &[
@@ -109,12 +108,22 @@ fn ask(session: &mut Session, message: &Message) -> Told {
     told.unwrap()
 }
 
+/// Repeats a request until it is told something else than that a code is on its way.
+fn ask_until_claim_ends(session: &mut Session, message: &Message) -> Told {
+    let mut told = ask(session, message);
+    until("the dead holder's claim ends", || {
+        if told.is("9999", &["3011"]) {
+            told = ask(session, message);
+        }
+        !told.is("9999", &["3011"])
+    });
+    told
+}
+
 impl Case {
     fn new(chain: &Chain, work: Work, number: u64) -> Self {
         let person = usize::try_from(number % 100).unwrap();
-        let mut submission = Submission::by_region();
-        submission.fiscal_code = fiscal_code(person);
-        let cun = chain.submitted(&submission);
+        let cun = chain.submitted(&Submission::about(person));
         let mut case = Self {
             work,
             person,
@@ -141,12 +150,7 @@ impl Case {
     }
 
     fn cancellation(&self) -> Message {
-        Message::to(Service::CancelTest)
-            .with("tipoAutenticazione", "2F")
-            .with_structure(STRUCTURE)
-            .with("codiceFiscaleAssistito", fiscal_code(self.person))
-            .with("identificativoTransazione", &self.cun)
-            .with("tipologiaTest", "M")
+        Message::cancellation(&self.cun, &fiscal_code(self.person))
     }
 
     /// What is asked when the server dies, and once more afterwards.
@@ -230,13 +234,7 @@ impl Case {
         let stored = chain.backend.stored(&self.code);
         assert!(stored == 1 || !was_answered);
         let confirm = Message::confirmation("C", DESK, &self.cun);
-        let mut told = ask(&mut desk, &confirm);
-        until("the dead holder's claim ends", || {
-            if told.is("9999", &["3011"]) {
-                told = ask(&mut desk, &confirm);
-            }
-            !told.is("9999", &["3011"])
-        });
+        let told = ask_until_claim_ends(&mut desk, &confirm);
         if told.is_done() {
             return;
         }
@@ -252,14 +250,7 @@ impl Case {
         let mut region = chain.region();
         let stored = chain.backend.stored(&self.code);
         assert!(stored == 1 || !was_answered);
-        let cancellation = self.cancellation();
-        let mut told = ask(&mut region, &cancellation);
-        until("the dead holder's claim ends", || {
-            if told.is("9999", &["3011"]) {
-                told = ask(&mut region, &cancellation);
-            }
-            !told.is("9999", &["3011"])
-        });
+        let told = ask_until_claim_ends(&mut region, &self.cancellation());
         if told.is_done() {
             // It was never claimed, so nothing can have been sent.
             assert!(!was_answered && stored == 0, "delivered and not used up");
@@ -290,10 +281,7 @@ fn ask_all_and_kill(chain: &Chain, cases: &[Case], after: Duration) -> Vec<Optio
             .zip(connections)
             .map(|(case, mut session)| scope.spawn(move || try_ask(&mut session, &case.message())))
             .collect();
-        let kill_at = Instant::now() + after;
-        while Instant::now() < kill_at {
-            std::hint::spin_loop();
-        }
+        spin_until(Instant::now() + after);
         chain.server.signal(libc::SIGKILL);
         asking
             .into_iter()
@@ -361,15 +349,9 @@ fn die_while_posting(chain: Chain, case: &Case, fault: Fault) -> (Chain, Instant
     (chain, began)
 }
 
-/// Repeats a request until it is told something else than that a code is on its way: what, and that this was not before the claim had ended.
+/// As [`ask_until_claim_ends`], which is not before it may.
 fn wait_for_end(session: &mut Session, message: &Message, began: Instant) -> Told {
-    let mut told = ask(session, message);
-    until("the dead holder's claim ends", || {
-        if told.is("9999", &["3011"]) {
-            told = ask(session, message);
-        }
-        !told.is("9999", &["3011"])
-    });
+    let told = ask_until_claim_ends(session, message);
     let after = began.elapsed();
     assert!(after >= CLAIM_LIVES, "{told:?} after {after:?}");
     told

@@ -3,13 +3,11 @@
 //! Failure here means that somebody learns by asking what became of a code, that an unlock is confirmed or annulled by who did not make it, or
 //! that repeating a request changes something.
 
-use immuni_stand_in::Behaviour;
-
 use crate::support::chain::{Chain, told};
 use crate::support::installation::{
     CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, PATIENT, STRANGER,
 };
-use crate::support::{Message, Submission, fiscal_code, otp, until};
+use crate::support::{Message, Submission, fiscal_code, otp};
 
 /// Well-formed, and never issued.
 const UNKNOWN: &str = "CUN-59FU36KR46";
@@ -48,17 +46,11 @@ fn what_is_not_this_call_centres_unlock_is_answered_alike() {
     let issued = chain.positive();
     let of_another = chain.positive();
     let mut other = chain.desk_of(OTHER_CALL_CENTRE);
-    let session = other
-        .ask(&Message::verification(STRANGER, CARD, &of_another))
-        .value("idVerificaTampone")
-        .to_owned();
+    let session = other.verified(STRANGER, CARD, &of_another);
     let unlock = Message::unlock(STRANGER, &session, &otp(1));
     assert_eq!(told(&other.ask(&unlock)), ("0000", vec![]));
     // Used up by an ASL's code, of a person of its own.
-    let used_up = chain.submitted(&Submission {
-        fiscal_code: fiscal_code(1),
-        ..Submission::by_region()
-    });
+    let used_up = chain.submitted(&Submission::about(1));
     assert_eq!(told(&chain.asl(&otp(2), &fiscal_code(1))), ("0000", vec![]));
     for kind in ["C", "A"] {
         let replies = [UNKNOWN, &issued, &of_another, &used_up]
@@ -128,16 +120,8 @@ fn that_an_unlock_is_under_way_is_told_to_its_caller_alone() {
     let chain = Chain::start();
     let cun = chain.positive();
     let session = chain.verified(&cun);
-    chain.backend.behave(Behaviour {
-        latency_milliseconds: 1_000,
-        ..Behaviour::default()
-    });
-    let mut desk = chain.desk();
-    desk.send(&Message::unlock(DESK, &session, &otp(1)))
-        .unwrap();
-    until("the post has begun", || {
-        chain.backend.counts().requests == 1
-    });
+    chain.backend.answers_after(1_000);
+    let mut desk = chain.begin_unlock(&session, &otp(1));
     let mut stranger = chain.desk_of(OTHER_CALL_CENTRE);
     for kind in ["C", "A"] {
         let never_issued = Message::confirmation(kind, STRANGER, &format!("CUN-{}", otp(0)));

@@ -222,7 +222,7 @@ fn what_does_not_end_in_its_time_is_cut_and_the_exit_status_says_so() {
         heard.as_ref().map_or(true, |answer| answer.status == 400),
         "{heard:?}"
     );
-    let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+    let log = installation.log();
     assert!(log.contains("1 requests did not end in time"), "{log}");
     assert_known(&installation, &Answered::new(), &[0]);
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use rusqlite::{Connection, OpenFlags};
-use sistema_ts_model::{Cun, Service};
+use sistema_ts_model::Cun;
 
 use crate::leaks::hunt::Evidence;
 use crate::support::chain::{Chain, told};
-use crate::support::installation::{DESK, STRUCTURE, card_of};
+use crate::support::installation::{DESK, card_of};
 use crate::support::{Installation, Message, Submission, fiscal_code, otp};
 
 /// The log of the tests' file is cleared half a minute after an erasure (`docs/architecture.md`).
@@ -118,22 +118,12 @@ fn is_nowhere_in_the_clear(chain: &Chain, values: &[&str]) {
     }
 }
 
-fn cancellation(cun: &str, person: &str) -> Message {
-    Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with_structure(STRUCTURE)
-        .with("codiceFiscaleAssistito", person)
-        .with("identificativoTransazione", cun)
-        .with("tipologiaTest", "M")
-}
-
 /// A swab of made-up person `number`, with a mobile number.
 fn submitted(chain: &Chain, number: usize, result: &str) -> String {
     chain.submitted(&Submission {
-        fiscal_code: fiscal_code(number),
         result: result.into(),
         mobile: Some(format!("+{}", mobile(number))),
-        ..Submission::by_region()
+        ..Submission::about(number)
     })
 }
 
@@ -143,10 +133,7 @@ fn mobile(number: usize) -> String {
 
 /// Unlocks the code of made-up person `number`.
 fn unlocked(chain: &Chain, number: usize, cun: &str) -> String {
-    let verification = Message::verification(DESK, &card_of(number), cun);
-    let reply = chain.desk().ask(&verification);
-    assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-    let session = reply.value("idVerificaTampone").to_owned();
+    let session = chain.desk().verified(DESK, &card_of(number), cun);
     let code = otp(900 + number as u64);
     assert_eq!(told(&chain.unlock(&session, &code)), ("0000", vec![]));
     session
@@ -176,7 +163,8 @@ fn end(chain: &Chain, end: End, number: usize, cun: &str) {
         }
         End::AslCode => chain.asl(&otp(800 + number as u64), &fiscal_code(number)),
         End::Cancelled | End::CancelledNegative => {
-            chain.region().ask(&cancellation(cun, &fiscal_code(number)))
+            let message = Message::cancellation(cun, &fiscal_code(number));
+            chain.region().ask(&message)
         }
     };
     assert_eq!(told(&reply), ("0000", vec![]), "{end:?}: {reply:?}");
@@ -239,6 +227,7 @@ fn what_ends_a_code_leaves_nothing_of_its_person_in_any_file() {
             break;
         }
         assert!(Instant::now() < deadline, "still in {found:?}");
+        // Each look reads every file; in between the machine is the server's.
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -1,9 +1,7 @@
 //! `elencoTestEffettuati` (§2.4.3) through the real server. A failure means that a listing lacks a test that was answered before it began, has
 //! one that it should not have, names a person, goes on from a bookmark that is not its own, or is given to an operator who may not have it.
 
-use sistema_ts_model::Service;
-
-use crate::support::installation::{OPERATOR, PASSWORD, PINCODE, STRUCTURE, USER_WITHOUT_PROFILE};
+use crate::support::installation::{PASSWORD, PINCODE, STRUCTURE, USER_WITHOUT_PROFILE};
 use crate::support::messages::today;
 use crate::support::{Installation, Message, Reply, Server, Session, Submission, fiscal_code};
 
@@ -34,34 +32,18 @@ impl House {
     }
 }
 
-fn of_region() -> Message {
-    Message::to(Service::ListTests)
-        .with("tipoAutenticazione", "2F")
-        .with("dataInizioIntervallo", today())
-        .with("dataFineIntervallo", today())
-        .with("tipologiaTest", "M")
-        .with("identificativoUtente", OPERATOR)
-}
-
 fn of_user() -> Message {
-    of_region()
+    Message::listing()
         .without("tipoAutenticazione")
         .with("pinCode", PINCODE)
         .with_structure(STRUCTURE)
-}
-
-fn submit(session: &mut Session, submission: &Submission) -> String {
-    let reply = session.submit(submission);
-    assert_eq!(reply.told(), (200, "0000"));
-    reply.transaction().to_owned()
 }
 
 fn described(person: usize) -> Submission {
     Submission {
         structure: None,
         description: Some(DESCRIPTION.into()),
-        fiscal_code: fiscal_code(person),
-        ..Submission::by_region()
+        ..Submission::about(person)
     }
 }
 
@@ -74,15 +56,13 @@ fn listed(reply: &Reply) -> Vec<&str> {
 fn each_caller_lists_what_is_its_own_in_the_order_of_communication() {
     let house = House::new();
     let mut region = house.region("010");
-    let first = submit(&mut region, &Submission::by_region());
-    let second = submit(&mut region, &described(1));
-    let third = submit(
-        &mut Session::user(&house.installation, &house.server),
-        &Submission::by_structure(),
-    );
-    submit(&mut house.region("020"), &described(2));
+    let first = region.submitted(&Submission::by_region());
+    let second = region.submitted(&described(1));
+    let third =
+        Session::user(&house.installation, &house.server).submitted(&Submission::by_structure());
+    house.region("020").submitted(&described(2));
 
-    let all = region.ask(&of_region());
+    let all = region.ask(&Message::listing());
     assert_eq!(all.told(), (200, "0000"));
     assert_eq!(listed(&all), [&first, &second, &third]);
     let text = all.0.text();
@@ -94,11 +74,12 @@ fn each_caller_lists_what_is_its_own_in_the_order_of_communication() {
         [today(), today(), today()]
     );
 
-    let of_structure = region.ask(&of_region().with_structure(STRUCTURE));
+    let of_structure = region.ask(&Message::listing().with_structure(STRUCTURE));
     assert_eq!(listed(&of_structure), [&first, &third]);
-    let of_description = region.ask(&of_region().with("descrizioneStruttura", DESCRIPTION));
+    let of_description = region.ask(&Message::listing().with("descrizioneStruttura", DESCRIPTION));
     assert_eq!(listed(&of_description), [&second]);
-    let of_another = region.ask(&of_region().with("descrizioneStruttura", "Drive-in di Prova"));
+    let of_another =
+        region.ask(&Message::listing().with("descrizioneStruttura", "Drive-in di Prova"));
     assert_eq!(of_another.told(), (200, "0000"));
     assert!(listed(&of_another).is_empty());
     let of_the_user = house.user().ask(&of_user());
@@ -110,20 +91,15 @@ fn bookmarks_lead_through_the_whole_listing_as_it_stood_when_it_began() {
     let house = House::new();
     let mut region = house.region("010");
     let codes: Vec<String> = (0..7)
-        .map(|who| submit(&mut region, &described(who)))
+        .map(|who| region.submitted(&described(who)))
         .collect();
-    let cancelled = Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with("descrizioneStruttura", DESCRIPTION)
-        .with("codiceFiscaleAssistito", fiscal_code(3))
-        .with("identificativoTransazione", &*codes[3])
-        .with("tipologiaTest", "M");
+    let cancelled = Message::cancellation(&codes[3], &fiscal_code(3)).with_description(DESCRIPTION);
     assert_eq!(region.ask(&cancelled).told(), (200, "0000"));
     let expected: Vec<&String> = codes.iter().filter(|code| **code != codes[3]).collect();
 
     let mut came_later = 0;
     for maximum in [1, 2, 3, 6, 7, 50] {
-        let request = of_region().with("massimoElementi", maximum.to_string());
+        let request = Message::listing().with("massimoElementi", maximum.to_string());
         let mut found = Vec::new();
         let mut came_meanwhile = 0;
         let mut next = request.clone();
@@ -143,7 +119,7 @@ fn bookmarks_lead_through_the_whole_listing_as_it_stood_when_it_began() {
                 ((200, "0001"), vec!["1611"])
             );
             // What comes while it is read is not in it.
-            submit(&mut region, &described(50));
+            region.submitted(&described(50));
             came_meanwhile += 1;
             next = request.clone().with("segnalibro", bookmark);
         }
@@ -160,9 +136,9 @@ fn a_bookmark_is_its_callers_and_its_filters_alone() {
     let house = House::new();
     let mut region = house.region("010");
     for who in 0..3 {
-        submit(&mut region, &described(who));
+        region.submitted(&described(who));
     }
-    let request = of_region().with("massimoElementi", "1");
+    let request = Message::listing().with("massimoElementi", "1");
     let bookmark = region.ask(&request).value("segnalibro").to_owned();
     let with = |request: Message| request.with("segnalibro", &*bookmark);
     let refused = |reply: Reply| {
@@ -195,9 +171,9 @@ fn a_bookmark_outlives_a_restart() {
     } = House::new();
     let mut region = Session::region(&installation, &server, "010");
     let codes: Vec<String> = (0..3)
-        .map(|who| submit(&mut region, &described(who)))
+        .map(|who| region.submitted(&described(who)))
         .collect();
-    let request = of_region().with("massimoElementi", "1");
+    let request = Message::listing().with("massimoElementi", "1");
     let bookmark = region.ask(&request).value("segnalibro").to_owned();
     server.kill9();
     let server = Server::start(&installation);
@@ -223,10 +199,10 @@ fn only_an_operator_with_the_profile_lists_and_all_mistakes_are_told_at_once() {
             .map(|code| (*code).to_owned())
             .collect::<Vec<_>>()
     };
-    let unknown = of_region().with("identificativoUtente", fiscal_code(8));
+    let unknown = Message::listing().with("identificativoUtente", fiscal_code(8));
     assert_eq!(told(unknown, &mut region), ["2011"]);
     assert_eq!(
-        told(of_region(), &mut house.region("020")),
+        told(Message::listing(), &mut house.region("020")),
         ["2011"],
         "another region's"
     );
@@ -234,7 +210,7 @@ fn only_an_operator_with_the_profile_lists_and_all_mistakes_are_told_at_once() {
     assert_eq!(told(another, &mut house.user()), ["2013"]);
     let mut other_user = Session::user(&house.installation, &house.server);
     assert_eq!(told(of_user(), &mut other_user), ["2001"]);
-    let wrong = of_region()
+    let wrong = Message::listing()
         .with("dataInizioIntervallo", "2999-01-01")
         .with("dataFineIntervallo", "2020-13-01")
         .with("tipologiaTest", "X")
@@ -248,10 +224,10 @@ fn only_an_operator_with_the_profile_lists_and_all_mistakes_are_told_at_once() {
         use sistema_ts_model::{Clock as _, SystemClock};
         (SystemClock.now().rome_day() - chrono::Duration::days(days)).to_string()
     };
-    let reversed = of_region().with("dataFineIntervallo", day(1));
+    let reversed = Message::listing().with("dataFineIntervallo", day(1));
     assert_eq!(told(reversed, &mut region), ["1601"]);
-    let long = of_region().with("dataInizioIntervallo", day(31));
+    let long = Message::listing().with("dataInizioIntervallo", day(31));
     assert_eq!(told(long, &mut region), ["1602"]);
-    let longest = region.ask(&of_region().with("dataInizioIntervallo", day(30)));
+    let longest = region.ask(&Message::listing().with("dataInizioIntervallo", day(30)));
     assert_eq!(longest.told(), (200, "0000"));
 }

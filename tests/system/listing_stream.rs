@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -13,16 +13,14 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, FirstSymbol, RegionCode, Service, StructureDescription, StructureId,
     StructureReference, SystemClock, TestKind, TestResult,
 };
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
-use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::embedded::EmbeddedStore;
 use sistema_ts_store::{
     AccessQuery, NewTest, RecordOutcome, ReservedCun, Store as _, SubmissionAccess,
 };
 
 use crate::support::installation::{OPERATOR, STRUCTURE, copy_folder};
-use crate::support::messages::today;
 use crate::support::{
-    Installation, Message, Reply, Server, Session, Submission, fiscal_code, until,
+    Installation, Message, Reply, Server, Session, Submission, fiscal_code, runtime, until,
 };
 
 /// Tests that are there: more than two answers of the usual length, and an answer of more bytes than the sockets between hold.
@@ -44,7 +42,7 @@ fn filled() -> &'static Filled {
     static FILLED: OnceLock<Filled> = OnceLock::new();
     FILLED.get_or_init(|| {
         let installation = Installation::new();
-        let batches = runtime().block_on(fill(&open(&installation)));
+        let batches = runtime().block_on(fill(&installation.store()));
         Filled {
             installation,
             batches,
@@ -59,20 +57,6 @@ fn copy() -> Installation {
     std::fs::remove_dir_all(copy.path("keys")).unwrap();
     copy_folder(&filled().installation.path("keys"), &copy.path("keys"));
     copy
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// The store of a server that does not run.
-fn open(installation: &Installation) -> EmbeddedStore {
-    let ring = KeyRing::load(&installation.path("keys/day-keys")).unwrap();
-    let options = EmbeddedOptions::in_folder(installation.path("data"));
-    EmbeddedStore::open(options, Arc::new(ring), Arc::new(SystemClock)).unwrap()
 }
 
 async fn fill(store: &EmbeddedStore) -> HashMap<String, usize> {
@@ -123,17 +107,8 @@ fn test(number: usize, reserved: ReservedCun) -> NewTest {
     }
 }
 
-fn listing() -> Message {
-    Message::to(Service::ListTests)
-        .with("tipoAutenticazione", "2F")
-        .with("dataInizioIntervallo", today())
-        .with("dataFineIntervallo", today())
-        .with("tipologiaTest", "M")
-        .with("identificativoUtente", OPERATOR)
-}
-
 fn at_most(maximum: usize) -> Message {
-    listing().with("massimoElementi", maximum.to_string())
+    Message::listing().with("massimoElementi", maximum.to_string())
 }
 
 fn codes_of(reply: &Reply) -> Vec<String> {
@@ -145,7 +120,7 @@ fn codes_of(reply: &Reply) -> Vec<String> {
 
 /// All codes of a listing that is asked for in answers of so many tests, `None` the usual number.
 fn walk(session: &mut Session, maximum: Option<usize>) -> Vec<String> {
-    let request = maximum.map_or_else(listing, at_most);
+    let request = maximum.map_or_else(Message::listing, at_most);
     let (mut codes, mut next) = (Vec::new(), request.clone());
     loop {
         let reply = session.ask(&next);
@@ -227,13 +202,8 @@ fn a_listing_beside_submissions_has_all_that_were_answered_before_and_is_the_beg
                     if is_over.load(Ordering::Relaxed) {
                         return;
                     }
-                    let submission = Submission {
-                        fiscal_code: fiscal_code(submitter * 300_000 + number),
-                        ..Submission::by_region()
-                    };
-                    let reply = session.submit(&submission);
-                    assert_eq!(reply.told(), (200, "0000"));
-                    let code = reply.transaction().to_owned();
+                    let submission = Submission::about(submitter * 300_000 + number);
+                    let code = session.submitted(&submission);
                     answered.lock().unwrap().push(code);
                 }
             });
@@ -373,7 +343,7 @@ fn an_answer_that_fails_on_its_way_is_cut_and_has_its_record() {
     assert!(!cut.trim_end().ends_with("Envelope>"));
 
     // Up to the usual length nothing is sent before all is read.
-    let refused = region().ask(&listing());
+    let refused = region().ask(&Message::listing());
     assert!(refused.status() >= 500, "{refused:?}");
     assert!(codes_of(&refused).is_empty());
     // What lies before is read as ever, and who asks for it finds a server that works.
@@ -410,7 +380,7 @@ fn old(session: &mut Session, message: &Message) -> (bool, String) {
 /// The outcomes of the listings in the archive of a server that has stopped.
 fn recorded_outcomes(installation: &Installation) -> Vec<String> {
     use sistema_ts_model::Clock as _;
-    let store = open(installation);
+    let store = installation.store();
     let (mut outcomes, mut after) = (Vec::new(), None);
     loop {
         let query = AccessQuery {

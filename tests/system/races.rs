@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use immuni_stand_in::Behaviour;
 use rand::RngExt as _;
-use sistema_ts_model::Service;
 
-use crate::support::chain::{Chain, told};
-use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, DESK, STRUCTURE, card_of};
-use crate::support::{Message, Session, Submission, fiscal_code, otp};
+use crate::support::chain::{Chain, Told, told_to_keep};
+use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, DESK, card_of};
+use crate::support::{Message, Session, Submission, fiscal_code, otp, spin_until};
 
 /// Of each kind.
 const RACES: u64 = 200;
@@ -23,9 +22,6 @@ const LANES: u64 = 4;
 
 /// How far apart two may start, either first: about as long as one of them takes.
 const FARTHEST_MICROSECONDS: u64 = 12_000;
-
-/// What one of the two was told: outcome, and findings in a row.
-type Told = (String, String);
 
 /// Connections on which races are run, one after another.
 struct Lane<'a> {
@@ -70,19 +66,12 @@ impl<'a> Lane<'a> {
 
     /// A positive of the race's person.
     fn positive(&mut self, number: u64) -> String {
-        let mut submission = Submission::by_region();
-        submission.fiscal_code = patient(number);
-        let reply = self.region.submit(&submission);
-        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-        reply.transaction().to_owned()
+        self.region.submitted(&Submission::about(person(number)))
     }
 
     /// The id of a verification of it.
     fn verified(&mut self, number: u64, cun: &str) -> String {
-        let card = card_of(person(number));
-        let reply = self.desk.ask(&Message::verification(DESK, &card, cun));
-        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-        reply.value("idVerificaTampone").to_owned()
+        self.desk.verified(DESK, &card_of(person(number)), cun)
     }
 
     /// A positive that was unlocked with the first code of the race, and the id of that verification.
@@ -125,9 +114,7 @@ impl<'a> Lane<'a> {
             runners
                 .map(|(session, message, start)| {
                     scope.spawn(move || {
-                        while Instant::now() < start {
-                            std::hint::spin_loop();
-                        }
+                        spin_until(start);
                         ask(session, message)
                     })
                 })
@@ -150,9 +137,7 @@ impl<'a> Lane<'a> {
 }
 
 fn ask(session: &mut Session, message: &Message) -> Told {
-    let reply = session.ask(message);
-    let (outcome, findings) = told(&reply);
-    (outcome.to_owned(), findings.join(" "))
+    told_to_keep(&session.ask(message))
 }
 
 fn done() -> Told {
@@ -182,12 +167,7 @@ fn unlock(session: &str, code: &str) -> Message {
 }
 
 fn cancellation(number: u64, cun: &str) -> Message {
-    Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with_structure(STRUCTURE)
-        .with("codiceFiscaleAssistito", patient(number))
-        .with("identificativoTransazione", cun)
-        .with("tipologiaTest", "M")
+    Message::cancellation(cun, &patient(number))
 }
 
 /// A CUN that is over or whose verification is closed: which of them, and whether its verification is still known, is a matter of the moment.
@@ -381,10 +361,7 @@ fn two_codes_of_an_asl_for_the_same_person() {
         let later = Duration::from_micros(rand::rng().random_range(0..FARTHEST_MICROSECONDS));
         let [first, second] = thread::scope(|scope| {
             let racing = scope.spawn(|| ask(&mut other, &second));
-            let start = Instant::now() + later;
-            while Instant::now() < start {
-                std::hint::spin_loop();
-            }
+            spin_until(Instant::now() + later);
             let first = lane.ask(From::Region, &first);
             [first, racing.join().unwrap()]
         });

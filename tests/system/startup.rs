@@ -123,7 +123,7 @@ fn a_server_whose_store_has_failed_ends_and_says_why() {
     std::fs::rename(&file, installation.path("aside.db")).unwrap();
     let (ended, _) = server.ended();
     assert_eq!(ended.code(), Some(2));
-    let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+    let log = installation.log();
     let last = log.lines().last().unwrap();
     assert!(
         last.contains("removed or replaced under the server"),

@@ -85,7 +85,7 @@ fn the_security_log_says_who_was_refused_where_and_nothing_that_was_typed() {
 
     let (status, _) = server.terminate();
     assert!(status.success());
-    let log = std::fs::read_to_string(installation.path("server.log")).unwrap();
+    let log = installation.log();
     let told = |parts: &[&str]| {
         log.lines()
             .any(|line| parts.iter().all(|part| line.contains(part)))

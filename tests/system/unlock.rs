@@ -7,25 +7,11 @@ use std::thread;
 
 use immuni_stand_in::{Behaviour, Fault};
 
-use crate::support::chain::{Chain, IMPATIENT, told};
+use crate::support::chain::{Chain, IMPATIENT, told, told_to_keep};
 use crate::support::installation::{
-    ASL_OPERATOR, CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, STRANGER,
+    ASL_OPERATOR, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, STRANGER,
 };
 use crate::support::{Message, fiscal_code, otp, until};
-
-/// What a verification of the patient's card is told.
-fn verification(chain: &Chain, cun: &str) -> (String, Vec<String>) {
-    let reply = chain.desk().ask(&Message::verification(DESK, CARD, cun));
-    let (outcome, findings) = told(&reply);
-    (
-        outcome.to_owned(),
-        findings.into_iter().map(str::to_owned).collect(),
-    )
-}
-
-fn not_verifiable() -> (String, Vec<String>) {
-    ("9999".to_owned(), vec!["3001".to_owned()])
-}
 
 #[test]
 fn a_verified_code_is_unlocked_by_its_own_operator_alone() {
@@ -57,7 +43,7 @@ fn a_verified_code_is_unlocked_by_its_own_operator_alone() {
 
     assert_eq!(told(&chain.unlock(&session, &code)), ("0000", vec![]));
     assert_eq!(chain.backend.stored(&code), 1);
-    assert_eq!(verification(&chain, &cun), not_verifiable());
+    assert!(!chain.is_verifiable(&cun));
 }
 
 #[test]
@@ -98,7 +84,7 @@ fn a_session_delivers_three_times_in_the_life_of_its_code() {
     assert_eq!(chain.backend.counts().requests, requests);
     // Nor after an annulment, since nothing could be delivered any more.
     assert_eq!(told(&chain.confirm("A", &cun)), ("0000", vec![]));
-    assert_eq!(verification(&chain, &cun), not_verifiable());
+    assert!(!chain.is_verifiable(&cun));
 }
 
 #[test]
@@ -113,7 +99,7 @@ fn an_annulled_unlock_frees_the_code_for_another_verification_and_closes_its_own
     );
     chain.unlocked(&cun, &otp(3));
     assert_eq!(told(&chain.confirm("C", &cun)), ("0000", vec![]));
-    assert_eq!(verification(&chain, &cun), not_verifiable());
+    assert!(!chain.is_verifiable(&cun));
 }
 
 #[test]
@@ -149,9 +135,7 @@ fn of_two_operators_who_race_one_unlocks() {
                 .map(|(at, (mut desk, operator, session))| {
                     let code = otp(1_000 + 2 * round + at as u64);
                     scope.spawn(move || {
-                        let reply = desk.ask(&Message::unlock(operator, &session, &code));
-                        let (outcome, findings) = told(&reply);
-                        (outcome.to_owned(), findings.concat())
+                        told_to_keep(&desk.ask(&Message::unlock(operator, &session, &code)))
                     })
                 })
                 .collect();
@@ -197,10 +181,7 @@ fn a_backend_that_is_down_is_told_and_nothing_has_changed() {
     let chain = Chain::start_with(IMPATIENT);
     let cun = chain.positive();
     let session = chain.verified(&cun);
-    chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    chain.backend.goes_down();
     assert_eq!(
         told(&chain.unlock(&session, &otp(1))),
         ("9999", vec!["5004"])
@@ -224,7 +205,7 @@ fn an_outcome_that_nobody_knows_counts_as_an_unlock() {
         ("9999", vec!["5005"])
     );
     chain.backend.behave(Behaviour::default());
-    assert_eq!(verification(&chain, &cun), not_verifiable());
+    assert!(!chain.is_verifiable(&cun));
     // The same operator may try again, and confirm.
     assert_eq!(told(&chain.unlock(&session, &otp(1))), ("0000", vec![]));
     assert_eq!(told(&chain.confirm("C", &cun)), ("0000", vec![]));
@@ -235,17 +216,8 @@ fn a_post_whose_caller_has_left_goes_on() {
     let chain = Chain::start();
     let cun = chain.positive();
     let session = chain.verified(&cun);
-    chain.backend.behave(Behaviour {
-        latency_milliseconds: 300,
-        ..Behaviour::default()
-    });
-    let mut desk = chain.desk();
-    desk.send(&Message::unlock(DESK, &session, &otp(1)))
-        .unwrap();
-    until("the post has begun", || {
-        chain.backend.counts().requests == 1
-    });
-    drop(desk);
+    chain.backend.answers_after(300);
+    drop(chain.begin_unlock(&session, &otp(1)));
     until("its outcome is written", || {
         told(&chain.confirm("C", &cun)) == ("0000", vec![])
     });
@@ -256,16 +228,8 @@ fn a_post_whose_caller_has_left_goes_on() {
 fn a_server_that_is_asked_to_stop_ends_the_post_first() {
     let chain = Chain::start();
     let session = chain.verified(&chain.positive());
-    chain.backend.behave(Behaviour {
-        latency_milliseconds: 300,
-        ..Behaviour::default()
-    });
-    let mut desk = chain.desk();
-    desk.send(&Message::unlock(DESK, &session, &otp(1)))
-        .unwrap();
-    until("the post has begun", || {
-        chain.backend.counts().requests == 1
-    });
+    chain.backend.answers_after(300);
+    let mut desk = chain.begin_unlock(&session, &otp(1));
     let (ended, _) = chain.server.terminate();
     assert_eq!(told(&desk.try_answer().unwrap()), ("0000", vec![]));
     assert_eq!(ended.code(), Some(0));
@@ -278,21 +242,12 @@ fn a_full_mailbox_is_unavailable_and_leaves_no_trace() {
         let session = chain.verified(&cun);
         (cun, session)
     });
-    chain.backend.behave(Behaviour {
-        fault: Some(Fault::Hang),
-        times: Some(1),
-        ..Behaviour::default()
-    });
-    let mut desk = chain.desk();
-    desk.send(&Message::unlock(DESK, &first.1, &otp(1)))
-        .unwrap();
-    until("the post has begun", || {
-        chain.backend.counts().requests == 1
-    });
+    chain.backend.fails(Fault::Hang, 1);
+    let mut desk = chain.begin_unlock(&first.1, &otp(1));
     assert!(chain.unlock(&second.1, &otp(2)).is_unavailable());
     // Nothing was claimed: it can be verified, unlike the one that is being unlocked.
     chain.verified(&second.0);
-    assert_eq!(verification(&chain, &first.0), not_verifiable());
+    assert!(!chain.is_verifiable(&first.0));
     assert_eq!(told(&desk.try_answer().unwrap()), ("0000", vec![]));
     assert_eq!(told(&chain.unlock(&second.1, &otp(2))), ("0000", vec![]));
 }
@@ -309,10 +264,7 @@ fn a_backend_that_is_taken_for_dead_is_not_asked_and_nothing_is_claimed() {
     let chain = Chain::start_with(&settings.concat());
     let cun = chain.positive();
     let session = chain.verified(&cun);
-    chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    chain.backend.goes_down();
     assert_eq!(
         told(&chain.unlock(&session, &otp(1))),
         ("9999", vec!["5004"])
@@ -331,10 +283,7 @@ fn a_backend_that_is_taken_for_dead_is_not_asked_and_nothing_is_claimed() {
 fn a_post_whose_client_has_left_keeps_its_callers_place() {
     let chain = Chain::start_with(&[("IMMUNI__MAILBOX_CAPACITY", "4")]);
     let session = chain.verified(&chain.positive());
-    chain.backend.behave(Behaviour {
-        latency_milliseconds: 1_500,
-        ..Behaviour::default()
-    });
+    chain.backend.answers_after(1_500);
     // Of four places a caller alone may have two; leaving does not make room for a third.
     for number in 0..2 {
         let message =

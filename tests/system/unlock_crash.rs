@@ -11,7 +11,7 @@ use rand::RngExt as _;
 
 use crate::support::chain::{Chain, told};
 use crate::support::installation::{COLLEAGUE, DESK, card_of};
-use crate::support::{Message, Submission, fiscal_code, otp, until};
+use crate::support::{Message, Submission, otp, spin_until, until};
 
 /// The shortest deadline that there is: nobody waits for a dead holder's longer.
 const SETTINGS: &[(&str, &str)] = &[
@@ -42,15 +42,9 @@ enum Found {
 impl Case {
     fn new(chain: &Chain, number: u64) -> Self {
         let person = usize::try_from(number % 100).unwrap();
-        let mut submission = Submission::by_region();
-        submission.fiscal_code = fiscal_code(person);
-        let cun = chain.submitted(&submission);
-        let sessions = [DESK, COLLEAGUE].map(|operator| {
-            let verification = Message::verification(operator, &card_of(person), &cun);
-            let reply = chain.desk().ask(&verification);
-            assert_eq!(told(&reply), ("0000", vec![]));
-            reply.value("idVerificaTampone").to_owned()
-        });
+        let cun = chain.submitted(&Submission::about(person));
+        let sessions = [DESK, COLLEAGUE]
+            .map(|operator| chain.desk().verified(operator, &card_of(person), &cun));
         let codes = [otp(2 * number), otp(2 * number + 1)];
         Self {
             cun,
@@ -102,7 +96,7 @@ impl Case {
     }
 }
 
-/// Has the first operators of all cases unlock at once, kills the server when `when` returns, and starts it again.
+/// Has the first operators of all cases unlock at once, kills the server when `when` returns, and starts it again beside a well-behaved backend.
 fn kill_while_unlocking(chain: Chain, cases: &[Case], when: impl FnOnce(&Chain)) -> Chain {
     let desks = cases.iter().map(|case| {
         let mut desk = chain.desk();
@@ -112,16 +106,9 @@ fn kill_while_unlocking(chain: Chain, cases: &[Case], when: impl FnOnce(&Chain))
     // Held until the server is dead: none of the clients leaves before.
     let _open: Vec<_> = desks.collect();
     when(&chain);
-    chain.backend_after_kill(SETTINGS)
-}
-
-impl Chain {
-    /// The same data under a new server and with a well-behaved backend.
-    fn backend_after_kill(self, settings: &[(&str, &str)]) -> Self {
-        let chain = self.restart(settings);
-        chain.backend.behave(Behaviour::default());
-        chain
-    }
+    let chain = chain.restart(SETTINGS);
+    chain.backend.behave(Behaviour::default());
+    chain
 }
 
 fn cases(chain: &Chain, round: u64) -> Vec<Case> {
@@ -170,10 +157,7 @@ fn a_kill_between_post_and_outcome_leaves_the_code_to_the_operator_who_had_it() 
 fn a_kill_while_the_backend_is_down_leaves_no_code_stuck_or_free_too_early() {
     let chain = Chain::start_with(SETTINGS);
     let cases = cases(&chain, 0);
-    chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    chain.backend.goes_down();
     let chain = kill_while_unlocking(chain, &cases, |chain| {
         until("the tries have begun", || {
             chain.server.metric("sistema_ts_relay_tries_total", &[]) > 0.0
@@ -197,10 +181,7 @@ fn killed_at_any_moment_no_code_is_delivered_for_two_sessions_and_none_is_stuck(
         });
         let moment = Duration::from_micros(rand::rng().random_range(0..12_000));
         chain = kill_while_unlocking(chain, &cases, |_| {
-            let kill_at = Instant::now() + moment;
-            while Instant::now() < kill_at {
-                std::hint::spin_loop();
-            }
+            spin_until(Instant::now() + moment);
         });
         for found in finish_all(&chain, &cases) {
             match found {

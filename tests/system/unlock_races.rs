@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use immuni_stand_in::{Behaviour, Fault};
 use rand::RngExt as _;
 
-use crate::support::chain::{Chain, IMPATIENT, told};
+use crate::support::chain::{Chain, IMPATIENT, Told, told_to_keep};
 use crate::support::installation::{
     CALL_CENTRE, COLLEAGUE, DESK, OTHER_CALL_CENTRE, STRANGER, card_of,
 };
-use crate::support::{Message, Session, Submission, fiscal_code, otp};
+use crate::support::{Message, Session, Submission, otp, spin_until};
 
 const RACES: u64 = 1_000;
 
@@ -36,9 +36,6 @@ struct Lane {
     pairs: [[Session; 2]; 3],
 }
 
-/// What one of the two was told: outcome and findings.
-type Told = (String, String);
-
 impl Lane {
     fn of(chain: &Chain) -> Self {
         Self {
@@ -50,23 +47,16 @@ impl Lane {
     /// Race `number`, in which the second starts so much later than the first. Each posts a code of its own.
     fn race(&mut self, number: u64, later: Duration) -> [Told; 2] {
         let person = usize::try_from(number % 100).unwrap();
-        let mut submission = Submission::by_region();
-        submission.fiscal_code = fiscal_code(person);
-        let submitted = self.region.submit(&submission);
-        assert_eq!(submitted.told(), (200, "0000"), "{submitted:?}");
+        let cun = self.region.submitted(&Submission::about(person));
 
         let pair = usize::try_from(number % 3).unwrap();
         let mut turn = 0;
         let runners = self.pairs[pair].each_mut().map(|desk| {
             let operator = PAIRS[pair][turn].1;
-            let verification =
-                Message::verification(operator, &card_of(person), submitted.transaction());
-            let verified = desk.ask(&verification);
-            assert_eq!(verified.told(), (200, "0000"), "{verified:?}");
+            let session = desk.verified(operator, &card_of(person), &cun);
             let code = codes(number)[turn].clone();
             turn += 1;
-            let session = verified.value("idVerificaTampone");
-            (desk, Message::unlock(operator, session, &code))
+            (desk, Message::unlock(operator, &session, &code))
         });
         let start = Instant::now();
         let starts = [start, start + later];
@@ -76,12 +66,8 @@ impl Lane {
                 .map(|(desk, unlock)| {
                     let start = starts.next().unwrap();
                     scope.spawn(move || {
-                        while Instant::now() < start {
-                            std::hint::spin_loop();
-                        }
-                        let reply = desk.ask(&unlock);
-                        let (outcome, findings) = told(&reply);
-                        (outcome.to_owned(), findings.concat())
+                        spin_until(start);
+                        told_to_keep(&desk.ask(&unlock))
                     })
                 })
                 .map(|runner| runner.join().unwrap())

@@ -10,7 +10,7 @@ use crate::support::installation::{
     CALL_CENTRE, CARD, COLLEAGUE, DESK, DISABLED, OTHER_CALL_CENTRE, SECOND_CARD, STRANGER, card_of,
 };
 use crate::support::messages::today;
-use crate::support::{Message, Submission, fiscal_code, otp};
+use crate::support::{Message, Submission, otp};
 
 /// Well-formed, and never issued.
 const UNKNOWN: &str = "CUN-59FU36KR46";
@@ -47,10 +47,7 @@ fn whatever_does_not_belong_together_is_answered_alike() {
         result: "N".into(),
         ..Submission::by_region()
     });
-    let of_nobody_with_a_card = chain.submitted(&Submission {
-        fiscal_code: fiscal_code(500),
-        ..Submission::by_region()
-    });
+    let of_nobody_with_a_card = chain.submitted(&Submission::about(500));
     let (unlocked, confirmed) = (positive(), positive());
     chain.unlocked(&unlocked, &otp(1));
     chain.unlocked(&confirmed, &otp(2));

@@ -5,13 +5,12 @@
 //! any other. Failure here means that what a person dictated can be read after the call.
 
 use immuni_stand_in::{Behaviour, Fault};
-use sistema_ts_model::{Clock as _, Service, SystemClock};
+use sistema_ts_model::{Clock as _, SystemClock};
 
 use super::hunt::Evidence;
 use super::planted::Planted;
 use crate::support::chain::Chain;
-use crate::support::installation::{ASL_OPERATOR, DESK, PINCODE, STRUCTURE, USER};
-use crate::support::messages::today;
+use crate::support::installation::{ASL_OPERATOR, DESK, PINCODE, USER};
 use crate::support::{Message, Reply, Session, Submission, otp};
 
 /// What an access record must hold, or the search finds nothing at all.
@@ -55,15 +54,6 @@ impl Hunt {
         };
         self.chain.submitted(&submission)
     }
-}
-
-fn cancellation(cun: &str, person: &str) -> Message {
-    Message::to(Service::CancelTest)
-        .with("tipoAutenticazione", "2F")
-        .with_structure(STRUCTURE)
-        .with("codiceFiscaleAssistito", person)
-        .with("identificativoTransazione", cun)
-        .with("tipologiaTest", "M")
 }
 
 #[test]
@@ -110,17 +100,15 @@ fn nothing_that_was_dictated_is_found_again() {
     // Cancelled: wrongly in every way, then rightly.
     let wrong = hunt.planted.person("patient of a wrong cancellation");
     let no_person = hunt.planted.wrong_person("no patient of a cancellation");
-    for (place, message) in [
-        ("a wrong patient", cancellation(&cuns[1], &wrong)),
-        ("no patient", cancellation(&cuns[1], &no_person)),
-        (
-            "no CUN",
-            cancellation(&hunt.planted.word("no CUN"), &people[1]),
-        ),
-        ("a cancellation", cancellation(&cuns[1], &people[1])),
-        ("a repeated one", cancellation(&cuns[1], &people[1])),
+    let no_cun = hunt.planted.word("no CUN");
+    for (place, cun, person) in [
+        ("a wrong patient", &cuns[1], &wrong),
+        ("no patient", &cuns[1], &no_person),
+        ("no CUN", &no_cun, &people[1]),
+        ("a cancellation", &cuns[1], &people[1]),
+        ("a repeated one", &cuns[1], &people[1]),
     ] {
-        hunt.ask(place, &mut region, &message);
+        hunt.ask(place, &mut region, &Message::cancellation(cun, person));
     }
 
     // Verified: malformed, with wrong cards, with a CUN of nobody, rightly.
@@ -213,10 +201,7 @@ fn nothing_that_was_dictated_is_found_again() {
             );
         }
     }
-    hunt.chain.backend.behave(Behaviour {
-        down: true,
-        ..Behaviour::default()
-    });
+    hunt.chain.backend.goes_down();
     let code = hunt.otp("a code, backend gone");
     hunt.ask(
         "an unlock, backend gone",
@@ -276,16 +261,7 @@ fn nothing_that_was_dictated_is_found_again() {
     );
 
     // Listed, by nobody who may and by who may.
-    let list = Message::to(Service::ListTests)
-        .with("tipoAutenticazione", "2F")
-        .with("dataInizioIntervallo", today())
-        .with("dataFineIntervallo", today())
-        .with("tipologiaTest", "M")
-        .with(
-            "identificativoUtente",
-            crate::support::installation::OPERATOR,
-        )
-        .with("massimoElementi", "2");
+    let list = Message::listing().with("massimoElementi", "2");
     let listed = hunt.ask("a list", &mut region, &list);
     assert_eq!(listed.outcome(), "0001", "{listed:?}");
     let no_bookmark = hunt.planted.word("no bookmark");

@@ -60,6 +60,22 @@ impl Backend {
         });
     }
 
+    /// From now on there is nothing at its address.
+    pub fn goes_down(&self) {
+        self.behave(Behaviour {
+            down: true,
+            ..Behaviour::default()
+        });
+    }
+
+    /// From now on it stores at once, and answers so much later.
+    pub fn answers_after(&self, milliseconds: u64) {
+        self.behave(Behaviour {
+            latency_milliseconds: milliseconds,
+            ..Behaviour::default()
+        });
+    }
+
     /// What it has seen since its start.
     pub fn counts(&self) -> Counts {
         self.stand_in.authorisations().counts()

@@ -8,12 +8,16 @@ use super::installation::{ASL_OPERATOR, CALL_CENTRE, CARD, DESK, Installation};
 use super::messages::{Message, Submission};
 use super::server::Server;
 use super::session::{Reply, Session};
+use super::until;
 
 /// Settings under which the backend's failures end soon: tests wait for no deadline that is not their subject.
 pub const IMPATIENT: &[(&str, &str)] = &[
     ("IMMUNI__DEADLINE_SECONDS", "2"),
     ("IMMUNI__TRY_LIMIT_MILLISECONDS", "500"),
 ];
+
+/// What a request was told: outcome, and findings in a row.
+pub type Told = (String, String);
 
 /// A running chain.
 pub struct Chain {
@@ -100,9 +104,7 @@ impl Chain {
 
     /// The CUN of a submission that must succeed.
     pub fn submitted(&self, submission: &Submission) -> String {
-        let reply = self.region().submit(submission);
-        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-        reply.transaction().to_owned()
+        self.region().submitted(submission)
     }
 
     /// The CUN of a new positive of the patient.
@@ -117,14 +119,35 @@ impl Chain {
 
     /// The same by another operator of that call centre.
     pub fn verified_by(&self, operator: &str, cun: &str) -> String {
-        let reply = self.desk().ask(&Message::verification(operator, CARD, cun));
-        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
-        reply.value("idVerificaTampone").to_owned()
+        self.desk().verified(operator, CARD, cun)
+    }
+
+    /// Whether [`DESK`] can verify it with the patient's card, which leaves a verification behind if so.
+    pub fn is_verifiable(&self, cun: &str) -> bool {
+        self.is_verifiable_with(CARD, cun)
+    }
+
+    /// The same with another card.
+    pub fn is_verifiable_with(&self, card: &str, cun: &str) -> bool {
+        let reply = self.desk().ask(&Message::verification(DESK, card, cun));
+        match told(&reply) {
+            ("0000", findings) if findings.is_empty() => true,
+            ("9999", findings) if findings == ["3001"] => false,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Posts a code for [`DESK`].
     pub fn unlock(&self, session: &str, otp: &str) -> Reply {
         self.desk().ask(&Message::unlock(DESK, session, otp))
+    }
+
+    /// Posts a code for [`DESK`], as the first that reaches the backend, and waits until it has; the answer is to come on this connection.
+    pub fn begin_unlock(&self, session: &str, otp: &str) -> Session {
+        let mut desk = self.desk();
+        desk.send(&Message::unlock(DESK, session, otp)).unwrap();
+        until("the post has begun", || self.backend.counts().requests == 1);
+        desk
     }
 
     /// The id of a verification of it with which it was unlocked.
@@ -150,4 +173,10 @@ impl Chain {
 pub fn told(reply: &Reply) -> (&str, Vec<&str>) {
     assert_eq!(reply.status(), 200, "{reply:?}");
     (reply.outcome(), reply.findings())
+}
+
+/// The same to be kept: the findings in a row.
+pub fn told_to_keep(reply: &Reply) -> Told {
+    let (outcome, findings) = told(reply);
+    (outcome.to_owned(), findings.join(" "))
 }

@@ -1,8 +1,7 @@
 //! A folder with everything that a server needs, made with the commands that an operator uses.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use immuni_stand_in::TlsFiles;
@@ -10,6 +9,11 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sistema_ts::pki::{Authority, Kind, Subject};
+use sistema_ts_model::SystemClock;
+use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_store::keys::KeyRing;
+
+use super::command::{output_with_input, succeeded};
 
 /// The program under test.
 pub const SISTEMA_TS: &str = env!("CARGO_BIN_EXE_sistema-ts");
@@ -249,6 +253,18 @@ impl Installation {
         self.folder.path()
     }
 
+    /// The store of a server that does not run.
+    pub fn store(&self) -> EmbeddedStore {
+        let ring = KeyRing::load(&self.path("keys/day-keys")).unwrap();
+        let options = EmbeddedOptions::in_folder(self.path("data"));
+        EmbeddedStore::open(options, Arc::new(ring), Arc::new(SystemClock)).unwrap()
+    }
+
+    /// What servers have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("server.log")).unwrap()
+    }
+
     /// A command of the program, in the installation's folder and with its configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(SISTEMA_TS);
@@ -275,16 +291,8 @@ impl Installation {
     /// The same with a line on standard input.
     pub fn admin_with_input(&self, arguments: &[&str], input: &str) -> String {
         let arguments = [&["admin"], arguments].concat();
-        let mut child = self
-            .command(&arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that reads no input may have closed it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        succeeded(&arguments, child.wait_with_output().unwrap())
+        let output = output_with_input(&mut self.command(&arguments), input);
+        succeeded(&arguments, output)
     }
 
     /// A client's TLS settings, with the certificate `pki/<stem>.crt` if one is named. Connections made with one of them (and its clones)
@@ -311,12 +319,6 @@ impl Installation {
             }
         })
     }
-}
-
-fn succeeded(arguments: &[&str], output: Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Copies a folder with all that is in it, modes included.

@@ -36,6 +36,14 @@ impl Submission {
         }
     }
 
+    /// The same of made-up person `number`, see [`fiscal_code`].
+    pub fn about(number: usize) -> Self {
+        Self {
+            fiscal_code: fiscal_code(number),
+            ..Self::by_region()
+        }
+    }
+
     /// A positive swab, as a structure's user submits it.
     pub fn by_structure() -> Self {
         Self {
@@ -62,12 +70,7 @@ impl Submission {
         add("tipoAutenticazione", &self.authentication_kind);
         add("pinCode", &self.pincode);
         add("identificativoRichiesta", &self.key);
-        let structure = self.structure.as_ref().map(|structure| {
-            let mut parts = structure.split('-');
-            ["codiceRegione", "codiceAsl", "codiceStruttura"]
-                .map(|name| format!("<t:{name}>{}</t:{name}>", parts.next().unwrap_or_default()))
-                .concat()
-        });
+        let structure = self.structure.as_deref().map(inside_of_structure);
         add("identificativoStruttura", &structure);
         add("descrizioneStruttura", &self.description);
         add("codiceFiscaleAssistito", &Some(self.fiscal_code.clone()));
@@ -76,12 +79,26 @@ impl Submission {
         add("esitoTest", &Some(self.result.clone()));
         add("numeroCellulare", &self.mobile);
         add("contattoEmail", &self.email);
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
-             <s:InvioEsecuzioneTestRichiesta xmlns:s=\"urn:sistemats:invioEsecuzioneTest:v1\" xmlns:t=\"urn:sistemats:tipi:v1\">\
-             {body}</s:InvioEsecuzioneTestRichiesta></e:Body></e:Envelope>"
-        )
+        envelope(Service::SubmitTest, &body)
     }
+}
+
+/// The elements of a structure's identifier.
+fn inside_of_structure(structure: &str) -> String {
+    let mut parts = structure.split('-');
+    ["codiceRegione", "codiceAsl", "codiceStruttura"]
+        .map(|name| format!("<t:{name}>{}</t:{name}>", parts.next().unwrap_or_default()))
+        .concat()
+}
+
+/// The SOAP message of a request with these elements.
+fn envelope(service: Service, body: &str) -> String {
+    let (name, element) = (service.name(), service.element());
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
+         <s:{element}Richiesta xmlns:s=\"urn:sistemats:{name}:v1\" xmlns:t=\"urn:sistemats:tipi:v1\">\
+         {body}</s:{element}Richiesta></e:Body></e:Envelope>"
+    )
 }
 
 /// A message of any service, made of elements that hold text; submissions have a shape of their own, [`Submission`].
@@ -101,6 +118,32 @@ impl Message {
             elements: Vec::new(),
             options: Vec::new(),
         }
+    }
+
+    /// `annullamentoEsecuzioneTest` by a region, of a test of [`super::installation::STRUCTURE`].
+    pub fn cancellation(cun: &str, patient: &str) -> Self {
+        Self::to(Service::CancelTest)
+            .with("tipoAutenticazione", "2F")
+            .with_structure(super::installation::STRUCTURE)
+            .with("codiceFiscaleAssistito", patient)
+            .with("identificativoTransazione", cun)
+            .with("tipologiaTest", "M")
+    }
+
+    /// `elencoTestEffettuati` by region 010, of what was communicated today.
+    pub fn listing() -> Self {
+        Self::to(Service::ListTests)
+            .with("tipoAutenticazione", "2F")
+            .with("dataInizioIntervallo", today())
+            .with("dataFineIntervallo", today())
+            .with("tipologiaTest", "M")
+            .with("identificativoUtente", super::installation::OPERATOR)
+    }
+
+    /// The same with a structure by its description, in the place of one by its identifier.
+    pub fn with_description(self, description: &str) -> Self {
+        self.without("identificativoStruttura")
+            .with("descrizioneStruttura", description)
     }
 
     /// `verificaPositivita`.
@@ -160,13 +203,7 @@ impl Message {
 
     /// The same with a structure, by its identifier.
     pub fn with_structure(self, structure: &str) -> Self {
-        let parts = ["codiceRegione", "codiceAsl", "codiceStruttura"]
-            .iter()
-            .zip(structure.split('-'));
-        let inside: String = parts
-            .map(|(name, part)| format!("<t:{name}>{part}</t:{name}>"))
-            .collect();
-        self.with("identificativoStruttura", inside)
+        self.with("identificativoStruttura", inside_of_structure(structure))
     }
 
     /// The same without this element.
@@ -205,12 +242,7 @@ impl Message {
                 .collect();
             body.push_str(&format!("<s:opzioni>{options}</s:opzioni>"));
         }
-        let (name, element) = (self.service.name(), self.service.element());
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
-             <s:{element}Richiesta xmlns:s=\"urn:sistemats:{name}:v1\" xmlns:t=\"urn:sistemats:tipi:v1\">\
-             {body}</s:{element}Richiesta></e:Body></e:Envelope>"
-        )
+        envelope(self.service, &body)
     }
 }
 

@@ -4,6 +4,8 @@ pub mod backend;
 pub mod chain;
 #[path = "../../front_support/client.rs"]
 pub mod client;
+#[path = "../../command_support/mod.rs"]
+pub mod command;
 pub mod installation;
 pub mod messages;
 #[path = "../../front_support/pki.rs"]
@@ -26,4 +28,19 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < give_up, "{what}: not within 30 s");
         std::thread::yield_now();
     }
+}
+
+/// Waits for a moment, to the microsecond: for what is to meet something else on its way.
+pub fn spin_until(moment: Instant) {
+    while Instant::now() < moment {
+        std::hint::spin_loop();
+    }
+}
+
+/// For what of the store is asynchronous.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

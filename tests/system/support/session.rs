@@ -114,6 +114,13 @@ impl Session {
         self.try_submit(submission).unwrap()
     }
 
+    /// The CUN of a submission that must succeed.
+    pub fn submitted(&mut self, submission: &Submission) -> String {
+        let reply = self.submit(submission);
+        assert_eq!(reply.told(), (200, "0000"), "{reply:?}");
+        reply.transaction().to_owned()
+    }
+
     /// The same where the server may be gone.
     pub fn try_submit(&mut self, submission: &Submission) -> io::Result<Reply> {
         let bytes = self.bytes(submission);
@@ -124,6 +131,14 @@ impl Session {
     /// Sends any service's message, and waits for the answer.
     pub fn ask(&mut self, message: &Message) -> Reply {
         self.try_ask(message).unwrap()
+    }
+
+    /// The id of a verification that must succeed.
+    pub fn verified(&mut self, operator: &str, card: &str, cun: &str) -> String {
+        let reply = self.ask(&Message::verification(operator, card, cun));
+        let told = (reply.told(), reply.findings());
+        assert_eq!(told, ((200, "0000"), vec![]), "{reply:?}");
+        reply.value("idVerificaTampone").to_owned()
     }
 
     /// The same where the server may be gone.
