@@ -1,9 +1,11 @@
 //! A stand-in of the Immuni backend, in this process.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use immuni_stand_in::{Behaviour, Counts, Fault, StandIn, StandInSettings};
 use tokio::runtime::{Builder, Runtime};
+
+use super::until;
 
 /// A running stand-in, on ports and with a memory of its own; it ends with this value.
 pub struct Backend {
@@ -46,9 +48,14 @@ impl Backend {
         }
     }
 
-    /// From now on it behaves so.
+    /// From now on it behaves so. If it is to be down, its port is closed by now: a code that it took while it closes would have been sent.
     pub fn behave(&self, behaviour: Behaviour) {
         self.stand_in.behave(behaviour);
+        if behaviour.down {
+            until("the port is closed", || {
+                TcpStream::connect(self.address()).is_err()
+            });
+        }
     }
 
     /// The next `times` requests go wrong in this way.
