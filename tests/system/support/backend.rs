@@ -48,12 +48,13 @@ impl Backend {
         }
     }
 
-    /// From now on it behaves so. If it is to be down, its port is closed by now: a code that it took while it closes would have been sent.
+    /// From now on it behaves so. If it is to be down, its port is closed and its connections are cut by now: a code that it took while it
+    /// closes would have been sent.
     pub fn behave(&self, behaviour: Behaviour) {
         self.stand_in.behave(behaviour);
         if behaviour.down {
-            until("the port is closed", || {
-                TcpStream::connect(self.address()).is_err()
+            until("the backend is down", || {
+                TcpStream::connect(self.address()).is_err() && self.stand_in.open_connections() == 0
             });
         }
     }
