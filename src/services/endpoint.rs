@@ -108,12 +108,10 @@ pub trait SoapService: 'static {
     const LANE: Lane;
     /// Where its request holds the pincode of a Basic caller; `None` for a service that no such caller has.
     const PIN_CODE_NODE: Option<usize>;
-
     /// The description of its request.
-    fn request() -> &'static Message;
-
+    const REQUEST: &'static Message;
     /// The description of its answer.
-    fn answer() -> &'static Message;
+    const ANSWER: &'static Message;
 
     /// Does it: the caller is known, the message has the right elements, and no value of it has been looked at.
     ///
@@ -182,7 +180,7 @@ impl<S: SoapService> PublishedWsdl<S> {
     #[must_use]
     pub fn new(public_url: &str) -> Self {
         let address = format!("{public_url}/soap/v1/{}", S::SERVICE.name());
-        let text = crate::soap::wsdl(S::SERVICE, S::request(), S::answer(), &address);
+        let text = crate::soap::wsdl(S::SERVICE, S::REQUEST, S::ANSWER, &address);
         Self {
             text: text.into(),
             service: PhantomData,
@@ -254,7 +252,7 @@ async fn answer<S: SoapService>(
 
     let permit = claimed.admit(worker, S::LANE)?;
     let text = body_text(&body, charset)?;
-    let mut fields = decode(&text, S::request())?;
+    let mut fields = decode(&text, S::REQUEST)?;
     let pin_code = claimed
         .has_pin_code()
         .then(|| S::PIN_CODE_NODE.and_then(|node| fields.take(node)))

@@ -36,14 +36,8 @@ impl SoapService for InvioCodiceOtpService {
     const SERVICE: Service = Service::SendOtp;
     const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
-
-    fn request() -> &'static Message {
-        &REQUEST
-    }
-
-    fn answer() -> &'static Message {
-        &ANSWER
-    }
+    const REQUEST: &'static Message = &REQUEST;
+    const ANSWER: &'static Message = &ANSWER;
 
     async fn call(
         worker: &WorkerState,

@@ -31,14 +31,8 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
     const SERVICE: Service = Service::CancelTest;
     const LANE: Lane = Lane::Submission;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
-
-    fn request() -> &'static Message {
-        &REQUEST
-    }
-
-    fn answer() -> &'static Message {
-        &ANSWER
-    }
+    const REQUEST: &'static Message = &REQUEST;
+    const ANSWER: &'static Message = &ANSWER;
 
     async fn call(
         worker: &WorkerState,

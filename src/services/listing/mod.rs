@@ -47,14 +47,8 @@ impl SoapService for ElencoTestEffettuatiService {
     const SERVICE: Service = Service::ListTests;
     const LANE: Lane = Lane::Listing;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
-
-    fn request() -> &'static Message {
-        &REQUEST
-    }
-
-    fn answer() -> &'static Message {
-        &ANSWER
-    }
+    const REQUEST: &'static Message = &REQUEST;
+    const ANSWER: &'static Message = &ANSWER;
 
     async fn call(
         worker: &WorkerState,

@@ -28,14 +28,8 @@ impl SoapService for InvioEsecuzioneTestService {
     const SERVICE: Service = Service::SubmitTest;
     const LANE: Lane = Lane::Submission;
     const PIN_CODE_NODE: Option<usize> = Some(node::PIN_CODE);
-
-    fn request() -> &'static Message {
-        &REQUEST
-    }
-
-    fn answer() -> &'static Message {
-        &ANSWER
-    }
+    const REQUEST: &'static Message = &REQUEST;
+    const ANSWER: &'static Message = &ANSWER;
 
     async fn call(
         worker: &WorkerState,

@@ -33,14 +33,8 @@ impl SoapService for SbloccoCodiceImmuniService {
     const SERVICE: Service = Service::UnlockCode;
     const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = None;
-
-    fn request() -> &'static Message {
-        &REQUEST
-    }
-
-    fn answer() -> &'static Message {
-        &ANSWER
-    }
+    const REQUEST: &'static Message = &REQUEST;
+    const ANSWER: &'static Message = &ANSWER;
 
     async fn call(
         worker: &WorkerState,

@@ -94,11 +94,7 @@ pub async fn what_cannot_be_verified(world: World) {
     let session = world.session(claimed_code).await;
     claimed(&world, session).await;
     let consumed = world.unlocked(4).await.0;
-    world
-        .store
-        .confirm(confirmation(consumed, None))
-        .await
-        .unwrap();
+    world.confirm(consumed, None).await;
     let cancelled = world.issued(5).await;
     world.cancel(cancellation(cancelled, 5)).await;
     for (cun, expected) in [
@@ -186,20 +182,12 @@ pub async fn one_claim_at_a_time(world: World) {
     let claim = claimed(&world, first).await;
     assert_eq!(refusal(&world, first).await, ClaimRefusal::UnlockUnderWay);
     assert_eq!(refusal(&world, second).await, ClaimRefusal::UnlockUnderWay);
-    let confirmed = world
-        .store
-        .confirm(confirmation(cun, Some(first)))
-        .await
-        .unwrap();
+    let confirmed = world.confirm(cun, Some(first)).await;
     assert_eq!(
         confirmed,
         ConfirmOutcome::Refused(ConfirmRefusal::UnlockUnderWay)
     );
-    let annulled = world
-        .store
-        .annul(confirmation(cun, Some(first)))
-        .await
-        .unwrap();
+    let annulled = world.annul(cun, Some(first)).await;
     assert_eq!(
         annulled,
         AnnulOutcome::Refused(AnnulRefusal::UnlockUnderWay)
@@ -278,11 +266,7 @@ pub async fn a_session_delivers_three_times(world: World) {
     }
     assert_eq!(refusal(&world, session).await, ClaimRefusal::NoDeliveryLeft);
     assert_eq!(
-        world
-            .store
-            .annul(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.annul(cun, Some(session)).await,
         AnnulOutcome::Done(Effect::Done)
     );
     let refused = world.verify(cun, SessionId::random()).await;
@@ -317,11 +301,7 @@ pub async fn a_late_or_foreign_settlement_changes_nothing(world: World) {
         "a claim settles once"
     );
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(session)).await,
         ConfirmOutcome::Done(Effect::Done)
     );
 }
@@ -340,11 +320,7 @@ pub async fn a_dead_holder_counts_as_delivered(world: World) {
     world.clock.advance_millis(1);
     assert_eq!(refusal(&world, second).await, ClaimRefusal::AlreadyUnlocked);
     assert_eq!(
-        world
-            .store
-            .annul(confirmation(cun, Some(first)))
-            .await
-            .unwrap(),
+        world.annul(cun, Some(first)).await,
         AnnulOutcome::Done(Effect::Done)
     );
     claimed(&world, second).await;
@@ -353,17 +329,9 @@ pub async fn a_dead_holder_counts_as_delivered(world: World) {
 pub async fn transitions_outlive_a_restart(world: World) {
     let (unlocked, session) = world.unlocked(1).await;
     let (confirmed, _) = world.unlocked(2).await;
-    world
-        .store
-        .confirm(confirmation(confirmed, None))
-        .await
-        .unwrap();
+    world.confirm(confirmed, None).await;
     let (annulled, old) = world.unlocked(3).await;
-    world
-        .store
-        .annul(confirmation(annulled, Some(old)))
-        .await
-        .unwrap();
+    world.annul(annulled, Some(old)).await;
     let opened = world.issued(4).await;
     let open = world.session(opened).await;
     let world = world.reopen().await;
@@ -372,30 +340,18 @@ pub async fn transitions_outlive_a_restart(world: World) {
         "erased data came back"
     );
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(confirmed, None))
-            .await
-            .unwrap(),
+        world.confirm(confirmed, None).await,
         ConfirmOutcome::Done(Effect::AlreadyDone)
     );
     assert_eq!(
-        world
-            .store
-            .annul(confirmation(annulled, Some(old)))
-            .await
-            .unwrap(),
+        world.annul(annulled, Some(old)).await,
         AnnulOutcome::Done(Effect::AlreadyDone)
     );
     world.session(annulled).await;
     assert!(world.store.find_session(open).await.unwrap().is_some());
     claimed(&world, open).await;
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(unlocked, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(unlocked, Some(session)).await,
         ConfirmOutcome::Done(Effect::Done)
     );
 }

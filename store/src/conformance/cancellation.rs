@@ -6,7 +6,7 @@ use sistema_ts_model::{
     VerificationRefusal,
 };
 
-use super::world::{World, cancellation, confirmation, never_issued, structure_id};
+use super::world::{World, cancellation, never_issued, structure_id};
 use crate::{CancelOutcome, CancelTest, ClaimOutcome, OpenOutcome};
 
 pub async fn a_cancelled_test_is_erased(world: World) {
@@ -118,11 +118,7 @@ pub async fn what_cannot_be_cancelled(world: World) {
     assert!(world.store.find_patient(cun).await.unwrap().is_some());
 
     let (cun, session) = world.unlocked(2).await;
-    world
-        .store
-        .confirm(confirmation(cun, Some(session)))
-        .await
-        .unwrap();
+    world.confirm(cun, Some(session)).await;
     let consumed = world.cancel(cancellation(cun, 2)).await;
     assert_eq!(
         consumed,

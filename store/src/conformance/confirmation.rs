@@ -9,11 +9,7 @@ use crate::{AnnulOutcome, ClaimOutcome, ConfirmOutcome, Confirmation};
 pub async fn a_confirmation_consumes_and_erases(world: World) {
     let (cun, session) = world.unlocked(1).await;
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(session)).await,
         ConfirmOutcome::Done(Effect::Done)
     );
     assert!(
@@ -27,14 +23,10 @@ pub async fn a_confirmation_consumes_and_erases(world: World) {
     assert_eq!(world.list_all().await.len(), 1, "a consumed test stands");
     for session in [Some(session), None] {
         assert_eq!(
-            world
-                .store
-                .confirm(confirmation(cun, session))
-                .await
-                .unwrap(),
+            world.confirm(cun, session).await,
             ConfirmOutcome::Done(Effect::AlreadyDone)
         );
-        let annulled = world.store.annul(confirmation(cun, session)).await.unwrap();
+        let annulled = world.annul(cun, session).await;
         assert_eq!(
             annulled,
             AnnulOutcome::Refused(AnnulRefusal::Over(Over::Consumed))
@@ -43,15 +35,11 @@ pub async fn a_confirmation_consumes_and_erases(world: World) {
     // Without the session's id the code alone decides.
     let (cun, _) = world.unlocked(2).await;
     assert_eq!(
-        world.store.confirm(confirmation(cun, None)).await.unwrap(),
+        world.confirm(cun, None).await,
         ConfirmOutcome::Done(Effect::Done)
     );
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(never_issued(), None))
-            .await
-            .unwrap(),
+        world.confirm(never_issued(), None).await,
         ConfirmOutcome::Unknown
     );
 }
@@ -60,15 +48,11 @@ pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World
     let cun = world.issued(1).await;
     let (session, other) = (world.session(cun).await, world.session(cun).await);
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(session)).await,
         ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
     );
     assert_eq!(
-        world.store.annul(confirmation(cun, None)).await.unwrap(),
+        world.annul(cun, None).await,
         AnnulOutcome::Refused(AnnulRefusal::NotUnlocked)
     );
     world.unlock(session).await;
@@ -125,11 +109,7 @@ pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World
 pub async fn an_annulment_frees_the_code(world: World) {
     let (cun, session) = world.unlocked(1).await;
     assert_eq!(
-        world
-            .store
-            .annul(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.annul(cun, Some(session)).await,
         AnnulOutcome::Done(Effect::Done)
     );
     assert!(
@@ -145,30 +125,18 @@ pub async fn an_annulment_frees_the_code(world: World) {
         "an annulled session claims"
     );
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(session)).await,
         ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
     );
     let newer = world.session(cun).await;
     world.unlock(newer).await;
     // Repeating the old annulment does not annul a colleague's newer unlock.
     assert_eq!(
-        world
-            .store
-            .annul(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.annul(cun, Some(session)).await,
         AnnulOutcome::Done(Effect::AlreadyDone)
     );
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(newer)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(newer)).await,
         ConfirmOutcome::Done(Effect::Done)
     );
 }

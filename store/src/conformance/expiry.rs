@@ -6,7 +6,7 @@ use sistema_ts_model::{
     VerificationRefusal,
 };
 
-use super::world::{World, confirmation, fiscal_code};
+use super::world::{World, fiscal_code};
 use crate::{ClaimOutcome, ConfirmOutcome, OpenOutcome, PersonOutcome, SettleUnlock};
 
 pub async fn a_life_ends_to_the_millisecond(world: World) {
@@ -69,7 +69,7 @@ async fn assert_expired(world: &World, cun: sistema_ts_model::Cun, session: Sess
             )
     );
     assert!(refused, "{claimed:?}");
-    let confirmed = world.store.confirm(confirmation(cun, None)).await.unwrap();
+    let confirmed = world.confirm(cun, None).await;
     assert!(
         matches!(
             confirmed,

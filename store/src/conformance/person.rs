@@ -3,7 +3,7 @@
 
 use sistema_ts_model::{Effect, PostOutcome, SessionId};
 
-use super::world::{World, cancellation, confirmation, fiscal_code};
+use super::world::{World, cancellation, fiscal_code};
 use crate::{ClaimOutcome, ConfirmOutcome, OpenOutcome, PersonClaim, PersonOutcome};
 
 async fn claim(world: &World, person: u32) -> (PersonClaim, sistema_ts_model::ClaimId) {
@@ -149,11 +149,7 @@ pub async fn a_delivered_code_consumes_and_a_refused_one_restores(world: World) 
     }
     // The caller that had unlocked it may still confirm.
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(unlocked, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(unlocked, Some(session)).await,
         ConfirmOutcome::Done(Effect::AlreadyDone)
     );
 }

@@ -11,7 +11,7 @@ use sistema_ts_model::{
 };
 use tokio::sync::Barrier;
 
-use super::world::{World, cancellation, confirmation, fiscal_code, receipt};
+use super::world::{World, cancellation, fiscal_code, receipt};
 use crate::{
     AnnulOutcome, CancelOutcome, ClaimOutcome, ConfirmOutcome, PersonOutcome, SettleUnlock,
 };
@@ -95,11 +95,7 @@ pub async fn confirm_against_cancel(world: World) {
         let (cun, session) = world.unlocked(round).await;
         let said = at_once(&world, |world, task| async move {
             if task % 2 == 0 {
-                Ok(world
-                    .store
-                    .confirm(confirmation(cun, Some(session)))
-                    .await
-                    .unwrap())
+                Ok(world.confirm(cun, Some(session)).await)
             } else {
                 Err(world.cancel(cancellation(cun, round)).await)
             }
@@ -150,17 +146,9 @@ pub async fn annul_against_confirm(world: World) {
         let (cun, session) = world.unlocked(round).await;
         let said = at_once(&world, |world, task| async move {
             if task % 2 == 0 {
-                Ok(world
-                    .store
-                    .confirm(confirmation(cun, Some(session)))
-                    .await
-                    .unwrap())
+                Ok(world.confirm(cun, Some(session)).await)
             } else {
-                Err(world
-                    .store
-                    .annul(confirmation(cun, Some(session)))
-                    .await
-                    .unwrap())
+                Err(world.annul(cun, Some(session)).await)
             }
         })
         .await;

@@ -5,7 +5,7 @@
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Effect, StructureReference, TransactionId};
 
 use super::world::{
-    World, cancellation, confirmation, contact, fiscal_code, never_issued, receipt, structure_id,
+    World, cancellation, contact, fiscal_code, never_issued, receipt, structure_id,
 };
 use crate::{CancelOutcome, ConfirmOutcome, NewTest, RecordOutcome};
 
@@ -226,11 +226,7 @@ pub async fn a_retry_after_erasure_is_told_no_code(world: World) {
     let session = world.session(cun).await;
     world.unlock(session).await;
     assert_eq!(
-        world
-            .store
-            .confirm(confirmation(cun, Some(session)))
-            .await
-            .unwrap(),
+        world.confirm(cun, Some(session)).await,
         ConfirmOutcome::Done(Effect::Done)
     );
     let world = {

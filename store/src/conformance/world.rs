@@ -13,9 +13,9 @@ use sistema_ts_model::{Clock, ManualClock};
 
 use super::{StoreFactory, start};
 use crate::{
-    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, Confirmation, ListedTest, ListingRequest,
-    ListingScope, NewTest, OpenOutcome, OpenSession, ReceiptRequest, RecordOutcome, ReservedCun,
-    SettleUnlock, Store, SubmissionAccess,
+    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
+    Confirmation, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession,
+    ReceiptRequest, RecordOutcome, ReservedCun, SettleUnlock, Store, SubmissionAccess,
 };
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
@@ -179,6 +179,18 @@ impl World {
             .claim_unlock(self.claim_of(session))
             .await
             .unwrap()
+    }
+
+    /// Confirms by the usual operator and call centre.
+    pub async fn confirm(&self, cun: Cun, session: Option<SessionId>) -> ConfirmOutcome {
+        let confirmation = confirmation(cun, session);
+        self.store.confirm(confirmation).await.unwrap()
+    }
+
+    /// Annuls by the same.
+    pub async fn annul(&self, cun: Cun, session: Option<SessionId>) -> AnnulOutcome {
+        let confirmation = confirmation(cun, session);
+        self.store.annul(confirmation).await.unwrap()
     }
 
     /// Claims and settles: the code is unlocked by this session.
