@@ -87,7 +87,7 @@ impl Store for ConstantStore {
     }
 
     async fn readiness(&self) -> Readiness {
-        Readiness::Ready
+        Readiness::default()
     }
 
     async fn find_test(&self, _: Cun) -> Result<Option<TestView>, StoreError> {

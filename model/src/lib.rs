@@ -15,6 +15,7 @@ mod card;
 mod clock;
 mod code;
 mod codice_fiscale;
+mod condition;
 mod contact;
 mod cun;
 mod dates;
@@ -37,6 +38,7 @@ pub use code::CodeError;
 pub use codice_fiscale::{
     CodiceFiscale, CodiceFiscaleError, CodiceFiscaleKind, CodiceFiscaleOptions,
 };
+pub use condition::{Condition, ConditionReport, ConditionSeverity};
 pub use contact::{
     Contact, EmailAddress, EmailAddressError, MobileNumber, MobileNumberError, SealedContactError,
 };

@@ -193,13 +193,19 @@ where
         source,
     })?;
     tell_of_cards(server.register.as_ref(), server.cards.as_ref()).await?;
-    let front = bind(configuration, server, allocators, metrics)?;
+    let (front, status) = bind(configuration, server, allocators, metrics)?;
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",
         source,
     })?;
     actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
+    let watch = actix_rt::spawn(status::watch_conditions(
+        Arc::downgrade(&status),
+        status::CONDITION_LOOK_INTERVAL,
+    ));
+    drop(status);
     let DrainReport { cut_requests } = front.run().await?;
+    watch.abort();
     finish(&ending, configuration).await;
     drop(retention);
     if let Some(reason) = store.failure() {
@@ -235,13 +241,13 @@ async fn end_with_store(store: Arc<dyn Store>, shutdown: ShutdownHandle) {
     }
 }
 
-/// Binds the listeners and gives each the routes that it has.
+/// Binds the listeners and gives each the routes that it has; what health and metrics are told from, too.
 fn bind(
     configuration: &Configuration,
     server: Arc<ServerState>,
     allocators: Allocators,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
-) -> Result<Front, ServeError> {
+) -> Result<(Front, Arc<StatusState>), ServeError> {
     let urls = PublicUrls {
         mutual_tls: configuration.mutual_tls.public_url.clone(),
         basic: configuration.basic.public_url.clone(),
@@ -270,21 +276,21 @@ fn bind(
     let mut front_settings = configuration.front_settings();
     open_files::make_room(&mut front_settings.listeners);
     let front = Front::bind(front_settings, render_refusal, routes)?;
-    let state = StatusState {
+    let state = Arc::new(StatusState::new(
         server,
         allocators,
         metrics,
-        shutdown: front.shutdown_handle(),
-    };
+        front.shutdown_handle(),
+    ));
     // Set once, and before `Front::run` starts the workers that read it.
-    let _ = status.set(Arc::new(state));
+    let _ = status.set(Arc::clone(&state));
     spawn_signal_handlers(front.shutdown_handle(), front.reloader()).map_err(|source| {
         ServeError::Process {
             what: "signal handlers",
             source,
         }
     })?;
-    Ok(front)
+    Ok((front, state))
 }
 
 /// Base of every `soap:address`, for each listener.

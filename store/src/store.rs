@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use sistema_ts_model::{
-    ClaimId, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
+    ClaimId, CodiceFiscale, Condition, ConditionReport, ConditionSeverity, Cun, FirstSymbol,
+    NewClaim, PostOutcome, SessionId, Settlement,
 };
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
@@ -145,7 +146,7 @@ pub trait Store: Send + Sync {
     /// Searches the archive of access records.
     async fn search_access(&self, query: AccessQuery) -> Result<AccessPage, StoreError>;
 
-    /// Whether the store can serve, and if not, why.
+    /// Whether the store can serve, and what there is to tell of it.
     async fn readiness(&self) -> Readiness;
 
     /// Why the store will not serve any more until it is opened anew, if so. Cheap.
@@ -163,11 +164,25 @@ pub struct Expired {
     pub more: bool,
 }
 
-/// Whether a store can serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It can.
-    Ready,
-    /// It cannot, for these reasons; none names a person.
-    NotReady(Vec<String>),
+/// How a store is: the conditions that hold of it now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// In any order; none names a person.
+    pub conditions: Vec<ConditionReport>,
+}
+
+impl Readiness {
+    /// Notes a condition of the store as a whole.
+    pub fn add(&mut self, condition: Condition, text: impl Into<String>) {
+        self.conditions.push(ConditionReport::new(condition, text));
+    }
+
+    /// Whether the store can serve, whatever else is to be told of it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let stops = |report: &ConditionReport| {
+            report.condition.severity() == ConditionSeverity::StopsEveryService
+        };
+        !self.conditions.iter().any(stops)
+    }
 }

@@ -117,7 +117,7 @@ fn what_was_accepted_is_answered_and_what_comes_later_is_sent_away() {
             said = ready.text().to_owned();
             ready.status == 503
         });
-        assert!(said.contains("stopping"), "{said}");
+        assert!(said.starts_with("server_stopping: "), "{said}");
         // Again, as some supervisors do.
         server.signal(libc::SIGTERM);
         until("every connection is told", || {

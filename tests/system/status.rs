@@ -11,6 +11,14 @@ fn outcomes_are_counted_and_health_is_told() {
     assert_eq!((live.status, live.text()), (200, "live\n"));
     let ready = server.status("/health/ready");
     assert_eq!((ready.status, ready.text()), (200, "ready\n"));
+    for condition in ["store_failed", "clock_behind", "server_stopping"] {
+        let label = format!("name=\"{condition}\"");
+        assert_eq!(
+            server.metric("sistema_ts_condition", &[&label]),
+            0.0,
+            "{condition}"
+        );
+    }
     assert_eq!(
         server.status("/soap/v1/invioEsecuzioneTest?wsdl").status,
         404

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use sistema_ts_model::{
-    ClaimId, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
+    ClaimId, CodiceFiscale, Condition, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId,
+    Settlement,
 };
 
 use super::access::{self, AccessJob};
@@ -151,33 +152,30 @@ impl Store for EmbeddedStore {
     }
 
     async fn readiness(&self) -> Readiness {
-        let mut reasons = Vec::new();
+        let mut readiness = Readiness::default();
         if let Some(failure) = self.shared.failure() {
-            reasons.push(format!(
-                "the store has failed and must be restarted: {failure}"
-            ));
+            readiness.add(Condition::StoreFailed, failure);
         }
         let now = self.shared.now();
         if let Err(error) = self.shared.keys.day(now.rome_day()) {
-            reasons.push(error.to_string());
+            readiness.add(Condition::KeysMissing, error.to_string());
         }
         if now.millis_since(self.shared.clock.now()) > CLOCK_BEHIND_MILLIS {
-            reasons.push("the clock is behind the newest test".to_owned());
+            readiness.add(
+                Condition::ClockBehind,
+                "the clock is behind the newest test",
+            );
         }
         // That the writer answers is part of it, and that the disk takes what it writes: a transaction without a change would not tell.
-        if reasons.is_empty() {
+        if readiness.is_ready() {
             let probe = self.write(Lane::Urgent, |writer| {
                 schema::write_number(writer.tests, "probed_ms", writer.now.millis())?;
                 Ok(())
             });
             if let Err(error) = probe.await {
-                reasons.push(error.to_string());
+                readiness.add(Condition::StoreNotWriting, error.to_string());
             }
         }
-        if reasons.is_empty() {
-            Readiness::Ready
-        } else {
-            Readiness::NotReady(reasons)
-        }
+        readiness
     }
 }

@@ -1,14 +1,23 @@
-//! Health and metrics, on a loopback listener of their own.
+//! Health and metrics, on a loopback listener of their own, and the watch over the conditions that both tell.
 
+mod conditions;
+#[cfg(test)]
+mod documentation_tests;
+mod watch;
+
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
-use sistema_ts_store::Readiness;
+use sistema_ts_model::{ConditionReport, ConditionSeverity};
 
 use crate::front::{Lane, ShutdownHandle};
 use crate::services::state::ServerState;
+pub use watch::{CONDITION_LOOK_INTERVAL, watch_conditions};
+
+use watch::Told;
 
 /// What health and metrics are told from.
 pub struct StatusState {
@@ -20,9 +29,28 @@ pub struct StatusState {
     pub metrics: PrometheusHandle,
     /// Whether the server is stopping.
     pub shutdown: ShutdownHandle,
+    /// The conditions that were told of.
+    told: Told,
 }
 
 impl StatusState {
+    /// Of a server that has told of no condition yet.
+    #[must_use]
+    pub fn new(
+        server: Arc<ServerState>,
+        allocators: Allocators,
+        metrics: PrometheusHandle,
+        shutdown: ShutdownHandle,
+    ) -> Self {
+        Self {
+            server,
+            allocators,
+            metrics,
+            shutdown,
+            told: Told::default(),
+        }
+    }
+
     /// Reads what has a level rather than a count, at the moment it is asked for: queues, pools, what is open and in flight.
     fn take_levels(&self) {
         let level = |name: &'static str, value: usize| metrics::gauge!(name).set(value as f64);
@@ -40,24 +68,6 @@ impl StatusState {
             metrics::gauge!("sistema_ts_admitted", "lane" => lane.name())
                 .set(f64::from(admission.in_flight(lane)));
         }
-    }
-
-    /// Why the server cannot serve now; empty if it can.
-    async fn obstacles(&self) -> Vec<String> {
-        let mut obstacles = Vec::new();
-        if self.shutdown.is_draining() {
-            obstacles.push("the server is stopping".to_owned());
-        }
-        if !self.server.register.is_current() {
-            obstacles.push("the register could not be read of late".to_owned());
-        }
-        if !self.allocators.are_ready() {
-            obstacles.push("no reserved codes are ready".to_owned());
-        }
-        if let Readiness::NotReady(reasons) = self.server.store.readiness().await {
-            obstacles.extend(reasons);
-        }
-        obstacles
     }
 }
 
@@ -77,17 +87,21 @@ async fn live() -> HttpResponse {
         .body("live\n")
 }
 
-/// Whether requests should be sent here: 200, or 503 with one reason a line.
+/// Whether requests should be sent here: 200, or 503 if something stops every service; a line for each condition that holds.
 async fn ready(state: web::Data<StatusState>) -> HttpResponse {
-    let obstacles = state.obstacles().await;
-    let (mut response, text) = if obstacles.is_empty() {
-        (HttpResponse::Ok(), "ready\n".to_owned())
-    } else {
-        (
-            HttpResponse::ServiceUnavailable(),
-            obstacles.join("\n") + "\n",
-        )
+    let reports = state.conditions().await;
+    let stops = |report: &ConditionReport| {
+        report.condition.severity() == ConditionSeverity::StopsEveryService
     };
+    let (mut response, mut text) = if reports.iter().any(stops) {
+        (HttpResponse::ServiceUnavailable(), String::new())
+    } else {
+        (HttpResponse::Ok(), "ready\n".to_owned())
+    };
+    for report in &reports {
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "{report}");
+    }
     response
         .content_type("text/plain; charset=utf-8")
         .body(text)

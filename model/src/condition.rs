@@ -1,0 +1,163 @@
+//! The one catalogue of conditions: what an operator of the server is to know of it beside its counts.
+//!
+//! A condition holds for a time. While it does, `/health/ready` has a line for it, the gauge `sistema_ts_condition` with its name is 1, and the
+//! log has one line when it began. Names are stable, since alarms are bound to them. `docs/conditions.md` is made from this table and checked
+//! against it in the tests.
+
+use std::fmt;
+
+/// How much a condition takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionSeverity {
+    /// No request can be served here: `/health/ready` answers 503.
+    StopsEveryService,
+    /// A service, or what it serves one caller, is refused; all the rest goes on, and `/health/ready` answers 200.
+    StopsOneService,
+    /// Everything is served, and something is to be done before it is not; `/health/ready` answers 200.
+    Announces,
+}
+
+impl ConditionSeverity {
+    /// A short fixed name for logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StopsEveryService => "stops_every_service",
+            Self::StopsOneService => "stops_one_service",
+            Self::Announces => "announces",
+        }
+    }
+}
+
+/// Makes the enumeration and its table from one list, so that neither can hold an entry that the other lacks.
+macro_rules! catalogue {
+    ($( $(#[doc = $meaning:literal])+ $variant:ident = $name:literal, $severity:ident, $advice:literal; )+) => {
+        /// Every condition that the server can tell of.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Condition {
+            $( $(#[doc = $meaning])+ $variant, )+
+        }
+
+        impl Condition {
+            /// The whole catalogue.
+            pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
+
+            /// The name in metrics and logs. Stable for ever.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+
+            /// How much it takes away.
+            pub const fn severity(self) -> ConditionSeverity {
+                match self { $( Self::$variant => ConditionSeverity::$severity, )+ }
+            }
+
+            /// For the documentation: what it means.
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($meaning),+).trim_ascii(), )+ }
+            }
+
+            /// For the documentation: what the operator of the server should do.
+            pub const fn advice(self) -> &'static str {
+                match self { $( Self::$variant => $advice, )+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The server was asked to stop and finishes what it has accepted.
+    ServerStopping = "server_stopping", StopsEveryService, "nothing: it is part of every stop";
+    /// The store has failed and writes no more until it is opened anew.
+    StoreFailed = "store_failed", StopsEveryService, "mend what the text names and start the server again";
+    /// The store does not write now, or does not answer.
+    StoreNotWriting = "store_not_writing", StopsEveryService, "look at the disk: room, errors, speed; it goes on by itself";
+    /// The key of the present day is missing.
+    KeysMissing = "keys_missing", StopsEveryService, "put the ring of day keys of these data in its place and start the server again";
+    /// The clock is behind the newest test.
+    ClockBehind = "clock_behind", StopsEveryService, "synchronise the clock";
+    /// The register could not be read of late, so that disabled callers would go on.
+    RegisterNotRead = "register_not_read", StopsEveryService, "look at the file `register.db` and its folder; it goes on by itself";
+    /// An allocator has no codes in reserve.
+    NoReservedCodes = "no_reserved_codes", StopsEveryService, "nothing: codes are reserved anew by themselves; if it lasts, look at the store";
+}
+
+/// A condition that holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConditionReport {
+    /// Which.
+    pub condition: Condition,
+    /// What it is about, if it may hold of several things at once: a file, a caller. Stable while it holds, names no person.
+    pub subject: Option<String>,
+    /// What is known of it, for people; it may change while the condition holds, and names no person.
+    pub text: String,
+}
+
+impl ConditionReport {
+    /// A condition of the server as a whole.
+    #[must_use]
+    pub fn new(condition: Condition, text: impl Into<String>) -> Self {
+        Self {
+            condition,
+            subject: None,
+            text: text.into(),
+        }
+    }
+
+    /// A condition of one thing.
+    #[must_use]
+    pub fn of(condition: Condition, subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            subject: Some(subject.into()),
+            ..Self::new(condition, text)
+        }
+    }
+}
+
+/// The line of `/health/ready`: `name: text`, or `name (subject): text`.
+impl fmt::Display for ConditionReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.condition.name())?;
+        if let Some(subject) = &self.subject {
+            write!(formatter, " ({subject})")?;
+        }
+        write!(formatter, ": {}", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that two conditions raise one alarm, or that a name is none that metrics take.
+    use super::*;
+
+    #[test]
+    fn each_condition_has_a_name_of_its_own() {
+        for (place, condition) in Condition::ALL.iter().enumerate() {
+            let name = condition.name();
+            assert!(
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{name}"
+            );
+            assert!(
+                !condition.meaning().is_empty() && !condition.advice().is_empty(),
+                "{name}"
+            );
+            assert!(
+                Condition::ALL[..place]
+                    .iter()
+                    .all(|other| other.name() != name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_names_condition_and_subject() {
+        let whole = ConditionReport::new(Condition::ClockBehind, "an hour");
+        assert_eq!(whole.to_string(), "clock_behind: an hour");
+        let one = ConditionReport::of(Condition::StoreFailed, "tests.db", "removed");
+        assert_eq!(one.to_string(), "store_failed (tests.db): removed");
+    }
+}
