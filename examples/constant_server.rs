@@ -14,10 +14,10 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::{
     AccessPage, AccessQuery, AccessRecord, AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome,
-    ClaimUnlock, ConfirmOutcome, Confirmation, Expired, Guess, GuessAdmission, GuessTicket,
-    ListingMark, ListingPage, ListingRequest, NewTest, OpenOutcome, OpenSession, PatientView,
-    PersonClaim, PersonOutcome, Readiness, RecordOutcome, ReservedCun, SessionView, SettleUnlock,
-    Store, StoreError, TestView,
+    ClaimUnlock, ConfirmOutcome, Confirmation, Expired, Forgiveness, Guess, GuessAdmission,
+    GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest, OpenOutcome, OpenSession,
+    PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome, ReservedCun, SessionView,
+    SettleUnlock, Store, StoreError, TestView,
 };
 
 fn main() -> ExitCode {
@@ -107,6 +107,10 @@ impl Store for ConstantStore {
     }
 
     async fn return_guess(&self, _: GuessTicket) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn forgive_code(&self, _: Cun) -> Result<Forgiveness, StoreError> {
         absent()
     }
 

@@ -2,6 +2,7 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod front;
 pub mod immuni;
 pub mod pki;

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Configuration, ConfigurationError, ListenerSection};
+use crate::control::LONGEST_PATH;
 use crate::immuni::BackendAddress;
 
 /// Gathers every fault, so that a person mends them all at once.
@@ -188,6 +189,11 @@ impl Configuration {
             &self.tls.client_revocation_list_file,
         );
         faults.path("store.data_folder", &self.store.data_folder);
+        if self.control.socket_file.as_os_str().len() > LONGEST_PATH {
+            faults.add(format!(
+                "control.socket_file must have at most {LONGEST_PATH} bytes, its folder included"
+            ));
+        }
         faults.range(
             "tls.reload_interval_seconds",
             self.tls.reload_interval_seconds,

@@ -1,5 +1,6 @@
 //! From the configuration to what each part of the server asks for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::RelaySettings;
@@ -10,6 +11,7 @@ use sistema_ts_store::register::LockoutPolicy;
 
 use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, BudgetSettings};
+use crate::control::SOCKET_NAME;
 use crate::front::{
     FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
 };
@@ -174,6 +176,16 @@ impl Configuration {
                 self.register.poll_interval_milliseconds,
             )),
             ..RegisterOptions::default()
+        }
+    }
+
+    /// Where commands reach the running server.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        if self.control.socket_file.as_os_str().is_empty() {
+            self.store.data_folder.join(SOCKET_NAME)
+        } else {
+            self.control.socket_file.clone()
         }
     }
 

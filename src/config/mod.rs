@@ -17,9 +17,9 @@ mod sections;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
-    AdmissionSection, AuthenticationSection, CallCenterSection, ImmuniSection, LimitsSection,
-    ListenerSection, LogFormat, LogLevel, LoggingSection, ProxySection, RegisterSection,
-    StatusSection, StoreSection, TlsSection,
+    AdmissionSection, AuthenticationSection, CallCenterSection, ControlSection, ImmuniSection,
+    LimitsSection, ListenerSection, LogFormat, LogLevel, LoggingSection, ProxySection,
+    RegisterSection, StatusSection, StoreSection, TlsSection,
 };
 
 /// Everything that can be set, with relative paths already resolved and every bound checked.
@@ -62,6 +62,9 @@ pub struct Configuration {
     /// The Immuni backend.
     #[serde(default)]
     pub immuni: ImmuniSection,
+    /// The socket of the commands.
+    #[serde(default)]
+    pub control: ControlSection,
     /// The operational log.
     #[serde(default)]
     pub logging: LoggingSection,
@@ -83,6 +86,7 @@ impl Default for Configuration {
             authentication: AuthenticationSection::default(),
             call_center: CallCenterSection::default(),
             immuni: ImmuniSection::default(),
+            control: ControlSection::default(),
             logging: LoggingSection::default(),
         }
     }
@@ -175,6 +179,7 @@ impl Configuration {
             &mut self.immuni.authority_file,
             &mut self.immuni.client_certificate_file,
             &mut self.immuni.client_private_key_file,
+            &mut self.control.socket_file,
         ] {
             // `join` keeps an absolute path; an empty one stays empty, for the check to refuse.
             if !path.as_os_str().is_empty() {

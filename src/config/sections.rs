@@ -339,6 +339,14 @@ impl Default for CallCenterSection {
     }
 }
 
+/// The socket on which commands reach the running server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlSection {
+    /// Its path; empty: `control.sock` in the data folder.
+    pub socket_file: PathBuf,
+}
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

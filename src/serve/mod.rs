@@ -5,6 +5,7 @@
 
 mod cards;
 mod open_files;
+mod orders;
 mod register;
 mod relay;
 
@@ -29,6 +30,7 @@ use sistema_ts_store::{Store, StoreError};
 
 use crate::auth::{Authenticator, AuthenticatorError};
 use crate::config::Configuration;
+use crate::control::{ControlError, ControlSocket};
 use crate::front::{
     Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, ShutdownHandle,
     spawn_signal_handlers,
@@ -41,6 +43,7 @@ use crate::services::ending::Ending;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
 use crate::services::listing::{BookmarkKey, ElencoTestEffettuatiService};
 use crate::services::metrics::Metrics;
+use crate::services::security_log::CodeReferences;
 use crate::services::state::{ServerState, WorkerState};
 use crate::services::submission::InvioEsecuzioneTestService;
 use crate::services::unlock::SbloccoCodiceImmuniService;
@@ -48,6 +51,8 @@ use crate::services::verification::VerificaPositivitaService;
 use crate::soap::render_refusal;
 use crate::status::{self, StatusState};
 use crate::telemetry::{self, TelemetryError};
+
+use self::orders::Orders;
 
 pub use cards::tell_of_cards;
 pub use register::refresh_at_hang_up;
@@ -86,6 +91,9 @@ pub enum ServeError {
     /// The relay to the Immuni backend.
     #[error(transparent)]
     Relay(#[from] RelayStartError),
+    /// The socket of the commands.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The listeners.
     #[error(transparent)]
     Front(#[from] FrontError),
@@ -151,6 +159,11 @@ where
     )?);
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
     let store = open(configuration, keys, Arc::clone(&clock))?;
+    let control = ControlSocket::bind(&configuration.control_socket())?;
+    let orders = Orders {
+        store: Arc::clone(&store),
+        references: CodeReferences::derived_from(&register_key)?,
+    };
     let relay = relay::start(configuration, Arc::clone(&clock))?;
     let sessions = Sessions::start(
         Arc::clone(&store),
@@ -194,6 +207,7 @@ where
     })?;
     tell_of_cards(server.register.as_ref(), server.cards.as_ref()).await?;
     let (front, status) = bind(configuration, server, allocators, metrics)?;
+    let control = control.serve(Arc::new(orders));
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",
         source,
@@ -206,6 +220,7 @@ where
     drop(status);
     let DrainReport { cut_requests } = front.run().await?;
     watch.abort();
+    control.end().await;
     finish(&ending, configuration).await;
     drop(retention);
     if let Some(reason) = store.failure() {

@@ -20,7 +20,7 @@ mod receipt;
 pub mod rules;
 #[cfg(test)]
 mod rules_testing;
-mod security_log;
+pub mod security_log;
 pub mod state;
 pub mod submission;
 pub mod unlock;

@@ -1,13 +1,15 @@
-//! What goes to the security log: requests that reached no service, with where they came from. Nothing of a request itself is in it, no user id
+//! What goes to the security log: requests that reached no service, with where they came from, and what an administrator did about a code. Nothing of a request itself is in it, no user id
 //! that a stranger typed, and no more lines a second than [`LogBudget`] allows.
 
 use std::fmt;
 use std::net::IpAddr;
 
-use sistema_ts_model::Service;
-use sistema_ts_store::register::Fingerprint;
+use aws_lc_rs::hmac;
+use sistema_ts_model::{Cun, Service};
+use sistema_ts_store::register::{Fingerprint, RegisterKey, RegisterKeyError};
 
 use crate::auth::CallerRefusal;
+use crate::control::Peer;
 use crate::front::{CertificateRefusal, ConnectionInfo};
 use crate::soap::SoapFault;
 use crate::telemetry::LogBudget;
@@ -64,6 +66,44 @@ pub(super) fn fault(service: Service, connection: Option<&ConnectionInfo>, fault
             "request refused"
         );
     }
+}
+
+/// What stands for codes in the security log: a keyed hash, by which whoever knows a code finds its lines and nobody else learns one.
+pub struct CodeReferences(hmac::Key);
+
+impl CodeReferences {
+    /// Under a key of its own.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn derived_from(key: &RegisterKey) -> Result<Self, RegisterKeyError> {
+        let key = key.derived("security log, codes")?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())))
+    }
+
+    /// The reference of a code: 32 hexadecimal digits.
+    #[must_use]
+    pub fn of(&self, code: Cun) -> String {
+        let tag = hmac::sign(&self.0, &code.to_text());
+        tag.as_ref()[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// Notes that an administrator has forgiven the failures that counted against a code. Never left out: a code has few of these in its life, and
+/// only the server's own user and root can cause them.
+pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
+    tracing::warn!(
+        target: "security",
+        code = reference,
+        failures,
+        left,
+        user = by.user,
+        process = by.process,
+        "the failed verifications of a code were forgiven"
+    );
 }
 
 /// Where a connection comes from, as far as it is known.

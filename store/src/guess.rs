@@ -91,22 +91,45 @@ pub(crate) struct GuessCounter {
     pub(crate) failures: u32,
 }
 
+/// How often the failures of one code may be forgiven in its life.
+pub const FORGIVENESSES: u32 = 2;
+
+/// What became of the wish that the failures of a code be forgiven. It is the same for a code that exists and one that does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgiveness {
+    /// The code has all its tries again, from every operator.
+    Forgiven {
+        /// Failures that counted until now.
+        failures: u32,
+        /// How often they may be forgiven again.
+        left: u32,
+    },
+    /// No failure counts: nothing was done.
+    NothingCounted,
+    /// They were forgiven as often as they may be: nothing was done.
+    NoneLeft,
+}
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     Operator,
     Code,
     Caller,
+    /// How often the failures of a code were forgiven; no failure itself.
+    Forgiven,
 }
 
 impl Counted {
-    pub(crate) const ALL: [Self; 3] = [Self::Operator, Self::Code, Self::Caller];
+    /// What a guess counts against.
+    pub(crate) const OF_A_GUESS: [Self; 3] = [Self::Operator, Self::Code, Self::Caller];
 
     /// Length of the window, in milliseconds.
     pub(crate) const fn window_millis(self) -> i64 {
         match self {
             Self::Operator | Self::Caller => GUESS_WINDOW_MILLIS,
-            Self::Code => CUN_LIFE_MILLIS,
+            // Forgiving comes after the first failure, so what it has forgiven ends before the note of it does.
+            Self::Code | Self::Forgiven => CUN_LIFE_MILLIS,
         }
     }
 
@@ -115,6 +138,7 @@ impl Counted {
             Self::Operator => budgets.operator,
             Self::Code => budgets.code,
             Self::Caller => budgets.caller,
+            Self::Forgiven => FORGIVENESSES,
         }
     }
 }

@@ -22,7 +22,10 @@ pub use access::{
     ConfirmationKind,
 };
 pub use error::StoreError;
-pub use guess::{GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessTicket};
+pub use guess::{
+    FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets,
+    GuessTicket,
+};
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };

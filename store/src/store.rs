@@ -8,7 +8,7 @@ use sistema_ts_model::{
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
-use crate::guess::{Guess, GuessAdmission, GuessTicket};
+use crate::guess::{Forgiveness, Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
 use crate::transition::{
@@ -57,6 +57,10 @@ pub trait Store: Send + Sync {
 
     /// Takes a guess that succeeded off the counts again.
     async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError>;
+
+    /// Forgives the failures that count against a code, at most [`FORGIVENESSES`](crate::FORGIVENESSES) times in its life; those that count
+    /// against operators and callers stay.
+    async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError>;
 
     /// The first half of a verification: [`Store::begin_guess`], and if operator and caller may guess, [`Store::find_patient`] of its code. A
     /// store may do both in one step.

@@ -13,6 +13,7 @@ mod cards;
 mod chain_crash;
 mod clients;
 mod confirmation;
+mod control;
 mod crash;
 mod draining;
 mod erasure;

@@ -7,6 +7,7 @@
 mod call_center;
 mod caller;
 mod certificate;
+mod cun;
 mod import;
 mod network;
 mod operator;
@@ -69,6 +70,9 @@ enum Command {
     /// Operators of structures and ASLs, who sign in with user id, password and pincode
     #[command(subcommand)]
     User(user::Command),
+    /// Codes of tests, of which the running server is asked
+    #[command(subcommand)]
+    Cun(cun::Command),
 }
 
 /// Why an administrator's command was not done. No text holds a fiscal code or a secret.
@@ -104,6 +108,14 @@ pub(super) enum AdminError {
         register.display(), key.display()
     )]
     KeyLost { register: PathBuf, key: PathBuf },
+    #[error("the CUN: {0}")]
+    Code(#[from] sistema_ts_model::CodeError),
+    #[error(transparent)]
+    Control(#[from] crate::control::AskError),
+    #[error("the running server has changed nothing: {0}")]
+    NotDone(String),
+    #[error("whether the running server has done it is not known: {0}")]
+    NotKnown(String),
     #[error("the asynchronous runtime could not be started: {0}")]
     Runtime(std::io::Error),
 }
@@ -165,9 +177,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let output = Output {
         json: arguments.json,
     };
-    if let Command::Init = arguments.command {
-        init(&configuration, output)?;
-        return Ok(ExitCode::SUCCESS);
+    match &arguments.command {
+        Command::Init => {
+            init(&configuration, output)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // The running server's matter: no register is opened here.
+        Command::Cun(command) => return cun::run(&configuration, output, command),
+        _ => {}
     }
     let context = Context::open(configuration, output)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -175,7 +192,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         .map_err(AdminError::Runtime)?;
     runtime.block_on(async {
         match arguments.command {
-            Command::Init => Ok(()),
+            Command::Init | Command::Cun(_) => Ok(()),
             Command::Region(command) => region::run(&context, command).await,
             Command::CallCenter(command) => call_center::run(&context, command).await,
             Command::Network(command) => network::run(&context, command).await,

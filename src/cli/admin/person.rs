@@ -1,4 +1,4 @@
-//! Reading what must not stand on a command line: codici fiscali and credentials.
+//! Reading what must not stand on a command line: codici fiscali, CUNs and credentials.
 
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
 use std::path::Path;
@@ -15,22 +15,28 @@ const LONGEST_INPUT: u64 = 4_096;
 pub(in crate::cli) fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
     let text = match file {
         Some(path) => read_file(path)?,
-        None => {
-            if io::stdin().is_terminal() {
-                eprint!("Codice fiscale of the operator: ");
-            }
-            let mut line = Zeroizing::new(String::with_capacity(64));
-            let read = io::stdin().lock().take(LONGEST_INPUT).read_line(&mut line);
-            read.map_err(|reason| AdminError::Unreadable {
-                what: "the operator's codice fiscale".to_owned(),
-                reason,
-            })?;
-            line
-        }
+        None => read_line(
+            "Codice fiscale of the operator",
+            "the operator's codice fiscale",
+        )?,
     };
     Ok(CodiceFiscale::parse(
         text.lines().next().unwrap_or_default().trim(),
     )?)
+}
+
+/// A line of standard input. At a terminal `prompt` asks for it.
+pub(super) fn read_line(prompt: &str, what: &str) -> Result<Zeroizing<String>, AdminError> {
+    if io::stdin().is_terminal() {
+        eprint!("{prompt}: ");
+    }
+    let mut line = Zeroizing::new(String::with_capacity(64));
+    let read = io::stdin().lock().take(LONGEST_INPUT).read_line(&mut line);
+    read.map_err(|reason| AdminError::Unreadable {
+        what: what.to_owned(),
+        reason,
+    })?;
+    Ok(line)
 }
 
 /// A small file, or standard input if its name is `-`.

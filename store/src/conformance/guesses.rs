@@ -8,7 +8,10 @@ use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun};
 use super::World;
 use super::races::{ROUNDS, at_once};
 use super::world::{call_center, operator};
-use crate::{GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessTicket};
+use crate::{
+    FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets,
+    GuessTicket,
+};
 
 const BUDGETS: GuessBudgets = GuessBudgets {
     operator: 6,
@@ -148,6 +151,97 @@ pub async fn a_hundred_guesses_at_once_get_exactly_the_budget(world: World) {
             .filter(|admission| matches!(admission, GuessAdmission::Admitted { .. }))
             .count();
         assert_eq!(admitted, BUDGETS.code as usize);
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+    }
+}
+
+async fn forgive(world: &World, number: u64) -> Forgiveness {
+    world.store.forgive_code(code(number)).await.unwrap()
+}
+
+/// Uses a code's tries up, by operators whom nobody else is.
+async fn use_up(world: &World, number: u64, operators: std::ops::Range<u32>) {
+    for who in operators.cycle().take(BUDGETS.code as usize) {
+        fail(world, who, number).await;
+    }
+    let last = begin(world, 99, number).await;
+    assert!(
+        matches!(last, GuessAdmission::CodeExhausted { .. }),
+        "{last:?}"
+    );
+}
+
+pub async fn a_forgiven_code_has_all_its_tries_again_twice_in_its_life(world: World) {
+    let known = world.issued(1).await.number();
+    for number in [known, (known + 1) % 1_000_000] {
+        assert_eq!(forgive(&world, number).await, Forgiveness::NothingCounted);
+        for left in (0..FORGIVENESSES).rev() {
+            use_up(&world, number, 1..3).await;
+            let failures = BUDGETS.code;
+            assert_eq!(
+                forgive(&world, number).await,
+                Forgiveness::Forgiven { failures, left }
+            );
+            assert_eq!(forgive(&world, number).await, Forgiveness::NothingCounted);
+            world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+        }
+        use_up(&world, number, 3..5).await;
+        assert_eq!(forgive(&world, number).await, Forgiveness::NoneLeft);
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+        use_up_stays(&world, number).await;
+    }
+    // A life later everything is as if nothing had been.
+    world.clock.advance_millis(CUN_LIFE_MILLIS);
+    use_up(&world, known, 1..3).await;
+    assert!(matches!(
+        forgive(&world, known).await,
+        Forgiveness::Forgiven { .. }
+    ));
+}
+
+async fn use_up_stays(world: &World, number: u64) {
+    let exhausted = begin(world, 1, number).await;
+    assert!(
+        matches!(exhausted, GuessAdmission::CodeExhausted { .. }),
+        "{exhausted:?}"
+    );
+}
+
+pub async fn forgiving_a_code_forgives_no_operator_and_outlives_a_restart(world: World) {
+    for _ in 0..BUDGETS.code {
+        fail(&world, 1, 7).await;
+    }
+    forgive(&world, 7).await;
+    let world = world.reopen().await;
+    assert_eq!(
+        fail(&world, 1, 7).await.1,
+        BUDGETS.operator - BUDGETS.code - 1
+    );
+    assert_eq!(fail(&world, 2, 7).await.1, BUDGETS.operator - 1);
+}
+
+pub async fn a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count(world: World) {
+    let (before, _) = fail(&world, 1, 7).await;
+    forgive(&world, 7).await;
+    use_up(&world, 7, 2..4).await;
+    world.store.return_guess(before).await.unwrap();
+    use_up_stays(&world, 7).await;
+}
+
+pub async fn a_hundred_forgivenesses_at_once_are_one(world: World) {
+    let world = Arc::new(world);
+    for round in 0..ROUNDS {
+        let number = u64::from(round);
+        fail(&world, 1, number).await;
+        let said = at_once(&world, move |world, _| async move {
+            forgive(&world, number).await
+        })
+        .await;
+        let forgiven = said
+            .iter()
+            .filter(|said| matches!(said, Forgiveness::Forgiven { .. }))
+            .count();
+        assert_eq!(forgiven, 1);
         world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     }
 }

@@ -12,7 +12,7 @@ use super::schema;
 use super::store::EmbeddedStore;
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
-use crate::guess::{Guess, GuessAdmission, GuessTicket};
+use crate::guess::{Forgiveness, Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::store::{Expired, Readiness, Store};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
@@ -56,6 +56,10 @@ impl Store for EmbeddedStore {
 
     async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
         self.uncount_guess(ticket).await
+    }
+
+    async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
+        self.forgive(cun).await
     }
 
     async fn begin_verification(

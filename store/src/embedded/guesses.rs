@@ -2,14 +2,16 @@
 
 use aws_lc_rs::hmac;
 use rusqlite::OptionalExtension as _;
-use sistema_ts_model::Timestamp;
+use sistema_ts_model::{Cun, Timestamp};
 
 use super::failure::Failure;
 use super::queue::Lane;
 use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::error::StoreError;
-use crate::guess::{Counted, Guess, GuessAdmission, GuessCounter, GuessTicket};
+use crate::guess::{
+    Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission, GuessCounter, GuessTicket,
+};
 use crate::keys::cut;
 
 impl EmbeddedStore {
@@ -22,17 +24,20 @@ impl EmbeddedStore {
         self.write(Lane::Urgent, move |writer| writer.uncount_guess(&ticket))
             .await
     }
+
+    pub(super) async fn forgive(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
+        self.write(Lane::Urgent, move |writer| writer.forgive(cun))
+            .await
+    }
 }
 
 impl Writer<'_> {
     pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
-        let keys = keys_of(&self.shared.receipt_hash, guess);
-        let mut counters = [GuessCounter {
-            window_started: self.now,
-            failures: 0,
-        }; 3];
-        for ((counter, key), counted) in counters.iter_mut().zip(&keys).zip(Counted::ALL) {
-            *counter = GuessCounter::as_of(self.guess_counter(key)?, counted, self.now);
+        let forgiven = self.current_count(&self.forgiven_key(guess.cun), Counted::Forgiven)?;
+        let keys = keys_of(&self.shared.receipt_hash, guess, forgiven.failures);
+        let mut counters = [forgiven; 3];
+        for ((counter, key), counted) in counters.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
+            *counter = self.current_count(key, counted)?;
         }
         let is_exhausted =
             |counted: Counted| counters[counted as usize].failures >= counted.budget(guess.budgets);
@@ -47,7 +52,7 @@ impl Writer<'_> {
         }
         let code_exhausted = is_exhausted(Counted::Code);
         // The code's own count is written in any case, raised or not: the work tells nothing.
-        for (key, counted) in keys.iter().zip(Counted::ALL) {
+        for (key, counted) in keys.iter().zip(Counted::OF_A_GUESS) {
             let counter = counters[counted as usize];
             let counter = if counted == Counted::Code && code_exhausted {
                 counter
@@ -72,7 +77,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn uncount_guess(&mut self, ticket: &GuessTicket) -> Result<(), Failure> {
-        for ((key, window_started), counted) in ticket.counts.iter().zip(Counted::ALL) {
+        for ((key, window_started), counted) in ticket.counts.iter().zip(Counted::OF_A_GUESS) {
             if let Some(counter) = self.guess_counter(key)?
                 && counter.window_started == *window_started
             {
@@ -80,6 +85,41 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that the failures of a code are forgiven. Its counts get other keys by that, so that a guess under way takes nothing off the new
+    /// ones; the old ones end with their windows.
+    fn forgive(&mut self, cun: Cun) -> Result<Forgiveness, Failure> {
+        let key = self.forgiven_key(cun);
+        let forgiven = self.current_count(&key, Counted::Forgiven)?;
+        let code_key = code_key(&self.shared.receipt_hash, cun, forgiven.failures);
+        let failures = self.current_count(&code_key, Counted::Code)?.failures;
+        if failures == 0 {
+            return Ok(Forgiveness::NothingCounted);
+        }
+        if forgiven.failures >= FORGIVENESSES {
+            return Ok(Forgiveness::NoneLeft);
+        }
+        let forgiven = forgiven.raised();
+        self.store_guess_counter(&key, Counted::Forgiven, forgiven)?;
+        Ok(Forgiveness::Forgiven {
+            failures,
+            left: FORGIVENESSES - forgiven.failures,
+        })
+    }
+
+    /// The key under which is counted how often the failures of a code were forgiven.
+    fn forgiven_key(&self, cun: Cun) -> [u8; 16] {
+        keyed(
+            &self.shared.receipt_hash,
+            [b"forgiven", &cun.to_text(), b""],
+        )
+    }
+
+    /// The count under this key as it stands now.
+    fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<GuessCounter, Failure> {
+        let stored = self.guess_counter(key)?;
+        Ok(GuessCounter::as_of(stored, counted, self.now))
     }
 
     /// Forgets the counts whose windows have ended.
@@ -118,28 +158,33 @@ impl Writer<'_> {
     }
 }
 
-/// The key of each count, in the order of [`Counted::ALL`]: a keyed hash, so that the table names neither operator nor code.
-fn keys_of(key: &hmac::Key, guess: &Guess) -> [[u8; 16]; 3] {
+/// The key of each count, in the order of [`Counted::OF_A_GUESS`]: a keyed hash, so that the table names neither operator nor code.
+fn keys_of(key: &hmac::Key, guess: &Guess, forgiven: u32) -> [[u8; 16]; 3] {
     let caller = guess.caller.to_key();
-    let code = guess.cun.to_text();
-    Counted::ALL.map(|counted| {
-        let parts: [&[u8]; 3] = match counted {
-            Counted::Operator => [
-                b"operator",
-                caller.as_bytes(),
-                guess.operator.expose().as_bytes(),
-            ],
-            Counted::Code => [b"code", &code, b""],
-            Counted::Caller => [b"caller", caller.as_bytes(), b""],
-        };
-        let mut hash = hmac::Context::with_key(key);
-        // Receipts are hashed with the same key; theirs begin with the length of a caller's key, which is never zero.
-        hash.update(&[0]);
-        for part in parts {
-            // A caller's key, a code and a fiscal code are short.
-            hash.update(&[part.len() as u8]);
-            hash.update(part);
-        }
-        cut(hash.sign())
-    })
+    let caller = caller.as_bytes();
+    let operator = guess.operator.expose().as_bytes();
+    [
+        keyed(key, [b"operator", caller, operator]),
+        code_key(key, guess.cun, forgiven),
+        keyed(key, [b"caller", caller, b""]),
+    ]
+}
+
+/// The key of a code's count after so many times that it was forgiven.
+fn code_key(key: &hmac::Key, cun: Cun, forgiven: u32) -> [u8; 16] {
+    let forgiven = forgiven.to_be_bytes();
+    let times: &[u8] = if forgiven == [0; 4] { b"" } else { &forgiven };
+    keyed(key, [b"code", &cun.to_text(), times])
+}
+
+fn keyed<const PARTS: usize>(key: &hmac::Key, parts: [&[u8]; PARTS]) -> [u8; 16] {
+    let mut hash = hmac::Context::with_key(key);
+    // Receipts are hashed with the same key; theirs begin with the length of a caller's key, which is never zero.
+    hash.update(&[0]);
+    for part in parts {
+        // A caller's key, a code and a fiscal code are short.
+        hash.update(&[part.len() as u8]);
+        hash.update(part);
+    }
+    cut(hash.sign())
 }

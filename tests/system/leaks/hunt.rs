@@ -36,7 +36,8 @@ impl Evidence {
             let path = entry.path();
             if path.is_dir() {
                 self.add_folder(&path);
-            } else {
+            } else if path.is_file() {
+                // Besides there is the server's socket, which holds nothing.
                 let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
                 bytes.extend(std::fs::read(&path).unwrap());
                 self.add(format!("file {}", path.display()), bytes);

@@ -328,7 +328,8 @@ pub fn copy_folder(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy_folder(&entry.path(), &target);
-        } else {
+        } else if entry.file_type().unwrap().is_file() {
+            // What a killed server has left besides is its socket.
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
