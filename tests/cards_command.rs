@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun};
-use sistema_ts_store::cards::CardRegister as _;
+use sistema_ts_store::cards::{CardError, CardRegister as _};
 use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::register::RegisterKey;
 
@@ -75,7 +75,10 @@ impl House {
         let digits = CardDigits::parse(digits).unwrap();
         let cun = Cun::from_number(1).unwrap();
         let matches = register.matches(Some(&person), cun, &digits, "2026-06-01".parse().unwrap());
-        runtime.block_on(matches).unwrap()
+        match runtime.block_on(matches) {
+            Err(CardError::Missing) => false,
+            holds => holds.unwrap(),
+        }
     }
 }
 

@@ -43,12 +43,13 @@ impl From<CardError> for SoapFault {
         if !matches!(error, CardError::Overloaded)
             && let Some(left_out) = LOG.take()
         {
-            tracing::error!(%error, left_out, "the register of cards cannot be read");
+            tracing::error!(%error, left_out, "no card can be checked: verifications are answered 503, and count against nobody");
         }
         match error {
-            CardError::Overloaded | CardError::Unavailable(_) | CardError::WrongKey => {
-                Self::Unavailable
-            }
+            CardError::Overloaded
+            | CardError::Missing
+            | CardError::Unavailable(_)
+            | CardError::WrongKey => Self::Unavailable,
             // Those of an import, and of the key at start: no check of a card has them.
             CardError::ImportUnderWay
             | CardError::Empty

@@ -21,6 +21,9 @@ pub enum CardError {
     /// Too many checks wait. Nothing was done.
     #[error("the register of cards has no room for more work right now")]
     Overloaded,
+    /// There is no register: none was imported yet, or its file is gone. No card can be checked.
+    #[error("no health cards are registered")]
+    Missing,
     /// The files cannot be read or written.
     #[error("the register of cards is unavailable: {0}")]
     Unavailable(String),
@@ -61,7 +64,7 @@ pub struct CardsStatus {
 #[async_trait]
 pub trait CardRegister: Send + Sync {
     /// Whether `digits` are the last ones of a card that this person holds on `day`. Without a person the same work is done, and the answer is
-    /// no. `cun` is the code that was to lead to the person: where it led to none, a place in the register that is its own is read again and
+    /// no. Without a register nothing can be said, which is [`CardError::Missing`] and not a no. `cun` is the code that was to lead to the person: where it led to none, a place in the register that is its own is read again and
     /// again, as a person's would be, so that no cache tells one from the other.
     async fn matches(
         &self,
@@ -72,6 +75,9 @@ pub trait CardRegister: Send + Sync {
     ) -> Result<bool, CardError>;
 
     /// What is in the register; `None` while no import has ended yet.
+    ///
+    /// # Errors
+    /// Why no card, or not every card, can be checked: also damage that a check has met since this register came.
     async fn status(&self) -> Result<Option<CardsStatus>, CardError>;
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -56,15 +56,29 @@ struct Reader {
 /// The file as it was opened.
 struct OpenFile {
     connection: Connection,
-    /// Its device and number; `None` if it was replaced while it was being opened.
-    identity: Option<(u64, u64)>,
+    /// `None` if it was replaced while it was being opened.
+    identity: Option<Identity>,
+    /// The damage that a check has met in it.
+    damage: Option<String>,
+}
+
+/// Which file is there, and in which state: an import never changes one that it has put there, so any change is somebody else's, and what is in
+/// memory of it counts no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    number: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds.
+    changed_at: (i64, i64),
 }
 
 impl EmbeddedCardRegister {
-    /// Opens the register in `folder`. That none was imported yet is no error: then no card matches.
+    /// Makes ready to read the register in `folder`. That none is there, or one that cannot be read, is no error here: checks and
+    /// [`CardRegister::status`] tell, as long as it is so.
     ///
     /// # Errors
-    /// [`CardError`].
+    /// [`CardError::Key`], or [`CardError::Unavailable`] if the system gives no thread.
     pub fn open(folder: &Path, key: &RegisterKey) -> Result<Self, CardError> {
         let key = CardKey::derived_from(key)?;
         let mut reader = Reader {
@@ -74,8 +88,6 @@ impl EmbeddedCardRegister {
             #[cfg(test)]
             steps: 0,
         };
-        // So that a wrong key or a damaged file is told at the start.
-        reader.connection()?;
         let (work, waiting) = sync_channel::<Work>(QUEUE);
         let thread = std::thread::Builder::new()
             .name("cards-reader".to_owned())
@@ -137,7 +149,7 @@ fn serve(waiting: &Receiver<Work>, reader: &mut Reader) {
         match waiting.recv_timeout(IDLE_LOOK) {
             Ok(work) => run(work, reader),
             // Lets go of a register that was replaced; whoever asks next is told if the new one cannot be read.
-            Err(RecvTimeoutError::Timeout) => drop(reader.connection()),
+            Err(RecvTimeoutError::Timeout) => drop(reader.current()),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
@@ -158,49 +170,35 @@ impl Reader {
         card: &[u8; HASH],
         day: i64,
     ) -> Result<bool, CardError> {
-        let mut found = Choice::from(0);
-        let Some(connection) = self.connection()? else {
-            return Ok(false);
-        };
-        let mut select = connection
-            .prepare_cached(
-                "SELECT person, card, from_day, to_day FROM cards WHERE person >= ?1 ORDER BY person",
-            )
-            .map_err(failed)?;
-        {
-            // Fewer than so many are there only behind the last person of all, and in a register that is hardly one.
-            let mut rows = select.query([person]).map_err(failed)?;
-            let mut compared = 0;
-            while let Some(row) = rows.next().map_err(failed)? {
-                let whose: [u8; HASH] = row.get(0).map_err(failed)?;
-                let one: [u8; HASH] = row.get(1).map_err(failed)?;
-                let (from, to): (i64, i64) =
-                    (row.get(2).map_err(failed)?, row.get(3).map_err(failed)?);
-                let is_theirs = whose.ct_eq(person);
-                let is_valid =
-                    Choice::from(u8::from(from <= day)) & Choice::from(u8::from(day <= to));
-                found |= is_theirs & one.ct_eq(card) & is_valid;
-                compared += 1;
-                if compared >= COMPARISONS && !bool::from(is_theirs) {
-                    break;
+        let open = self.current()?.ok_or(CardError::Missing)?;
+        match look_for(&open.connection, person, card, day) {
+            Ok((found, _steps)) => {
+                #[cfg(test)]
+                {
+                    self.steps = _steps;
                 }
+                Ok(found)
+            }
+            Err(error) => {
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                ) {
+                    open.damage = Some(error.to_string());
+                }
+                Err(failed(error))
             }
         }
-        #[cfg(test)]
-        let steps = select.reset_status(rusqlite::StatementStatus::VmStep);
-        drop(select);
-        #[cfg(test)]
-        {
-            self.steps = steps;
-        }
-        Ok(found.into())
     }
 
     fn status(&mut self) -> Result<Option<CardsStatus>, CardError> {
-        let Some(connection) = self.connection()? else {
+        let Some(open) = self.current()? else {
             return Ok(None);
         };
-        connection
+        if let Some(damage) = &open.damage {
+            return Err(CardError::Unavailable(damage.clone()));
+        }
+        open.connection
             .query_row("SELECT cards, imported_ms FROM about", [], |row| {
                 Ok(CardsStatus {
                     cards: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -211,8 +209,8 @@ impl Reader {
             .map_err(failed)
     }
 
-    /// The connection to the file that is there now; `None` if there is none.
-    fn connection(&mut self) -> Result<Option<&Connection>, CardError> {
+    /// The file that is there now; `None` if there is none.
+    fn current(&mut self) -> Result<Option<&mut OpenFile>, CardError> {
         let Some(identity) = self.identity()? else {
             self.open = None;
             return Ok(None);
@@ -222,21 +220,29 @@ impl Reader {
             .as_ref()
             .is_none_or(|open| open.identity != Some(identity))
         {
+            // What is not there any more answers nothing, even if what is there cannot be read.
+            self.open = None;
             let connection = self.open_file()?;
             // Of two registers that follow each other this may be either; then the next look tells.
             let is_the_same = self.identity()? == Some(identity);
             self.open = Some(OpenFile {
                 connection,
                 identity: is_the_same.then_some(identity),
+                damage: None,
             });
         }
-        Ok(self.open.as_ref().map(|open| &open.connection))
+        Ok(self.open.as_mut())
     }
 
-    /// Device and number of the file that is there now. While a file is open its number is given to no other.
-    fn identity(&self) -> Result<Option<(u64, u64)>, CardError> {
+    /// The file that is there now. While a file is open its number is given to no other.
+    fn identity(&self) -> Result<Option<Identity>, CardError> {
         match std::fs::metadata(&self.path) {
-            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+            Ok(metadata) => Ok(Some(Identity {
+                device: metadata.dev(),
+                number: metadata.ino(),
+                bytes: metadata.size(),
+                changed_at: (metadata.ctime(), metadata.ctime_nsec()),
+            })),
             Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(io_failed(reason)),
         }
@@ -263,6 +269,38 @@ impl Reader {
             _ => Err(CardError::WrongKey),
         }
     }
+}
+
+/// Whether this card is one of this person's on this day, and the steps of SQLite's machine that it took to tell.
+fn look_for(
+    connection: &Connection,
+    person: &[u8; HASH],
+    card: &[u8; HASH],
+    day: i64,
+) -> rusqlite::Result<(bool, i32)> {
+    let mut found = Choice::from(0);
+    let mut select = connection.prepare_cached(
+        "SELECT person, card, from_day, to_day FROM cards WHERE person >= ?1 ORDER BY person",
+    )?;
+    {
+        // Fewer than so many are there only behind the last person of all, and in a register that is hardly one.
+        let mut rows = select.query([person])?;
+        let mut compared = 0;
+        while let Some(row) = rows.next()? {
+            let whose: [u8; HASH] = row.get(0)?;
+            let one: [u8; HASH] = row.get(1)?;
+            let (from, to): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let is_theirs = whose.ct_eq(person);
+            let is_valid = Choice::from(u8::from(from <= day)) & Choice::from(u8::from(day <= to));
+            found |= is_theirs & one.ct_eq(card) & is_valid;
+            compared += 1;
+            if compared >= COMPARISONS && !bool::from(is_theirs) {
+                break;
+            }
+        }
+    }
+    let steps = select.reset_status(rusqlite::StatementStatus::VmStep);
+    Ok((found.into(), steps))
 }
 
 #[cfg(test)]

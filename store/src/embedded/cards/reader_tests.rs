@@ -1,5 +1,6 @@
 //! A failure means that what a check does tells whether there is such a person or how many cards they hold, that somebody who asks while the
-//! register is replaced is told neither what the old one says nor what the new one does, or that a register that was replaced stays on the disk.
+//! register is replaced is told neither what the old one says nor what the new one does, that a register that was replaced stays on the disk, or
+//! that one which is gone or cannot be read says no instead of nothing.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -58,8 +59,9 @@ fn a_check_takes_the_same_steps_whoever_is_asked_for() {
     let number = day_number(day());
     // The last people in the file have fewer than so many cards behind them: they are left out, and say so by their number.
     let last = {
-        let connection = reader.connection().unwrap().unwrap();
-        let mut select = connection
+        let open = reader.current().unwrap().unwrap();
+        let mut select = open
+            .connection
             .prepare("SELECT person FROM cards ORDER BY person DESC LIMIT 1 OFFSET 8")
             .unwrap();
         select
@@ -183,4 +185,117 @@ fn a_reader_without_work_lets_go_of_a_register_that_was_replaced() {
         std::thread::yield_now();
     }
     drop(register);
+}
+
+/// What is done to the file of a register under its reader.
+type Trouble = fn(&Place, &Path);
+
+#[tokio::test]
+async fn a_register_that_cannot_be_read_says_nothing_and_one_that_comes_is_read() {
+    fn garbage(_: &Place, file: &Path) {
+        std::fs::write(file, vec![0x5a; 16_384]).unwrap();
+    }
+    fn of_another_key(_: &Place, file: &Path) {
+        let other = Place::new();
+        other.register(&[(1, 1)]);
+        std::fs::rename(other.data().join("cards.db"), file).unwrap();
+    }
+    fn cut_to(file: &Path, part: u64) {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length / 4 * part).unwrap();
+    }
+    let troubles: [(&str, Trouble); 7] = [
+        ("removed", |_, file| std::fs::remove_file(file).unwrap()),
+        ("moved away", |place, file| {
+            std::fs::rename(file, place.data().join("away")).unwrap();
+        }),
+        ("replaced by garbage", |place, file| {
+            std::fs::remove_file(file).unwrap();
+            garbage(place, file);
+        }),
+        ("overwritten", garbage),
+        ("of another key", of_another_key),
+        ("emptied", |_, file| cut_to(file, 0)),
+        ("cut to half", |_, file| cut_to(file, 2)),
+    ];
+    for (what, trouble) in troubles {
+        let place = Place::new();
+        // Many pages, of which a check reads a few.
+        let cards: Vec<(u32, u32)> = (0..2_000).map(|who| (who, who)).collect();
+        place.register(&cards);
+        let file = place.data().join("cards.db");
+        let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+        let holds = async |who: u32, number: u32| {
+            let (person, digits) = (person(who), digits(number));
+            register
+                .matches(Some(&person), cun(1), &digits, day())
+                .await
+        };
+        assert!(holds(1, 1).await.unwrap(), "{what}");
+        trouble(&place, &file);
+        for who in 0..50 {
+            let right = holds(who, who).await;
+            assert!(right.is_err(), "{what}: {right:?}");
+            assert!(holds(who, who + 1).await.is_err(), "{what}");
+        }
+        assert!(!matches!(register.status().await, Ok(Some(_))), "{what}");
+        place.register(&[(1, 2)]);
+        assert!(holds(1, 2).await.unwrap(), "{what}");
+        assert!(!holds(1, 1).await.unwrap(), "{what}");
+        assert_eq!(register.status().await.unwrap().unwrap().cards, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_register_written_over_in_place_is_not_mixed_with_what_is_in_memory() {
+    let place = Place::new();
+    let cards =
+        |shift: u32| -> Vec<(u32, u32)> { (0..2_000).map(|who| (who, who + shift)).collect() };
+    place.register(&cards(1));
+    let file = place.data().join("cards.db");
+    let second = std::fs::read(&file).unwrap();
+    place.register(&cards(0));
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let holds = async |who: u32, number: u32| {
+        let (person, digits) = (person(who), digits(number));
+        let matches = register.matches(Some(&person), cun(1), &digits, day());
+        matches.await.unwrap()
+    };
+    for who in 0..2_000 {
+        assert!(holds(who, who).await);
+    }
+    // The same file, with another register's bytes.
+    std::fs::write(&file, second).unwrap();
+    for who in 0..2_000 {
+        assert!(holds(who, who + 1).await && !holds(who, who).await);
+    }
+}
+
+#[tokio::test]
+async fn damage_that_a_check_has_met_is_told_until_another_register_comes() {
+    let place = Place::new();
+    let cards: Vec<(u32, u32)> = (0..2_000).map(|who| (who, who)).collect();
+    place.register(&cards);
+    let file = place.data().join("cards.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // All but the first pages, which say what the file is.
+    let about = bytes.len() / 8;
+    bytes[about..].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let mut failed = 0;
+    for who in 0..200 {
+        let (person, digits) = (person(who), digits(who));
+        let matches = register.matches(Some(&person), cun(1), &digits, day());
+        // Never a no.
+        match matches.await {
+            Ok(holds) => assert!(holds),
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(failed > 100, "{failed}");
+    assert!(register.status().await.is_err());
+    place.register(&cards);
+    assert_eq!(register.status().await.unwrap().unwrap().cards, 2_000);
 }
