@@ -297,6 +297,10 @@ catalogue! {
     CallerAttemptsExhausted = "2202", Caller, Error,
         "Tentativi di verifica esauriti per questo call center: attendere, al massimo un'ora.",
         "Wait, and find out who guesses: this many failures are no typing mistakes.";
+    /// The operator has failed as often for this code as one operator may; whether the code exists is not told.
+    OperatorAttemptsOnCodeExhausted = "2203", Caller, Error,
+        "Tentativi esauriti per questo operatore su questo CUN: può provare un altro operatore.",
+        "Have a colleague verify this CUN, with the patient's card read out anew; other CUNs can be verified as before.";
     /// Code, card and person do not belong together, or the code cannot be verified now: which, is never told.
     NotVerifiable = "3001", Test, Error,
         "Non verificabile: ricontrollare con l'assistito il CUN e le ultime 8 cifre della tessera.",

@@ -327,6 +327,11 @@ impl Configuration {
             1..=100,
         );
         faults.range(
+            "call_center.code_failures_by_one_operator",
+            call_center.code_failures_by_one_operator,
+            1..=100,
+        );
+        faults.range(
             "call_center.caller_failures_per_hour",
             call_center.caller_failures_per_hour,
             1..=1_000_000,

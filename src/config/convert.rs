@@ -196,6 +196,7 @@ impl Configuration {
             operator: self.call_center.operator_failures_per_hour,
             code: self.call_center.code_failures_in_life,
             caller: self.call_center.caller_failures_per_hour,
+            operator_of_code: self.call_center.code_failures_by_one_operator,
         }
     }
 

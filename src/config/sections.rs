@@ -321,6 +321,8 @@ pub struct CallCenterSection {
     pub operator_failures_per_hour: u32,
     /// Verifications of one CUN that may fail within its life.
     pub code_failures_in_life: u32,
+    /// Those of them that one operator may cause.
+    pub code_failures_by_one_operator: u32,
     /// Verifications of one call centre that may fail within an hour.
     pub caller_failures_per_hour: u32,
     /// Keys of a confirmation's options whose values the access records keep; without any, none.
@@ -333,6 +335,7 @@ impl Default for CallCenterSection {
             session_lifetime_minutes: 30,
             operator_failures_per_hour: 30,
             code_failures_in_life: 10,
+            code_failures_by_one_operator: 3,
             caller_failures_per_hour: 1_000,
             recorded_option_keys: Vec::new(),
         }

@@ -1,11 +1,12 @@
-//! What goes to the security log: requests that reached no service, with where they came from, and what an administrator did about a code. Nothing of a request itself is in it, no user id
+//! What goes to the security log: requests that reached no service, with where they came from; codes that somebody has used up, and what an
+//! administrator did about them. Nothing of a request itself is in it, no user id
 //! that a stranger typed, and no more lines a second than [`LogBudget`] allows.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use aws_lc_rs::hmac;
-use sistema_ts_model::{Cun, Service};
+use sistema_ts_model::{Caller, Cun, Service, TransactionId};
 use sistema_ts_store::register::{Fingerprint, RegisterKey, RegisterKeyError};
 
 use crate::auth::CallerRefusal;
@@ -104,6 +105,21 @@ pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
         process = by.process,
         "the failed verifications of a code were forgiven"
     );
+}
+
+/// Notes that a CUN has no verification left: who asked is found by the transaction, in the access records, and by nobody else.
+pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
+    static LOG: LogBudget = LogBudget::new();
+    metrics::counter!("sistema_ts_codes_used_up_total").increment(1);
+    if let Some(left_out) = LOG.take() {
+        tracing::warn!(
+            target: "security",
+            caller = %caller.to_key(),
+            %transaction,
+            left_out,
+            "a CUN has used up the verifications that may fail"
+        );
+    }
 }
 
 /// Where a connection comes from, as far as it is known.

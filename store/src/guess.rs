@@ -1,5 +1,5 @@
-//! Guessing (§3.3.1): failed verifications are counted per operator, per code and per caller, each before anything is checked, so that a
-//! hundred at once get no more tries than one after another.
+//! Guessing (§3.3.1): failed verifications are counted per operator, per code, per caller, and per operator and code together, each before
+//! anything is checked, so that a hundred at once get no more tries than one after another.
 
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, CodiceFiscale, Cun, Timestamp};
 
@@ -15,6 +15,8 @@ pub struct GuessBudgets {
     pub code: u32,
     /// Of all operators of one caller, within an hour.
     pub caller: u32,
+    /// Of one code by one operator, so that nobody alone uses a code up; within the same time as those of the code.
+    pub operator_of_code: u32,
 }
 
 impl Default for GuessBudgets {
@@ -23,6 +25,7 @@ impl Default for GuessBudgets {
             operator: 30,
             code: 10,
             caller: 1_000,
+            operator_of_code: 3,
         }
     }
 }
@@ -49,9 +52,13 @@ pub enum GuessAdmission {
         ticket: GuessTicket,
         /// How many the operator has left within its window, should this one fail.
         operator_left: u32,
+        /// Whether the code has none left, should this one fail.
+        uses_code_up: bool,
     },
     /// The code has no tries left. Operator and caller are counted as for any failure, and it must look like one.
     CodeExhausted {
+        /// Takes it off the counts again, if nothing could be checked.
+        ticket: GuessTicket,
         /// How many the operator has left within its window.
         operator_left: u32,
     },
@@ -65,6 +72,8 @@ pub enum GuessAdmission {
         /// When the window ends.
         until: Timestamp,
     },
+    /// The operator has none left for this code, issued or not: another operator may try. Nothing is counted.
+    OperatorOfCodeExhausted,
 }
 
 impl GuessAdmission {
@@ -72,7 +81,9 @@ impl GuessAdmission {
     pub(crate) fn is_counted(&self) -> bool {
         match self {
             Self::Admitted { .. } | Self::CodeExhausted { .. } => true,
-            Self::OperatorExhausted { .. } | Self::CallerExhausted { .. } => false,
+            Self::OperatorExhausted { .. }
+            | Self::CallerExhausted { .. }
+            | Self::OperatorOfCodeExhausted => false,
         }
     }
 }
@@ -80,8 +91,8 @@ impl GuessAdmission {
 /// Proof that a guess was counted. It is no `Clone`, so that it is taken off once at most.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GuessTicket {
-    /// The key of each count and the beginning of its window; what they mean is the store's matter.
-    pub(crate) counts: [([u8; 16], Timestamp); 3],
+    /// Each count that was raised: its key and the beginning of its window; what they mean is the store's matter.
+    pub(crate) counts: Vec<(Counted, [u8; 16], Timestamp)>,
 }
 
 /// One count.
@@ -116,20 +127,26 @@ pub(crate) enum Counted {
     Operator,
     Code,
     Caller,
+    OperatorOfCode,
     /// How often the failures of a code were forgiven; no failure itself.
     Forgiven,
 }
 
 impl Counted {
     /// What a guess counts against.
-    pub(crate) const OF_A_GUESS: [Self; 3] = [Self::Operator, Self::Code, Self::Caller];
+    pub(crate) const OF_A_GUESS: [Self; 4] = [
+        Self::Operator,
+        Self::Code,
+        Self::Caller,
+        Self::OperatorOfCode,
+    ];
 
     /// Length of the window, in milliseconds.
     pub(crate) const fn window_millis(self) -> i64 {
         match self {
             Self::Operator | Self::Caller => GUESS_WINDOW_MILLIS,
             // Forgiving comes after the first failure, so what it has forgiven ends before the note of it does.
-            Self::Code | Self::Forgiven => CUN_LIFE_MILLIS,
+            Self::Code | Self::OperatorOfCode | Self::Forgiven => CUN_LIFE_MILLIS,
         }
     }
 
@@ -138,6 +155,7 @@ impl Counted {
             Self::Operator => budgets.operator,
             Self::Code => budgets.code,
             Self::Caller => budgets.caller,
+            Self::OperatorOfCode => budgets.operator_of_code,
             Self::Forgiven => FORGIVENESSES,
         }
     }

@@ -18,6 +18,7 @@ use self::rules::{Named, Verification};
 use super::access::record_access;
 use super::desk::operator_finding;
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
+use super::security_log;
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
@@ -51,16 +52,29 @@ impl SoapService for VerificaPositivitaService {
         drop(fields);
         let server = Arc::clone(server);
         let work = async move {
+            let transaction = TransactionId::random();
             let outcome = match checked {
                 Err(findings) => Err(findings),
-                Ok(verification) => verify(&server, &call, verification, operator_field)
-                    .await?
-                    .map_err(|finding| vec![finding]),
+                Ok(verification) => {
+                    verify(&server, &call, verification, operator_field, transaction)
+                        .await?
+                        .map_err(|finding| vec![finding])
+                }
             };
-            answer(&server, &call, named, outcome).await
+            answer(&server, &call, transaction, named, outcome).await
         };
         worker.server.ending.see_through(work).await
     }
+}
+
+/// What may become of a guess that was counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    MaySucceed,
+    /// It may succeed; if it fails, its code has no try left.
+    LastOfItsCode,
+    /// Its code had no try left.
+    Fails,
 }
 
 /// Checks who asks, counts the guess, makes all checks, and opens a session if all of them hold.
@@ -69,6 +83,7 @@ async fn verify(
     call: &Call,
     verification: Verification,
     operator_field: &'static str,
+    transaction: TransactionId,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
     let service = VerificaPositivitaService::SERVICE;
     let operator = &verification.operator;
@@ -84,17 +99,31 @@ async fn verify(
             budgets: server.desk.budgets,
         })
         .await?;
-    let (ticket, attempts_left): (Option<GuessTicket>, u32) = match admission {
+    let (ticket, attempts_left, fate) = match admission {
         GuessAdmission::Admitted {
             ticket,
             operator_left,
-        } => (Some(ticket), operator_left),
-        GuessAdmission::CodeExhausted { operator_left } => (None, operator_left),
+            uses_code_up: false,
+        } => (ticket, operator_left, Fate::MaySucceed),
+        GuessAdmission::Admitted {
+            ticket,
+            operator_left,
+            uses_code_up: true,
+        } => (ticket, operator_left, Fate::LastOfItsCode),
+        GuessAdmission::CodeExhausted {
+            ticket,
+            operator_left,
+        } => (ticket, operator_left, Fate::Fails),
         GuessAdmission::OperatorExhausted { .. } => {
             return Ok(Err(Finding::whole(Outcome::OperatorAttemptsExhausted)));
         }
         GuessAdmission::CallerExhausted { .. } => {
             return Ok(Err(Finding::whole(Outcome::CallerAttemptsExhausted)));
+        }
+        GuessAdmission::OperatorOfCodeExhausted => {
+            return Ok(Err(Finding::whole(
+                Outcome::OperatorAttemptsOnCodeExhausted,
+            )));
         }
     };
     let checked = check(server, call, &verification, patient.as_ref()).await;
@@ -102,18 +131,20 @@ async fn verify(
         Ok(checked) => checked,
         Err(fault) => {
             // Nothing was learnt. Else a register that fails for a while would use up the tries of every code that is asked for meanwhile.
-            if let Some(ticket) = ticket {
-                give_back(server, ticket).await;
-            }
+            give_back(server, ticket).await;
             return Err(fault);
         }
     };
     // Not before everything was looked at.
-    let not_verifiable =
-        || Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left);
-    let (true, true, Some(ticket)) = (holds_card, is_open, ticket) else {
-        return Ok(Err(not_verifiable()));
+    let not_verifiable = || {
+        if fate == Fate::LastOfItsCode {
+            security_log::code_used_up(&call.caller, transaction);
+        }
+        Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left)
     };
+    if !(holds_card && is_open && fate != Fate::Fails) {
+        return Ok(Err(not_verifiable()));
+    }
     let session = OpenSession {
         cun: verification.cun,
         session: SessionId::random(),
@@ -178,6 +209,7 @@ fn can_be_verified(patient: &PatientView, call: &Call) -> bool {
 async fn answer(
     server: &ServerState,
     call: &Call,
+    transaction: TransactionId,
     named: Named,
     outcome: Result<SessionView, Vec<Finding>>,
 ) -> Result<Answered, SoapFault> {
@@ -185,7 +217,6 @@ async fn answer(
         Ok(session) => (Some(session), Vec::new()),
         Err(findings) => (None, findings),
     };
-    let transaction = TransactionId::random();
     let detail = AccessDetail::Verification {
         operator: named.operator,
         session: session.as_ref().map(|session| session.session),

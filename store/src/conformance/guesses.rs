@@ -17,6 +17,7 @@ const BUDGETS: GuessBudgets = GuessBudgets {
     operator: 6,
     code: 4,
     caller: 9,
+    operator_of_code: 3,
 };
 
 fn guess(who: CodiceFiscale, cun: Cun) -> Guess {
@@ -43,6 +44,7 @@ async fn fail(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
         GuessAdmission::Admitted {
             ticket,
             operator_left,
+            ..
         } => (ticket, operator_left),
         other => panic!("a guess within the budgets was not admitted: {other:?}"),
     }
@@ -83,13 +85,10 @@ pub async fn a_code_has_its_budget_whoever_asks_and_for_its_life(world: World) {
         );
         world.clock.advance_millis(GUESS_WINDOW_MILLIS);
         let again = begin(&world, 3, number).await;
-        let left = BUDGETS.operator - 1;
-        assert_eq!(
-            again,
-            GuessAdmission::CodeExhausted {
-                operator_left: left
-            }
-        );
+        let GuessAdmission::CodeExhausted { operator_left, .. } = again else {
+            panic!("{again:?}");
+        };
+        assert_eq!(operator_left, BUDGETS.operator - 1);
     }
     world.clock.advance_millis(CUN_LIFE_MILLIS);
     fail(&world, 1, known).await;
@@ -113,7 +112,7 @@ pub async fn a_caller_has_its_budget_over_all_operators(world: World) {
     ));
 }
 
-pub async fn a_success_is_taken_off_all_three_counts(world: World) {
+pub async fn a_success_is_taken_off_every_count(world: World) {
     for _ in 0..20 {
         let (ticket, left) = fail(&world, 1, 7).await;
         assert_eq!(left, BUDGETS.operator - 1);
@@ -128,29 +127,119 @@ pub async fn a_success_is_taken_off_all_three_counts(world: World) {
 }
 
 pub async fn counts_outlive_a_restart_and_a_sweep(world: World) {
-    for _ in 0..BUDGETS.code {
-        fail(&world, 1, 7).await;
+    for who in [1, 1, 1, 2] {
+        fail(&world, who, 7).await;
     }
     let world = world.reopen().await;
     while world.store.expire_due(100).await.unwrap().more {}
-    assert!(matches!(
+    assert_eq!(
         begin(&world, 1, 7).await,
+        GuessAdmission::OperatorOfCodeExhausted
+    );
+    assert!(matches!(
+        begin(&world, 2, 7).await,
         GuessAdmission::CodeExhausted { .. }
     ));
+}
+
+pub async fn one_operator_alone_does_not_use_a_code_up(world: World) {
+    let known = world.issued(1).await.number();
+    // Alike for a code that exists and one that does not.
+    for number in [known, (known + 1) % 1_000_000] {
+        for _ in 0..BUDGETS.operator_of_code {
+            fail(&world, 1, number).await;
+        }
+        for _ in 0..20 {
+            assert_eq!(
+                begin(&world, 1, number).await,
+                GuessAdmission::OperatorOfCodeExhausted
+            );
+        }
+        // The same person at another call centre is the same operator.
+        let elsewhere = Guess {
+            caller: call_center("cc2"),
+            ..guess(operator(1), code(number))
+        };
+        assert_eq!(
+            world.store.begin_guess(elsewhere).await.unwrap(),
+            GuessAdmission::OperatorOfCodeExhausted
+        );
+        // Nothing of it was counted: another operator has the code's last try, and is told that it is.
+        let last = begin(&world, 2, number).await;
+        let GuessAdmission::Admitted {
+            ticket,
+            uses_code_up: true,
+            ..
+        } = last
+        else {
+            panic!("{last:?}");
+        };
+        // One that succeeds uses nothing up.
+        world.store.return_guess(ticket).await.unwrap();
+        let again = begin(&world, 2, number).await;
+        assert!(
+            matches!(
+                again,
+                GuessAdmission::Admitted {
+                    uses_code_up: true,
+                    ..
+                }
+            ),
+            "{again:?}"
+        );
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+        // An hour gives the operator nothing for this code, and all for another.
+        assert_eq!(
+            begin(&world, 1, number).await,
+            GuessAdmission::OperatorOfCodeExhausted
+        );
+        fail(&world, 1, number + 10).await;
+        world.clock.advance_millis(GUESS_WINDOW_MILLIS);
+    }
+    world.clock.advance_millis(CUN_LIFE_MILLIS);
+    fail(&world, 1, known).await;
+}
+
+pub async fn a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_without_tries(
+    world: World,
+) {
+    use_up(&world, 7, 1..3).await;
+    for _ in 0..20 {
+        let exhausted = begin(&world, 3, 7).await;
+        let GuessAdmission::CodeExhausted {
+            ticket,
+            operator_left,
+        } = exhausted
+        else {
+            panic!("{exhausted:?}");
+        };
+        assert_eq!(operator_left, BUDGETS.operator - 1);
+        world.store.return_guess(ticket).await.unwrap();
+    }
+    // Neither did it give the code a try back.
+    use_up_stays(&world, 7).await;
 }
 
 pub async fn a_hundred_guesses_at_once_get_exactly_the_budget(world: World) {
     let world = Arc::new(world);
     for round in 0..ROUNDS {
-        let said = at_once(&world, |world, _| async move {
-            begin(&world, 1, u64::from(round)).await
+        let number = u64::from(round);
+        // By one operator in the even rounds, by as many as there are in the odd ones.
+        let said = at_once(&world, move |world, index| async move {
+            let who = if round % 2 == 0 { 1 } else { index };
+            begin(&world, who as u32, number).await
         })
         .await;
-        let admitted = said
-            .iter()
-            .filter(|admission| matches!(admission, GuessAdmission::Admitted { .. }))
-            .count();
-        assert_eq!(admitted, BUDGETS.code as usize);
+        let admitted = |last: bool| {
+            said.iter()
+                .filter(|said| matches!(said, GuessAdmission::Admitted { uses_code_up, .. } if *uses_code_up == last))
+                .count() as u32
+        };
+        if round % 2 == 0 {
+            assert_eq!((admitted(false), admitted(true)), (3, 0));
+        } else {
+            assert_eq!((admitted(false), admitted(true)), (BUDGETS.code - 1, 1));
+        }
         world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     }
 }
@@ -208,14 +297,14 @@ async fn use_up_stays(world: &World, number: u64) {
 }
 
 pub async fn forgiving_a_code_forgives_no_operator_and_outlives_a_restart(world: World) {
-    for _ in 0..BUDGETS.code {
+    for _ in 0..BUDGETS.operator_of_code {
         fail(&world, 1, 7).await;
     }
     forgive(&world, 7).await;
     let world = world.reopen().await;
     assert_eq!(
         fail(&world, 1, 7).await.1,
-        BUDGETS.operator - BUDGETS.code - 1
+        BUDGETS.operator - BUDGETS.operator_of_code - 1
     );
     assert_eq!(fail(&world, 2, 7).await.1, BUDGETS.operator - 1);
 }

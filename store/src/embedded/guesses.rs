@@ -35,7 +35,7 @@ impl Writer<'_> {
     pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
         let forgiven = self.current_count(&self.forgiven_key(guess.cun), Counted::Forgiven)?;
         let keys = keys_of(&self.shared.receipt_hash, guess, forgiven.failures);
-        let mut counters = [forgiven; 3];
+        let mut counters = [forgiven; 4];
         for ((counter, key), counted) in counters.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
             *counter = self.current_count(key, counted)?;
         }
@@ -50,38 +50,46 @@ impl Writer<'_> {
             let until = until(Counted::Caller);
             return Ok(GuessAdmission::CallerExhausted { until });
         }
+        if is_exhausted(Counted::OperatorOfCode) {
+            return Ok(GuessAdmission::OperatorOfCodeExhausted);
+        }
         let code_exhausted = is_exhausted(Counted::Code);
+        let mut counts = Vec::with_capacity(counters.len());
         // The code's own count is written in any case, raised or not: the work tells nothing.
-        for (key, counted) in keys.iter().zip(Counted::OF_A_GUESS) {
-            let counter = counters[counted as usize];
-            let counter = if counted == Counted::Code && code_exhausted {
-                counter
-            } else {
-                counter.raised()
-            };
-            self.store_guess_counter(key, counted, counter)?;
-            counters[counted as usize] = counter;
+        for (key, counted) in keys.into_iter().zip(Counted::OF_A_GUESS) {
+            let counter = &mut counters[counted as usize];
+            if counted != Counted::Code || !code_exhausted {
+                *counter = counter.raised();
+                counts.push((counted, key, counter.window_started));
+            }
+            self.store_guess_counter(&key, counted, *counter)?;
         }
-        let operator_left = guess
-            .budgets
-            .operator
-            .saturating_sub(counters[Counted::Operator as usize].failures);
-        if code_exhausted {
-            return Ok(GuessAdmission::CodeExhausted { operator_left });
-        }
-        let counts = [0, 1, 2].map(|index| (keys[index], counters[index].window_started));
-        Ok(GuessAdmission::Admitted {
-            ticket: GuessTicket { counts },
-            operator_left,
+        let ticket = GuessTicket { counts };
+        let left = |counted: Counted| {
+            let failures = counters[counted as usize].failures;
+            counted.budget(guess.budgets).saturating_sub(failures)
+        };
+        let operator_left = left(Counted::Operator);
+        Ok(if code_exhausted {
+            GuessAdmission::CodeExhausted {
+                ticket,
+                operator_left,
+            }
+        } else {
+            GuessAdmission::Admitted {
+                ticket,
+                operator_left,
+                uses_code_up: left(Counted::Code) == 0,
+            }
         })
     }
 
     pub(super) fn uncount_guess(&mut self, ticket: &GuessTicket) -> Result<(), Failure> {
-        for ((key, window_started), counted) in ticket.counts.iter().zip(Counted::OF_A_GUESS) {
+        for (counted, key, window_started) in &ticket.counts {
             if let Some(counter) = self.guess_counter(key)?
                 && counter.window_started == *window_started
             {
-                self.store_guess_counter(key, counted, counter.lowered())?;
+                self.store_guess_counter(key, *counted, counter.lowered())?;
             }
         }
         Ok(())
@@ -159,14 +167,25 @@ impl Writer<'_> {
 }
 
 /// The key of each count, in the order of [`Counted::OF_A_GUESS`]: a keyed hash, so that the table names neither operator nor code.
-fn keys_of(key: &hmac::Key, guess: &Guess, forgiven: u32) -> [[u8; 16]; 3] {
+fn keys_of(key: &hmac::Key, guess: &Guess, forgiven: u32) -> [[u8; 16]; 4] {
     let caller = guess.caller.to_key();
     let caller = caller.as_bytes();
     let operator = guess.operator.expose().as_bytes();
+    let code = guess.cun.to_text();
     [
         keyed(key, [b"operator", caller, operator]),
         code_key(key, guess.cun, forgiven),
         keyed(key, [b"caller", caller, b""]),
+        // Of the person, through whichever caller.
+        keyed(
+            key,
+            [
+                b"operator of code",
+                operator,
+                &code,
+                &forgiven.to_be_bytes(),
+            ],
+        ),
     ]
 }
 
