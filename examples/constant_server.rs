@@ -13,11 +13,11 @@ use sistema_ts_model::{
     ClaimId, Clock, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
 };
 use sistema_ts_store::{
-    AccessPage, AccessQuery, AccessRecord, AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome,
-    ClaimUnlock, ConfirmOutcome, Confirmation, Expired, Forgiveness, Guess, GuessAdmission,
-    GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest, OpenOutcome, OpenSession,
-    PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome, ReservedCun, SessionView,
-    SettleUnlock, Store, StoreError, TestView,
+    AccessPage, AccessQuery, AccessRecord, AnnulOutcome, AslCodeAdmission, CancelOutcome,
+    CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, CountAslCode, Expired,
+    Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
+    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
+    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
 };
 
 fn main() -> ExitCode {
@@ -139,6 +139,10 @@ impl Store for ConstantStore {
     }
 
     async fn cancel(&self, _: CancelTest) -> Result<CancelOutcome, StoreError> {
+        absent()
+    }
+
+    async fn count_asl_code(&self, _: CountAslCode) -> Result<AslCodeAdmission, StoreError> {
         absent()
     }
 

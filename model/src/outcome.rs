@@ -301,6 +301,10 @@ catalogue! {
     OperatorAttemptsOnCodeExhausted = "2203", Caller, Error,
         "Tentativi esauriti per questo operatore su questo CUN: può provare un altro operatore.",
         "Have a colleague verify this CUN, with the patient's card read out anew; other CUNs can be verified as before.";
+    /// The operator has sent as many of the ASL's codes as one may within an hour, as whichever users.
+    OperatorCodesExhausted = "2204", Caller, Error,
+        "Invii di codici OTP esauriti per questo operatore: attendere, al massimo un'ora.",
+        "Wait; the count belongs to the operator's fiscal code, over all users and regions. More an hour is a setting of the service.";
     /// Code, card and person do not belong together, or the code cannot be verified now: which, is never told.
     NotVerifiable = "3001", Test, Error,
         "Non verificabile: ricontrollare con l'assistito il CUN e le ultime 8 cifre della tessera.",
@@ -325,7 +329,7 @@ catalogue! {
     AnotherVerification = "3006", Test, Error,
         "L'identificativo della verifica non è quello dello sblocco: indicare quello giusto, o toglierlo.",
         "Send the id of the verification that unlocked, or leave it out if the patient is not on the telephone.";
-    /// A one-time code is on its way for this code or person.
+    /// A one-time code is on its way for this code.
     UnlockUnderWay = "3011", Test, Error,
         "Uno sblocco è in corso: riprovare tra qualche secondo.",
         "Repeat the request after ten seconds.";

@@ -336,6 +336,17 @@ impl Configuration {
             call_center.caller_failures_per_hour,
             1..=1_000_000,
         );
+        faults.range(
+            "asl.codes_per_operator_per_hour",
+            self.asl.codes_per_operator_per_hour,
+            1..=10_000,
+        );
+        // Less is no time for a disk, and more keeps an operator waiting.
+        faults.range(
+            "asl.step_milliseconds",
+            self.asl.step_milliseconds,
+            100..=1_000,
+        );
         let keys = &call_center.recorded_option_keys;
         let is_key = |key: &String| {
             (1..=64).contains(&key.len())

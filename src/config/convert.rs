@@ -16,7 +16,7 @@ use crate::front::{
     FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
 };
 use crate::immuni::BackendFiles;
-use crate::services::desk::DeskSettings;
+use crate::services::desk::{AslSettings, DeskSettings};
 use crate::services::option_filter::RecordedOptions;
 
 /// Name of the listener for callers with a certificate.
@@ -210,6 +210,10 @@ impl Configuration {
             recorded_options: RecordedOptions::new(&self.call_center.recorded_option_keys),
             // Bounded to half a minute.
             relay_deadline_millis: i64::try_from(self.relay_deadline().as_millis()).unwrap_or(0),
+            asl: AslSettings {
+                codes_per_operator_per_hour: self.asl.codes_per_operator_per_hour,
+                step: Duration::from_millis(self.asl.step_milliseconds),
+            },
         }
     }
 

@@ -17,9 +17,9 @@ mod sections;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
-    AdmissionSection, AuthenticationSection, CallCenterSection, ControlSection, ImmuniSection,
-    LimitsSection, ListenerSection, LogFormat, LogLevel, LoggingSection, ProxySection,
-    RegisterSection, StatusSection, StoreSection, TlsSection,
+    AdmissionSection, AslSection, AuthenticationSection, CallCenterSection, ControlSection,
+    ImmuniSection, LimitsSection, ListenerSection, LogFormat, LogLevel, LoggingSection,
+    ProxySection, RegisterSection, StatusSection, StoreSection, TlsSection,
 };
 
 /// Everything that can be set, with relative paths already resolved and every bound checked.
@@ -59,6 +59,9 @@ pub struct Configuration {
     /// The services of the call centres.
     #[serde(default)]
     pub call_center: CallCenterSection,
+    /// The codes of the ASL.
+    #[serde(default)]
+    pub asl: AslSection,
     /// The Immuni backend.
     #[serde(default)]
     pub immuni: ImmuniSection,
@@ -85,6 +88,7 @@ impl Default for Configuration {
             admission: AdmissionSection::default(),
             authentication: AuthenticationSection::default(),
             call_center: CallCenterSection::default(),
+            asl: AslSection::default(),
             immuni: ImmuniSection::default(),
             control: ControlSection::default(),
             logging: LoggingSection::default(),

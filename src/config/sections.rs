@@ -342,6 +342,25 @@ impl Default for CallCenterSection {
     }
 }
 
+/// The codes that an ASL sends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AslSection {
+    /// Codes that one operator may send within an hour, as whichever users.
+    pub codes_per_operator_per_hour: u32,
+    /// Each of the two steps of the store that look for the person takes a whole multiple of this.
+    pub step_milliseconds: u64,
+}
+
+impl Default for AslSection {
+    fn default() -> Self {
+        AslSection {
+            codes_per_operator_per_hour: 60,
+            step_milliseconds: 250,
+        }
+    }
+}
+
 /// The socket on which commands reach the running server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

@@ -26,8 +26,12 @@ const MOST_ORDERS: usize = 8;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 16;
 
-/// How long a command may take to write its order, and to take its reply.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command may take to write its order, and to take its reply. Tests see the end of it.
+const PATIENCE: Duration = if cfg!(test) {
+    Duration::from_secs(1)
+} else {
+    Duration::from_secs(5)
+};
 
 /// Wait after the system gave no connection, for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

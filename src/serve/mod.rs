@@ -235,7 +235,9 @@ where
 
 /// Waits for work whose client has gone: no longer than a post to the backend can take, or than stopping may.
 async fn finish(ending: &Ending, configuration: &Configuration) {
-    let longest = configuration.relay_deadline().min(Duration::from_secs(
+    // The ASL's code has a step of the store before its post and one after it.
+    let post = configuration.relay_deadline() + 2 * configuration.desk_settings().asl.step;
+    let longest = post.min(Duration::from_secs(
         configuration.limits.drain_timeout_seconds,
     ));
     if tokio::time::timeout(longest, ending.ended()).await.is_err() {

@@ -1,6 +1,8 @@
 //! What the services share that an operator stands behind who is known by codice fiscale (§2.4.3, §3.3, §5.2), and those that relay a one-time
 //! code.
 
+use std::time::Duration;
+
 use sistema_ts_model::{CodiceFiscale, Finding, Outcome, Service};
 use sistema_ts_store::GuessBudgets;
 
@@ -19,6 +21,26 @@ pub struct DeskSettings {
     pub recorded_options: RecordedOptions,
     /// From the claim of a code to the last moment at which a send may begin, in milliseconds.
     pub relay_deadline_millis: i64,
+    /// The ASL's codes.
+    pub asl: AslSettings,
+}
+
+/// The settings of `invioCodiceOtp`.
+#[derive(Debug, Clone, Copy)]
+pub struct AslSettings {
+    /// How many codes one operator may send within an hour, as whichever users.
+    pub codes_per_operator_per_hour: u32,
+    /// Each step of the store ends at a whole multiple of this after its beginning.
+    pub step: Duration,
+}
+
+impl Default for AslSettings {
+    fn default() -> Self {
+        Self {
+            codes_per_operator_per_hour: 60,
+            step: Duration::from_millis(250),
+        }
+    }
 }
 
 impl Default for DeskSettings {
@@ -28,6 +50,7 @@ impl Default for DeskSettings {
             budgets: GuessBudgets::default(),
             recorded_options: RecordedOptions::default(),
             relay_deadline_millis: 10_000,
+            asl: AslSettings::default(),
         }
     }
 }

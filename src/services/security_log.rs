@@ -122,6 +122,21 @@ pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
     }
 }
 
+/// Notes that an operator has sent as many of the ASL's codes as may be sent within an hour: who, is found by the transaction, in the access records.
+pub(super) fn asl_codes_used_up(caller: &Caller, transaction: TransactionId) {
+    static LOG: LogBudget = LogBudget::new();
+    metrics::counter!("sistema_ts_asl_codes_refused_total").increment(1);
+    if let Some(left_out) = LOG.take() {
+        tracing::warn!(
+            target: "security",
+            caller = %caller.to_key(),
+            %transaction,
+            left_out,
+            "an operator has sent as many codes of the ASL as an hour allows"
+        );
+    }
+}
+
 /// Where a connection comes from, as far as it is known.
 struct Source<'a>(&'a ConnectionInfo);
 

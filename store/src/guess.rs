@@ -102,6 +102,27 @@ pub(crate) struct GuessCounter {
     pub(crate) failures: u32,
 }
 
+/// The wish to send a code of the ASL (§5.1), to be counted against its operator whatever comes of it.
+#[derive(Clone, Debug)]
+pub struct CountAslCode {
+    /// Who sends it, through whichever caller and as whichever user.
+    pub operator: CodiceFiscale,
+    /// How many the operator may send within an hour; at least 1.
+    pub per_hour: u32,
+}
+
+/// What became of that wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AslCodeAdmission {
+    /// It is counted and may be sent.
+    Admitted,
+    /// The operator may send none before this moment. Nothing is counted.
+    Exhausted {
+        /// When the window ends.
+        until: Timestamp,
+    },
+}
+
 /// How often the failures of one code may be forgiven in its life.
 pub const FORGIVENESSES: u32 = 2;
 
@@ -130,6 +151,8 @@ pub(crate) enum Counted {
     OperatorOfCode,
     /// How often the failures of a code were forgiven; no failure itself.
     Forgiven,
+    /// Codes of the ASL that an operator has sent; no failures either.
+    AslCode,
 }
 
 impl Counted {
@@ -144,19 +167,20 @@ impl Counted {
     /// Length of the window, in milliseconds.
     pub(crate) const fn window_millis(self) -> i64 {
         match self {
-            Self::Operator | Self::Caller => GUESS_WINDOW_MILLIS,
+            Self::Operator | Self::Caller | Self::AslCode => GUESS_WINDOW_MILLIS,
             // Forgiving comes after the first failure, so what it has forgiven ends before the note of it does.
             Self::Code | Self::OperatorOfCode | Self::Forgiven => CUN_LIFE_MILLIS,
         }
     }
 
+    /// How many a guess may find counted; what is no failure has no limit here.
     pub(crate) const fn budget(self, budgets: GuessBudgets) -> u32 {
         match self {
             Self::Operator => budgets.operator,
             Self::Code => budgets.code,
             Self::Caller => budgets.caller,
             Self::OperatorOfCode => budgets.operator_of_code,
-            Self::Forgiven => FORGIVENESSES,
+            Self::Forgiven | Self::AslCode => u32::MAX,
         }
     }
 }

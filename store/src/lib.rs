@@ -23,8 +23,8 @@ pub use access::{
 };
 pub use error::StoreError;
 pub use guess::{
-    FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets,
-    GuessTicket,
+    AslCodeAdmission, CountAslCode, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
+    GuessAdmission, GuessBudgets, GuessTicket,
 };
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,

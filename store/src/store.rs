@@ -8,7 +8,9 @@ use sistema_ts_model::{
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
-use crate::guess::{Forgiveness, Guess, GuessAdmission, GuessTicket};
+use crate::guess::{
+    AslCodeAdmission, CountAslCode, Forgiveness, Guess, GuessAdmission, GuessTicket,
+};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
 use crate::transition::{
@@ -112,6 +114,9 @@ pub trait Store: Send + Sync {
 
     /// Cancels a test and erases fiscal code and contact before it answers (§2.4.2).
     async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError>;
+
+    /// Counts a code that an ASL's operator is about to send (§5.1), by one guarded write, before anything is looked at.
+    async fn count_asl_code(&self, wish: CountAslCode) -> Result<AslCodeAdmission, StoreError>;
 
     /// Claims every live positive code of a person for an ASL's post (§5.1). Writes nothing if there is none.
     async fn claim_person(

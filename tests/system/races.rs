@@ -12,7 +12,7 @@ use rand::RngExt as _;
 
 use crate::support::chain::{Chain, Told, told_to_keep};
 use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, DESK, card_of};
-use crate::support::{Message, Session, Submission, fiscal_code, otp, spin_until};
+use crate::support::{Message, Session, Submission, fiscal_code, otp, spin_until, until};
 
 /// Of each kind.
 const RACES: u64 = 200;
@@ -136,8 +136,16 @@ impl<'a> Lane<'a> {
     }
 }
 
+/// Asked again while the server says that it is too busy: so it answers an ASL's code while another unlock of the person is under way.
 fn ask(session: &mut Session, message: &Message) -> Told {
-    told_to_keep(&session.ask(message))
+    let mut reply = session.ask(message);
+    until("an answer", || {
+        if reply.is_unavailable() {
+            reply = session.ask(message);
+        }
+        !reply.is_unavailable()
+    });
+    told_to_keep(&reply)
 }
 
 fn done() -> Told {
@@ -217,7 +225,7 @@ fn an_unlock_and_an_asls_code_for_the_same_person() {
         let by_desk = unlock(&session, &code(number, 0));
         let by_asl = Message::asl_code_of_region(ASL_OPERATOR, &code(number, 1), &patient(number));
         let [desk, asl] = lane.race((From::Desk, &by_desk), (From::Region, &by_asl));
-        // The ASL waits for a desk's unlock to end.
+        // The ASL comes again until a desk's unlock has ended.
         assert_eq!(asl, done(), "{desk:?}");
         let desk_was_first = desk == done();
         let posts = if desk_was_first { (1, 1) } else { (0, 0) };

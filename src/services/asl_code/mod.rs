@@ -1,5 +1,9 @@
 //! `invioCodiceOtp` (§5.1): an ASL relays a one-time code by itself. If positives of the person are in the archive, they are used up and erased.
+//!
+//! Neither what is answered nor how long it takes tells whether there are any, see [`person`]; and an operator sends no more than so many codes an
+//! hour, so that nobody goes through many people's codici fiscali.
 
+mod person;
 mod rules;
 
 use std::sync::Arc;
@@ -7,26 +11,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sistema_ts_actors::relay::{OtpSender, RelaySlot};
-use sistema_ts_model::{Caller, CodiceFiscale, Finding, NewClaim, Outcome, Service, TransactionId};
-use sistema_ts_store::{AccessDetail, PersonClaim, PersonOutcome};
-use tokio::time::Instant;
+use sistema_ts_model::{Caller, CodiceFiscale, Finding, Outcome, Service, TransactionId};
+use sistema_ts_store::{AccessDetail, AslCodeAdmission, CountAslCode};
 
+use self::person::{Claimed, in_steps};
 use self::rules::AslCode;
 use super::access::record_access;
 use super::delivery::{meaning, new_claim, reserve, settle};
 use super::desk::operator_finding;
 use super::endpoint::{Answered, Call, SoapService};
+use super::security_log;
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
 use crate::soap::messages::invio_codice_otp::{ANSWER, InvioCodiceOtp, REQUEST};
 use crate::soap::{AnswerHead, Fields, SoapFault};
-
-/// Tries to claim the codes of a person of whom one is being unlocked at this moment.
-const CLAIM_TRIES: u32 = 5;
-
-/// Wait between two of them.
-const CLAIM_PAUSE: Duration = Duration::from_millis(200);
 
 /// The service.
 pub struct InvioCodiceOtpService;
@@ -56,15 +55,17 @@ impl SoapService for InvioCodiceOtpService {
         let work = async move {
             // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
             let mut slot = None;
+            let transaction = TransactionId::random();
             let findings = match checked {
                 Err(findings) => findings,
                 Ok(request) => {
                     let operator = (operator.as_ref(), operator_field);
-                    let told = send(&server, &call, request, operator, &mut slot).await?;
+                    let told =
+                        send(&server, &call, request, operator, transaction, &mut slot).await?;
                     told.into_iter().collect()
                 }
             };
-            answer(&server, &call, operator, &findings).await
+            answer(&server, &call, transaction, operator, &findings).await
         };
         worker.server.ending.see_through(work).await
     }
@@ -76,38 +77,73 @@ async fn send(
     call: &Call,
     request: AslCode,
     (operator, operator_field): (Option<&CodiceFiscale>, &'static str),
+    transaction: TransactionId,
     slot: &mut Option<RelaySlot>,
 ) -> Result<Option<Finding>, SoapFault> {
-    // A user was authenticated as the operator that it is; a region's operator is only named.
-    if let (Caller::Region(_), Some(named)) = (&call.caller, operator) {
+    // A user was authenticated as the operator that it is; a region's operator is named, which the rules have seen to.
+    let operator = operator.ok_or(SoapFault::Internal)?;
+    if let Caller::Region(_) = call.caller {
         let service = InvioCodiceOtpService::SERVICE;
-        let refused = operator_finding(server, call, service, named, operator_field);
+        let refused = operator_finding(server, call, service, operator, operator_field);
         if refused.is_some() {
             return Ok(refused);
         }
     }
-    let Some((relay, taken)) = reserve(server)? else {
-        return Ok(Some(Finding::whole(Outcome::BackendUnreachable)));
+    let step = server.desk.asl.step;
+    let (relay, slot) = match reserve(server) {
+        Ok(Some((relay, taken))) => (relay, slot.insert(taken)),
+        Ok(None) => return Ok(Some(Finding::whole(Outcome::BackendUnreachable))),
+        // Not at once, as little as what comes of an unlock under way: the two are one to who asks.
+        Err(fault) => return in_steps(step, async { Err(fault) }).await,
     };
-    let told = claim_and_post(server, relay, slot.insert(taken), request).await?;
+    let counted_and_claimed = async {
+        let count = CountAslCode {
+            operator: operator.clone(),
+            per_hour: server.desk.asl.codes_per_operator_per_hour,
+        };
+        if let AslCodeAdmission::Exhausted { .. } = server.store.count_asl_code(count).await? {
+            return Ok(Err(Outcome::OperatorCodesExhausted));
+        }
+        let claim = || new_claim(server);
+        match person::claim(&*server.store, step, &request.fiscal_code, claim).await? {
+            Some(claimed) => Ok(Ok(claimed)),
+            // What overload answers: nothing was done, and nothing is told of the person.
+            None => Err(SoapFault::Unavailable),
+        }
+    };
+    let claimed = match in_steps(step, counted_and_claimed).await? {
+        Ok(claimed) => claimed,
+        Err(outcome) => {
+            security_log::asl_codes_used_up(&call.caller, transaction);
+            return Ok(Some(Finding::whole(outcome)));
+        }
+    };
+    let told = post(server, relay, slot, claimed, request).await;
     Ok(told.map(Finding::whole))
 }
 
-async fn claim_and_post(
+/// Posts for what was claimed, and writes what came of it.
+async fn post(
     server: &ServerState,
     relay: &dyn OtpSender,
     slot: &mut RelaySlot,
+    claimed: Claimed,
     request: AslCode,
-) -> Result<Option<Outcome>, SoapFault> {
-    let Some((person, claim, began)) = claim(server, &request.fiscal_code).await? else {
-        return Ok(Some(Outcome::UnlockUnderWay));
-    };
+) -> Option<Outcome> {
+    let Claimed {
+        person,
+        claim,
+        began,
+    } = claimed;
     let send_before =
         began + Duration::from_millis(server.desk.relay_deadline_millis.max(0).unsigned_abs());
     let outcome = relay.send(slot, request.post, send_before).await;
     // Nobody else's session counts here: a 409 is somebody else's.
     let (settled_as, told) = meaning(outcome, false);
-    if !person.cuns.is_empty() {
+    in_steps(server.desk.asl.step, async {
+        if person.cuns.is_empty() {
+            return;
+        }
         settle(|| {
             let person = person.clone();
             server.store.settle_person(person, claim.id, settled_as)
@@ -116,41 +152,18 @@ async fn claim_and_post(
         for cun in &person.cuns {
             server.sessions.forget_code(*cun);
         }
-    }
-    Ok(told)
-}
-
-/// Claims every live positive of the person; `None` if one of them is being unlocked all the while.
-async fn claim(
-    server: &ServerState,
-    fiscal_code: &CodiceFiscale,
-) -> Result<Option<(PersonClaim, NewClaim, Instant)>, SoapFault> {
-    for tried in 1..=CLAIM_TRIES {
-        // Before the claim's deadline is set, so that the monotonic end is no later.
-        let began = Instant::now();
-        let claim = new_claim(server);
-        match server
-            .store
-            .claim_person(fiscal_code.clone(), claim)
-            .await?
-        {
-            PersonOutcome::Claimed(person) => return Ok(Some((person, claim, began))),
-            PersonOutcome::UnlockUnderWay if tried < CLAIM_TRIES => {
-                tokio::time::sleep(CLAIM_PAUSE).await;
-            }
-            PersonOutcome::UnlockUnderWay => {}
-        }
-    }
-    Ok(None)
+    })
+    .await;
+    told
 }
 
 async fn answer(
     server: &ServerState,
     call: &Call,
+    transaction: TransactionId,
     operator: Option<CodiceFiscale>,
     findings: &[Finding],
 ) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::random();
     let detail = AccessDetail::AslCode { operator };
     record_access(server, call, transaction, findings, detail).await?;
     let head = AnswerHead::new(transaction, server.clock.now(), findings);

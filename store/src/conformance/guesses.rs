@@ -9,8 +9,8 @@ use super::World;
 use super::races::{ROUNDS, at_once};
 use super::world::{call_center, operator};
 use crate::{
-    FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets,
-    GuessTicket,
+    AslCodeAdmission, CountAslCode, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
+    GuessAdmission, GuessBudgets, GuessTicket,
 };
 
 const BUDGETS: GuessBudgets = GuessBudgets {
@@ -333,4 +333,40 @@ pub async fn a_hundred_forgivenesses_at_once_are_one(world: World) {
         assert_eq!(forgiven, 1);
         world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     }
+}
+
+async fn count_asl_code(world: &World, who: u32) -> AslCodeAdmission {
+    let wish = CountAslCode {
+        operator: operator(who),
+        per_hour: 5,
+    };
+    world.store.count_asl_code(wish).await.unwrap()
+}
+
+pub async fn an_operator_sends_so_many_asl_codes_an_hour(world: World) {
+    // Failed verifications are another count.
+    fail(&world, 1, 7).await;
+    for _ in 0..5 {
+        assert_eq!(count_asl_code(&world, 1).await, AslCodeAdmission::Admitted);
+    }
+    let until = world.now().plus_millis(GUESS_WINDOW_MILLIS);
+    let world = world.reopen().await;
+    while world.store.expire_due(100).await.unwrap().more {}
+    let exhausted = AslCodeAdmission::Exhausted { until };
+    for _ in 0..20 {
+        assert_eq!(count_asl_code(&world, 1).await, exhausted);
+    }
+    assert_eq!(count_asl_code(&world, 2).await, AslCodeAdmission::Admitted);
+    fail(&world, 1, 8).await;
+    world.clock.advance_millis(GUESS_WINDOW_MILLIS - 1);
+    assert_eq!(count_asl_code(&world, 1).await, exhausted);
+    world.clock.advance_millis(1);
+    let world = Arc::new(world);
+    let said = at_once(
+        &world,
+        |world, _| async move { count_asl_code(&world, 1).await },
+    )
+    .await;
+    let admitted = |said: &&AslCodeAdmission| **said == AslCodeAdmission::Admitted;
+    assert_eq!(said.iter().filter(admitted).count(), 5);
 }

@@ -12,7 +12,9 @@ use super::schema;
 use super::store::EmbeddedStore;
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
-use crate::guess::{Forgiveness, Guess, GuessAdmission, GuessTicket};
+use crate::guess::{
+    AslCodeAdmission, CountAslCode, Forgiveness, Guess, GuessAdmission, GuessTicket,
+};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::store::{Expired, Readiness, Store};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
@@ -103,6 +105,10 @@ impl Store for EmbeddedStore {
 
     async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
         self.cancel_test(cancellation).await
+    }
+
+    async fn count_asl_code(&self, wish: CountAslCode) -> Result<AslCodeAdmission, StoreError> {
+        self.count_code_of_asl(wish).await
     }
 
     async fn claim_person(

@@ -10,7 +10,8 @@ use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::error::StoreError;
 use crate::guess::{
-    Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission, GuessCounter, GuessTicket,
+    AslCodeAdmission, CountAslCode, Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission,
+    GuessCounter, GuessTicket,
 };
 use crate::keys::cut;
 
@@ -22,6 +23,14 @@ impl EmbeddedStore {
 
     pub(super) async fn uncount_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
         self.write(Lane::Urgent, move |writer| writer.uncount_guess(&ticket))
+            .await
+    }
+
+    pub(super) async fn count_code_of_asl(
+        &self,
+        wish: CountAslCode,
+    ) -> Result<AslCodeAdmission, StoreError> {
+        self.write(Lane::Urgent, move |writer| writer.count_asl_code(&wish))
             .await
     }
 
@@ -93,6 +102,18 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    fn count_asl_code(&mut self, wish: &CountAslCode) -> Result<AslCodeAdmission, Failure> {
+        let operator = wish.operator.expose().as_bytes();
+        let key = keyed(&self.shared.receipt_hash, [b"asl code", operator]);
+        let sent = self.current_count(&key, Counted::AslCode)?;
+        if sent.failures >= wish.per_hour {
+            let until = sent.ends_at(Counted::AslCode);
+            return Ok(AslCodeAdmission::Exhausted { until });
+        }
+        self.store_guess_counter(&key, Counted::AslCode, sent.raised())?;
+        Ok(AslCodeAdmission::Admitted)
     }
 
     /// Notes that the failures of a code are forgiven. Its counts get other keys by that, so that a guess under way takes nothing off the new

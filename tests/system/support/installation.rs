@@ -75,6 +75,10 @@ source_burst = 1000
 source_failures_per_minute = 1000
 [limits]
 worker_threads = 2
+# Tests send many codes for one operator, and the steps are waited for by few of them.
+[asl]
+codes_per_operator_per_hour = 10000
+step_milliseconds = 100
 "#;
 
 /// One installation, in a folder of its own that goes with it.
