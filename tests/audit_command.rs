@@ -20,7 +20,7 @@ use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{
     AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, NewTest, RecordOutcome,
-    Store as _, SubmissionAccess,
+    RecordedOption, RecordedValue, Store as _, SubmissionAccess,
 };
 
 const OPERATOR: &str = "RSSMRA80A01H501U";
@@ -141,7 +141,16 @@ async fn one_of_each(store: &EmbeddedStore) -> Vec<AccessRecord> {
             kind: Some(ConfirmationKind::Confirm),
             session,
             cun: Some(cun),
-            options: vec![("canale".to_owned(), "telefono fisso".to_owned())],
+            options: vec![
+                RecordedOption {
+                    key: "canale".to_owned(),
+                    value: RecordedValue::Text("telefono fisso".to_owned()),
+                },
+                RecordedOption {
+                    key: "nota".to_owned(),
+                    value: RecordedValue::Length(17),
+                },
+            ],
             client_address,
         },
         AccessDetail::AslCode { operator },
@@ -262,7 +271,10 @@ async fn every_answered_record_is_found_once_with_its_fields_beside_the_store_an
         assert_eq!(found[4]["operator"], Value::Null);
         assert_eq!(
             found[4]["options"],
-            serde_json::json!([{"key": "canale", "value": "telefono fisso"}])
+            serde_json::json!([
+                {"key": "canale", "value": "telefono fisso"},
+                {"key": "nota", "length": 17},
+            ])
         );
         let submission = &found[6];
         assert_eq!(submission["transaction"], verification["code"]);

@@ -13,7 +13,10 @@ use sistema_ts_model::{
     Timestamp, TransactionId, parse_date,
 };
 use sistema_ts_store::embedded::AccessArchive;
-use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, StoreError};
+use sistema_ts_store::{
+    AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+    StoreError,
+};
 
 use super::admin::person::read_fiscal_code;
 use super::configuration::ConfigurationArguments;
@@ -296,8 +299,11 @@ fn fields(record: &AccessRecord) -> Vec<(&'static str, Value)> {
 }
 
 /// A list, since a key may come twice.
-fn options_value(options: &[(String, String)]) -> Value {
-    let option = |(key, value): &(String, String)| json!({"key": key, "value": value});
+fn options_value(options: &[RecordedOption]) -> Value {
+    let option = |option: &RecordedOption| match &option.value {
+        RecordedValue::Text(text) => json!({"key": option.key, "value": text}),
+        RecordedValue::Length(length) => json!({"key": option.key, "length": length}),
+    };
     options.iter().map(option).collect()
 }
 

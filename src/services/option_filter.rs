@@ -1,13 +1,21 @@
-//! Which of the options of a confirmation (`opzioni`, §3.3.3) reach its access record: those whose key the installation has named, as long as
-//! the value does not look like personal data.
+//! What of the options of a confirmation (`opzioni`, §3.3.3) reaches its access record (§3.4): every key that is a plain name, and with it the value
+//! if that is one plain token, or if the installation has named the key; else only how long the value was. Nothing that looks like personal data
+//! is recorded, as a key or as a value.
 //!
 //! What is in doubt is left out: a remark that is missing costs less than a fiscal code that stays for twelve months. A name of a person looks
 //! like any word, so an installation names only keys under which nobody writes free text.
 
 use sistema_ts_model::Cun;
+use sistema_ts_store::{RecordedOption, RecordedValue};
 
-/// Longest value that is recorded, in characters.
+/// Longest key that is recorded, in characters.
+const LONGEST_KEY: usize = 64;
+
+/// Longest value of a key that the installation has named, in characters.
 const LONGEST_VALUE: usize = 64;
+
+/// Longest value of any other key, in characters.
+const LONGEST_TOKEN: usize = 32;
 
 /// So many digits, whatever stands between them, may be a telephone number, a card, a date of symptoms or a provisional fiscal code.
 const SUSPICIOUS_DIGITS: usize = 6;
@@ -18,7 +26,7 @@ const FISCAL_CODE: usize = 16;
 /// Symbols of a CUN without its prefix, and of a one-time code.
 const CODE: usize = 10;
 
-/// The keys that are recorded.
+/// The keys whose values are recorded, whatever their form.
 #[derive(Debug, Clone, Default)]
 pub struct RecordedOptions {
     keys: Vec<String>,
@@ -33,20 +41,40 @@ impl RecordedOptions {
         }
     }
 
-    /// Those of the options, each key and value, that are recorded; in their order.
+    /// What is recorded of the options, each key and value; in their order.
     #[must_use]
     pub fn of<'a>(
         &self,
         options: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Vec<(String, String)> {
+    ) -> Vec<RecordedOption> {
         options
             .into_iter()
-            .filter(|(key, value)| {
-                self.keys.iter().any(|known| known == key) && may_be_recorded(value)
+            .filter(|(key, _)| is_plain(key, LONGEST_KEY))
+            .map(|(key, value)| RecordedOption {
+                key: key.to_owned(),
+                value: self.value_of(key, value),
             })
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect()
     }
+
+    fn value_of(&self, key: &str, value: &str) -> RecordedValue {
+        let is_named = self.keys.iter().any(|known| known == key);
+        if is_plain(value, LONGEST_TOKEN) || (is_named && may_be_recorded(value)) {
+            RecordedValue::Text(value.to_owned())
+        } else {
+            // Bounded by the longest value that a message may have.
+            RecordedValue::Length(u32::try_from(value.chars().count()).unwrap_or(u32::MAX))
+        }
+    }
+}
+
+/// Whether this is one token of letters, digits, dots, underscores and dashes that does not look personal.
+fn is_plain(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !looks_personal(text)
 }
 
 fn may_be_recorded(value: &str) -> bool {
@@ -102,20 +130,74 @@ mod tests {
     //! reason.
     use super::*;
 
+    fn recorded(keys: &[&str], key: &str, value: &str) -> Option<RecordedValue> {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let mut recorded = RecordedOptions::new(&keys).of([(key, value)]);
+        let option = recorded.pop()?;
+        assert_eq!(option.key, key);
+        Some(option.value)
+    }
+
     #[test]
-    fn only_keys_that_are_configured_are_recorded_in_their_order() {
-        let options = [("esito", "caricato"), ("nota", "x"), ("canale", "telefono")];
-        let recorded = |keys: &[&str]| {
-            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-            RecordedOptions::new(&keys).of(options)
+    fn every_plain_key_is_recorded_in_its_order() {
+        let options = [
+            ("esito", "caricato"),
+            ("nota", "due parole"),
+            ("esito", "v1.10_b-c"),
+        ];
+        let option = |key: &str, value| RecordedOption {
+            key: key.to_owned(),
+            value,
         };
-        assert!(recorded(&[]).is_empty());
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(
-            recorded(&["canale", "esito"]),
-            [pair("esito", "caricato"), pair("canale", "telefono")]
+            RecordedOptions::default().of(options),
+            [
+                option("esito", RecordedValue::Text("caricato".to_owned())),
+                option("nota", RecordedValue::Length(10)),
+                option("esito", RecordedValue::Text("v1.10_b-c".to_owned())),
+            ]
         );
-        assert!(recorded(&["Esito"]).is_empty());
+        let longest = "k".repeat(LONGEST_KEY);
+        assert!(recorded(&[], &longest, "x").is_some());
+        for key in [
+            "",
+            "due parole",
+            "perché",
+            "k\n",
+            "k=v",
+            "BNCLRA75E41F205R",
+            "CUN-59FU36KR46",
+            "3331234567",
+            &format!("{longest}k"),
+        ] {
+            // Named by the installation or not.
+            assert_eq!(recorded(&[], key, "x"), None, "{key}");
+            assert_eq!(recorded(&[key], key, "x"), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_recorded_as_one_plain_token_or_under_a_named_key_and_else_by_its_length() {
+        let text = |value: &str| Some(RecordedValue::Text(value.to_owned()));
+        let length = |value: u32| Some(RecordedValue::Length(value));
+        let longest = "v".repeat(LONGEST_TOKEN);
+        assert_eq!(recorded(&[], "k", &longest), text(&longest));
+        assert_eq!(recorded(&[], "k", &format!("{longest}v")), length(33));
+        assert_eq!(recorded(&[], "k", ""), length(0));
+        assert_eq!(recorded(&[], "k", "perché"), length(6));
+        assert_eq!(recorded(&["k"], "k", "perché no"), text("perché no"));
+        assert_eq!(recorded(&["K"], "k", "perché no"), length(9));
+        // Personal is personal, under whichever key.
+        for value in ["BNCLRA75E41F205R", "59FU36KR46", "3331234567"] {
+            for keys in [&[][..], &["k"]] {
+                let chars = u32::try_from(value.len()).ok();
+                assert_eq!(
+                    recorded(keys, "k", value),
+                    chars.map(RecordedValue::Length),
+                    "{value}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -143,6 +225,7 @@ mod tests {
         ] {
             assert!(looks_personal(value), "{value}");
             assert!(!may_be_recorded(value), "{value}");
+            assert!(!is_plain(value, LONGEST_KEY), "{value}");
         }
     }
 

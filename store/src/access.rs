@@ -112,8 +112,8 @@ pub enum AccessDetail {
         session: Option<SessionId>,
         /// The code of the request.
         cun: Option<Cun>,
-        /// Those of `opzioni` that the configuration lets through.
-        options: Vec<(String, String)>,
+        /// What of `opzioni` may be recorded.
+        options: Vec<RecordedOption>,
         /// Address of the client.
         client_address: IpAddr,
     },
@@ -122,6 +122,24 @@ pub enum AccessDetail {
         /// The health operator.
         operator: Option<CodiceFiscale>,
     },
+}
+
+/// One of `opzioni` (§3.3.3), as far as it may be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedOption {
+    /// `chiave`.
+    pub key: String,
+    /// `valore`, or what stands for it.
+    pub value: RecordedValue,
+}
+
+/// What is recorded of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordedValue {
+    /// The value itself.
+    Text(String),
+    /// How long it was, in characters: it may have been personal.
+    Length(u32),
 }
 
 /// `idTipoComunicazione` (§3.3.3).

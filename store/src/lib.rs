@@ -19,7 +19,7 @@ mod transition;
 
 pub use access::{
     AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery, AccessRecord,
-    ConfirmationKind,
+    ConfirmationKind, RecordedOption, RecordedValue,
 };
 pub use error::StoreError;
 pub use guess::{

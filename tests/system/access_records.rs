@@ -4,7 +4,10 @@
 //! no trace. So do records that `sistema-ts audit search` does not show beside the running server, or shows with other fields.
 
 use sistema_ts_model::{AuthenticationKind, Clock as _, Service, SystemClock, Timestamp};
-use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, Store as _};
+use sistema_ts_store::{
+    AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+    Store as _,
+};
 
 use crate::support::chain::Chain;
 use crate::support::installation::{
@@ -118,7 +121,19 @@ fn each_access_has_a_record_with_the_fields_of_its_section() {
     else {
         panic!("{:?}", records[3]);
     };
-    assert_eq!(*options, [("canale".to_owned(), "telefono".to_owned())]);
+    let option = |key: &str, value| RecordedOption {
+        key: key.to_owned(),
+        value,
+    };
+    assert_eq!(
+        *options,
+        [
+            option("canale", RecordedValue::Text("telefono".to_owned())),
+            // A codice fiscale, under a key that the configuration names.
+            option("nota", RecordedValue::Length(16)),
+            option("altro", RecordedValue::Text("x".to_owned())),
+        ]
+    );
 }
 
 #[test]

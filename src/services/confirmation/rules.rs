@@ -1,7 +1,7 @@
 //! The rules of `confermaSbloccoImmuni` (Table 13, §3.4).
 
 use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome, SessionId};
-use sistema_ts_store::ConfirmationKind;
+use sistema_ts_store::{ConfirmationKind, RecordedOption};
 
 use crate::services::endpoint::Call;
 use crate::services::option_filter::RecordedOptions;
@@ -26,13 +26,13 @@ pub(super) struct Request {
     pub(super) cun: Cun,
 }
 
-/// What the access record names of a request (§3.4): what is well-formed of it, and of the options what the installation lets through.
+/// What the access record names of a request (§3.4): what is well-formed of it, and of the options what may stay.
 pub(super) struct Named {
     pub(super) operator: Option<CodiceFiscale>,
     pub(super) kind: Option<ConfirmationKind>,
     pub(super) session: Option<SessionId>,
     pub(super) cun: Option<Cun>,
-    pub(super) options: Vec<(String, String)>,
+    pub(super) options: Vec<RecordedOption>,
 }
 
 impl Named {

@@ -2,6 +2,8 @@
 //! hides another mistake, or that a right one is refused.
 #![allow(clippy::unwrap_used)]
 
+use sistema_ts_store::RecordedValue;
+
 use super::*;
 use crate::services::rules_testing::{
     CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
@@ -122,10 +124,11 @@ fn an_access_record_names_what_is_right_and_the_options_that_may_stay() {
         right: form().right,
     };
     let options = [
-        option("nota", "x"),
-        option("canale", "telefono"),
+        option("nota", "due parole"),
+        option("canale", "telefono fisso"),
         option("canale", FISCAL_CODE),
         option("canale", ""),
+        option(FISCAL_CODE, "x"),
     ]
     .concat();
     let named = message
@@ -135,9 +138,20 @@ fn an_access_record_names_what_is_right_and_the_options_that_may_stay() {
     assert_eq!(named.kind, Some(ConfirmationKind::Confirm));
     assert_eq!(named.session.unwrap().to_text(), UUID);
     assert!(named.cun.is_none());
+    let recorded: Vec<_> = named
+        .options
+        .iter()
+        .map(|option| (option.key.as_str(), option.value.clone()))
+        .collect();
+    let length = RecordedValue::Length;
+    let text = |text: &str| RecordedValue::Text(text.to_owned());
     assert_eq!(
-        named.options,
-        [("canale".to_owned(), "telefono".to_owned())]
+        recorded,
+        [
+            ("nota", length(10)),
+            ("canale", text("telefono fisso")),
+            ("canale", length(16)),
+        ]
     );
 }
 

@@ -8,7 +8,10 @@ use sistema_ts_model::{
 };
 
 use super::world::{World, call_center, eventually, operator, region_caller, structure_id};
-use crate::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord, ConfirmationKind};
+use crate::{
+    AccessDetail, AccessOutcome, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption,
+    RecordedValue,
+};
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -62,7 +65,10 @@ async fn one_of_each(world: &World) -> Vec<AccessRecord> {
             kind: Some(ConfirmationKind::Annul),
             session: None,
             cun: Some(cun),
-            options: vec![("canale".to_owned(), "telefono".to_owned())],
+            options: vec![RecordedOption {
+                key: "canale".to_owned(),
+                value: RecordedValue::Text("telefono".to_owned()),
+            }],
             client_address: ADDRESS,
         },
         AccessDetail::AslCode {

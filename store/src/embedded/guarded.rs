@@ -2,12 +2,14 @@
 
 use rusqlite::OptionalExtension;
 use sistema_ts_model::{
-    Cun, CunState, Erasure, Session, SessionDigest, Step, TestResult, Timestamp,
+    Cun, CunState, Erasure, RegionCode, Session, SessionDigest, Step, TestResult, Timestamp,
 };
 
+use super::day::Day;
 use super::failure::Failure;
 use super::rows::{self, TestRow};
 use super::writer::Writer;
+use crate::keys::{KeyRing, Purpose};
 
 impl Writer<'_> {
     /// The row of a code.
@@ -76,60 +78,92 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Adds a session of a row.
+    /// Adds a session of a row, with what §3.4 names of its test.
     pub(super) fn add_session(&mut self, row: &TestRow, session: &Session) -> Result<(), Failure> {
         let caller = self.callers.number(self.tests, &session.caller, |caller| {
             caller.to_key().to_string()
         })?;
+        let key = self.shared.keys.day(row.day().date())?;
+        let operator = key.seal(Purpose::Operator, row.cun, session.operator.expose())?;
         self.tests
             .prepare_cached(
-                "INSERT INTO sessions (digest, row, operator, caller, opened_ms, lapses_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO sessions (digest, row, operator, caller, region, swab_day, opened_ms, lapses_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute((
                 session.digest.as_bytes(),
                 row.row,
-                session.operator.expose(),
+                operator,
                 caller,
+                rows::encode_region(region_of(row)?),
+                row.swab_day.0,
                 session.opened_at.millis(),
                 session.lapses_at.millis(),
             ))?;
         Ok(())
     }
 
-    /// A session and the number of its row.
-    pub(super) fn session(&self, digest: SessionDigest) -> Result<Option<(Session, i64)>, Failure> {
-        read_session(self.tests, digest)
+    /// A session, with its row.
+    pub(super) fn session(&self, digest: SessionDigest) -> Result<Option<StoredSession>, Failure> {
+        StoredSession::read(self.tests, &self.shared.keys, digest)
     }
 }
 
-/// A session and the number of its row.
-pub(super) fn read_session(
-    connection: &rusqlite::Connection,
-    digest: SessionDigest,
-) -> Result<Option<(Session, i64)>, Failure> {
-    let mut select = connection.prepare_cached(
-        "SELECT s.row, s.operator, c.key, s.opened_ms, s.lapses_ms FROM sessions s JOIN callers c ON c.id = s.caller
-         WHERE s.digest = ?1",
-    )?;
-    let found = select
-        .query_row([digest.as_bytes()], |row| {
-            let operator: String = row.get(1)?;
-            let caller: String = row.get(2)?;
-            let (row_number, opened, lapses): (i64, i64, i64) =
-                (row.get(0)?, row.get(3)?, row.get(4)?);
-            Ok((row_number, operator, caller, opened, lapses))
-        })
-        .optional()?;
-    let Some((row, operator, caller, opened, lapses)) = found else {
-        return Ok(None);
-    };
-    let session = Session {
-        digest,
-        operator: rows::decode_fiscal_code(&operator)
-            .ok_or_else(|| rows::corrupt("an operator"))?,
-        caller: rows::decode_caller(&caller)?,
-        opened_at: Timestamp::from_millis_clamped(opened),
-        lapses_at: Timestamp::from_millis_clamped(lapses),
-    };
-    Ok(Some((session, row)))
+/// The region of a test.
+pub(super) fn region_of(row: &TestRow) -> Result<RegionCode, Failure> {
+    let region = row.caller.region();
+    region.ok_or_else(|| rows::corrupt("a test without a region"))
+}
+
+/// A session as it stands in its row (§3.4), and the row of the test that it is about.
+pub(super) struct StoredSession {
+    pub(super) session: Session,
+    pub(super) region: RegionCode,
+    pub(super) swab_day: Day,
+    pub(super) row: TestRow,
+}
+
+impl StoredSession {
+    /// `None` if there is no such session, or its test is gone.
+    pub(super) fn read(
+        connection: &rusqlite::Connection,
+        keys: &KeyRing,
+        digest: SessionDigest,
+    ) -> Result<Option<StoredSession>, Failure> {
+        let mut select = connection.prepare_cached(
+            "SELECT s.row, s.operator, c.key, s.opened_ms, s.lapses_ms, s.region, s.swab_day
+             FROM sessions s JOIN callers c ON c.id = s.caller WHERE s.digest = ?1",
+        )?;
+        let found = select
+            .query_row([digest.as_bytes()], |row| {
+                let operator: Vec<u8> = row.get(1)?;
+                let caller: String = row.get(2)?;
+                let numbers: [i64; 4] = [row.get(0)?, row.get(3)?, row.get(4)?, row.get(5)?];
+                Ok((operator, caller, numbers, Day(row.get(6)?)))
+            })
+            .optional()?;
+        let Some((operator, caller, [row, opened, lapses, region], swab_day)) = found else {
+            return Ok(None);
+        };
+        let Some(row) = TestRow::read(connection, row)? else {
+            return Ok(None);
+        };
+        let operator = keys
+            .day(row.day().date())?
+            .open(Purpose::Operator, row.cun, &operator)
+            .and_then(|operator| rows::decode_fiscal_code(&operator));
+        let session = Session {
+            digest,
+            operator: operator.ok_or_else(|| rows::corrupt("an operator"))?,
+            caller: rows::decode_caller(&caller)?,
+            opened_at: Timestamp::from_millis_clamped(opened),
+            lapses_at: Timestamp::from_millis_clamped(lapses),
+        };
+        Ok(Some(StoredSession {
+            session,
+            region: rows::decode_region(region)?,
+            swab_day,
+            row,
+        }))
+    }
 }

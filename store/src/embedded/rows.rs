@@ -194,6 +194,13 @@ pub(super) fn encode_region(region: RegionCode) -> i64 {
         .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
 }
 
+/// Reads what [`encode_region`] wrote.
+pub(super) fn decode_region(number: i64) -> Result<RegionCode, Failure> {
+    RegionCode::all()
+        .find(|region| encode_region(*region) == number)
+        .ok_or_else(|| corrupt("a region"))
+}
+
 /// A datum that no version of this store writes.
 pub(super) fn corrupt(what: &str) -> Failure {
     Failure::Alone(StoreError::Corrupt {

@@ -5,9 +5,8 @@ use sistema_ts_model::{
 };
 
 use super::failure::Failure;
-use super::guarded::read_session;
+use super::guarded::{StoredSession, region_of};
 use super::queue::Lane;
-use super::rows::{self, TestRow};
 use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::error::StoreError;
@@ -46,16 +45,11 @@ impl EmbeddedStore {
         &self,
         id: SessionId,
     ) -> Result<Option<SessionView>, StoreError> {
+        let shared = self.shared.clone();
         self.lookups
             .read(move |connection| {
-                let Some((session, row)) = read_session(connection, SessionDigest::of(&id))? else {
-                    return Ok(None);
-                };
-                // The session may have been read just before its row expired.
-                let Some(row) = TestRow::read(connection, row)? else {
-                    return Ok(None);
-                };
-                view_of(id, &session, &row).map(Some)
+                let stored = StoredSession::read(connection, &shared.keys, SessionDigest::of(&id))?;
+                Ok(stored.map(|stored| stored.into_view(id)))
             })
             .await
     }
@@ -143,15 +137,20 @@ impl Writer<'_> {
             request.lifetime_millis,
         );
         self.add_session(&row, &session)?;
-        view_of(request.session, &session, &row).map(OpenOutcome::Opened)
+        let stored = StoredSession {
+            session,
+            region: region_of(&row)?,
+            swab_day: row.swab_day,
+            row,
+        };
+        Ok(OpenOutcome::Opened(stored.into_view(request.session)))
     }
 
     fn claim(&mut self, request: &ClaimUnlock) -> Result<ClaimOutcome, Failure> {
-        let Some((session, row)) = self.session(SessionDigest::of(&request.session))? else {
+        let Some(stored) = self.session(SessionDigest::of(&request.session))? else {
             return Ok(ClaimOutcome::NoSuchSession);
         };
-        let row = TestRow::read(self.tests, row)?
-            .ok_or_else(|| rows::corrupt("a session without its test"))?;
+        let StoredSession { session, row, .. } = stored;
         let presenter = Presenter {
             operator: &request.operator,
             caller: &request.caller,
@@ -187,7 +186,7 @@ impl Writer<'_> {
             return Ok(transition(None, presenter));
         };
         let digest = SessionDigest::of(id);
-        let entry = self.session(digest)?.map(|(session, _)| session);
+        let entry = self.session(digest)?.map(|stored| stored.session);
         Ok(transition(
             Some(GivenSession {
                 digest,
@@ -198,19 +197,17 @@ impl Writer<'_> {
     }
 }
 
-fn view_of(id: SessionId, session: &Session, row: &TestRow) -> Result<SessionView, Failure> {
-    let region = row
-        .caller
-        .region()
-        .ok_or_else(|| rows::corrupt("a test without a region"))?;
-    Ok(SessionView {
-        session: id,
-        cun: row.cun,
-        operator: session.operator.clone(),
-        caller: session.caller,
-        region,
-        swab_date: row.swab_day.date(),
-        opened_at: session.opened_at,
-        lapses_at: session.lapses_at,
-    })
+impl StoredSession {
+    fn into_view(self, id: SessionId) -> SessionView {
+        SessionView {
+            session: id,
+            cun: self.row.cun,
+            operator: self.session.operator,
+            caller: self.session.caller,
+            region: self.region,
+            swab_date: self.swab_day.date(),
+            opened_at: self.session.opened_at,
+            lapses_at: self.session.lapses_at,
+        }
+    }
 }

@@ -45,6 +45,7 @@ impl std::fmt::Debug for DayKey {
 pub(crate) enum Purpose {
     FiscalCode = 1,
     Contact = 2,
+    Operator = 3,
 }
 
 impl DayKey {

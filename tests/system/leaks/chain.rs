@@ -1,8 +1,7 @@
 //! Everything personal that goes through the chain, in every service, success and failure, and none of it found again: in an answer, in standard
 //! output, in the log at its most talkative, in the metrics, in `audit search`, or in a byte of any file, also after a kill.
 //!
-//! Codici fiscali of operators are an access record's to keep (§2.5, §3.4, §5.2) and a living session's; everywhere else they are personal data as
-//! any other. Failure here means that what a person dictated can be read after the call.
+//! Codici fiscali of operators are an access record's to keep (§2.5, §3.4, §5.2); everywhere else they are personal data as any other. Failure here means that what a person dictated can be read after the call.
 
 use immuni_stand_in::{Behaviour, Fault};
 use sistema_ts_model::{Clock as _, SystemClock};
@@ -226,7 +225,8 @@ fn nothing_that_was_dictated_is_found_again() {
         .with("idVerificaTampone", session.clone())
         .with_option("nota", REMARK)
         .with_option("nota", &format!("paziente {person}"))
-        .with_option("altro", &word);
+        .with_option("altro", &format!("ha detto {word}"))
+        .with_option(&person, "paziente");
     assert_eq!(
         hunt.ask("a confirmation", &mut desk, &confirm).outcome(),
         "0000"
@@ -291,19 +291,21 @@ fn nothing_that_was_dictated_is_found_again() {
     );
     assert_eq!(refused.status(), 401);
 
-    // Budgets run out.
-    loop {
+    // The operator's budget runs out.
+    let mut seen = std::collections::BTreeSet::new();
+    for cun in cuns.iter().cycle().take(100) {
         let card = hunt.digits("a guessed card");
         let reply = hunt.ask(
             "a guess",
             &mut desk,
-            &Message::verification(DESK, &card, &cuns[5]),
+            &Message::verification(DESK, &card, cun),
         );
-        if reply.findings() == ["2201"] {
+        seen.extend(reply.findings().into_iter().map(str::to_owned));
+        if seen.contains("2201") {
             break;
         }
-        assert_eq!(reply.findings(), ["3001"]);
     }
+    assert!(seen.contains("2201"), "{seen:?}");
     finish(hunt);
 }
 
@@ -333,7 +335,7 @@ fn finish(hunt: Hunt) {
         let found = evidence.find(operator);
         assert!(!found.is_empty(), "the search finds nothing");
         let is_allowed = |piece: &String| {
-            ["access-", "tests.db", "audit search"]
+            ["access-", "audit search"]
                 .iter()
                 .any(|place| piece.contains(place))
         };

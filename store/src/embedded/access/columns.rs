@@ -8,7 +8,9 @@ use sistema_ts_model::{
     Timestamp, TransactionId,
 };
 
-use crate::access::{AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind};
+use crate::access::{
+    AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+};
 use crate::embedded::failure::Failure;
 use crate::embedded::rows;
 
@@ -19,6 +21,9 @@ pub(super) const COLUMNS: &str = "id, accessed_ms, service, caller, operator, tr
 const INSERT: &str = "INSERT INTO records (accessed_ms, service, caller, operator, transaction_id, outcome, errors, structure,
         authentication, ended_ms, session, cun, confirmation, options, client_address)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+
+/// What stands before the length of an option's value that is not recorded.
+const LENGTH: &str = "\\L";
 
 /// The optional columns.
 #[derive(Default)]
@@ -191,8 +196,9 @@ fn optional<T>(
         .transpose()
 }
 
-/// Pairs as lines of key, tab, value; tab, line end and backslash within them are escaped.
-fn encode_options(options: &[(String, String)]) -> String {
+/// Options as lines of key, tab, value; tab, line end and backslash within them are escaped. `\L` and a number is the length of a value that is not
+/// recorded: no value reads so, since its backslash would be escaped.
+fn encode_options(options: &[RecordedOption]) -> String {
     let escape = |text: &str| {
         text.replace('\\', "\\\\")
             .replace('\t', "\\t")
@@ -200,11 +206,17 @@ fn encode_options(options: &[(String, String)]) -> String {
     };
     options
         .iter()
-        .map(|(key, value)| format!("{}\t{}\n", escape(key), escape(value)))
+        .map(|option| {
+            let value = match &option.value {
+                RecordedValue::Text(text) => escape(text),
+                RecordedValue::Length(length) => format!("{LENGTH}{length}"),
+            };
+            format!("{}\t{value}\n", escape(&option.key))
+        })
         .collect()
 }
 
-fn decode_options(text: &str) -> Option<Vec<(String, String)>> {
+fn decode_options(text: &str) -> Option<Vec<RecordedOption>> {
     let unescape = |text: &str| {
         let mut plain = String::with_capacity(text.len());
         let mut characters = text.chars();
@@ -223,7 +235,14 @@ fn decode_options(text: &str) -> Option<Vec<(String, String)>> {
     text.lines()
         .map(|line| {
             let (key, value) = line.split_once('\t')?;
-            Some((unescape(key)?, unescape(value)?))
+            let value = match value.strip_prefix(LENGTH) {
+                Some(length) => RecordedValue::Length(length.parse().ok()?),
+                None => RecordedValue::Text(unescape(value)?),
+            };
+            Some(RecordedOption {
+                key: unescape(key)?,
+                value,
+            })
         })
         .collect()
 }
@@ -239,7 +258,7 @@ mod tests {
         StructureDescription, StructureId, StructureReference, Timestamp, TransactionId,
     };
 
-    use super::{COLUMNS, decode, insert};
+    use super::{COLUMNS, RecordedOption, RecordedValue, decode, insert};
     use crate::access::{AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind};
     use crate::embedded::schema;
 
@@ -287,10 +306,17 @@ mod tests {
                 kind: Some(ConfirmationKind::Annul),
                 session,
                 cun,
-                options: vec![
-                    ("chiave".to_owned(), "a\tb\\n\nc".to_owned()),
-                    (String::new(), String::new()),
-                ],
+                options: [
+                    ("chiave", RecordedValue::Text("a\tb\\n\nc".to_owned())),
+                    ("", RecordedValue::Text(String::new())),
+                    ("nota", RecordedValue::Length(17)),
+                    ("scritto", RecordedValue::Text("\\L17".to_owned())),
+                ]
+                .map(|(key, value)| RecordedOption {
+                    key: key.to_owned(),
+                    value,
+                })
+                .to_vec(),
                 client_address,
             },
             AccessDetail::AslCode { operator },
