@@ -79,6 +79,8 @@ catalogue! {
     RegisterNotRead = "register_not_read", StopsEveryService, "look at the file `register.db` and its folder; it goes on by itself";
     /// An allocator has no codes in reserve.
     NoReservedCodes = "no_reserved_codes", StopsEveryService, "nothing: codes are reserved anew by themselves; if it lasts, look at the store";
+    /// Call centres are registered and no health card can be checked: verifications are answered 503, and count against nobody.
+    NoHealthCards = "no_health_cards", StopsOneService, "import the cards (`sistema-ts cards import`), or put the right `cards.db` back in its place";
 }
 
 /// A condition that holds now.

@@ -205,8 +205,8 @@ where
         what: "signal handlers",
         source,
     })?;
+    tell_of_cards(server.cards.as_ref()).await;
     let (front, status) = bind(configuration, server, allocators, metrics)?;
-    tell_of_cards(server.register.as_ref(), server.cards.as_ref()).await;
     let control = control.serve(Arc::new(orders));
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sistema_ts_model::{Condition, ConditionReport};
+use sistema_ts_model::{Caller, Condition, ConditionReport};
+use sistema_ts_store::cards::CardError;
+use sistema_ts_store::register::RegisteredCaller;
 
 use super::StatusState;
 
@@ -31,6 +33,7 @@ impl StatusState {
                 "no reserved codes are ready",
             ));
         }
+        reports.extend(self.health_cards().await);
         let look = tokio::time::timeout(LONGEST_LOOK, self.server.store.readiness());
         match look.await {
             Ok(readiness) => reports.extend(readiness.conditions),
@@ -42,5 +45,27 @@ impl StatusState {
         reports.sort_by_key(|report| report.condition.severity());
         self.told.tell(&reports);
         reports
+    }
+
+    /// Whether verifications are asked for that cannot be made.
+    async fn health_cards(&self) -> Option<ConditionReport> {
+        let snapshot = self.server.register.snapshot();
+        let is_call_center = |caller: &RegisteredCaller| {
+            caller.enabled && matches!(caller.caller, Caller::CallCenter(_))
+        };
+        if !snapshot
+            .callers()
+            .iter()
+            .any(|caller| is_call_center(caller))
+        {
+            return None;
+        }
+        let text = match self.server.cards.status().await {
+            // Too many checks wait, which are made.
+            Ok(Some(_)) | Err(CardError::Overloaded) => return None,
+            Ok(None) => CardError::Missing.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Some(ConditionReport::new(Condition::NoHealthCards, text))
     }
 }
