@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain clean
+.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -42,7 +42,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 
-bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain ## All benchmarks (an hour or so)
+bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes
@@ -65,6 +65,9 @@ bench-submissions: setup ## Two million submissions over mutual TLS, beside the 
 
 bench-chain: setup ## Verifications beside submissions, with the Immuni backend well, slow, failing and gone; a listing of a million tests
 	@scripts/bench-chain
+
+bench-asl: setup ## What the time of an answer to an ASL's code tells of a person: about as much as a coin
+	@scripts/bench-asl
 
 clean: ## Remove what was built and the development data
 	rm -rf .dev .venv .clients

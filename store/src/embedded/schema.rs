@@ -126,6 +126,12 @@ pub(super) fn prepare_tests(connection: &Connection) -> Result<(), StoreError> {
     prepare(connection, "tests", &TESTS_STEPS)
 }
 
+/// Makes the file of tests as an earlier version of this program has left it.
+#[cfg(test)]
+pub(super) fn make_tests_of_version(connection: &Connection, version: usize) {
+    prepare(connection, "tests", &TESTS_STEPS[..version]).expect("an empty file takes its tables");
+}
+
 /// The same for a day's file of patients.
 pub(super) fn prepare_patients(connection: &Connection) -> Result<(), StoreError> {
     prepare(connection, "patients", &PATIENTS_STEPS)

@@ -40,19 +40,19 @@ async fn the_log_of_the_tests_stays_bounded_and_its_pages_reach_the_file() {
 
 /// The sealed contact of row 1.
 async fn sealed_contact(fixture: &Fixture) -> Vec<u8> {
-    let (reply, sealed) = std::sync::mpsc::channel();
+    blob(fixture, "SELECT contact FROM tests WHERE row = 1").await
+}
+
+/// What a query of one value says, read on the writer.
+async fn blob(fixture: &Fixture, query: &'static str) -> Vec<u8> {
+    let (reply, value) = std::sync::mpsc::channel();
     let read = fixture.store().write(Lane::Usual, move |writer| {
-        let sealed: Vec<u8> =
-            writer
-                .tests
-                .query_row("SELECT contact FROM tests WHERE row = 1", [], |row| {
-                    row.get(0)
-                })?;
-        reply.send(sealed).unwrap();
+        let value: Vec<u8> = writer.tests.query_row(query, [], |row| row.get(0))?;
+        reply.send(value).unwrap();
         Ok(())
     });
     read.await.unwrap();
-    sealed.recv().unwrap()
+    value.recv().unwrap()
 }
 
 fn holds(fixture: &Fixture, wanted: &[u8]) -> bool {
@@ -111,12 +111,14 @@ async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() 
         };
         fixture.store().open_session(open).await.unwrap();
         let sealed = sealed_contact(&fixture).await;
-        let operator = person(900);
-        assert!(holds(&fixture, &sealed) && holds(&fixture, operator.expose().as_bytes()));
+        let operator = blob(&fixture, "SELECT operator FROM sessions").await;
+        assert!(holds(&fixture, &sealed) && holds(&fixture, &operator));
+        // It stands nowhere in clear.
+        assert!(!holds(&fixture, person(900).expose().as_bytes()));
         // The session lapses, within the first hour.
         fixture.clock.advance_millis(3_600_000);
         fixture.store().expire_due(100).await.unwrap();
-        are_cleared(&fixture, &[operator.expose().as_bytes()]).await;
+        are_cleared(&fixture, &[&operator]).await;
         assert!(holds(&fixture, &sealed));
         fixture.clock.advance_millis(15 * super::DAY_MILLIS);
         while fixture.store().expire_due(100).await.unwrap().more {}

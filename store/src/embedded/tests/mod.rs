@@ -12,6 +12,7 @@ mod logs;
 mod lookups;
 mod records;
 mod searches;
+mod sessions;
 
 use std::sync::Arc;
 
