@@ -12,6 +12,7 @@ use sistema_ts::config::Configuration;
 use sistema_ts_model::{
     ClaimId, Clock, CodiceFiscale, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId, Settlement,
 };
+use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
     AccessPage, AccessQuery, AccessRecord, AnnulOutcome, AslCodeAdmission, CancelOutcome,
     CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, CountAslCode, Expired,
@@ -78,8 +79,16 @@ impl Store for ConstantStore {
         })
     }
 
-    async fn expire_due(&self, _: usize) -> Result<Expired, StoreError> {
+    async fn expire_due(&self, _: usize, _: Horizon) -> Result<Expired, StoreError> {
         Ok(Expired::default())
+    }
+
+    async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+        Ok(None)
+    }
+
+    async fn note_time(&self, _: NotedTime) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn record_access(&self, _: AccessRecord) -> Result<(), StoreError> {

@@ -1,14 +1,16 @@
 //! Retention: what must go, goes, on time and without anybody's asking.
 //!
 //! At each tick the actor has the store erase what is past its time, a bounded number at once; the store drops the day keys that nothing needs
-//! any more after that (see `store::keys`), and rewrites once a day each file that erasures have touched. The actor itself only keeps the rhythm: the work runs beside it, and a tick
-//! that somebody waits for begins a round of its own.
+//! any more after that (see `store::keys`), and rewrites once a day each file that erasures have touched. How far it may go is what the guard of
+//! the trusted time says (see `store::trusted_time`); without its word nothing goes. The actor itself only keeps the rhythm: the work runs beside
+//! it, and a tick that somebody waits for begins a round of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use sistema_ts_store::Store;
+use sistema_ts_store::trusted_time::{Horizon, TimeGuard};
 use tokio::sync::oneshot;
 
 /// Tests that one call of the store erases at most, so that a submission that comes meanwhile waits for no more than these.
@@ -17,6 +19,7 @@ const TESTS_AT_ONCE: usize = 512;
 /// The keeper of the rhythm.
 pub struct Retention {
     store: Arc<dyn Store>,
+    guard: Arc<TimeGuard>,
     interval: Duration,
     working: bool,
     /// Those who asked for a round while one was at work.
@@ -25,9 +28,10 @@ pub struct Retention {
 
 impl Retention {
     /// Starts it on the current arbiter; must be called on an actix system. The first tick comes at once, the others every `interval`.
-    pub fn begin(store: Arc<dyn Store>, interval: Duration) -> Addr<Self> {
+    pub fn begin(store: Arc<dyn Store>, guard: Arc<TimeGuard>, interval: Duration) -> Addr<Self> {
         Actor::start(Self {
             store,
+            guard,
             interval,
             working: false,
             waiting: Vec::new(),
@@ -61,10 +65,10 @@ impl Actor for Retention {
 impl Retention {
     fn go(&mut self, done: Vec<oneshot::Sender<()>>, context: &mut Context<Self>) {
         self.working = true;
-        let store = Arc::clone(&self.store);
+        let (store, guard) = (Arc::clone(&self.store), Arc::clone(&self.guard));
         let address = context.address();
         actix::spawn(async move {
-            round(store.as_ref()).await;
+            round(store.as_ref(), &guard).await;
             // These fail only when nobody is there any more to be told.
             let _ = address.send(RoundEnded).await;
             for done in done {
@@ -100,16 +104,21 @@ impl Handler<RoundEnded> for Retention {
 }
 
 /// Erases what is due, and then what erasures have left in files.
-async fn round(store: &dyn Store) {
-    erase(store).await;
+async fn round(store: &dyn Store, guard: &TimeGuard) {
+    match guard.horizon().await {
+        Ok(horizon) => erase(store, horizon).await,
+        Err(error) => {
+            tracing::error!(%error, "the trusted time could not be noted: nothing is erased; it will be tried again");
+        }
+    }
     if let Err(error) = store.rewrite_erased().await {
         tracing::error!(%error, "a file with erasures could not be rewritten; it will be tried again");
     }
 }
 
-async fn erase(store: &dyn Store) {
+async fn erase(store: &dyn Store, horizon: Horizon) {
     loop {
-        match store.expire_due(TESTS_AT_ONCE).await {
+        match store.expire_due(TESTS_AT_ONCE, horizon).await {
             Ok(expired) => {
                 metrics::counter!("sistema_ts_tests_expired_total").increment(expired.tests as u64);
                 if !expired.more {

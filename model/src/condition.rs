@@ -74,13 +74,15 @@ catalogue! {
     /// The key of the present day is missing.
     KeysMissing = "keys_missing", StopsEveryService, "put the ring of day keys of these data in its place and start the server again";
     /// The clock is behind the newest test.
-    ClockBehind = "clock_behind", StopsEveryService, "synchronise the clock";
+    ClockBehind = "clock_behind", StopsEveryService, "synchronise the clock; if it is right, and was ahead when that test came, stop the server and run `sistema-ts clock repair`";
     /// The register could not be read of late, so that disabled callers would go on.
     RegisterNotRead = "register_not_read", StopsEveryService, "look at the file `register.db` and its folder; it goes on by itself";
     /// An allocator has no codes in reserve.
     NoReservedCodes = "no_reserved_codes", StopsEveryService, "nothing: codes are reserved anew by themselves; if it lasts, look at the store";
     /// Call centres are registered and no health card can be checked: verifications are answered 503, and count against nobody.
     NoHealthCards = "no_health_cards", StopsOneService, "import the cards (`sistema-ts cards import`), or put the right `cards.db` back in its place";
+    /// The clock is ahead of the trusted time: erasures wait, and nothing is lost if the clock is wrong.
+    TrustedTimeLag = "trusted_time_lag", Announces, "look whether the clock is right. If it is, wait until it is believed (a day of running), or run `sistema-ts clock confirm`; if not, set it right";
 }
 
 /// A condition that holds now.

@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::process::ExitCode;
 
+use chrono::{Days, NaiveDate};
 use clap::{Args, Subcommand};
 use sistema_ts_model::{Clock as _, SystemClock};
-use sistema_ts_store::keys::{KeyError, KeyRing, oldest_live_day};
+use sistema_ts_store::keys::{KeyError, KeyRing, RENEWAL_AHEAD_DAYS, oldest_live_day};
 
 use super::CliError;
 use super::configuration::ConfigurationArguments;
@@ -25,6 +26,13 @@ pub(super) struct Arguments {
 enum Command {
     /// Make the ring, once for an installation; refused where there is one
     Create,
+    /// Mix fresh entropy in from a coming day on, so that no copy of the ring made before leads to the keys of that day and later ones; works
+    /// beside a running server
+    Renew {
+        /// The day, at least two days ahead [default: two days ahead]
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        from: Option<NaiveDate>,
+    },
     /// Show from which day on its keys exist
     Age,
 }
@@ -54,8 +62,18 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
                 path.display()
             )
         }
+        Command::Renew { from } => {
+            let from = from.unwrap_or(today + Days::new(RENEWAL_AHEAD_DAYS));
+            KeyRing::renew(path, today, from)?;
+            writeln!(
+                output,
+                "{}: renewed from {from} on; a running server takes it up by itself within minutes.",
+                path.display()
+            )
+        }
         Command::Age => {
-            let oldest = KeyRing::load(path)?.oldest();
+            let ring = KeyRing::load(path)?;
+            let oldest = ring.oldest();
             let days = (today - oldest).num_days() + 1;
             let needed = oldest_live_day(SystemClock.now()).max(oldest);
             writeln!(
@@ -64,6 +82,11 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
                 path.display(),
                 if days == 1 { "day" } else { "days" },
             )
+            .and_then(|()| {
+                ring.renewals()
+                    .iter()
+                    .try_for_each(|day| writeln!(output, "Renewed from {day} on."))
+            })
         }
     }
     .map_err(CliError::Output)?;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod audit;
 mod cards;
+mod clock;
 mod code;
 mod configuration;
 mod keys;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Arguments),
     /// The ring of day keys, without which nothing can be sealed
     Keys(keys::Arguments),
+    /// What only a person can decide who has looked at another clock
+    Clock(clock::Arguments),
     /// Make certificates for development, tests and demonstrations
     Pki(pki::Arguments),
     /// The register of health cards, against which the call centre's verifications are checked
@@ -63,6 +66,9 @@ enum CliError {
     /// The ring of day keys.
     #[error(transparent)]
     Keys(#[from] sistema_ts_store::keys::KeyError),
+    /// The clock could not be confirmed or repaired.
+    #[error(transparent)]
+    Clock(#[from] clock::ClockError),
     /// The development authority refused.
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),
@@ -85,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Code(command) => code::run(command),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
+        Command::Clock(arguments) => clock::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),
         Command::Cards(arguments) => cards::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),

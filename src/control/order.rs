@@ -13,6 +13,8 @@ pub enum Order {
         #[serde(with = "code_as_text")]
         code: Cun,
     },
+    /// Believe the clock: somebody has compared it with another.
+    ConfirmClock,
 }
 
 /// What became of an order.
@@ -32,6 +34,11 @@ pub enum Reply {
     NoFailureCounts,
     /// The code's failures were forgiven as often as they may be; nothing changed.
     NoForgivenessLeft,
+    /// The clock is believed.
+    ClockConfirmed {
+        /// How far the trusted time was behind it, in seconds.
+        lag_seconds: i64,
+    },
     /// The order was not carried out, and nothing changed.
     NotDone {
         /// Why, for a person; it holds no personal value.

@@ -26,6 +26,7 @@ use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::trusted_time::TimeGuard;
 use sistema_ts_store::{Store, StoreError};
 
 use crate::auth::{Authenticator, AuthenticatorError};
@@ -160,9 +161,11 @@ where
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
     let store = open(configuration, keys, Arc::clone(&clock))?;
     let control = ControlSocket::bind(&configuration.control_socket())?;
+    let time = Arc::new(TimeGuard::begin(Arc::clone(&store), Arc::clone(&clock)).await?);
     let orders = Orders {
         store: Arc::clone(&store),
         references: CodeReferences::derived_from(&register_key)?,
+        time: Arc::clone(&time),
     };
     let relay = relay::start(configuration, Arc::clone(&clock))?;
     let sessions = Sessions::start(
@@ -198,7 +201,7 @@ where
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
-    let retention = Retention::begin(Arc::clone(&store), RETENTION_INTERVAL);
+    let retention = Retention::begin(Arc::clone(&store), Arc::clone(&time), RETENTION_INTERVAL);
     allocators.until_ready().await;
 
     refresh_at_hang_up(Arc::clone(&server.register)).map_err(|source| ServeError::Process {
@@ -206,7 +209,7 @@ where
         source,
     })?;
     tell_of_cards(server.cards.as_ref()).await;
-    let (front, status) = bind(configuration, server, allocators, metrics)?;
+    let (front, status) = bind(configuration, server, allocators, time, metrics)?;
     let control = control.serve(Arc::new(orders));
     announce(front.listeners()).map_err(|source| ServeError::Process {
         what: "standard output",
@@ -263,6 +266,7 @@ fn bind(
     configuration: &Configuration,
     server: Arc<ServerState>,
     allocators: Allocators,
+    time: Arc<TimeGuard>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> Result<(Front, Arc<StatusState>), ServeError> {
     let urls = PublicUrls {
@@ -296,6 +300,7 @@ fn bind(
     let state = Arc::new(StatusState::new(
         server,
         allocators,
+        time,
         metrics,
         front.shutdown_handle(),
     ));

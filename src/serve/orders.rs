@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sistema_ts_model::Cun;
+use sistema_ts_store::trusted_time::TimeGuard;
 use sistema_ts_store::{Forgiveness, Store, StoreError};
 
 use crate::control::{CarryOut, Order, Peer, Reply};
@@ -13,6 +14,7 @@ use crate::services::security_log::{self, CodeReferences};
 pub(super) struct Orders {
     pub(super) store: Arc<dyn Store>,
     pub(super) references: CodeReferences,
+    pub(super) time: Arc<TimeGuard>,
 }
 
 #[async_trait]
@@ -20,11 +22,23 @@ impl CarryOut for Orders {
     async fn carry_out(&self, order: Order, by: Peer) -> Reply {
         match order {
             Order::ForgiveCode { code } => self.forgive(code, by).await,
+            Order::ConfirmClock => self.confirm_clock(by).await,
         }
     }
 }
 
 impl Orders {
+    async fn confirm_clock(&self, by: Peer) -> Reply {
+        match self.time.confirm().await {
+            Ok(lag_millis) => {
+                let lag_seconds = lag_millis / 1_000;
+                security_log::clock_confirmed(lag_seconds, by);
+                Reply::ClockConfirmed { lag_seconds }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
     async fn forgive(&self, code: Cun, by: Peer) -> Reply {
         match self.store.forgive_code(code).await {
             Ok(Forgiveness::Forgiven { failures, left }) => {

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream};
 use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp, Verdict};
+use sistema_ts_store::StoreError;
 use sistema_ts_store::register::RegisteredUser;
 
 use super::faults::fault_response;
@@ -231,6 +232,10 @@ async fn answer<S: SoapService>(
 ) -> Result<(Answered, Places), NoAnswer> {
     let server = &worker.server;
     let at = server.clock.now();
+    if let Some(fault) = server.store.clock_fault() {
+        // Before anything has happened: what would be stamped now would be stamped wrongly.
+        return Err(SoapFault::from(StoreError::from(fault)).into());
+    }
     let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
     let claimed = match Claimed::by(request, &connection.info, worker) {
         Ok(claimed) => claimed,

@@ -107,6 +107,17 @@ pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
     );
 }
 
+/// Notes that an administrator has said that the clock is right: what is past its time by it is destroyed from then on.
+pub fn clock_confirmed(lag_seconds: i64, by: Peer) {
+    tracing::warn!(
+        target: "security",
+        lag_seconds,
+        user = by.user,
+        process = by.process,
+        "the clock was confirmed"
+    );
+}
+
 /// Notes that a CUN has no verification left: who asked is found by the transaction, in the access records, and by nobody else.
 pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
     static LOG: LogBudget = LogBudget::new();

@@ -11,6 +11,8 @@ use super::StatusState;
 /// A store that takes so long to say how it is does not serve either.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
+const MILLIS_PER_HOUR: u64 = 60 * 60 * 1_000;
+
 impl StatusState {
     /// Looks for every condition, and tells of those that began or ended since the last look. What stops every service comes first.
     pub async fn conditions(&self) -> Vec<ConditionReport> {
@@ -42,6 +44,7 @@ impl StatusState {
                 "the store does not answer",
             )),
         }
+        reports.extend(self.lag_report());
         reports.sort_by_key(|report| report.condition.severity());
         self.told.tell(&reports);
         reports
@@ -67,5 +70,21 @@ impl StatusState {
             Err(error) => error.to_string(),
         };
         Some(ConditionReport::new(Condition::NoHealthCards, text))
+    }
+
+    /// Whether erasures wait because the clock has run away from the trusted time.
+    fn lag_report(&self) -> Option<ConditionReport> {
+        let state = self.time.state();
+        state.is_behind().then(|| {
+            ConditionReport::new(
+                Condition::TrustedTimeLag,
+                format!(
+                    "the clock ({}) is ahead of the trusted time ({}), and erasures wait; it is believed after {} hours of running, or at once by `sistema-ts clock confirm`",
+                    state.wall,
+                    state.trusted,
+                    state.proof_left_millis.unsigned_abs().div_ceil(MILLIS_PER_HOUR),
+                ),
+            )
+        })
     }
 }

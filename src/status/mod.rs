@@ -12,6 +12,7 @@ use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
 use sistema_ts_model::{ConditionReport, ConditionSeverity};
+use sistema_ts_store::trusted_time::TimeGuard;
 
 use crate::front::{Lane, ShutdownHandle};
 use crate::services::state::ServerState;
@@ -25,6 +26,8 @@ pub struct StatusState {
     pub server: Arc<ServerState>,
     /// The allocators' pools.
     pub allocators: Allocators,
+    /// The guard of the trusted time.
+    pub time: Arc<TimeGuard>,
     /// The collected metrics.
     pub metrics: PrometheusHandle,
     /// Whether the server is stopping.
@@ -39,12 +42,14 @@ impl StatusState {
     pub fn new(
         server: Arc<ServerState>,
         allocators: Allocators,
+        time: Arc<TimeGuard>,
         metrics: PrometheusHandle,
         shutdown: ShutdownHandle,
     ) -> Self {
         Self {
             server,
             allocators,
+            time,
             metrics,
             shutdown,
             told: Told::default(),

@@ -42,6 +42,14 @@ pub enum StoreError {
     },
 }
 
+impl From<crate::store::ClockFault> for StoreError {
+    fn from(fault: crate::store::ClockFault) -> StoreError {
+        StoreError::Unavailable {
+            reason: fault.to_string(),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether nothing at all was done, so that the same request may be sent again without a request key.
     pub fn had_no_effect(&self) -> bool {

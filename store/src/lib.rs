@@ -16,6 +16,7 @@ pub mod register;
 mod store;
 mod submission;
 mod transition;
+pub mod trusted_time;
 
 pub use access::{
     AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery, AccessRecord,
@@ -29,7 +30,7 @@ pub use guess::{
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };
-pub use store::{Expired, Readiness, Store};
+pub use store::{ClockFault, Expired, Readiness, Store};
 pub use submission::{
     NewTest, PatientView, ReceiptRequest, RecordOutcome, ReservedCun, SubmissionAccess, TestView,
 };

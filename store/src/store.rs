@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sistema_ts_model::{
     ClaimId, CodiceFiscale, Condition, ConditionReport, ConditionSeverity, Cun, FirstSymbol,
-    NewClaim, PostOutcome, SessionId, Settlement,
+    NewClaim, PostOutcome, SessionId, Settlement, Timestamp,
 };
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
@@ -17,6 +17,7 @@ use crate::transition::{
     AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
     Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
 };
+use crate::trusted_time::{Horizon, NotedTime};
 
 /// The archives of tests, patients, sessions, receipts and access records.
 ///
@@ -134,8 +135,21 @@ pub trait Store: Send + Sync {
         outcome: PostOutcome,
     ) -> Result<usize, StoreError>;
 
-    /// Erases what is past its time, at most about `limit` tests in one call, and answers whether more is due.
-    async fn expire_due(&self, limit: usize) -> Result<Expired, StoreError>;
+    /// Erases what is past its time by the horizon, at most about `limit` tests in one call, and answers whether more is due. Nothing else
+    /// destroys anything because of its age, and nothing here looks at the store's own clock.
+    async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError>;
+
+    /// The trusted time as it was noted last. A store that has noted none answers with the newest time that it knows, none if it is new: that of
+    /// its newest test, or else of the making of what it needs.
+    async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;
+
+    /// Notes the trusted time, durably.
+    async fn note_time(&self, time: NotedTime) -> Result<(), StoreError>;
+
+    /// Why no service can work rightly now, because the clock is behind what the store holds, if so. Cheap: asked for every request.
+    fn clock_fault(&self) -> Option<ClockFault> {
+        None
+    }
 
     /// Removes what erasures may have left of lookup tags in the bytes of files that are not written any more, if this store's files can hold
     /// such; answers how many files that took. Wanted often and cheap when nothing is due: each file at most once a day.
@@ -161,6 +175,25 @@ pub trait Store: Send + Sync {
     /// Why the store will not serve any more until it is opened anew, if so. Cheap.
     fn failure(&self) -> Option<String> {
         None
+    }
+}
+
+/// A wall clock that is clearly behind the newest test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFault {
+    /// When the newest test was communicated, by the clock of then.
+    pub newest: Timestamp,
+    /// What the clock shows now.
+    pub now: Timestamp,
+}
+
+impl std::fmt::Display for ClockFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the clock is behind the newest test ({} after {}): if it is wrong, set it right; if it was ahead when that test came, stop the server and run `sistema-ts clock repair`",
+            self.now, self.newest
+        )
     }
 }
 

@@ -12,6 +12,7 @@ mod cancellation;
 mod cards;
 mod chain_crash;
 mod clients;
+mod clock;
 mod confirmation;
 mod control;
 mod crash;

@@ -11,7 +11,7 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
 
 pub struct World {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub clock: ManualClock,
     pub store: Arc<dyn Store>,
 }
@@ -29,10 +29,19 @@ impl World {
             Arc::new(clock.clone()) as Arc<dyn Clock>,
         );
         Self {
-            _folder: folder,
+            folder,
             clock,
             store: Arc::new(store.unwrap()),
         }
+    }
+
+    /// Whether no day's file of patients is left.
+    #[allow(dead_code, reason = "shared by several test programs")]
+    pub fn has_no_patient_file(&self) -> bool {
+        let files = std::fs::read_dir(self.folder.path().join("data")).unwrap();
+        !files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .any(|name| name.starts_with("patients-"))
     }
 
     /// Records a positive test; answers its code, and when it was recorded.

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::person::read_line;
 use crate::cli::CliError;
 use crate::config::Configuration;
-use crate::control::{self, Order, Reply};
+use crate::control::{self, AskError, Order, Reply};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -57,6 +57,8 @@ fn forgive(configuration: &Configuration, output: Output) -> Result<ExitCode, Cl
             output.done("this CUN was forgiven as often as it may be: nothing changed")?;
             Ok(ExitCode::FAILURE)
         }
+        // The reply to another order.
+        Reply::ClockConfirmed { .. } => Err(AdminError::from(AskError::NotUnderstood).into()),
         Reply::NotDone { reason } => Err(AdminError::NotDone(reason).into()),
         Reply::Unknown { reason } => Err(AdminError::NotKnown(reason).into()),
     }

@@ -96,7 +96,7 @@ pub async fn a_code_stays_known_after_its_test_is_gone(world: World) {
             .await;
     }
     world.clock.advance_millis(CUN_LIFE_MILLIS);
-    while world.store.expire_due(1000).await.unwrap().more {}
+    while world.sweep(1000).await.more {}
     assert!(
         world
             .store

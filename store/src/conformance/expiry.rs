@@ -88,35 +88,27 @@ pub async fn a_sweep_erases_what_is_due_and_no_more(world: World) {
     }
     world.clock.advance_millis(1);
     let late = world.issued(100).await;
-    assert_eq!(
-        world.store.expire_due(1000).await.unwrap().tests,
-        0,
-        "nothing is due yet"
-    );
+    assert_eq!(world.sweep(1000).await.tests, 0, "nothing is due yet");
     world.clock.advance_millis(CUN_LIFE_MILLIS - 1);
     let mut erased = 0;
     for _ in 0..1000 {
-        let expired = world.store.expire_due(10).await.unwrap();
+        let expired = world.sweep(10).await;
         erased += expired.tests;
         if !expired.more {
             break;
         }
     }
     assert_eq!(erased, early.len());
-    assert_eq!(
-        world.store.expire_due(1000).await.unwrap().tests,
-        0,
-        "a test expires once"
-    );
+    assert_eq!(world.sweep(1000).await.tests, 0, "a test expires once");
     assert!(
         world.store.find_patient(late).await.unwrap().is_some(),
         "the sweep took what was not due"
     );
     world.clock.advance_millis(1);
-    assert_eq!(world.store.expire_due(1000).await.unwrap().tests, 1);
+    assert_eq!(world.sweep(1000).await.tests, 1);
     let world = world.reopen().await;
     assert!(world.list_all().await.is_empty());
-    assert_eq!(world.store.expire_due(1000).await.unwrap().tests, 0);
+    assert_eq!(world.sweep(1000).await.tests, 0);
 }
 
 pub async fn expiry_comes_before_everything(world: World) {

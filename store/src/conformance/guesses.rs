@@ -131,7 +131,7 @@ pub async fn counts_outlive_a_restart_and_a_sweep(world: World) {
         fail(&world, who, 7).await;
     }
     let world = world.reopen().await;
-    while world.store.expire_due(100).await.unwrap().more {}
+    while world.sweep(100).await.more {}
     assert_eq!(
         begin(&world, 1, 7).await,
         GuessAdmission::OperatorOfCodeExhausted
@@ -351,7 +351,7 @@ pub async fn an_operator_sends_so_many_asl_codes_an_hour(world: World) {
     }
     let until = world.now().plus_millis(GUESS_WINDOW_MILLIS);
     let world = world.reopen().await;
-    while world.store.expire_due(100).await.unwrap().more {}
+    while world.sweep(100).await.more {}
     let exhausted = AslCodeAdmission::Exhausted { until };
     for _ in 0..20 {
         assert_eq!(count_asl_code(&world, 1).await, exhausted);

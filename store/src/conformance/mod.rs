@@ -21,6 +21,7 @@ pub mod races;
 pub mod receipts;
 pub mod submission;
 pub mod submission_races;
+pub mod trusted_time;
 pub mod world;
 
 pub use world::World;
@@ -96,6 +97,8 @@ macro_rules! conformance_suite {
                 a_hundred_cancellations, a_hundred_settlements;
             submission_races: the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests,
                 a_hundred_submissions_and_their_listing;
+            trusted_time: the_clock_alone_destroys_nothing, the_noted_time_outlives_a_restart,
+                a_store_that_has_noted_none_answers_with_its_newest_test;
         }
     };
     (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
@@ -128,6 +131,7 @@ mod tests {
             include_str!("receipts.rs"),
             include_str!("submission.rs"),
             include_str!("submission_races.rs"),
+            include_str!("trusted_time.rs"),
         ] {
             for line in module.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

@@ -198,7 +198,7 @@ pub async fn expiry_against_claim(world: World) {
             async move {
                 if task == TASKS / 2 {
                     world.clock.set(end);
-                    while world.store.expire_due(10).await.unwrap().more {}
+                    while world.sweep(10).await.more {}
                     return None;
                 }
                 Some(world.claim(session).await)

@@ -304,7 +304,7 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
             inserted_at: second_at
         }
     );
-    while world.store.expire_due(1000).await.unwrap().more {}
+    while world.sweep(1000).await.more {}
     let outcome = world
         .store
         .record_test(retry(&world, &test).await)

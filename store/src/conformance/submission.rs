@@ -160,7 +160,7 @@ pub async fn insertion_times_ascend(world: World) {
         last = inserted_at;
     }
     let world = world.reopen().await;
-    world.clock.advance_millis(-60_000);
+    world.clock.advance_millis(-40_000);
     let test = world.negative(1).await;
     assert!(
         world.record(test).await.1 >= last,

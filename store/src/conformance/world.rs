@@ -12,10 +12,11 @@ use sistema_ts_model::{
 use sistema_ts_model::{Clock, ManualClock};
 
 use super::{StoreFactory, start};
+use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
     AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
-    Confirmation, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession,
-    ReceiptRequest, RecordOutcome, ReservedCun, SettleUnlock, Store, SubmissionAccess,
+    Confirmation, Expired, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome,
+    OpenSession, ReceiptRequest, RecordOutcome, ReservedCun, SettleUnlock, Store, SubmissionAccess,
 };
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
@@ -57,6 +58,12 @@ impl World {
             clock,
             drawn,
         }
+    }
+
+    /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
+    pub async fn sweep(&self, limit: usize) -> Expired {
+        let horizon = horizon_at(&self.clock);
+        self.store.expire_due(limit, horizon).await.unwrap()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -382,4 +389,13 @@ pub fn confirmation(cun: Cun, session: Option<SessionId>) -> Confirmation {
 /// A code that was never issued.
 pub fn never_issued() -> Cun {
     Cun::random(&mut rand::rng())
+}
+
+/// How far erasures may go when the clock is right.
+pub fn horizon_at(clock: &ManualClock) -> Horizon {
+    let reading = Reading {
+        wall: clock.now(),
+        monotonic: clock.monotonic(),
+    };
+    TrustedTime::begin(None, reading).horizon()
 }

@@ -54,6 +54,8 @@ enum Cancelled {
 struct StoredReceipt {
     content: Vec<u8>,
     at: Timestamp,
+    /// The day of the key of its MAC.
+    key_day: Day,
     transaction: TransactionId,
 }
 
@@ -86,7 +88,7 @@ impl EmbeddedStore {
             if let (Some(stored), Some(given)) = (receipt, &request.receipt)
                 && stored.at > now.minus_millis(CUN_LIFE_MILLIS)
             {
-                let key = self.shared.keys.day(stored.at.rome_day())?;
+                let key = self.shared.keys.day(stored.key_day.date())?;
                 return Ok(
                     if same_mac(&stored.content, &key.receipt_mac(&given.content)) {
                         CancelOutcome::Replayed {
@@ -166,6 +168,15 @@ impl EmbeddedStore {
             ));
             let Some(next) = date.succ_opt() else { break };
             date = next;
+        }
+        for day in self
+            .shared
+            .later_days
+            .iter()
+            .filter(|day| day.date() > today)
+        {
+            let key = self.shared.keys.day(day.date())?;
+            tags.push((*day, key.lookup_tag(&fiscal_code)));
         }
         self.write(Lane::Urgent, move |writer| {
             writer.claim_person(&tags, claim)
@@ -306,17 +317,21 @@ impl Writer<'_> {
 
 fn read_receipt(connection: &Connection, key: &[u8; 16]) -> Result<Option<StoredReceipt>, Failure> {
     let mut select = connection.prepare_cached(
-        "SELECT content, at_ms, transaction_id FROM cancellations WHERE key = ?1",
+        "SELECT content, at_ms, key_day, transaction_id FROM cancellations WHERE key = ?1",
     )?;
-    let found: Option<(Vec<u8>, i64, String)> = select
-        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let found: Option<(Vec<u8>, i64, Option<i32>, String)> = select
+        .query_row([key], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    let Some((content, at, transaction)) = found else {
+    let Some((content, at, key_day, transaction)) = found else {
         return Ok(None);
     };
+    let at = Timestamp::from_millis_clamped(at);
     Ok(Some(StoredReceipt {
         content,
-        at: Timestamp::from_millis_clamped(at),
+        at,
+        key_day: key_day.map_or_else(|| Day::of(at), Day),
         transaction: TransactionId::parse(&transaction)
             .ok_or_else(|| rows::corrupt("a transaction"))?,
     }))

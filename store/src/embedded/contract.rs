@@ -16,15 +16,13 @@ use crate::guess::{
     AslCodeAdmission, CountAslCode, Forgiveness, Guess, GuessAdmission, GuessTicket,
 };
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
-use crate::store::{Expired, Readiness, Store};
+use crate::store::{ClockFault, Expired, Readiness, Store};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
 use crate::transition::{
     AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
     Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
 };
-
-/// A clock so far behind the newest test is wrong, or was wrong when that was written.
-const CLOCK_BEHIND_MILLIS: i64 = 60_000;
+use crate::trusted_time::{Horizon, NotedTime};
 
 #[async_trait]
 impl Store for EmbeddedStore {
@@ -128,8 +126,20 @@ impl Store for EmbeddedStore {
         self.settle_for_person(person, claim, outcome).await
     }
 
-    async fn expire_due(&self, limit: usize) -> Result<Expired, StoreError> {
-        self.expire(limit).await
+    async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
+        self.expire(limit, horizon).await
+    }
+
+    async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+        self.read_noted_time().await
+    }
+
+    async fn note_time(&self, time: NotedTime) -> Result<(), StoreError> {
+        self.write_noted_time(time).await
+    }
+
+    fn clock_fault(&self) -> Option<ClockFault> {
+        self.shared.clock_fault()
     }
 
     async fn rewrite_erased(&self) -> Result<usize, StoreError> {
@@ -170,11 +180,8 @@ impl Store for EmbeddedStore {
         if let Err(error) = self.shared.keys.day(now.rome_day()) {
             readiness.add(Condition::KeysMissing, error.to_string());
         }
-        if now.millis_since(self.shared.clock.now()) > CLOCK_BEHIND_MILLIS {
-            readiness.add(
-                Condition::ClockBehind,
-                "the clock is behind the newest test",
-            );
+        if let Some(fault) = self.shared.clock_fault() {
+            readiness.add(Condition::ClockBehind, fault.to_string());
         }
         // That the writer answers is part of it, and that the disk takes what it writes: a transaction without a change would not tell.
         if readiness.is_ready() {

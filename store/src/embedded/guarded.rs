@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 use sistema_ts_model::{
-    Cun, CunState, Erasure, RegionCode, Session, SessionDigest, Step, TestResult, Timestamp,
+    Cun, CunState, Erasure, Moment, RegionCode, Session, SessionDigest, Step, TestResult, Timestamp,
 };
 
 use super::day::Day;
@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::rows::{self, TestRow};
 use super::writer::Writer;
 use crate::keys::{KeyRing, Purpose};
+use crate::trusted_time::Horizon;
 
 impl Writer<'_> {
     /// The row of a code.
@@ -23,6 +24,10 @@ impl Writer<'_> {
         row: &TestRow,
         step: Step<Answer>,
     ) -> Result<Answer, Failure> {
+        if matches!(step.erase, Erasure::Everything) && self.is_over_by_the_clock_alone(row) {
+            // Refused by the wall clock, and left for the sweep, which goes by the trusted time.
+            return Ok(step.answer);
+        }
         if let Some(life) = &step.write {
             self.tests
                 .prepare_cached("UPDATE tests SET life = ?2 WHERE row = ?1")?
@@ -48,6 +53,19 @@ impl Writer<'_> {
             Erasure::Everything => self.erase_person(row)?,
         }
         Ok(step.answer)
+    }
+
+    /// Whether the row's code is over because of what the clock shows, and not over yet by the horizon of the sweeps.
+    fn is_over_by_the_clock_alone(&self, row: &TestRow) -> bool {
+        let is_over_at = |now| {
+            let moment = Moment {
+                now,
+                ..self.moment()
+            };
+            row.life.state_at(&row.origin(), moment).is_over()
+        };
+        let horizon = self.horizon.map_or(Timestamp::MIN, Horizon::time);
+        is_over_at(self.now) && !is_over_at(horizon)
     }
 
     /// Notes when a claim's holder counts as dead, so that the sweep need not search for it.

@@ -14,6 +14,7 @@ use crate::guess::{
     GuessCounter, GuessTicket,
 };
 use crate::keys::cut;
+use crate::trusted_time::Horizon;
 
 impl EmbeddedStore {
     pub(super) async fn count_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
@@ -152,10 +153,10 @@ impl Writer<'_> {
     }
 
     /// Forgets the counts whose windows have ended.
-    pub(super) fn forget_guesses(&self) -> Result<(), Failure> {
+    pub(super) fn forget_guesses(&self, horizon: Horizon) -> Result<(), Failure> {
         self.tests
             .prepare_cached("DELETE FROM guesses WHERE ends_ms <= ?1")?
-            .execute([self.now.millis()])?;
+            .execute([horizon.time().millis()])?;
         Ok(())
     }
 

@@ -113,7 +113,7 @@ fn read_page(
 }
 
 /// The last row that was inserted before `at`; 0 if there is none.
-fn last_row_before(connection: &Connection, at: Timestamp) -> Result<i64, Failure> {
+pub(super) fn last_row_before(connection: &Connection, at: Timestamp) -> Result<i64, Failure> {
     let bounds: (Option<i64>, Option<i64>) = connection
         .prepare_cached("SELECT (SELECT min(row) FROM tests), (SELECT max(row) FROM tests)")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;

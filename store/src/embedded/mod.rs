@@ -31,6 +31,7 @@ mod readers;
 mod record;
 mod recovery;
 pub mod register;
+mod repair;
 mod rows;
 mod schema;
 mod sessions;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use access::AccessArchive;
 pub use options::EmbeddedOptions;
+pub use repair::{ClockRepair, confirm_clock, repair_clock};
 pub use store::EmbeddedStore;
 
 #[cfg(test)]

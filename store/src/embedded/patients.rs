@@ -153,10 +153,11 @@ impl Patients {
         Ok(())
     }
 
-    /// Removes patients above `last_row`: their tests were never committed.
-    pub(super) fn sweep_above(&mut self, last_row: i64) -> Result<usize, Failure> {
+    /// Removes patients above `last_row`, which is of the day `newest`: their tests were never committed.
+    pub(super) fn sweep_above(&mut self, last_row: i64, newest: Day) -> Result<usize, Failure> {
         let mut swept = 0;
-        // Rows ascend with days: only the newest files can hold such rows.
+        // Rows ascend with days: only the newest files can hold such rows. Files of later days hold rows that a repair of the clock has given an
+        // earlier time.
         let days: Vec<Day> = self.days().rev().collect();
         for day in days {
             let file = self.file(day)?;
@@ -176,7 +177,7 @@ impl Patients {
                 swept += orphans.len();
                 self.erase(day, &orphans)?;
             }
-            if any_kept {
+            if any_kept && day <= newest {
                 break;
             }
         }

@@ -24,10 +24,11 @@ pub(super) fn recover(
     keys: &KeyRing,
     now: Timestamp,
 ) -> Result<WriterStart, Failure> {
-    check_keys(tests, keys, now)?;
     let (last_row, last_inserted) = newest_row(tests)?;
+    // By a clock that is behind, days would have to be there whose keys are gone as they should be.
+    check_keys(tests, keys, now.max(last_inserted))?;
     let mut patients = Patients::new(files.clone())?;
-    let swept = patients.sweep_above(last_row)?;
+    let swept = patients.sweep_above(last_row, Day::of(last_inserted))?;
     let completed = complete_erasures(tests, &mut patients)?;
     if swept + completed > 0 {
         tracing::info!(
@@ -65,6 +66,13 @@ fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
         ),
     };
     Ok((row, Timestamp::from_millis_clamped(millis)))
+}
+
+/// The days after that of `newest` that have rows: a repair of the clock gave these an earlier time.
+pub(super) fn days_after(tests: &Connection, newest: Timestamp) -> Result<Vec<Day>, Failure> {
+    let mut select = tests.prepare("SELECT day FROM days WHERE day > ?1")?;
+    let days = select.query_map([Day::of(newest).0], |row| row.get(0).map(Day))?;
+    Ok(days.collect::<Result<_, _>>()?)
 }
 
 /// Every live day's key must be the one that its data were written with.

@@ -27,6 +27,8 @@ pub(super) struct TestRow {
     pub(super) row: i64,
     pub(super) cun: Cun,
     pub(super) inserted_at: Timestamp,
+    /// The day of its key, where a repair of the clock has given it another time.
+    key_day: Option<Day>,
     pub(super) caller: Caller,
     pub(super) structure: StructureReference,
     pub(super) swab_day: Day,
@@ -38,7 +40,7 @@ pub(super) struct TestRow {
 }
 
 pub(super) const SELECT: &str = "
-    SELECT t.row, t.cun, t.inserted_ms, c.key, s.reference, t.swab_day, t.flags, t.contact, t.negative, t.receipt, t.life
+    SELECT t.row, t.cun, t.inserted_ms, c.key, s.reference, t.swab_day, t.flags, t.contact, t.negative, t.receipt, t.life, t.key_day
     FROM tests t JOIN callers c ON c.id = t.caller JOIN structures s ON s.id = t.structure
     WHERE t.row = ?1";
 
@@ -74,6 +76,7 @@ impl TestRow {
             row: row.get(0)?,
             cun: decode_cun(row.get(1)?)?,
             inserted_at: Timestamp::from_millis_clamped(row.get(2)?),
+            key_day: row.get::<_, Option<i32>>(11)?.map(Day),
             caller: decode_caller(row.get_ref(3)?.as_str().map_err(|_| corrupt("a caller"))?)?,
             structure: decode_structure(
                 row.get_ref(4)?
@@ -104,7 +107,7 @@ impl TestRow {
 
     /// The day whose key and whose patients' file the row belongs to.
     pub(super) fn day(&self) -> Day {
-        Day::of(self.inserted_at)
+        self.key_day.unwrap_or_else(|| Day::of(self.inserted_at))
     }
 
     /// What callers of the store see of it.

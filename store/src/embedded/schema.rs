@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::error::StoreError;
 
 /// What makes a file of tests of each version one of the next; a file of a version that is not known is refused rather than guessed at.
-const TESTS_STEPS: [&str; 3] = [TESTS, GUESSES, SEALED_SESSIONS];
+const TESTS_STEPS: [&str; 4] = [TESTS, GUESSES, SEALED_SESSIONS, KEY_DAYS];
 
 /// The same for a day's file of patients.
 const PATIENTS_STEPS: [&str; 1] = [PATIENTS];
 
 /// The same for a day's file of access records.
-const ACCESS_STEPS: [&str; 1] = [ACCESS];
+const ACCESS_STEPS: [&str; 2] = [ACCESS, MERGED];
 
 /// Written to each file's `application_id`, so that a stranger's file is recognised: "STS1".
 const APPLICATION: i32 = 0x5354_5331;
@@ -89,6 +89,13 @@ const SEALED_SESSIONS: &str = "
     CREATE INDEX sessions_by_row ON sessions (row);
 ";
 
+/// The day whose key a row was sealed and hashed under, and whose patients' file it belongs to, where that is not the day of its time: a repair
+/// of the clock has given it another time.
+const KEY_DAYS: &str = "
+    ALTER TABLE tests ADD COLUMN key_day INTEGER;
+    ALTER TABLE cancellations ADD COLUMN key_day INTEGER;
+";
+
 /// One day's file of patients: of each positive the sealed fiscal code, and its lookup tag, which enters `tags` late, in sorted
 /// batches: `tagged_through` says how far.
 const PATIENTS: &str = "
@@ -119,6 +126,11 @@ const ACCESS: &str = "
     ) STRICT;
     CREATE TABLE submissions (last_row INTEGER PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, entries BLOB NOT NULL)
         STRICT;
+";
+
+/// The days whose files a repair of the clock has merged into this one and not removed yet.
+const MERGED: &str = "
+    CREATE TABLE merged (day INTEGER PRIMARY KEY) STRICT;
 ";
 
 /// Makes the tables of the file of tests, or checks that they are of this version.

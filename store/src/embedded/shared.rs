@@ -6,12 +6,18 @@ use std::sync::{Arc, OnceLock};
 use aws_lc_rs::hmac;
 use sistema_ts_model::{Caller, Clock, RequestKey, Service, Timestamp};
 
+use super::day::Day;
 use super::index::IndexReader;
 use super::job::Job;
 use super::options::EmbeddedOptions;
 use super::queue::{Lane, Queue};
 use crate::error::StoreError;
 use crate::keys::{KeyRing, cut};
+use crate::store::ClockFault;
+
+/// A clock so far behind the newest test is wrong, or was wrong when that was written. Less is a clock that was slewed or corrected a little:
+/// the newest test's time stands for it meanwhile.
+const CLOCK_BEHIND_MILLIS: i64 = 60_000;
 
 /// Shared by the callers' tasks, the writer, the readers and the keeper of access records.
 pub(super) struct Shared {
@@ -21,6 +27,8 @@ pub(super) struct Shared {
     pub(super) writer: Queue<Job>,
     pub(super) codes: IndexReader,
     pub(super) receipts: IndexReader,
+    /// Days after that of the newest test under whose keys there are rows: a repair of the clock has given these an earlier time.
+    pub(super) later_days: Vec<Day>,
     /// Key of the hashes of receipts: they must be uniform although callers choose what is hashed.
     pub(super) receipt_hash: hmac::Key,
     /// The newest `dataInserimento` that was given, in milliseconds.
@@ -35,6 +43,7 @@ pub(super) struct Shared {
 
 /// What [`Shared`] begins with.
 pub(super) struct Start {
+    pub(super) later_days: Vec<Day>,
     pub(super) last_row: i64,
     pub(super) last_inserted: i64,
     pub(super) copied_row: i64,
@@ -57,6 +66,7 @@ impl Shared {
             keys,
             codes,
             receipts,
+            later_days: start.later_days,
             receipt_hash: start.receipt_hash,
             last_inserted: AtomicI64::new(start.last_inserted),
             committed_row: AtomicI64::new(start.last_row),
@@ -69,6 +79,13 @@ impl Shared {
     pub(super) fn now(&self) -> Timestamp {
         let last = Timestamp::from_millis_clamped(self.last_inserted.load(Ordering::Acquire));
         self.clock.now().max(last)
+    }
+
+    /// Whether the clock is clearly behind the newest test: then nothing new can be stamped rightly.
+    pub(super) fn clock_fault(&self) -> Option<ClockFault> {
+        let newest = Timestamp::from_millis_clamped(self.last_inserted.load(Ordering::Acquire));
+        let now = self.clock.now();
+        (newest.millis_since(now) > CLOCK_BEHIND_MILLIS).then_some(ClockFault { newest, now })
     }
 
     /// The newest committed row: everything answered so far is at or below it.

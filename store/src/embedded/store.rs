@@ -89,7 +89,9 @@ impl EmbeddedStore {
         // The archive of access records is in no backup: a restored file of tests may be older than it. No number is given again whose
         // submission it holds already, else the new submission would be taken for copied.
         start.last_row = start.last_row.max(copied_row);
+        let later_days = recovery::days_after(&tests, start.last_inserted)?;
         let shared_start = Start {
+            later_days,
             last_row: start.last_row,
             last_inserted: start.last_inserted.millis(),
             copied_row,

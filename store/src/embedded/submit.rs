@@ -77,6 +77,9 @@ impl EmbeddedStore {
                     }
                 }
             };
+            if let Some(fault) = self.shared.clock_fault() {
+                return Err(fault.into());
+            }
             let key = self.shared.keys.day(self.shared.now().rome_day())?;
             let receipt = receipt.map(|(hash, content, checked_through)| {
                 new_receipt(&key, hash, content, checked_through)

@@ -20,6 +20,7 @@ use super::queue::Taken;
 use super::record::Recorded;
 use super::shared::Shared;
 use crate::error::StoreError;
+use crate::trusted_time::Horizon;
 use std::sync::Arc;
 
 /// How long the writer waits for work before it looks after what is left to do.
@@ -53,6 +54,8 @@ pub(super) struct Writer<'connection> {
     pub(super) now: Timestamp,
     /// The Rome day of `now`.
     pub(super) day: Day,
+    /// How far what is past its time may be destroyed: the newest horizon of a sweep, none before the first.
+    pub(super) horizon: Option<Horizon>,
     /// The day whose row in `days` is known to be there, and its key's check value.
     pub(super) begun_day: Option<(Day, [u8; 16])>,
     /// The newest row, that of the current transaction included.
@@ -135,6 +138,7 @@ impl<'connection> Writer<'connection> {
             structures: dictionary::structures(),
             now: start.last_inserted,
             day: Day::of(start.last_inserted),
+            horizon: None,
             begun_day: None,
             last_row: start.last_row,
             committed_row: start.last_row,
@@ -385,7 +389,8 @@ impl<'connection> Writer<'connection> {
         self.patients.roll_back()?;
         if self.new_rows > 0 {
             // Their commit may have gone through, and their rows will be given again.
-            self.patients.sweep_above(self.committed_row)?;
+            self.patients
+                .sweep_above(self.committed_row, Day::of(self.last_inserted))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The ring's file: four lines of text, replaced whole.
+//! The ring's file: a few lines of text, replaced whole.
 //!
 //! ```text
 //! sistema-ts key ring 1
@@ -6,6 +6,8 @@
 //! state 64 hexadecimal digits
 //! check 16 hexadecimal digits: the first 8 bytes of SHA-256 over the lines before
 //! ```
+//!
+//! A ring that was renewed has a `day` and a `state` for each of its parts, in the order of their days, and the number 2 in its first line.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -20,11 +22,16 @@ use zeroize::{Zeroize, Zeroizing};
 use super::KeyError;
 
 const HEADER: &str = "sistema-ts key ring 1";
+/// The first line of a ring of several parts, which a program that knows rings of one alone must not take for one of those.
+const HEADER_OF_PARTS: &str = "sistema-ts key ring 2";
+/// A ring has one part, two from a renewal on until its old keys are gone, and one more for each repair.
+const MOST_PARTS: usize = 8;
 /// No ring is longer; what is longer is another file.
 const LONGEST_FILE: u64 = 1024;
 const STATE_LEN: usize = 32;
 
 /// The state of one day, from which that day's key and all later states follow.
+#[derive(Clone)]
 pub(super) struct RingState {
     pub(super) day: NaiveDate,
     secret: Zeroizing<[u8; STATE_LEN]>,
@@ -71,12 +78,85 @@ impl RingState {
         Ok(derived)
     }
 
+    /// The state of `day`, into which fresh entropy is mixed: whoever knows the state of a day before cannot derive it.
+    pub(super) fn renewed_on(&self, day: NaiveDate) -> Result<RingState, KeyError> {
+        let before = self.advanced_to(day)?;
+        let fresh = RingState::random(day)?;
+        let mut secret = Zeroizing::new([0; STATE_LEN]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, fresh.secret.as_ref())
+            .extract(before.secret.as_ref())
+            .expand(
+                &[format!("sistema-ts renewal {day}").as_bytes()],
+                StateLength,
+            )
+            .and_then(|okm| okm.fill(secret.as_mut()))
+            .map_err(|_| KeyError::Crypto)?;
+        Ok(RingState { day, secret })
+    }
+}
+
+/// What the file holds: a part for each beginning, in the order of their days. A part's keys end where the next one begins; the first is the
+/// oldest that is still needed.
+#[derive(Clone)]
+pub(super) struct RingParts(Vec<RingState>);
+
+impl RingParts {
+    pub(super) fn of(state: RingState) -> RingParts {
+        RingParts(vec![state])
+    }
+
+    /// The oldest day whose key can still be derived.
+    pub(super) fn oldest(&self) -> NaiveDate {
+        // A ring is made of one part, read with one at least, and never loses its last.
+        self.0.first().map_or(NaiveDate::MAX, |part| part.day)
+    }
+
+    /// The days on which a part after the first begins.
+    pub(super) fn renewals(&self) -> impl Iterator<Item = NaiveDate> + use<'_> {
+        self.0.iter().skip(1).map(|part| part.day)
+    }
+
+    /// The part that gives a day's key; none for a day before the oldest.
+    pub(super) fn part_of(&self, day: NaiveDate) -> Option<&RingState> {
+        self.0.iter().rev().find(|part| part.day <= day)
+    }
+
+    /// The ring without the keys before `oldest`.
+    pub(super) fn advanced_to(&self, oldest: NaiveDate) -> Result<RingParts, KeyError> {
+        let Some(first) = self.part_of(oldest) else {
+            return Ok(self.clone());
+        };
+        let later = self.0.iter().filter(|part| part.day > oldest);
+        let mut parts = vec![first.advanced_to(oldest)?];
+        parts.extend(later.cloned());
+        Ok(RingParts(parts))
+    }
+
+    /// The ring with one more part, which must begin on a day on which none does.
+    pub(super) fn with(&self, part: RingState) -> Result<RingParts, KeyError> {
+        if self.0.len() >= MOST_PARTS {
+            return Err(KeyError::TooManyParts);
+        }
+        let mut parts = self.0.clone();
+        parts.push(part);
+        parts.sort_by_key(|part| part.day);
+        Ok(RingParts(parts))
+    }
+
     fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(256));
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{HEADER}\nday {}\nstate ", self.day);
-        push_hex(&mut text, self.secret.as_ref());
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
+        text.push_str(if self.0.len() == 1 {
+            HEADER
+        } else {
+            HEADER_OF_PARTS
+        });
         text.push('\n');
+        for part in &self.0 {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "day {}\nstate ", part.day);
+            push_hex(&mut text, part.secret.as_ref());
+            text.push('\n');
+        }
         let check = digest::digest(&digest::SHA256, text.as_bytes());
         text.push_str("check ");
         push_hex(&mut text, &check.as_ref()[..8]);
@@ -84,7 +164,7 @@ impl RingState {
         text
     }
 
-    fn parse(text: &str) -> Result<RingState, &'static str> {
+    fn parse(text: &str) -> Result<RingParts, &'static str> {
         let body_len = text.find("check ").ok_or("its check line is missing")?;
         let (body, check) = text.split_at(body_len);
         let expected = digest::digest(&digest::SHA256, body.as_bytes());
@@ -93,25 +173,50 @@ impl RingState {
         if check.trim_end().strip_prefix("check ") != Some(expected_text.as_str()) {
             return Err("its check line does not fit: it was changed or cut");
         }
-        let mut lines = body.lines();
-        if lines.next() != Some(HEADER) {
-            return Err("it does not begin with the header of a key ring");
+        let mut lines = body.lines().peekable();
+        let most = match lines.next() {
+            Some(HEADER) => 1,
+            Some(HEADER_OF_PARTS) => MOST_PARTS,
+            _ => return Err("it does not begin with the header of a key ring"),
+        };
+        let mut parts: Vec<RingState> = Vec::with_capacity(MOST_PARTS);
+        while lines.peek().is_some() {
+            let day = lines
+                .next()
+                .and_then(|line| line.strip_prefix("day "))
+                .and_then(|day| day.parse().ok())
+                .ok_or("its day is not a date")?;
+            let secret = lines
+                .next()
+                .and_then(|line| line.strip_prefix("state "))
+                .and_then(parse_hex)
+                .ok_or("its state is not 64 hexadecimal digits")?;
+            if parts.len() == most || parts.last().is_some_and(|last| last.day >= day) {
+                return Err("its parts are too many or not in the order of their days");
+            }
+            parts.push(RingState { day, secret });
         }
-        let day = lines
-            .next()
-            .and_then(|line| line.strip_prefix("day "))
-            .and_then(|day| day.parse().ok())
-            .ok_or("its day is not a date")?;
-        let secret = lines
-            .next()
-            .and_then(|line| line.strip_prefix("state "))
-            .and_then(parse_hex)
-            .ok_or("its state is not 64 hexadecimal digits")?;
-        Ok(RingState { day, secret })
+        if parts.is_empty() {
+            return Err("its day is not a date");
+        }
+        Ok(RingParts(parts))
     }
 }
 
-pub(super) fn create(path: &Path, state: &RingState) -> Result<(), KeyError> {
+/// Keeps other processes from replacing the ring until it is dropped: a server drops old keys while a command renews.
+pub(super) fn lock(path: &Path) -> Result<File, KeyError> {
+    let lock = beside(path, ".lock");
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&lock)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| io_error(&lock, "locked", error))
+}
+
+pub(super) fn create(path: &Path, state: &RingParts) -> Result<(), KeyError> {
     let mut file = match new_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -127,7 +232,7 @@ pub(super) fn create(path: &Path, state: &RingState) -> Result<(), KeyError> {
         .map_err(|error| io_error(path, "written", error))
 }
 
-pub(super) fn load(path: &Path) -> Result<RingState, KeyError> {
+pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -142,7 +247,7 @@ pub(super) fn load(path: &Path) -> Result<RingState, KeyError> {
     file.take(LONGEST_FILE + 1)
         .read_to_string(&mut text)
         .map_err(|error| io_error(path, "read", error))?;
-    RingState::parse(&text).map_err(|what| KeyError::RingInvalid {
+    RingParts::parse(&text).map_err(|what| KeyError::RingInvalid {
         path: path.to_owned(),
         what,
     })
@@ -150,8 +255,8 @@ pub(super) fn load(path: &Path) -> Result<RingState, KeyError> {
 
 /// Puts `state` in the place of the ring at `path`, durably: after a crash there is either the old ring or the new one. The old
 /// file's bytes are overwritten once the new one is safe.
-pub(super) fn replace(path: &Path, state: &RingState) -> Result<(), KeyError> {
-    let fresh = fresh_path(path);
+pub(super) fn replace(path: &Path, state: &RingParts) -> Result<(), KeyError> {
+    let fresh = beside(path, ".new");
     let result = (|| {
         match std::fs::remove_file(&fresh) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -179,9 +284,9 @@ fn new_file(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn fresh_path(path: &Path) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(suffix);
     path.with_file_name(name)
 }
 

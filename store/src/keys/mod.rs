@@ -5,11 +5,16 @@
 //! live: all later days follow from it, no earlier one does. Dropping a day is replacing the file by one that begins a day later;
 //! from then on nobody, with whatever copy of the data, can open what was sealed under the dropped day's key.
 //!
+//! A ring that somebody has copied would give all later days' keys, so fresh entropy is mixed in from time to time, from a coming day on: then
+//! the ring has a second part that begins on that day, and no copy made before leads there. What destroys keys is the same horizon that all
+//! other erasures go by ([`crate::trusted_time`]).
+//!
 //! A ring is made once, by [`KeyRing::create`], and never by itself: a store that finds none, or one that begins too late, says so.
 
 mod clock;
 mod day;
 mod file;
+mod renewal;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +28,10 @@ use thiserror::Error;
 pub use clock::kernel_clock_is_synchronised;
 pub use day::{CheckValue, DayKey, LookupTag, Mac, SealedBytes};
 pub(crate) use day::{Purpose, cut, same_mac};
-use file::RingState;
+use file::{RingParts, RingState};
+pub use renewal::{RENEWAL_AHEAD_DAYS, Renewal};
+
+use crate::trusted_time::Horizon;
 
 /// How far beyond its oldest day a ring derives keys. A date further ahead is a clock gone wrong.
 const FARTHEST_DAYS: u64 = 400;
@@ -69,13 +77,26 @@ pub enum KeyError {
         /// The ring's oldest day.
         oldest: NaiveDate,
     },
-    /// More than one day would be destroyed at once, without permission.
-    #[error(
-        "{days} days' keys would be destroyed at once: synchronise the clock, or give your word for it"
-    )]
-    TooManyDays {
-        /// How many.
-        days: i64,
+    /// A renewal must begin on a coming day, so that every holder of the ring has it by then.
+    #[error("a renewal begins {RENEWAL_AHEAD_DAYS} days ahead at the earliest: {day} is too early")]
+    RenewalTooEarly {
+        /// The day that was asked for.
+        day: NaiveDate,
+    },
+    /// One renewal is on its way, and another would be mixed into what nobody has used yet.
+    #[error("the ring is renewed from {day} on already; renew it again after that day")]
+    RenewalPending {
+        /// The day on which it begins.
+        day: NaiveDate,
+    },
+    /// The ring has as many parts as it can have.
+    #[error("the ring was renewed or repaired too often: wait until its oldest keys are gone")]
+    TooManyParts,
+    /// The file no longer holds the ring that this process loaded.
+    #[error("the file at {path} is another ring than the one that was loaded from it")]
+    Replaced {
+        /// The path.
+        path: PathBuf,
     },
     /// The key of a day is not the one that the stored data were written with.
     #[error(
@@ -90,7 +111,7 @@ pub enum KeyError {
     Io {
         /// The path.
         path: PathBuf,
-        /// `read` or `written`.
+        /// `read`, `written` or `locked`.
         action: &'static str,
         /// What the system said.
         source: std::io::Error,
@@ -100,20 +121,11 @@ pub enum KeyError {
     Crypto,
 }
 
-/// How many days' keys may be destroyed in one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DestroyPermission {
-    /// One, as every day. A clock that jumped must not destroy live keys.
-    OneDay,
-    /// Any number: the kernel says that the clock is synchronised, or the operator gives his word.
-    AnyNumber,
-}
-
 /// The ring of day keys, loaded. Shared between threads; reading a day's key takes no lock once it was derived.
 pub struct KeyRing {
     path: PathBuf,
-    /// The state as the file has it; locked while it is advanced or a further day is derived.
-    state: Mutex<RingState>,
+    /// The parts as the file has them; locked while they are advanced or a further day is derived.
+    parts: Mutex<RingParts>,
     days: ArcSwap<BTreeMap<NaiveDate, Arc<DayKey>>>,
 }
 
@@ -132,7 +144,7 @@ impl KeyRing {
     ///
     /// [`KeyError::RingExists`] if there is a file at `path`: nothing is replaced.
     pub fn create(path: &Path, oldest: NaiveDate) -> Result<(), KeyError> {
-        file::create(path, &RingState::random(oldest)?)
+        file::create(path, &RingParts::of(RingState::random(oldest)?))
     }
 
     /// Loads the ring.
@@ -141,17 +153,17 @@ impl KeyRing {
     ///
     /// [`KeyError::RingMissing`] if there is none; it is never invented.
     pub fn load(path: &Path) -> Result<KeyRing, KeyError> {
-        let state = file::load(path)?;
+        let parts = file::load(path)?;
         Ok(KeyRing {
             path: path.to_owned(),
-            state: Mutex::new(state),
+            parts: Mutex::new(parts),
             days: ArcSwap::default(),
         })
     }
 
     /// The oldest day whose key can still be derived.
     pub fn oldest(&self) -> NaiveDate {
-        self.lock().day
+        self.lock().oldest()
     }
 
     /// The key of a day.
@@ -163,63 +175,58 @@ impl KeyRing {
         if let Some(key) = self.days.load().get(&day) {
             return Ok(key.clone());
         }
-        let state = self.lock();
-        if day < state.day {
-            return Err(KeyError::Destroyed {
-                day,
-                oldest: state.day,
-            });
+        let parts = self.lock();
+        let oldest = parts.oldest();
+        let Some(part) = parts.part_of(day) else {
+            return Err(KeyError::Destroyed { day, oldest });
+        };
+        if day > oldest + Days::new(FARTHEST_DAYS) {
+            return Err(KeyError::TooFarAhead { day, oldest });
         }
-        if day > state.day + Days::new(FARTHEST_DAYS) {
-            return Err(KeyError::TooFarAhead {
-                day,
-                oldest: state.day,
-            });
-        }
-        let key = Arc::new(DayKey::derive(&state.advanced_to(day)?)?);
+        let key = Arc::new(DayKey::derive(&part.advanced_to(day)?)?);
         let mut days = BTreeMap::clone(&self.days.load());
         days.insert(day, key.clone());
         self.days.store(Arc::new(days));
-        drop(state);
+        drop(parts);
         Ok(key)
     }
 
-    /// Drops the keys of all days before `oldest`, in memory and on disk. Does nothing if they are gone already.
+    /// Takes up what a command has made of the file meanwhile, and drops the keys of all days from which no code lives by the horizon, in memory
+    /// and on disk. Does nothing if they are gone already.
     ///
     /// # Errors
     ///
-    /// [`KeyError::TooManyDays`] if more than one day would go without permission; then nothing is dropped.
-    pub fn advance(
-        &self,
-        oldest: NaiveDate,
-        permission: DestroyPermission,
-    ) -> Result<(), KeyError> {
-        let mut state = self.lock();
-        let days = (oldest - state.day).num_days();
-        if days <= 0 {
-            return Ok(());
-        }
-        if days > 1 && permission == DestroyPermission::OneDay {
-            return Err(KeyError::TooManyDays { days });
-        }
-        if oldest > state.day + Days::new(FARTHEST_DAYS) {
-            return Err(KeyError::TooFarAhead {
-                day: oldest,
-                oldest: state.day,
+    /// [`KeyError::Replaced`] if the file holds another ring, the others if it cannot be read or written; then nothing is dropped.
+    pub fn advance(&self, horizon: Horizon) -> Result<(), KeyError> {
+        let oldest = oldest_live_day(horizon.time());
+        let _lock = file::lock(&self.path)?;
+        let mut parts = self.lock();
+        let stored = file::load(&self.path)?;
+        if !renewal::is_same_ring(&parts, &stored)? {
+            return Err(KeyError::Replaced {
+                path: self.path.clone(),
             });
         }
-        let advanced = state.advanced_to(oldest)?;
-        file::replace(&self.path, &advanced)?;
-        *state = advanced;
+        let advanced = if oldest > stored.oldest() {
+            let advanced = stored.advanced_to(oldest)?;
+            file::replace(&self.path, &advanced)?;
+            advanced
+        } else {
+            stored
+        };
+        let is_renewed = !advanced.renewals().eq(parts.renewals());
+        let oldest = advanced.oldest();
+        *parts = advanced;
         let mut live = BTreeMap::clone(&self.days.load());
-        live.retain(|day, _| *day >= oldest);
+        // A renewal may have changed the key of a coming day that somebody has asked for already.
+        live.retain(|day, _| *day >= oldest && !is_renewed);
         self.days.store(Arc::new(live));
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, RingState> {
-        // A panic while the lock was held leaves the old state, which is valid: it is replaced in one assignment.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, RingParts> {
+        // A panic while the lock was held leaves the old parts, which are valid: they are replaced in one assignment.
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

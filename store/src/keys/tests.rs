@@ -2,14 +2,26 @@
 //! purposes with the same key; a sealed text that opens under another key, code or purpose, or is in the file's bytes.
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use chrono::{Days, NaiveDate};
 use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun, Timestamp};
 
 use super::day::Purpose;
-use super::{DestroyPermission, KeyError, KeyRing, oldest_live_day};
+use super::{KeyError, KeyRing, Renewal, oldest_live_day};
+use crate::trusted_time::{Horizon, Reading, TrustedTime};
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
+}
+
+/// A horizon by which this is the oldest day that is still needed.
+fn horizon_for(oldest: &str) -> Horizon {
+    let reading = Reading {
+        wall: Timestamp::start_of_rome_day(day(oldest)).plus_millis(CUN_LIFE_MILLIS),
+        monotonic: Duration::ZERO,
+    };
+    TrustedTime::begin(None, reading).horizon()
 }
 
 fn new_ring(folder: &tempfile::TempDir) -> KeyRing {
@@ -72,8 +84,7 @@ fn later_days_follow_and_earlier_ones_are_gone_for_good() {
     let ring = new_ring(&folder);
     let eleventh = ring.day(day("2026-11-11")).unwrap().check_value();
     let old_bytes = std::fs::read(folder.path().join("ring")).unwrap();
-    ring.advance(day("2026-11-11"), DestroyPermission::OneDay)
-        .unwrap();
+    ring.advance(horizon_for("2026-11-11")).unwrap();
     let reloaded = KeyRing::load(&folder.path().join("ring")).unwrap();
     for ring in [&ring, &reloaded] {
         assert!(matches!(
@@ -93,18 +104,12 @@ fn later_days_follow_and_earlier_ones_are_gone_for_good() {
 }
 
 #[test]
-fn many_days_are_destroyed_only_with_permission() {
+fn a_horizon_that_goes_back_destroys_nothing_and_brings_nothing_back() {
     let folder = tempfile::tempdir().unwrap();
     let ring = new_ring(&folder);
-    let refused = ring.advance(day("2026-11-13"), DestroyPermission::OneDay);
-    assert!(matches!(refused, Err(KeyError::TooManyDays { days: 3 })));
-    assert!(ring.day(day("2026-11-10")).is_ok());
-    ring.advance(day("2026-11-13"), DestroyPermission::AnyNumber)
-        .unwrap();
+    ring.advance(horizon_for("2026-11-13")).unwrap();
     assert_eq!(ring.oldest(), day("2026-11-13"));
-    // Going back destroys nothing and brings nothing back.
-    ring.advance(day("2026-11-10"), DestroyPermission::AnyNumber)
-        .unwrap();
+    ring.advance(horizon_for("2026-11-10")).unwrap();
     assert_eq!(ring.oldest(), day("2026-11-13"));
 }
 
@@ -114,7 +119,101 @@ fn a_day_far_ahead_is_a_wrong_clock() {
     let ring = new_ring(&folder);
     let far = day("2026-11-10") + Days::new(401);
     assert!(matches!(ring.day(far), Err(KeyError::TooFarAhead { .. })));
-    assert!(ring.advance(far, DestroyPermission::AnyNumber).is_err());
+}
+
+#[test]
+fn a_renewal_changes_the_keys_from_its_day_on_and_none_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let ring = new_ring(&folder);
+    let key = |ring: &KeyRing, text: &str| ring.day(day(text)).unwrap().check_value();
+    let days = ["2026-11-10", "2026-11-26", "2026-11-27", "2026-11-28"];
+    let before = days.map(|day| key(&ring, day));
+    let copy = folder.path().join("copy");
+    std::fs::copy(&path, &copy).unwrap();
+
+    let today = day("2026-11-25");
+    assert!(matches!(
+        KeyRing::renew(&path, today, day("2026-11-26")),
+        Err(KeyError::RenewalTooEarly { .. })
+    ));
+    let done = KeyRing::renew(&path, today, day("2026-11-27")).unwrap();
+    assert_eq!(done, Renewal::From(day("2026-11-27")));
+    // The running server takes it up with its next sweep, whatever it has derived already.
+    ring.advance(horizon_for("2026-11-10")).unwrap();
+    for ring in [&ring, &KeyRing::load(&path).unwrap()] {
+        assert_eq!(key(ring, days[0]), before[0]);
+        assert_eq!(key(ring, days[1]), before[1]);
+        assert_ne!(key(ring, days[2]), before[2]);
+        assert_ne!(key(ring, days[3]), before[3]);
+        assert_eq!(ring.renewals(), [day("2026-11-27")]);
+    }
+    // A copy made before leads to no key from that day on.
+    let stolen = KeyRing::load(&copy).unwrap();
+    assert_ne!(key(&stolen, days[2]), key(&ring, days[2]));
+
+    assert!(matches!(
+        KeyRing::renew(&path, today, day("2026-11-30")),
+        Err(KeyError::RenewalPending { .. })
+    ));
+    let renewed = key(&ring, days[3]);
+    ring.advance(horizon_for("2026-11-28")).unwrap();
+    assert_eq!(key(&ring, days[3]), renewed);
+    assert_eq!(ring.renewals(), []);
+    KeyRing::renew(&path, day("2026-12-12"), day("2026-12-20")).unwrap();
+}
+
+#[test]
+fn a_ring_that_was_changed_for_another_is_noticed_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let ring = new_ring(&folder);
+    std::fs::remove_file(&path).unwrap();
+    KeyRing::create(&path, day("2026-11-10")).unwrap();
+    let another = std::fs::read(&path).unwrap();
+    assert!(matches!(
+        ring.advance(horizon_for("2026-11-11")),
+        Err(KeyError::Replaced { .. })
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), another);
+}
+
+#[test]
+fn a_ring_from_the_future_gets_keys_from_today_on_and_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let own = new_ring(&folder)
+        .day(day("2026-11-12"))
+        .unwrap()
+        .check_value();
+    let today = day("2026-10-20");
+    assert_eq!(KeyRing::repair(&path, today).unwrap(), Renewal::From(today));
+    let ring = KeyRing::load(&path).unwrap();
+    assert_eq!(ring.oldest(), today);
+    assert!(ring.day(today).is_ok());
+    assert!(ring.day(day("2026-11-09")).is_ok());
+    assert_eq!(ring.day(day("2026-11-12")).unwrap().check_value(), own);
+    assert_eq!(KeyRing::repair(&path, today).unwrap(), Renewal::NotNeeded);
+}
+
+/// A kill leaves the old file, beside it none, a part or the whole of the new one, or the new file alone.
+#[test]
+fn a_renewal_that_was_killed_anywhere_is_repeated_or_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    new_ring(&folder);
+    let old = std::fs::read(&path).unwrap();
+    let (today, from) = (day("2026-11-25"), day("2026-11-28"));
+    KeyRing::renew(&path, today, from).unwrap();
+    let renewed = std::fs::read(&path).unwrap();
+    for left in 0..=renewed.len() {
+        std::fs::write(&path, &old).unwrap();
+        std::fs::write(folder.path().join("ring.new"), &renewed[..left]).unwrap();
+        assert!(KeyRing::load(&path).unwrap().renewals().is_empty());
+        let done = KeyRing::renew(&path, today, from).unwrap();
+        assert_eq!(done, Renewal::From(from));
+        assert_eq!(KeyRing::load(&path).unwrap().renewals(), [from]);
+    }
 }
 
 #[test]

@@ -8,10 +8,12 @@ mod archive;
 mod chunk;
 mod columns;
 mod keeper;
+mod repair;
 mod search;
 mod visitor;
 
 pub(super) use archive::Archive;
 pub(super) use keeper::{AccessJob, Keeper};
+pub(super) use repair::{finish_merging, repair_archive};
 pub(super) use search::search;
 pub use visitor::AccessArchive;

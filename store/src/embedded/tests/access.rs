@@ -71,7 +71,7 @@ async fn submissions_that_expired_and_are_in_no_archive_are_not_looked_for_again
     let mut fixture = Fixture::new();
     fixture.record(|_| {}).await;
     fixture.clock.advance_millis(15 * DAY_MILLIS);
-    while fixture.store().expire_due(10).await.unwrap() != Expired::default() {}
+    while fixture.sweep(10).await != Expired::default() {}
     fixture.close();
     remove(&fixture, "access-");
     fixture.reopen();

@@ -50,7 +50,7 @@ async fn a_holder_is_dead_once_deadline_and_permitted_error_have_passed() {
         ClaimOutcome::Claimed { .. }
     ));
     fixture.clock.advance_millis(11_499);
-    fixture.store().expire_due(100).await.unwrap();
+    fixture.sweep(100).await;
     let refused = |outcome| match outcome {
         ClaimOutcome::Refused(refusal) => refusal,
         other => panic!("not refused: {other:?}"),

@@ -293,7 +293,7 @@ async fn an_expired_day_goes_file_and_key_and_its_codes_stay_known() {
     fixture.reopen();
     for _ in 0..16 {
         fixture.clock.advance_millis(DAY_MILLIS);
-        while fixture.store().expire_due(100).await.unwrap().more {}
+        while fixture.sweep(100).await.more {}
     }
     assert!(fixture.store().find_test(cun).await.unwrap().is_none());
     assert!(!fixture.options.folder.join(PATIENTS).exists());
@@ -332,7 +332,7 @@ async fn a_code_that_is_over_loses_its_patient_to_the_millisecond_and_its_file_a
     assert!(fixture.store().find_patient(early).await.unwrap().is_some());
     fixture.clock.advance_millis(1);
     assert!(fixture.store().find_patient(early).await.unwrap().is_none());
-    while fixture.store().expire_due(1).await.unwrap().more {}
+    while fixture.sweep(1).await.more {}
     assert!(fixture.store().find_test(early).await.unwrap().is_none());
     assert_eq!(
         fixture
@@ -354,7 +354,7 @@ async fn a_longer_retention_keeps_the_test_and_not_the_person() {
         .record(|test| test.result = TestResult::Negative)
         .await;
     fixture.clock.advance_millis(15 * DAY_MILLIS);
-    while fixture.store().expire_due(100).await.unwrap().more {}
+    while fixture.sweep(100).await.more {}
     assert!(fixture.store().find_test(cun).await.unwrap().is_some());
     let refused = fixture
         .store()

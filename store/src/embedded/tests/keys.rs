@@ -77,13 +77,13 @@ async fn with_all_that_is_left_nobody_opens_a_fiscal_code_whose_day_key_is_gone(
         assert!(thief.opens(cun) && thief.recognises(&person(1)));
         assert!(!thief.recognises(&person(2)));
         fixture.clock.advance_millis(DAY_MILLIS);
-        while fixture.store().expire_due(100).await.unwrap().more {}
+        while fixture.sweep(100).await.more {}
     }
     // The last code of that day could live until midnight of the fourteenth day after it; the key goes within 16 days.
     let mut days = 14;
     while thief.opens(cun) {
         fixture.clock.advance_millis(DAY_MILLIS);
-        while fixture.store().expire_due(100).await.unwrap().more {}
+        while fixture.sweep(100).await.more {}
         days += 1;
         assert!(days <= 16, "the key is still there after {days} days");
     }
@@ -135,10 +135,10 @@ async fn an_access_record_stays_for_twelve_months_and_goes_after_them() {
     fixture.store().record_access(record).await.unwrap();
     // 2027-11-24: twelve months to the day.
     fixture.clock.advance_millis(365 * DAY_MILLIS);
-    while fixture.store().expire_due(100).await.unwrap().more {}
+    while fixture.sweep(100).await.more {}
     assert_eq!(records(&fixture).await.unwrap(), 1);
     fixture.clock.advance_millis(DAY_MILLIS);
-    while fixture.store().expire_due(100).await.unwrap().more {}
+    while fixture.sweep(100).await.more {}
     assert_eq!(records(&fixture).await.unwrap(), 0);
     assert!(fixture.bytes_of("access-").is_empty());
 }

@@ -117,11 +117,11 @@ async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() 
         assert!(!holds(&fixture, person(900).expose().as_bytes()));
         // The session lapses, within the first hour.
         fixture.clock.advance_millis(3_600_000);
-        fixture.store().expire_due(100).await.unwrap();
+        fixture.sweep(100).await;
         are_cleared(&fixture, &[&operator]).await;
         assert!(holds(&fixture, &sealed));
         fixture.clock.advance_millis(15 * super::DAY_MILLIS);
-        while fixture.store().expire_due(100).await.unwrap().more {}
+        while fixture.sweep(100).await.more {}
         are_cleared(&fixture, &[&sealed]).await;
     }
 }

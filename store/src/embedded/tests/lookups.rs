@@ -103,7 +103,7 @@ async fn without_any_test_nobody_is_found() {
     // Past its retention every test is gone, and numbers go on.
     let gone = fixture.record(|_| {}).await;
     fixture.clock.advance_millis(16 * DAY_MILLIS);
-    while fixture.store().expire_due(100).await.unwrap().more {}
+    while fixture.sweep(100).await.more {}
     for cun in [cun, gone] {
         assert!(fixture.store().find_patient(cun).await.unwrap().is_none());
     }

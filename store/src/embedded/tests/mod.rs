@@ -5,6 +5,7 @@
 
 mod access;
 mod claims;
+mod clock;
 mod erasure;
 mod faults;
 mod keys;
@@ -18,16 +19,19 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    Caller, CodiceFiscale, Contact, Cun, FirstSymbol, ManualClock, MobileNumber, RegionCode,
-    RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp, TransactionId,
+    Caller, Clock as _, CodiceFiscale, Contact, Cun, FirstSymbol, ManualClock, MobileNumber,
+    RegionCode, RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp,
+    TransactionId,
 };
 use tempfile::TempDir;
 
 use super::index::IndexOptions;
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::keys::KeyRing;
+use crate::trusted_time::{Reading, TrustedTime};
 use crate::{
-    CancelTest, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess,
+    CancelTest, Expired, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store,
+    SubmissionAccess,
 };
 
 /// 2026-11-24, 08:00 in Rome.
@@ -90,6 +94,16 @@ impl Fixture {
     pub(super) fn reopen(&mut self) {
         self.close();
         self.store = Some(self.try_open().unwrap());
+    }
+
+    /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
+    pub(super) async fn sweep(&self, limit: usize) -> Expired {
+        let reading = Reading {
+            wall: self.clock.now(),
+            monotonic: self.clock.monotonic(),
+        };
+        let horizon = TrustedTime::begin(None, reading).horizon();
+        self.store().expire_due(limit, horizon).await.unwrap()
     }
 
     /// Every byte of the data folder's files whose name begins so.
