@@ -38,6 +38,7 @@ use crate::front::{
 };
 use crate::services;
 use crate::services::asl_code::InvioCodiceOtpService;
+use crate::services::asl_code::under_way::UnderWay;
 use crate::services::cancellation::AnnullamentoEsecuzioneTestService;
 use crate::services::confirmation::ConfermaSbloccoImmuniService;
 use crate::services::ending::Ending;
@@ -196,6 +197,7 @@ where
         sessions: Arc::new(sessions),
         desk: configuration.desk_settings(),
         ending: ending.clone(),
+        asl_under_way: UnderWay::new().map_err(|_| RegisterKeyError::Crypto)?,
         bookmarks: BookmarkKey::derived_from(&register_key)?,
         clock,
         store: Arc::clone(&store),

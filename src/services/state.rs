@@ -9,6 +9,7 @@ use sistema_ts_store::Store;
 use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
+use super::asl_code::under_way::UnderWay;
 use super::desk::DeskSettings;
 use super::ending::Ending;
 use super::listing::BookmarkKey;
@@ -36,6 +37,8 @@ pub struct ServerState {
     pub desk: DeskSettings,
     /// Where work that has effects comes to its end.
     pub ending: Ending,
+    /// For whom a code of the ASL is under way.
+    pub asl_under_way: UnderWay,
     /// The key of the listings' bookmarks.
     pub bookmarks: BookmarkKey,
     /// What time it is.

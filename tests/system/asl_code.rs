@@ -145,6 +145,27 @@ fn while_a_call_centre_unlocks_the_person_the_server_says_that_it_is_busy_and_th
 }
 
 #[test]
+fn two_codes_at_once_tell_nothing_of_the_person() {
+    let chain = Chain::start_with(&[LONG_STEP]);
+    chain.positive();
+    for (number, person) in [PATIENT, &fiscal_code(1)].into_iter().enumerate() {
+        let code = |which: u64| otp(10 * number as u64 + which);
+        let message = |which| Message::asl_code_of_region(ASL_OPERATOR, &code(which), person);
+        let (mut first, mut second) = (chain.region(), chain.region());
+        first.send(&message(1)).unwrap();
+        until("the first has been sent", || {
+            chain.backend.posts(&code(1)) == 1
+        });
+        // It is in its last step, a second long.
+        let reply = second.ask(&message(2));
+        assert!(reply.is_unavailable(), "{person}: {reply:?}");
+        assert_eq!(told(&first.try_answer().unwrap()), ("0000", vec![]));
+        assert_eq!(chain.backend.posts(&code(2)), 0);
+        assert_eq!(told(&chain.region().ask(&message(2))), ("0000", vec![]));
+    }
+}
+
+#[test]
 fn every_answer_takes_its_two_steps_whoever_is_asked_for() {
     let chain = Chain::start_with(&[LONG_STEP]);
     let unlocked = chain.positive();

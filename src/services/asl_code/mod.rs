@@ -5,6 +5,7 @@
 
 mod person;
 mod rules;
+pub mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use sistema_ts_actors::relay::{OtpSender, RelaySlot};
 use sistema_ts_model::{Caller, CodiceFiscale, Finding, Outcome, Service, TransactionId};
 use sistema_ts_store::{AccessDetail, AslCodeAdmission, CountAslCode};
 
-use self::person::{Claimed, in_steps};
+use self::person::{Claimed, Looked, in_steps};
 use self::rules::AslCode;
 use super::access::record_access;
 use super::delivery::{meaning, new_claim, reserve, settle};
@@ -104,8 +105,14 @@ async fn send(
         if let AslCodeAdmission::Exhausted { .. } = server.store.count_asl_code(count).await? {
             return Ok(Err(Outcome::OperatorCodesExhausted));
         }
-        let claim = || new_claim(server);
-        match person::claim(&*server.store, step, &request.fiscal_code, claim).await? {
+        let people = Looked {
+            store: &*server.store,
+            under_way: &server.asl_under_way,
+        };
+        match people
+            .claim(step, &request.fiscal_code, || new_claim(server))
+            .await?
+        {
             Some(claimed) => Ok(Ok(claimed)),
             // What overload answers: nothing was done, and nothing is told of the person.
             None => Err(SoapFault::Unavailable),
@@ -134,6 +141,7 @@ async fn post(
         person,
         claim,
         began,
+        turn: _turn,
     } = claimed;
     let send_before =
         began + Duration::from_millis(server.desk.relay_deadline_millis.max(0).unsigned_abs());

@@ -11,6 +11,8 @@ use sistema_ts_model::{CodiceFiscale, NewClaim};
 use sistema_ts_store::{PersonClaim, PersonOutcome, Store, StoreError};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::under_way::{Turn, UnderWay};
+
 /// Tries to claim the codes of a person of whom one is being unlocked at this moment. All of them fit into one step.
 const CLAIM_TRIES: u32 = 4;
 
@@ -41,6 +43,8 @@ pub(super) struct Claimed {
     pub(super) claim: NewClaim,
     /// A moment before the claim's deadline was set, so that a monotonic end counted from it is no later.
     pub(super) began: Instant,
+    /// Held until the last step has ended.
+    pub(super) turn: Turn,
 }
 
 /// Does a step, and ends it at a whole multiple of `step` after its beginning, whatever comes of it.
@@ -57,31 +61,43 @@ fn whole_steps(elapsed: Duration, step: Duration) -> u32 {
     (millis(elapsed) / millis(step).max(1)).saturating_add(1)
 }
 
-/// Claims every live positive of the person; `None` if one of them is being unlocked all the while.
-pub(super) async fn claim(
-    people: &(impl People + ?Sized),
-    step: Duration,
-    fiscal_code: &CodiceFiscale,
-    mut new_claim: impl FnMut() -> NewClaim,
-) -> Result<Option<Claimed>, StoreError> {
-    for tried in 1..=CLAIM_TRIES {
-        let began = Instant::now();
-        let claim = new_claim();
-        match people.claim(fiscal_code.clone(), claim).await? {
-            PersonOutcome::Claimed(person) => {
-                return Ok(Some(Claimed {
-                    person,
-                    claim,
-                    began,
-                }));
+/// Where people are looked for.
+pub(super) struct Looked<'a, P: ?Sized> {
+    pub(super) store: &'a P,
+    pub(super) under_way: &'a UnderWay,
+}
+
+impl<P: People + ?Sized> Looked<'_, P> {
+    /// Claims every live positive of the person; `None` if one of them is being unlocked all the while, or if another code of the ASL is under way
+    /// for the person, who need have no positive for that.
+    pub(super) async fn claim(
+        &self,
+        step: Duration,
+        fiscal_code: &CodiceFiscale,
+        mut new_claim: impl FnMut() -> NewClaim,
+    ) -> Result<Option<Claimed>, StoreError> {
+        for tried in 1..=CLAIM_TRIES {
+            if let Some(turn) = self.under_way.take(fiscal_code) {
+                let began = Instant::now();
+                let claim = new_claim();
+                match self.store.claim(fiscal_code.clone(), claim).await? {
+                    PersonOutcome::Claimed(person) => {
+                        return Ok(Some(Claimed {
+                            person,
+                            claim,
+                            began,
+                            turn,
+                        }));
+                    }
+                    PersonOutcome::UnlockUnderWay => {}
+                }
             }
-            PersonOutcome::UnlockUnderWay if tried < CLAIM_TRIES => {
+            if tried < CLAIM_TRIES {
                 sleep(step / (CLAIM_TRIES + 1)).await;
             }
-            PersonOutcome::UnlockUnderWay => {}
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 #[cfg(test)]

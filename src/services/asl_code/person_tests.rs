@@ -48,7 +48,11 @@ async fn steps(codes: u64, is_under_way: bool, millis_per_code: u64) -> (u64, u6
     };
     let fiscal_code = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
     let began = Instant::now();
-    let claimed = in_steps(STEP, claim(&archive, STEP, &fiscal_code, new_claim))
+    let looked = Looked {
+        store: &archive,
+        under_way: &UnderWay::new().unwrap(),
+    };
+    let claimed = in_steps(STEP, looked.claim(STEP, &fiscal_code, new_claim))
         .await
         .unwrap();
     let first = began.elapsed();
@@ -75,6 +79,31 @@ async fn none_one_three_and_one_under_way_take_the_same_steps() {
     }
     let taken = futures_util::future::join_all(cases).await;
     assert!(taken.iter().all(|steps| *steps == (1, 1)), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_second_code_for_the_same_person_is_told_the_same_whether_there_are_tests_or_not() {
+    let fiscal_code = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+    for codes in [0, 1, 3] {
+        let archive = Archive {
+            codes,
+            is_under_way: false,
+            millis_per_code: 1,
+            claims: AtomicU32::new(0),
+        };
+        let looked = Looked {
+            store: &archive,
+            under_way: &UnderWay::new().unwrap(),
+        };
+        let claim = || looked.claim(STEP / 20, &fiscal_code, new_claim);
+        let first = claim().await.unwrap();
+        assert!(first.is_some());
+        assert!(claim().await.unwrap().is_none(), "{codes}");
+        // The archive was not even asked.
+        assert_eq!(archive.claims.load(Ordering::Relaxed), 1);
+        drop(first);
+        assert!(claim().await.unwrap().is_some(), "{codes}");
+    }
 }
 
 #[tokio::test]
