@@ -12,6 +12,7 @@ mod error;
 mod guess;
 pub mod keys;
 mod listing;
+pub mod permissions;
 pub mod register;
 mod store;
 mod submission;

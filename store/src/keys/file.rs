@@ -20,6 +20,7 @@ use chrono::NaiveDate;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::KeyError;
+use crate::permissions::check_secret_file;
 
 const HEADER: &str = "sistema-ts key ring 1";
 /// The first line of a ring of several parts, which a program that knows rings of one alone must not take for one of those.
@@ -242,6 +243,7 @@ pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {
         }
         Err(error) => return Err(io_error(path, "read", error)),
     };
+    check_secret_file(path)?;
     // Room for the whole file at once, so that no smaller buffer with a copy of the secret is left behind.
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize + 1));
     file.take(LONGEST_FILE + 1)

@@ -25,6 +25,8 @@ use chrono::{Days, NaiveDate};
 use sistema_ts_model::{CUN_LIFE_MILLIS, Timestamp};
 use thiserror::Error;
 
+use crate::permissions::PermissionError;
+
 pub use clock::kernel_clock_is_synchronised;
 pub use day::{CheckValue, DayKey, LookupTag, Mac, SealedBytes};
 pub(crate) use day::{Purpose, cut, same_mac};
@@ -53,6 +55,9 @@ pub enum KeyError {
         /// The path.
         path: PathBuf,
     },
+    /// Others can read the ring's file, or put another in its place.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// The file is not a ring, or damaged.
     #[error("the key ring at {path} is not valid: {what}")]
     RingInvalid {

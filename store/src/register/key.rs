@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::UserId;
 use crate::keys::cut;
+use crate::permissions::{PermissionError, check_secret_file};
 
 const HEADER: &str = "sistema-ts register key 1";
 const KEY_LENGTH: usize = 32;
@@ -40,9 +41,9 @@ pub enum RegisterKeyError {
     /// The file is not a register key.
     #[error("{} does not hold a register key", .0.display())]
     Content(PathBuf),
-    /// Others than the owner can read the file.
-    #[error("{} can be read by others than its owner: set its mode to 0600", .0.display())]
-    Permissions(PathBuf),
+    /// Others can read the file, or put another in its place.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// The cryptographic library failed, for want of random bytes.
     #[error("the cryptographic library failed")]
     Crypto,
@@ -112,14 +113,11 @@ impl RegisterKey {
     /// Reads the key from its file.
     ///
     /// # Errors
-    /// [`RegisterKeyError`], among others if others than the owner can read the file.
+    /// [`RegisterKeyError`], among others if other users of the machine can read the file.
     pub fn load(path: &Path) -> Result<Self, RegisterKeyError> {
         let failed = |reason| file_error(path, reason);
         let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(RegisterKeyError::Permissions(path.to_owned()));
-        }
+        check_secret_file(path)?;
         let wrong = || RegisterKeyError::Content(path.to_owned());
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
         file.take(LONGEST_FILE)
@@ -287,6 +285,8 @@ mod tests {
     //! A failure means that a fiscal code could be read without the key or under another user's name, that a key could be lost
     //! by overwriting it, or that it lies open.
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn fiscal_code() -> CodiceFiscale {
@@ -348,7 +348,7 @@ mod tests {
         RegisterKey::create(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         for (wrong, mode) in [
-            (text.clone(), 0o640),
+            (text.clone(), 0o604),
             (text.replace("key 1", "key 2"), 0o600),
             (text[..text.len() - 2].to_owned(), 0o600),
             (format!("{text}more\n"), 0o600),
@@ -358,7 +358,7 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let error = RegisterKey::load(&path).unwrap_err();
             match mode {
-                0o640 => assert!(matches!(error, RegisterKeyError::Permissions(_))),
+                0o604 => assert!(matches!(error, RegisterKeyError::Permissions(_))),
                 _ => assert!(matches!(error, RegisterKeyError::Content(_))),
             }
         }
