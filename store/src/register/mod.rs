@@ -122,6 +122,10 @@ pub trait Register: Send + Sync {
     /// Whether the last look for changes succeeded: if not, the snapshot may be old and the server is not ready.
     fn is_current(&self) -> bool;
 
+    /// Whether the register that is read is the one that administrators write: if not (its file was removed, or another one that cannot be used
+    /// was put in its place), nobody may be let in by it. As of at most the poll interval ago, and cheap enough for every request.
+    fn is_in_place(&self) -> bool;
+
     /// Looks for changes now instead of at the next poll.
     async fn refresh(&self) -> Result<(), RegisterError>;
 

@@ -2,7 +2,8 @@
 //!
 //! Two threads serve it. The *writer* runs every write, one after another, behind a bounded queue, so that no caller of these
 //! async methods ever waits on a lock of the file itself. The *watch* looks at `PRAGMA data_version` at each interval (about a
-//! microsecond when nobody has written) and swaps in a new snapshot when the register's generation has moved.
+//! microsecond when nobody has written) and swaps in a new snapshot when the register's generation has moved. It first looks whether
+//! the file that is open is still the one in the folder ([`place`]): a register that an administrator does not reach is not served from.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use sistema_ts_model::{Caller, CodiceFiscale, StructureDescription, StructureId, Timestamp};
 
+use self::place::{Place, Standing};
 use self::read::Reader;
 use self::write::Writer;
 use crate::embedded::asking;
@@ -25,6 +27,7 @@ use crate::register::{
 };
 
 mod operators;
+mod place;
 mod read;
 mod schema;
 mod write;
@@ -58,14 +61,14 @@ type Job = asking::Work<Writer>;
 struct Shared {
     snapshot: ArcSwap<RegisterSnapshot>,
     reader: Mutex<Reader>,
+    place: Arc<Place>,
     current: AtomicBool,
 }
 
 impl Shared {
     /// Swaps in a newer snapshot, if there is one.
     fn look(&self) -> Result<(), RegisterError> {
-        let mut reader = self.reader();
-        let looked = reader.newer(&self.snapshot.load());
+        let looked = self.newer();
         self.current.store(looked.is_ok(), Ordering::Release);
         if let Some(snapshot) = looked? {
             self.snapshot.store(Arc::new(snapshot));
@@ -73,9 +76,31 @@ impl Shared {
         Ok(())
     }
 
+    fn newer(&self) -> Result<Option<RegisterSnapshot>, RegisterError> {
+        self.place.check()?;
+        self.reader().newer(&self.snapshot.load())
+    }
+
     /// A panic while reading leaves the reader as it was before: its state is written last.
     fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what is in the folder now, in the place of what was open, and reads it whole. The writer's connection must be closed, so that this
+    /// one is the last: then SQLite moves what a removed log still holds into the file, if that is still its own.
+    fn open_again(&self, log_is_anothers: bool) -> Result<(), RegisterError> {
+        let mut reader = self.reader();
+        reader.close(log_is_anothers);
+        let before = self.snapshot.load().generation();
+        let snapshot = reader.open_again(&self.place)?;
+        let generation = snapshot.generation();
+        self.snapshot.store(Arc::new(snapshot));
+        tracing::error!(
+            generation_before = before,
+            generation,
+            "the register's file or its log was replaced under the server; it was opened again"
+        );
+        Ok(())
     }
 }
 
@@ -115,11 +140,13 @@ impl EmbeddedRegister {
         key: Arc<RegisterKey>,
         options: RegisterOptions,
     ) -> Result<Self, RegisterError> {
-        let file = file_in(folder);
-        let mut writer = Writer::open(&file, Arc::clone(&key))?;
+        let place = Arc::new(Place::of(file_in(folder)));
+        let reader = Reader::open(&place, Arc::clone(&key))?;
+        let mut writer = Writer::new(Arc::clone(&place), key);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
-            reader: Mutex::new(Reader::open(&file, key)?),
+            reader: Mutex::new(reader),
+            place,
             current: AtomicBool::new(true),
         });
         shared.look()?;
@@ -132,9 +159,12 @@ impl EmbeddedRegister {
         let mut stop_watch = None;
         if let Some(interval) = options.poll_interval {
             let (stop, stopped) = channel();
-            let shared = Arc::clone(&shared);
+            let watch = Watch {
+                shared: Arc::clone(&shared),
+                jobs: jobs.clone(),
+            };
             threads.push(spawn("register-watch", move || {
-                watch(&shared, interval, &stopped)
+                watch.run(interval, &stopped)
             })?);
             stop_watch = Some(stop);
         }
@@ -178,8 +208,9 @@ impl EmbeddedRegister {
 
 impl Drop for EmbeddedRegister {
     fn drop(&mut self) {
-        self.jobs = None;
+        // The watch holds a way to the writer's thread, and so ends first: it is joined last, and told first.
         self.stop_watch = None;
+        self.jobs = None;
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so already.
             let _ = thread.join();
@@ -198,17 +229,53 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
         .map_err(|reason| RegisterError::Unavailable(reason.to_string()))
 }
 
-fn watch(shared: &Shared, interval: Duration, stopped: &Receiver<()>) {
-    // Nothing is ever sent: the channel's end is the sign to stop.
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-        let was_current = shared.current.load(Ordering::Acquire);
-        match shared.look() {
-            Ok(()) if !was_current => tracing::info!("the register can be read again"),
-            Err(error) if was_current => {
-                tracing::error!(%error, "the register cannot be read; its last state stays in use")
+/// Looks for changes that other processes make.
+struct Watch {
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+}
+
+impl Watch {
+    fn run(&self, interval: Duration, stopped: &Receiver<()>) {
+        // Nothing is ever sent: the channel's end is the sign to stop.
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
+            let was_current = self.shared.current.load(Ordering::Acquire);
+            match self.look() {
+                Ok(()) if !was_current => tracing::info!("the register can be read again"),
+                Err(error) if was_current => {
+                    let serves = self.shared.place.is_in_place();
+                    tracing::error!(%error, serves, "the register cannot be read");
+                }
+                _ => {}
             }
-            _ => {}
         }
+    }
+
+    fn look(&self) -> Result<(), RegisterError> {
+        let standing = self.shared.place.look();
+        let is_closed = standing == Standing::InPlace && self.shared.reader().is_closed();
+        if standing == Standing::Replaced || is_closed {
+            self.open_again().inspect_err(|_| {
+                self.shared.current.store(false, Ordering::Release);
+            })?;
+        }
+        self.shared.look()
+    }
+
+    fn open_again(&self) -> Result<(), RegisterError> {
+        let log_is_anothers = self.shared.place.log_is_anothers();
+        let (closed, was_closed) = channel();
+        let close: Job = Box::new(move |writer| {
+            writer.close(log_is_anothers);
+            // Whoever waits may have given up.
+            let _ = closed.send(());
+        });
+        let stopped = |_| RegisterError::Unavailable("its writer has stopped".to_owned());
+        self.jobs
+            .try_send(close)
+            .map_err(|_| RegisterError::Overloaded)?;
+        was_closed.recv().map_err(stopped)?;
+        self.shared.open_again(log_is_anothers)
     }
 }
 
@@ -222,6 +289,10 @@ impl Register for EmbeddedRegister {
         // A thread that has ended has panicked: then changes are no longer seen, or attempts no longer counted.
         self.shared.current.load(Ordering::Acquire)
             && self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.shared.place.is_in_place()
     }
 
     async fn refresh(&self) -> Result<(), RegisterError> {

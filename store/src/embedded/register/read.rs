@@ -1,13 +1,13 @@
 //! From the file to a snapshot: whole at start, afterwards what has changed.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row, Transaction};
 use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
 use super::operators;
+use super::place::Place;
 use super::schema::{self, failed};
 use crate::register::{
     CredentialHash, Fingerprint, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
@@ -16,19 +16,42 @@ use crate::register::{
 
 /// A connection of its own, so that `data_version` tells of every commit, those of this process included.
 pub(super) struct Reader {
-    connection: Connection,
+    /// `None` while the file is opened again.
+    connection: Option<Connection>,
     key: Arc<RegisterKey>,
     seen_data_version: i64,
 }
 
 impl Reader {
-    pub(super) fn open(file: &Path, key: Arc<RegisterKey>) -> Result<Self, RegisterError> {
-        let connection = schema::open(file, &key)?;
+    pub(super) fn open(place: &Place, key: Arc<RegisterKey>) -> Result<Self, RegisterError> {
+        let connection = schema::open(place.file(), &key)?;
+        place.note()?;
         Ok(Reader {
-            connection,
+            connection: Some(connection),
             key,
             seen_data_version: -1,
         })
+    }
+
+    pub(super) fn close(&mut self, log_is_anothers: bool) {
+        schema::close(self.connection.take(), log_is_anothers);
+    }
+
+    /// Whether an attempt to open the file again has failed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// Opens the file that is there now, and reads all of it. A file that was put in another's place may meet that one's log, so it is checked
+    /// through and through first.
+    pub(super) fn open_again(&mut self, place: &Place) -> Result<RegisterSnapshot, RegisterError> {
+        let connection = schema::open(place.file(), &self.key)?;
+        schema::check_integrity(&connection)?;
+        self.connection = Some(connection);
+        self.seen_data_version = -1;
+        let snapshot = self.newer(&RegisterSnapshot::default())?;
+        place.note()?;
+        snapshot.ok_or(RegisterError::Corrupt("its generation"))
     }
 
     /// A newer snapshot than `current`, if there is one. Costs one pragma when nobody has written.
@@ -36,14 +59,15 @@ impl Reader {
         &mut self,
         current: &RegisterSnapshot,
     ) -> Result<Option<RegisterSnapshot>, RegisterError> {
-        let data_version = self
-            .connection
+        let closed = || RegisterError::Unavailable("it could not be opened again".to_owned());
+        let connection = self.connection.as_mut().ok_or_else(closed)?;
+        let data_version = connection
             .pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0))
             .map_err(failed)?;
         if data_version == self.seen_data_version {
             return Ok(None);
         }
-        let transaction = self.connection.transaction().map_err(failed)?;
+        let transaction = connection.transaction().map_err(failed)?;
         let generation = generation(&transaction)?;
         let snapshot = if generation == current.generation {
             None

@@ -4,6 +4,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi};
 
 use crate::register::{RegisterError, RegisterKey};
@@ -30,6 +31,14 @@ pub(super) fn failed(error: rusqlite::Error) -> RegisterError {
 
 /// Makes the file of a new register.
 pub(super) fn create(file: &Path, key: &RegisterKey) -> Result<(), RegisterError> {
+    let log = beside(file, LOG);
+    if !file.exists() && log.exists() {
+        return Err(RegisterError::Unavailable(format!(
+            "{} is there without its file: it belongs to a register that was removed, and would be taken for part of the new one. \
+             Put the removed file back, or put this one away as well",
+            log.display()
+        )));
+    }
     // The file must not be there: whoever makes it first makes the register.
     std::fs::OpenOptions::new()
         .write(true)
@@ -74,8 +83,44 @@ pub(super) fn open(file: &Path, key: &RegisterKey) -> Result<Connection, Registe
     }
 }
 
+/// Closes a connection whose file or log was replaced. Where another process has begun a new log, SQLite must not do what the last connection to a
+/// file does: it would remove that log by its name, and with it what stands in it.
+pub(super) fn close(connection: Option<Connection>, log_is_anothers: bool) {
+    if let (Some(connection), true) = (&connection, log_is_anothers) {
+        let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = set {
+            tracing::error!(%error, "a replaced register is closed as if it were the last");
+        }
+    }
+    drop(connection);
+}
+
+/// Whether every page and every index of the file is sound.
+pub(super) fn check_integrity(connection: &Connection) -> Result<(), RegisterError> {
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(failed)?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(RegisterError::Corrupt("its file"))
+    }
+}
+
 fn folder_of(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// What SQLite adds to a file's name for its log.
+pub(super) const LOG: &str = "-wal";
+/// The same for the map of the log, by which processes find its pages and keep out of each other's way.
+pub(super) const MAP: &str = "-shm";
+
+/// A file that SQLite keeps beside another.
+pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn connect(file: &Path) -> Result<Connection, RegisterError> {

@@ -1,7 +1,6 @@
 //! The register's writes. Each is one transaction that takes the write lock first, so that what it checks still holds when it
 //! writes, whatever other processes do.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{
@@ -10,6 +9,7 @@ use rusqlite::{
 use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
 use super::operators::check_listing_operators;
+use super::place::Place;
 use super::read::{self, structure_id, time};
 use super::schema::{self, failed};
 use crate::register::{
@@ -19,7 +19,9 @@ use crate::register::{
 
 /// The connection that writes.
 pub(super) struct Writer {
-    connection: Connection,
+    /// Opened at the first write, and anew after it was closed.
+    connection: Option<Connection>,
+    place: Arc<Place>,
     key: Arc<RegisterKey>,
 }
 
@@ -31,9 +33,26 @@ pub(super) enum Change {
 }
 
 impl Writer {
-    pub(super) fn open(file: &Path, key: Arc<RegisterKey>) -> Result<Self, RegisterError> {
-        let connection = schema::open(file, &key)?;
-        Ok(Writer { connection, key })
+    pub(super) fn new(place: Arc<Place>, key: Arc<RegisterKey>) -> Self {
+        Writer {
+            connection: None,
+            place,
+            key,
+        }
+    }
+
+    pub(super) fn close(&mut self, log_is_anothers: bool) {
+        schema::close(self.connection.take(), log_is_anothers);
+    }
+
+    /// The connection, to the file that is there: what is written to one that was removed is lost.
+    fn connection(&mut self) -> Result<&mut Connection, RegisterError> {
+        self.place.check()?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => schema::open(self.place.file(), &self.key)?,
+        };
+        Ok(self.connection.insert(connection))
     }
 
     pub(super) fn change<T>(
@@ -46,11 +65,12 @@ impl Writer {
             Change::Entry => "FULL",
             Change::Counter => "NORMAL",
         };
-        self.connection
+        let key = Arc::clone(&self.key);
+        let connection = self.connection()?;
+        connection
             .pragma_update(None, "synchronous", synchronous)
             .map_err(failed)?;
-        let transaction = self
-            .connection
+        let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         let generation = match change {
@@ -63,7 +83,7 @@ impl Writer {
                 .map_err(failed)?,
             Change::Counter => 0,
         };
-        let outcome = write(&transaction, &self.key, generation)?;
+        let outcome = write(&transaction, &key, generation)?;
         transaction.commit().map_err(failed)?;
         Ok(outcome)
     }
@@ -109,7 +129,7 @@ impl Writer {
         &mut self,
         user: &UserId,
     ) -> Result<Option<AttemptCounter>, RegisterError> {
-        let transaction = self.connection.transaction().map_err(failed)?;
+        let transaction = self.connection()?.transaction().map_err(failed)?;
         counter(&transaction, user.as_str())
     }
 

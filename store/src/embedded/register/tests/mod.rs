@@ -4,6 +4,7 @@
 mod attempts;
 mod entries;
 mod operators;
+mod place;
 
 use std::sync::Arc;
 use std::time::Duration;
