@@ -215,14 +215,14 @@ impl Check {
     /// To the security log: a registered user's id, or that there is none; what a stranger typed may be anything.
     fn note_refusal(&self) {
         // Apart, so that a flood of made-up names leaves room for what is tried on a registered user.
-        static REGISTERED: LogBudget = LogBudget::new();
-        static UNREGISTERED: LogBudget = LogBudget::new();
+        static REGISTERED: LogBudget = LogBudget::new("credentials-of-a-user");
+        static UNREGISTERED: LogBudget = LogBudget::new("credentials-of-nobody");
         let user = self.user.as_ref().map(|user| user.id.as_str());
-        let budget = match user {
-            Some(_) => &REGISTERED,
-            None => &UNREGISTERED,
+        let left_out = match user {
+            Some(user) => REGISTERED.take_for(&user),
+            None => UNREGISTERED.take_for(&self.source),
         };
-        if let Some(left_out) = budget.take() {
+        if let Some(left_out) = left_out {
             tracing::warn!(
                 target: "security",
                 user = user.unwrap_or("(not registered)"),

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sistema_ts_store::permissions::check_data_folder;
 
+use super::CliError;
 use crate::config::{CONFIGURATION_FILE_VARIABLE, Configuration, ConfigurationError};
 
 #[derive(Debug, Args)]
@@ -14,7 +16,15 @@ pub(super) struct ConfigurationArguments {
 }
 
 impl ConfigurationArguments {
-    pub(super) fn load(&self) -> Result<Configuration, ConfigurationError> {
+    /// For a command that works on the data folder or on keys, which must be safe from other users of the machine.
+    pub(super) fn load(&self) -> Result<Configuration, CliError> {
+        let configuration = self.load_unchecked()?;
+        check_data_folder(&configuration.store.data_folder)?;
+        Ok(configuration)
+    }
+
+    /// For the server, which checks the folder itself, once its log can take the warnings.
+    pub(super) fn load_unchecked(&self) -> Result<Configuration, ConfigurationError> {
         Configuration::load(self.configuration.as_deref())
     }
 }

@@ -63,6 +63,9 @@ enum CliError {
     /// The server did not start, or did not end well.
     #[error(transparent)]
     Serve(#[from] crate::serve::ServeError),
+    /// A secret lies open to other users of the machine.
+    #[error(transparent)]
+    Permissions(#[from] sistema_ts_store::permissions::PermissionError),
     /// The ring of day keys.
     #[error(transparent)]
     Keys(#[from] sistema_ts_store::keys::KeyError),
@@ -87,7 +90,11 @@ enum CliError {
 #[must_use]
 pub fn run() -> ExitCode {
     restrict_new_files();
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        crate::telemetry::install_notices();
+    }
+    let result = match command {
         Command::Code(command) => code::run(command),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
@@ -100,7 +107,7 @@ pub fn run() -> ExitCode {
     result.unwrap_or_else(|error| {
         // Whoever closed the pipe has read enough, and wants no complaint.
         if !matches!(&error, CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
-            eprintln!("sistema-ts: {error}");
+            crate::telemetry::last_words(&format!("sistema-ts: {error}"));
         }
         ExitCode::from(2)
     })

@@ -94,6 +94,14 @@ impl Configuration {
                     .to_owned(),
             );
         }
+        let is_name = |name: &String| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            !name.is_empty() && name.len() <= 253 && name.bytes().all(plain)
+        };
+        let hosts = &self.status.allowed_hosts;
+        if hosts.len() > 16 || !hosts.iter().all(is_name) {
+            faults.add("status.allowed_hosts must hold at most 16 names, without ports".to_owned());
+        }
         for network in &self.proxy.trusted_networks {
             if network.prefix_len() == 0 {
                 faults.add(

@@ -42,12 +42,15 @@ pub fn default_basic() -> ListenerSection {
 pub struct StatusSection {
     /// Address and port to listen on.
     pub bind_address: SocketAddr,
+    /// Names in `Host` that are answered to beside loopback's own.
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for StatusSection {
     fn default() -> Self {
         StatusSection {
             bind_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+            allowed_hosts: Vec::new(),
         }
     }
 }

@@ -260,7 +260,7 @@ async fn serve(mut stream: UnixStream, orders: &dyn CarryOut) {
 
 /// Who is at the other end, if he may give orders.
 fn peer_of(stream: &UnixStream) -> Option<Peer> {
-    static LOG: LogBudget = LogBudget::new();
+    static LOG: LogBudget = LogBudget::new("order-refused");
     let credentials = stream.peer_cred().ok()?;
     // SAFETY: geteuid reads a number of this process.
     let own = unsafe { libc::geteuid() };
@@ -271,7 +271,7 @@ fn peer_of(stream: &UnixStream) -> Option<Peer> {
     if peer.user == own || peer.user == 0 {
         return Some(peer);
     }
-    if let Some(left_out) = LOG.take() {
+    if let Some(left_out) = LOG.take_for(&peer.user) {
         tracing::warn!(target: "security", user = peer.user, process = peer.process, left_out, "an order of another user was refused");
     }
     None

@@ -17,6 +17,7 @@ use super::certificate::{CertificateError, ClientCertificate};
 use super::connection::ConnectionInfo;
 use super::drain::Drain;
 use super::proxy::{ProxyHeaderError, read_proxy_header};
+use super::refused;
 use super::settings::ListenerKind;
 use super::stream::FrontStream;
 use super::trust::TrustStore;
@@ -55,7 +56,7 @@ pub(super) enum ConnectError {
 
 impl ConnectError {
     /// A short fixed name, used as a metric label.
-    fn reason(&self) -> &'static str {
+    pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::TooMany => "too-many",
             Self::Timeout => "timeout",
@@ -96,11 +97,14 @@ impl Listener {
         tcp: TcpStream,
         sweep: Rc<Sweep>,
     ) -> io::Result<FrontStream<TlsStream<TcpStream>>> {
-        let slot = self.slot().map_err(|error| self.refused(error))?;
-        let established = tokio::time::timeout(self.handshake, self.establish(tcp)).await;
+        // Kept outside of what may fail: whoever is refused is told apart by it.
+        let mut source = tcp.peer_addr().ok().map(canonical);
+        let slot = self.slot().map_err(|error| self.refused(source, error))?;
+        let established =
+            tokio::time::timeout(self.handshake, self.establish(tcp, &mut source)).await;
         let (stream, info) = established
             .unwrap_or(Err(ConnectError::Timeout))
-            .map_err(|error| self.refused(error))?;
+            .map_err(|error| self.refused(source, error))?;
         let watch = sweep.watch(&self.drain.stage());
         Ok(FrontStream {
             stream,
@@ -116,8 +120,8 @@ impl Listener {
         tcp: TcpStream,
         sweep: Rc<Sweep>,
     ) -> io::Result<FrontStream<TcpStream>> {
-        let slot = self.slot().map_err(|error| self.refused(error))?;
-        let peer = ready_socket(&tcp).map_err(|error| self.refused(error))?;
+        let slot = self.slot().map_err(|error| self.refused(None, error))?;
+        let peer = ready_socket(&tcp).map_err(|error| self.refused(None, error))?;
         let info = self.info(peer, Some(peer), false, None, 0);
         let watch = sweep.watch(&self.drain.stage());
         Ok(FrontStream {
@@ -128,14 +132,16 @@ impl Listener {
         })
     }
 
+    /// `source` is where the connection comes from, known better once a proxy has said so.
     async fn establish(
         &self,
         mut tcp: TcpStream,
+        source: &mut Option<SocketAddr>,
     ) -> Result<(TlsStream<TcpStream>, ConnectionInfo), ConnectError> {
         let peer = ready_socket(&tcp)?;
-        let mut source = Some(peer);
+        *source = Some(peer);
         if self.trusts_proxy(peer.ip()) {
-            source = read_proxy_header(&mut tcp).await?;
+            *source = read_proxy_header(&mut tcp).await?;
         }
         // From anybody else a PROXY header is no TLS, and the handshake refuses it.
         let trust = self.trust.as_ref().ok_or(ConnectError::NoTrust)?;
@@ -150,7 +156,7 @@ impl Listener {
             .peer_certificates()
             .map(ClientCertificate::from_chain)
             .transpose()?;
-        let info = self.info(peer, source, resumed, certificate, state.authorities_since);
+        let info = self.info(peer, *source, resumed, certificate, state.authorities_since);
         Ok((stream, info))
     }
 
@@ -183,11 +189,8 @@ impl Listener {
     }
 
     /// Counts and notes a connection that came to nothing.
-    fn refused(&self, error: ConnectError) -> io::Error {
-        let listener = self.name.to_string();
-        metrics::counter!("sistema_ts_front_connections_refused_total", "listener" => listener, "reason" => error.reason())
-            .increment(1);
-        tracing::debug!(listener = &*self.name, reason = error.reason(), %error, "connection refused");
+    fn refused(&self, source: Option<SocketAddr>, error: ConnectError) -> io::Error {
+        refused::tell(&self.name, source.map(|source| source.ip()), &error);
         io::Error::other(error)
     }
 }
@@ -197,7 +200,12 @@ fn ready_socket(tcp: &TcpStream) -> Result<SocketAddr, ConnectError> {
     // Answers are written in one piece: nothing is gained by waiting for more.
     tcp.set_nodelay(true).map_err(ConnectError::Socket)?;
     let peer = tcp.peer_addr().map_err(ConnectError::Socket)?;
-    Ok(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+    Ok(canonical(peer))
+}
+
+/// The same address; one of IPv4 that IPv6 wraps is unwrapped.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl fmt::Debug for Listener {

@@ -6,8 +6,8 @@
 //! [`ConnectionInfo::valid_certificate`] **at each request**, reads its body with [`gather_body`], and takes a
 //! [`Permit`] from the [`Admission`] before it has any effect.
 //!
-//! Time limits are kept without a timer per request (see `watch.rs`). Neither bodies nor headers are logged here; a
-//! log filter should hold `actix_http` at `off`, since it notes each broken request of a stranger as an error.
+//! Time limits are kept without a timer per request (see `watch.rs`). Neither bodies nor headers are logged here; of a
+//! refused connection the log has the listener, the source and a reason of our own (`refused.rs`).
 
 mod admission;
 mod body;
@@ -20,6 +20,7 @@ mod media_type;
 mod pacer;
 mod proxy;
 mod refusal;
+mod refused;
 mod reload;
 mod revocation;
 mod server;

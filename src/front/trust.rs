@@ -11,6 +11,7 @@ use rustls::server::{ServerSessionMemoryCache, StoresServerSessions, WebPkiClien
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use sistema_ts_store::permissions::{PermissionError, check_secret_file};
 
 use super::revocation::{RevocationListError, RevocationSet};
 use super::settings::TlsFiles;
@@ -34,6 +35,9 @@ pub enum TrustError {
         /// What is wrong.
         problem: String,
     },
+    /// Others can read a private key, or put another in its place.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// A revocation list is not acceptable.
     #[error("{}: {source}", file.display())]
     RevocationList {
@@ -214,9 +218,11 @@ impl Material {
                 source,
             })
         };
+        let private_key = read(&files.private_key)?.into();
+        check_secret_file(&files.private_key)?;
         Ok(Self {
             certificate_chain: read(&files.certificate_chain)?,
-            private_key: read(&files.private_key)?.into(),
+            private_key,
             client_authorities: files.client_authorities.as_deref().map(read).transpose()?,
             revocation_lists: files
                 .revocation_lists

@@ -22,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{AlertDescription, ClientConfig};
 use rustls_pki_types::ServerName;
 use sistema_ts_actors::relay::{ImmuniBackend, NoAnswer, NotSent, OtpBody, TryOutcome};
+use sistema_ts_store::permissions::PermissionError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -59,6 +60,9 @@ pub enum ImmuniError {
         /// What the system says.
         source: io::Error,
     },
+    /// Others can read the private key, or put another in its place.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// A file holds no certificate or key.
     #[error("{}: it holds no certificate or key that can be used", file.display())]
     Content {

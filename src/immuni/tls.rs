@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sistema_ts_store::permissions::check_secret_file;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -124,10 +125,12 @@ impl Material {
                 source,
             })
         };
+        let private_key = Zeroizing::new(read(&files.private_key)?);
+        check_secret_file(&files.private_key)?;
         Ok(Self {
             authority: read(&files.authority)?,
             certificate: read(&files.certificate)?,
-            private_key: Zeroizing::new(read(&files.private_key)?),
+            private_key,
         })
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rcgen::{Certificate, CertificateParams, KeyPair};
+use sistema_ts_store::permissions::check_secret_file;
 use x509_parser::pem::parse_x509_pem;
 use zeroize::Zeroizing;
 
@@ -120,6 +121,7 @@ pub fn fingerprint_of_file(path: &Path) -> Result<[u8; 32], PkiError> {
 
 pub(super) fn read_private_key(path: &Path) -> Result<KeyPair, PkiError> {
     let pem = Zeroizing::new(std::fs::read_to_string(path).map_err(failed(path))?);
+    check_secret_file(path)?;
     KeyPair::from_pem(&pem).map_err(|_| PkiError::Content {
         path: path.to_owned(),
         expected: "a private key in PEM",

@@ -14,6 +14,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
     SanType, SerialNumber,
 };
+use sistema_ts_store::permissions::PermissionError;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
@@ -51,6 +52,9 @@ pub enum PkiError {
         /// The system's reason.
         reason: std::io::Error,
     },
+    /// Others can read a private key, or put another in its place.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// A file does not hold what it should.
     #[error("{} does not hold {expected}", path.display())]
     Content {

@@ -3,13 +3,14 @@
 //! Everything is opened before anything listens, so that a server that cannot serve says why and ends; what is printed on standard output when
 //! it is ready are the addresses that it really has.
 
+mod announce;
 mod cards;
 mod open_files;
 mod orders;
 mod register;
 mod relay;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use sistema_ts_store::embedded::EmbeddedStore;
 use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::keys::{KeyError, KeyRing};
+use sistema_ts_store::permissions::{PermissionError, check_data_folder};
 use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
 use sistema_ts_store::trusted_time::TimeGuard;
 use sistema_ts_store::{Store, StoreError};
@@ -51,7 +53,7 @@ use crate::services::submission::InvioEsecuzioneTestService;
 use crate::services::unlock::SbloccoCodiceImmuniService;
 use crate::services::verification::VerificaPositivitaService;
 use crate::soap::render_refusal;
-use crate::status::{self, StatusState};
+use crate::status::{self, AllowedHosts, StatusState};
 use crate::telemetry::{self, TelemetryError};
 
 use self::orders::Orders;
@@ -72,6 +74,9 @@ pub enum ServeError {
     /// Logs or metrics.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The data folder lies open to other users of the machine.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
     /// The register's key.
     #[error(transparent)]
     RegisterKey(#[from] RegisterKeyError),
@@ -138,9 +143,12 @@ where
     telemetry::install_log(&configuration.logging)?;
     telemetry::install_panic_hook();
     forbid_core_dumps()?;
+    check_data_folder(&configuration.store.data_folder)?;
     // An error means that one is installed already; there is one in this program.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    actix_rt::System::new().block_on(run(configuration, open))
+    let outcome = actix_rt::System::new().block_on(run(configuration, open));
+    telemetry::flush_log();
+    outcome
 }
 
 async fn run<O>(configuration: &Configuration, open: O) -> Result<(), ServeError>
@@ -213,10 +221,7 @@ where
     tell_of_cards(server.cards.as_ref()).await;
     let (front, status) = bind(configuration, server, allocators, time, metrics)?;
     let control = control.serve(Arc::new(orders));
-    announce(front.listeners()).map_err(|source| ServeError::Process {
-        what: "standard output",
-        source,
-    })?;
+    announce::announce(front.listeners()).await;
     actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
     let watch = actix_rt::spawn(status::watch_conditions(
         Arc::downgrade(&status),
@@ -305,6 +310,7 @@ fn bind(
         time,
         metrics,
         front.shutdown_handle(),
+        AllowedHosts::new(&configuration.status.allowed_hosts),
     ));
     // Set once, and before `Front::run` starts the workers that read it.
     let _ = status.set(Arc::clone(&state));
@@ -362,18 +368,6 @@ fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {
             &format!("/soap/v1/{}", S::SERVICE.name()),
             web::to(services::endpoint::handle::<S>),
         );
-}
-
-/// Tells on standard output, in one line of JSON, where the server listens: for those who started it.
-fn announce(listeners: &[ListenerInfo]) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    write!(output, "{{\"ready\":true")?;
-    for listener in listeners {
-        write!(output, ",\"{}\":\"{}\"", listener.name, listener.address)?;
-        tracing::info!(listener = &*listener.name, address = %listener.address, "listening");
-    }
-    writeln!(output, "}}")?;
-    output.flush()
 }
 
 /// Keeps secrets in memory out of core dumps and away from debuggers of other users.

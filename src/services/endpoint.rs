@@ -255,6 +255,10 @@ async fn answer<S: SoapService>(
     let charset = check_media_type(request.headers()).map_err(SoapFault::MediaType)?;
     let body = gather_body(request, payload, server.maximum_body_bytes).await?;
 
+    if !server.register.is_in_place() {
+        // Whom an administrator has disabled meanwhile is not known.
+        return Err(SoapFault::Unavailable.into());
+    }
     let permit = claimed.admit(worker, S::LANE)?;
     let text = body_text(&body, charset)?;
     let mut fields = decode(&text, S::REQUEST)?;

@@ -13,7 +13,7 @@ use crate::telemetry::LogBudget;
 
 impl From<StoreError> for SoapFault {
     fn from(error: StoreError) -> Self {
-        static LOG: LogBudget = LogBudget::new();
+        static LOG: LogBudget = LogBudget::new("store-failed");
         let log = |what: &'static str| {
             if let Some(left_out) = LOG.take() {
                 tracing::error!(%error, left_out, "{what}");
@@ -39,7 +39,7 @@ impl From<StoreError> for SoapFault {
 
 impl From<CardError> for SoapFault {
     fn from(error: CardError) -> Self {
-        static LOG: LogBudget = LogBudget::new();
+        static LOG: LogBudget = LogBudget::new("cards-failed");
         if !matches!(error, CardError::Overloaded)
             && let Some(left_out) = LOG.take()
         {

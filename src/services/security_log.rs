@@ -13,19 +13,25 @@ use crate::auth::CallerRefusal;
 use crate::control::Peer;
 use crate::front::{CertificateRefusal, ConnectionInfo};
 use crate::soap::SoapFault;
-use crate::telemetry::LogBudget;
+use crate::telemetry::{LogBudget, source_network};
 
 /// Notes and counts a certificate that stands for no caller now, and says which fault it gets.
 pub(super) fn certificate_refused(
     refusal: CallerRefusal,
     connection: &ConnectionInfo,
 ) -> SoapFault {
-    static LOG: LogBudget = LogBudget::new();
+    // Apart, so that whoever has no certificate at all cannot hide what is tried with one that is revoked, disabled or somebody else's.
+    static MISSING: LogBudget = LogBudget::new("certificate-missing");
+    static REFUSED: LogBudget = LogBudget::new("certificate-refused");
     metrics::counter!("sistema_ts_certificates_refused_total", "reason" => refusal.label())
         .increment(1);
-    if let Some(left_out) = LOG.take() {
-        let certificate = connection.certificate.as_ref();
-        let fingerprint = certificate.map(|certificate| Fingerprint(certificate.fingerprint));
+    let certificate = connection.certificate.as_ref();
+    let fingerprint = certificate.map(|certificate| Fingerprint(certificate.fingerprint));
+    let left_out = match fingerprint {
+        Some(fingerprint) => REFUSED.take_for(&(fingerprint.0, refusal.label())),
+        None => MISSING.take_for(&network(connection)),
+    };
+    if let Some(left_out) = left_out {
         tracing::warn!(
             target: "security",
             reason = refusal.label(),
@@ -43,7 +49,9 @@ pub(super) fn certificate_refused(
 
 /// Notes a request that was answered with a fault. Those of certificates have their own line.
 pub(super) fn fault(service: Service, connection: Option<&ConnectionInfo>, fault: &SoapFault) {
-    static LOG: LogBudget = LogBudget::new();
+    // Apart, so that strangers cannot hide what callers get.
+    static STRANGERS: LogBudget = LogBudget::new("request-of-a-stranger");
+    static CALLERS: LogBudget = LogBudget::new("request-of-a-caller");
     if matches!(
         fault,
         SoapFault::CertificateMissing | SoapFault::CertificateRefused
@@ -53,7 +61,11 @@ pub(super) fn fault(service: Service, connection: Option<&ConnectionInfo>, fault
     let Some(connection) = connection else {
         return;
     };
-    if let Some(left_out) = LOG.take() {
+    let left_out = match &connection.certificate {
+        Some(certificate) => CALLERS.take_for(&certificate.fingerprint),
+        None => STRANGERS.take_for(&network(connection)),
+    };
+    if let Some(left_out) = left_out {
         let wire = fault.on_wire();
         tracing::info!(
             target: "security",
@@ -120,9 +132,9 @@ pub fn clock_confirmed(lag_seconds: i64, by: Peer) {
 
 /// Notes that a CUN has no verification left: who asked is found by the transaction, in the access records, and by nobody else.
 pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
-    static LOG: LogBudget = LogBudget::new();
+    static LOG: LogBudget = LogBudget::new("code-used-up");
     metrics::counter!("sistema_ts_codes_used_up_total").increment(1);
-    if let Some(left_out) = LOG.take() {
+    if let Some(left_out) = LOG.take_for(caller) {
         tracing::warn!(
             target: "security",
             caller = %caller.to_key(),
@@ -135,9 +147,9 @@ pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
 
 /// Notes that an operator has sent as many of the ASL's codes as may be sent within an hour: who, is found by the transaction, in the access records.
 pub(super) fn asl_codes_used_up(caller: &Caller, transaction: TransactionId) {
-    static LOG: LogBudget = LogBudget::new();
+    static LOG: LogBudget = LogBudget::new("asl-codes-used-up");
     metrics::counter!("sistema_ts_asl_codes_refused_total").increment(1);
-    if let Some(left_out) = LOG.take() {
+    if let Some(left_out) = LOG.take_for(caller) {
         tracing::warn!(
             target: "security",
             caller = %caller.to_key(),
@@ -146,6 +158,11 @@ pub(super) fn asl_codes_used_up(caller: &Caller, transaction: TransactionId) {
             "an operator has sent as many codes of the ASL as an hour allows"
         );
     }
+}
+
+/// The network that a connection comes from, as far as budgets tell sources apart.
+fn network(connection: &ConnectionInfo) -> Option<IpAddr> {
+    connection.source.map(|source| source_network(source.ip()))
 }
 
 /// Where a connection comes from, as far as it is known.

@@ -3,11 +3,13 @@
 mod conditions;
 #[cfg(test)]
 mod documentation_tests;
+mod host;
 mod watch;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use actix_web::guard::{self, GuardContext};
 use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
@@ -16,6 +18,7 @@ use sistema_ts_store::trusted_time::TimeGuard;
 
 use crate::front::{Lane, ShutdownHandle};
 use crate::services::state::ServerState;
+pub use host::AllowedHosts;
 pub use watch::{CONDITION_LOOK_INTERVAL, watch_conditions};
 
 use watch::Told;
@@ -32,6 +35,8 @@ pub struct StatusState {
     pub metrics: PrometheusHandle,
     /// Whether the server is stopping.
     pub shutdown: ShutdownHandle,
+    /// The names that are answered to.
+    hosts: AllowedHosts,
     /// The conditions that were told of.
     told: Told,
 }
@@ -45,6 +50,7 @@ impl StatusState {
         time: Arc<TimeGuard>,
         metrics: PrometheusHandle,
         shutdown: ShutdownHandle,
+        hosts: AllowedHosts,
     ) -> Self {
         Self {
             server,
@@ -52,6 +58,7 @@ impl StatusState {
             time,
             metrics,
             shutdown,
+            hosts,
             told: Told::default(),
         }
     }
@@ -78,11 +85,26 @@ impl StatusState {
 
 /// Adds the routes.
 pub fn configure(config: &mut web::ServiceConfig, state: Arc<StatusState>) {
+    let hosts = state.hosts.clone();
+    let asked_by_another_name =
+        guard::fn_guard(move |context: &GuardContext<'_>| !hosts.admit(context.head()));
     config
         .app_data(web::Data::from(state))
+        .service(
+            web::resource("/{path:.*}")
+                .guard(asked_by_another_name)
+                .to(refuse_name),
+        )
         .route("/health/live", web::get().to(live))
         .route("/health/ready", web::get().to(ready))
         .route("/metrics", web::get().to(metrics));
+}
+
+/// Who asks by another name asks for another server.
+async fn refuse_name() -> HttpResponse {
+    HttpResponse::Forbidden()
+        .content_type("text/plain; charset=utf-8")
+        .body("Host is neither a loopback name or address nor one of status.allowed_hosts\n")
 }
 
 /// The process answers.

@@ -1,5 +1,7 @@
 //! Certificates and revocation lists, made on the spot.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -157,6 +159,8 @@ impl Files {
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let temporary = self.path("temporary");
         std::fs::write(&temporary, content).unwrap();
+        // Its owner's alone, as a private key must be.
+        std::fs::set_permissions(&temporary, Permissions::from_mode(0o600)).unwrap();
         std::fs::rename(&temporary, Path::new(&self.path(name))).unwrap();
     }
 

@@ -22,6 +22,7 @@ mod hostile;
 mod leaks;
 mod listing;
 mod listing_stream;
+mod log;
 mod overload;
 mod races;
 mod receipts;

@@ -170,3 +170,140 @@ fn a_request_whose_client_left_is_counted_and_done_all_the_same() {
     assert_eq!(server.metric("sistema_ts_requests_in_flight", &[]), 0.0);
     assert_eq!(server.metric("sistema_ts_admitted", &[]), 0.0);
 }
+
+#[test]
+fn health_and_metrics_answer_to_no_name_that_a_page_in_a_browser_could_have() {
+    let installation = Installation::new();
+    let server = Server::start_with(
+        &installation,
+        &[("STATUS__ALLOWED_HOSTS", "Monitor.example")],
+    );
+    let asked = |target: &str, host: &str| {
+        let mut client = crate::support::client::plain(server.status);
+        client.send(format!("GET {target} HTTP/1.1\r\n{host}\r\n"));
+        client.answer().status
+    };
+    for path in ["/health/live", "/health/ready", "/metrics"] {
+        for host in [
+            "localhost:1",
+            "127.0.0.1",
+            "[::1]:9464",
+            "monitor.example:80",
+        ] {
+            assert_eq!(
+                asked(path, &format!("Host: {host}\r\n")),
+                200,
+                "{path} {host}"
+            );
+        }
+        for host in ["example.org", "127.0.0.1.example.org:9464", "10.0.0.1", ""] {
+            assert_eq!(
+                asked(path, &format!("Host: {host}\r\n")),
+                403,
+                "{path} {host}"
+            );
+        }
+        let absolute = format!("http://example.org{path}");
+        assert_eq!(asked(&absolute, "Host: localhost\r\n"), 403, "{path}");
+    }
+    assert_eq!(asked("/", "Host: example.org\r\n"), 403);
+}
+
+#[test]
+fn a_secret_that_lies_open_keeps_the_server_and_the_commands_from_starting() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let installation = Installation::new();
+    let set = |path: &str, mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(installation.path(path), permissions).unwrap();
+    };
+    let words = |arguments: &[&str]| {
+        let output = installation.command(arguments).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (serve, list) = (&["serve"][..], &["admin", "region", "list"][..]);
+    let (age, pki) = (
+        &["keys", "age"][..],
+        &["pki", "region", "--code", "040"][..],
+    );
+    for (path, open, closed, commands) in [
+        ("keys/day-keys", 0o644, 0o600, &[serve, age][..]),
+        ("keys/register-key", 0o644, 0o600, &[serve, list]),
+        ("keys", 0o777, 0o700, &[serve, list, age]),
+        ("pki/server.key", 0o644, 0o600, &[serve]),
+        ("pki/ca.key", 0o644, 0o600, &[pki]),
+        ("pki", 0o777, 0o700, &[serve, pki]),
+        ("data/register.db", 0o666, 0o600, &[serve, list]),
+        ("data", 0o777, 0o700, &[serve, list]),
+        ("data", 0o1777, 0o700, &[serve, list]),
+    ] {
+        set(path, open);
+        for arguments in commands {
+            let (code, text) = words(arguments);
+            assert_eq!(code, Some(2), "{path} {arguments:?}: {text}");
+            let named = text.contains("chmod") && text.contains(path.rsplit('/').next().unwrap());
+            assert!(named, "{path} {arguments:?}: {text}");
+        }
+        set(path, closed);
+    }
+    // What the group may read is warned of, by commands and by the server.
+    set("keys/register-key", 0o640);
+    let (code, text) = words(list);
+    assert_eq!(
+        (code, text.matches("chmod 600").count()),
+        (Some(0), 1),
+        "{text}"
+    );
+    let server = Server::start(&installation);
+    assert!(server.terminate().0.success());
+    let warned = |line: &&str| line.contains("its group") && line.contains("register-key");
+    assert_eq!(installation.log().lines().filter(warned).count(), 1);
+}
+
+#[test]
+fn what_is_made_is_its_owners_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("sistema-ts.toml"), "").unwrap();
+    for arguments in [
+        &["pki", "ca"][..],
+        &["pki", "server", "localhost"],
+        &["keys", "create"],
+        &["admin", "init"],
+        &["admin", "region", "add", "010"],
+    ] {
+        let mut command = std::process::Command::new(crate::support::installation::SISTEMA_TS);
+        command
+            .current_dir(folder.path())
+            .env(
+                "SISTEMA_TS_CONFIGURATION",
+                folder.path().join("sistema-ts.toml"),
+            )
+            .args(arguments);
+        // SAFETY: between fork and exec only a number of the new process is set.
+        unsafe {
+            command.pre_exec(|| {
+                libc::umask(0);
+                Ok(())
+            });
+        }
+        assert!(command.output().unwrap().status.success(), "{arguments:?}");
+    }
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for made in ["pki", "keys", "data"] {
+        let made = folder.path().join(made);
+        assert_eq!(mode(&made), 0o700, "{}", made.display());
+        for entry in std::fs::read_dir(&made).unwrap() {
+            let path = entry.unwrap().path();
+            let is_public = path
+                .extension()
+                .is_some_and(|end| end == "crt" || end == "crl");
+            let most = if is_public { 0o644 } else { 0o600 };
+            assert_eq!(mode(&path) & !most, 0, "{}", path.display());
+        }
+    }
+}

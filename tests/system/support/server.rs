@@ -37,6 +37,15 @@ impl Server {
             .append(true)
             .open(installation.path("server.log"))
             .unwrap();
+        Self::start_logging_to(installation, settings, log)
+    }
+
+    /// The same with its log elsewhere.
+    pub fn start_logging_to(
+        installation: &Installation,
+        settings: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let mut command = installation.command(&["serve"]);
         command.stdout(Stdio::piped()).stderr(log);
         for (key, value) in settings {
