@@ -37,7 +37,7 @@ fn a_register_is_made_once_with_its_key_outside_the_data() {
     assert!(!Path::new(&house.path("keys/register-key")).exists());
     std::fs::write(house.path("keys/register-key"), key).unwrap();
     assert!(
-        house.refused(&["region", "list"]).contains("0600"),
+        house.refused(&["region", "list"]).contains("chmod 600"),
         "a key that others can read"
     );
 }

@@ -227,7 +227,7 @@ fn a_secret_that_lies_open_keeps_the_server_and_the_commands_from_starting() {
     let (serve, list) = (&["serve"][..], &["admin", "region", "list"][..]);
     let (age, pki) = (
         &["keys", "age"][..],
-        &["pki", "region", "--code", "040"][..],
+        &["pki", "region", "--code", "050"][..],
     );
     for (path, open, closed, commands) in [
         ("keys/day-keys", 0o644, 0o600, &[serve, age][..]),
