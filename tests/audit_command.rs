@@ -33,6 +33,9 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        // The store is written by this process, as its owner's alone, as the program itself does.
+        // SAFETY: it only replaces a number of this process, by the same one in every test.
+        unsafe { libc::umask(0o077) };
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("sistema-ts.toml"), "").unwrap();
         Self { folder }
