@@ -259,6 +259,9 @@ impl Installation {
 
     /// The store of a server that does not run.
     pub fn store(&self) -> EmbeddedStore {
+        // What it makes is its owner's alone, as what the program makes: a server refuses data that lie open.
+        // SAFETY: it only replaces a number of this process, by the same one each time.
+        unsafe { libc::umask(0o077) };
         let ring = KeyRing::load(&self.path("keys/day-keys")).unwrap();
         let options = EmbeddedOptions::in_folder(self.path("data"));
         EmbeddedStore::open(options, Arc::new(ring), Arc::new(SystemClock)).unwrap()
