@@ -52,7 +52,10 @@ fn a_listed_proxy_is_believed_in_both_versions() {
 fn a_proxy_that_knows_no_address_leaves_none_to_be_assumed() {
     let files = Files::new();
     let front = running(&files, &["127.0.0.1/32"], relaxed_limits());
-    for header in [V2_LOCAL, b"PROXY UNKNOWN\r\n"] {
+    let mut unix = b"\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\xd8".to_vec();
+    unix.extend([b'/'; 216]);
+    let datagram = [&V2[..13], b"\x12", &V2[14..]].concat();
+    for header in [V2_LOCAL, b"PROXY UNKNOWN\r\n", &unix, &datagram] {
         assert_eq!(source(&front, &files, header).unwrap(), "source=None");
     }
 }

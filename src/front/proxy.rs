@@ -14,8 +14,20 @@ const V2_SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const V1_MAX_BYTES: usize = 107;
 /// Shortest version 1 line: `PROXY UNKNOWN` and CRLF.
 const V1_MIN_BYTES: usize = 15;
+/// Bytes of a version 2 header before its block: signature, version and command, family and transport, length of the block.
+const V2_FIXED: usize = 16;
 /// Longest version 2 block accepted after the fixed sixteen bytes; real proxies send well under 1 KiB.
 const V2_MAX_BLOCK: usize = 2_048;
+/// Address families of version 2; higher ones are unassigned and must be refused.
+const FAMILY_UNSPECIFIED: u8 = 0;
+const FAMILY_IPV4: u8 = 1;
+const FAMILY_IPV6: u8 = 2;
+const FAMILY_UNIX: u8 = 3;
+/// Transports of version 2, but for 0, which is unspecified; higher ones are unassigned and must be refused.
+const TRANSPORT_STREAM: u8 = 1;
+const TRANSPORT_DATAGRAM: u8 = 2;
+/// Type of the field that holds the checksum of the whole header.
+const FIELD_CRC32C: u8 = 3;
 
 /// Why a PROXY header was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +49,9 @@ pub enum ProxyHeaderError {
 /// Reads one PROXY header, and not a byte more, from `stream`.
 ///
 /// Returns the client's address as the proxy tells it, or `None` where the proxy speaks for itself (version 2
-/// `LOCAL`) or does not know (`UNKNOWN`, no address family): then nobody's address may be assumed.
+/// `LOCAL`), does not know (`UNKNOWN`, no address family), or tells of what is no TCP connection over IP (Unix sockets,
+/// datagrams): then nobody's address may be assumed, and the connection is in no network. A checksum (version 2's CRC32c) that
+/// is there must be right.
 ///
 /// # Errors
 /// See [`ProxyHeaderError`]; the connection is then to be closed.
@@ -126,49 +140,88 @@ async fn read_v2<S>(stream: &mut S) -> Result<Option<SocketAddr>, ProxyHeaderErr
 where
     S: AsyncRead + Unpin,
 {
-    let mut head = [0_u8; 4];
-    stream.read_exact(&mut head).await?;
-    let block_length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let mut header = [0_u8; V2_FIXED + V2_MAX_BLOCK];
+    header[..V2_SIGNATURE.len()].copy_from_slice(&V2_SIGNATURE);
+    stream
+        .read_exact(&mut header[V2_SIGNATURE.len()..V2_FIXED])
+        .await?;
+    let block_length = usize::from(u16::from_be_bytes([header[14], header[15]]));
     if block_length > V2_MAX_BLOCK {
         return Err(ProxyHeaderError::TooLong);
     }
-    let mut block = [0_u8; V2_MAX_BLOCK];
-    let block = &mut block[..block_length];
-    stream.read_exact(block).await?;
-    parse_v2(head[0], head[1], block)
+    let header = &mut header[..V2_FIXED + block_length];
+    stream.read_exact(&mut header[V2_FIXED..]).await?;
+    parse_v2(header)
 }
 
-/// Parses the version, command and family bytes of version 2 and the block after them.
-fn parse_v2(
-    version_and_command: u8,
-    family_and_protocol: u8,
-    block: &[u8],
-) -> Result<Option<SocketAddr>, ProxyHeaderError> {
-    match version_and_command {
-        0x20 => return Ok(None), // LOCAL: the proxy speaks for itself, e.g. a health check
+/// Parses a whole version 2 header. Its checksum is filled with zeros on the way.
+fn parse_v2(header: &mut [u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
+    match header[12] {
+        // LOCAL: the proxy speaks for itself, e.g. a health check. Family and block are to be ignored.
+        0x20 => return Ok(None),
         0x21 => {}
         _ => return Err(ProxyHeaderError::Malformed("unknown version or command")),
     }
-    let short = ProxyHeaderError::Malformed("address block too short");
-    match family_and_protocol {
-        0x00 => Ok(None),
-        0x11 => {
-            let addresses: &[u8; 12] = block.first_chunk().ok_or(short)?;
-            let source = [addresses[0], addresses[1], addresses[2], addresses[3]];
-            let port = u16::from_be_bytes([addresses[8], addresses[9]]);
-            Ok(Some(SocketAddr::new(IpAddr::from(source), port)))
+    let (family, transport) = (header[13] >> 4, header[13] & 0x0f);
+    if transport > TRANSPORT_DATAGRAM {
+        return Err(ProxyHeaderError::Malformed("unassigned transport"));
+    }
+    let addresses_length = match family {
+        // Nothing says where addresses would end, so nothing behind them is read either.
+        FAMILY_UNSPECIFIED => return Ok(None),
+        FAMILY_IPV4 => 12,
+        FAMILY_IPV6 => 36,
+        FAMILY_UNIX => 216,
+        _ => return Err(ProxyHeaderError::Malformed("unassigned address family")),
+    };
+    if header.len() < V2_FIXED + addresses_length {
+        return Err(ProxyHeaderError::Malformed("address block too short"));
+    }
+    verify_checksum(header, V2_FIXED + addresses_length)?;
+    if transport != TRANSPORT_STREAM {
+        // No TCP connection came from that address.
+        return Ok(None);
+    }
+    // Its length was checked.
+    let block = &header[V2_FIXED..];
+    let (address, port_at) = match family {
+        FAMILY_IPV4 => {
+            let source = [block[0], block[1], block[2], block[3]];
+            (IpAddr::from(source), 8)
         }
-        0x21 => {
-            let addresses: &[u8; 36] = block.first_chunk().ok_or(short)?;
+        FAMILY_IPV6 => {
             let mut source = [0_u8; 16];
-            source.copy_from_slice(&addresses[..16]);
-            let port = u16::from_be_bytes([addresses[32], addresses[33]]);
-            Ok(Some(SocketAddr::new(
-                IpAddr::from(source).to_canonical(),
-                port,
-            )))
+            source.copy_from_slice(&block[..16]);
+            (IpAddr::from(source).to_canonical(), 32)
         }
-        _ => Err(ProxyHeaderError::Malformed("not a TCP family")),
+        _ => return Ok(None),
+    };
+    let port = u16::from_be_bytes([block[port_at], block[port_at + 1]]);
+    Ok(Some(SocketAddr::new(address, port)))
+}
+
+/// Walks the fields (type, length, value) behind the addresses, which begin at `at`; if one is a checksum, it must be right.
+fn verify_checksum(header: &mut [u8], mut at: usize) -> Result<(), ProxyHeaderError> {
+    const BROKEN: ProxyHeaderError = ProxyHeaderError::Malformed("additional field broken");
+    let mut told = None;
+    while at < header.len() {
+        let &[kind, high, low] = header[at..].first_chunk().ok_or(BROKEN)?;
+        let value = at + 3;
+        at = value + usize::from(u16::from_be_bytes([high, low]));
+        let value = header.get_mut(value..at).ok_or(BROKEN)?;
+        if kind == FIELD_CRC32C {
+            let sum: [u8; 4] = (&*value).try_into().map_err(|_| BROKEN)?;
+            if told.replace(u32::from_be_bytes(sum)).is_some() {
+                return Err(ProxyHeaderError::Malformed("two checksums"));
+            }
+            value.fill(0);
+        }
+    }
+    match told {
+        Some(sum) if sum != crc32c::crc32c(header) => {
+            Err(ProxyHeaderError::Malformed("wrong checksum"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -88,13 +88,28 @@ fn v2_headers_are_read_to_their_end_and_no_further() {
     ipv6[15] = 7;
     ipv6[32..34].copy_from_slice(&443_u16.to_be_bytes());
     let with_extra = [&ipv4[..], &[0x04, 0x00, 0x01, 0x00]].concat();
+    let unix = [0x2f; 216];
+    let with_name = [&unix[..], &[0x02, 0x00, 0x02, b'a', b'b']].concat();
     for (header, expected) in [
         (v2(0x21, 0x11, &ipv4), Some("192.0.2.7:4660")),
         (v2(0x21, 0x11, &with_extra), Some("192.0.2.7:4660")),
         (v2(0x21, 0x21, &ipv6), Some("[2001:db8::7]:443")),
         (v2(0x20, 0x00, &[]), None),
         (v2(0x20, 0x11, &ipv4), None),
+        (v2(0x20, 0xff, &[0xff; 7]), None),
+        // No family, or no transport, or none over which HTTP comes.
         (v2(0x21, 0x00, &[]), None),
+        (v2(0x21, 0x00, &ipv4), None),
+        (v2(0x21, 0x01, &[]), None),
+        (v2(0x21, 0x02, &[0xff; 5]), None),
+        (v2(0x21, 0x10, &ipv4), None),
+        (v2(0x21, 0x12, &ipv4), None),
+        (v2(0x21, 0x20, &ipv6), None),
+        (v2(0x21, 0x22, &ipv6), None),
+        (v2(0x21, 0x30, &unix), None),
+        (v2(0x21, 0x31, &unix), None),
+        (v2(0x21, 0x31, &with_name), None),
+        (v2(0x21, 0x32, &unix), None),
     ] {
         let (verdict, rest) = read(&[&header[..], b"next"].concat());
         assert_eq!(
@@ -111,14 +126,66 @@ fn broken_v2_headers_are_refused() {
     for header in [
         v2(0x11, 0x11, &[0; 12]),
         v2(0x22, 0x11, &[0; 12]),
-        v2(0x21, 0x12, &[0; 12]),
-        v2(0x21, 0x31, &[0; 216]),
+        v2(0x21, 0x41, &[0; 216]),
+        v2(0x21, 0xf1, &[0; 216]),
+        v2(0x21, 0x13, &[0; 12]),
+        v2(0x21, 0x0f, &[]),
+        v2(0x21, 0x12, &[0; 11]),
+        v2(0x21, 0x31, &[0; 215]),
+        // Fields behind the addresses that are longer than the header, or cut.
+        v2(0x21, 0x11, &[&[0; 12][..], &[4, 0, 2, 0]].concat()),
+        v2(0x21, 0x11, &[&[0; 12][..], &[4, 0]].concat()),
+        v2(
+            0x21,
+            0x11,
+            &[&[0; 12][..], &[FIELD_CRC32C, 0, 3, 0, 0, 0]].concat(),
+        ),
         v2(0x21, 0x11, &[0; 11]),
         v2(0x21, 0x21, &[0; 35]),
         v2(0x21, 0x11, &[0; 4_000]),
         v2(0x21, 0x11, &[0; 12])[..20].to_vec(),
     ] {
         assert!(read(&header).0.is_err(), "{header:?} was taken");
+    }
+}
+
+/// A header whose last field is its checksum, as a proxy makes it.
+fn with_checksum(family: u8, addresses: &[u8]) -> Vec<u8> {
+    let fields = [2, 0, 1, b'x', FIELD_CRC32C, 0, 4, 0, 0, 0, 0];
+    let mut header = v2(0x21, family, &[addresses, &fields].concat());
+    let sum = crc32c::crc32c(&header).to_be_bytes();
+    let at = header.len() - sum.len();
+    header[at..].copy_from_slice(&sum);
+    header
+}
+
+#[test]
+fn a_checksum_that_is_there_must_be_right() {
+    // "123456789": the check value by which implementations of CRC32c are compared.
+    assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+    let ipv4 = [192, 0, 2, 7, 198, 51, 100, 1, 0x12, 0x34, 0x01, 0xbb];
+    for (family, addresses, expected) in [
+        (0x11, &ipv4[..], Some("192.0.2.7:4660")),
+        (0x31, &[0x2f; 216], None),
+    ] {
+        let header = with_checksum(family, addresses);
+        let expected: Option<SocketAddr> = expected.map(|text| text.parse().unwrap());
+        assert_eq!(read(&header).0.unwrap(), expected);
+        // One changed bit of the addresses, of another field's value, and of the sum itself.
+        let last = header.len() - 1;
+        for at in [V2_FIXED + 3, V2_FIXED + addresses.len() + 3, last] {
+            let mut changed = header.clone();
+            changed[at] ^= 1;
+            assert!(
+                matches!(
+                    read(&changed).0,
+                    Err(ProxyHeaderError::Malformed("wrong checksum"))
+                ),
+                "byte {at} of family {family:#x}"
+            );
+        }
+        let twice = [&header[V2_FIXED..], &header[last - 6..]].concat();
+        assert!(read(&v2(0x21, family, &twice)).0.is_err());
     }
 }
 
