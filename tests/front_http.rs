@@ -109,27 +109,52 @@ fn expect_100_continue_is_answered_before_the_body_comes() {
 }
 
 #[test]
-fn an_upgrade_to_http2_is_not_taken() {
-    // A WebSocket's body ends by the time limit only.
+fn a_request_that_asks_for_an_upgrade_is_served_like_any_other() {
+    // What follows such a request is read away for so long before the connection ends.
     let limits = FrontLimits {
-        body: std::time::Duration::from_secs(1),
+        linger: std::time::Duration::from_millis(100),
         ..relaxed_limits()
     };
     with_client_and(limits, |new_client| {
         for upgrade in [
             "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
             "Connection: upgrade\r\nUpgrade: websocket",
+            "Upgrade: WebSocket",
+            "Connection: keep-alive, Upgrade\r\nUpgrade: TLS/1.3, websocket",
         ] {
-            let mut client = new_client();
-            client.send(xml_header(5).replace("\r\n\r\n", &format!("\r\n{upgrade}\r\n\r\n")));
-            client.send("hello");
-            let answer = client.answer();
-            assert_eq!(answer.header("upgrade"), None);
-            assert_eq!(answer.header("connection"), Some("close"));
-            // A message with a length is read whatever it asks to become; a WebSocket's has none.
-            assert!(
-                upgrade.contains("websocket") || (answer.status, answer.text()) == (200, "hello")
-            );
+            let upgrade = format!("\r\n{upgrade}\r\n\r\n");
+            // The body in one piece with the header and with what follows, and after it, byte by byte.
+            for in_one_piece in [true, false] {
+                let mut client = new_client();
+                let header = xml_header(5).replace("\r\n\r\n", &upgrade);
+                if in_one_piece {
+                    client.send(header + "helloPOST /echo HTTP/1.1\r\n\r\n");
+                } else {
+                    client.send(header);
+                    for byte in b"hello" {
+                        client.send([*byte]);
+                    }
+                }
+                let answer = client.answer();
+                assert_eq!((answer.status, answer.text()), (200, "hello"), "{upgrade}");
+                assert_eq!(answer.header("upgrade"), None);
+                assert_eq!(answer.header("connection"), Some("close"));
+                assert!(client.is_closed());
+            }
+            // Without a length there is no body, and none is waited for.
+            for (method, path, text) in [("POST", "/echo", ""), ("GET", "/stream", "one two three")]
+            {
+                let mut client = new_client();
+                client.send(format!(
+                    "{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml{upgrade}"
+                ));
+                let answer = client.answer();
+                assert_eq!(
+                    (answer.status, answer.text()),
+                    (200, text),
+                    "{method} {upgrade}"
+                );
+            }
         }
     });
 }

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::{ConnectionType, Payload, Request, Response, Version};
+use actix_http::error::PayloadError;
+use actix_http::header::UPGRADE;
+use actix_http::{ConnectionType, HttpMessage as _, Payload, Request, Response, Version};
 use actix_service::{Service, ServiceFactory};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
@@ -110,6 +112,10 @@ where
             Some(_) => Sender::Known,
             None => Sender::Stranger,
         };
+        let asks_upgrade = asks_upgrade(&request);
+        if asks_upgrade {
+            bound_body(&mut request);
+        }
         if let Some(watch) = &watch {
             watch.on_request(expected_body(&mut request));
         }
@@ -121,7 +127,10 @@ where
         let held = Held {
             watch,
             rules: Rc::clone(&self.rules),
-            shape: Shape::of(&request),
+            shape: Shape {
+                unchunked: asks_upgrade || request.head().version < Version::HTTP_11,
+                asks_upgrade,
+            },
             entered: entered.is_ok().then_some(sender),
         };
         let progress = match entered {
@@ -172,21 +181,13 @@ impl Drop for Held {
 /// What a request asks of the form of its answer that actix-http does not see to.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// HTTP/1.0 knows no chunks: a streamed answer ends with the connection.
+    /// A streamed answer ends with the connection: HTTP/1.0 knows no chunks, and to who asks for WebSocket actix-http makes none.
     unchunked: bool,
     /// An upgrade (h2c, WebSocket) is not taken; actix-http would still answer `Connection: upgrade`.
     asks_upgrade: bool,
 }
 
 impl Shape {
-    fn of(request: &Request) -> Self {
-        let head = request.head();
-        Self {
-            unchunked: head.version < Version::HTTP_11,
-            asks_upgrade: head.upgrade(),
-        }
-    }
-
     fn apply(self, response: &mut Response<BoxBody>, is_unread: bool) {
         let unchunked = self.unchunked && response.body().size() == BodySize::Stream;
         if unchunked {
@@ -284,6 +285,54 @@ fn held_until_written(mut response: Response<BoxBody>, held: Option<Held>) -> Re
         held.shape.apply(&mut response, is_unread);
     }
     response.map_body(|_, body| GateBody { body, _held: held })
+}
+
+/// Whether a request asks for another protocol: by its `Connection`, or as actix-http looks for WebSocket.
+fn asks_upgrade(request: &Request) -> bool {
+    let head = request.head();
+    head.upgrade() || head.headers.contains_key(UPGRADE)
+}
+
+/// Bounds the body of a request that asks for an upgrade by its own length. actix-http takes everything that follows a request for
+/// WebSocket as its body; no upgrade is taken here, so that the request is one like others, and what follows it is not read.
+fn bound_body(request: &mut Request) {
+    if request.chunked().unwrap_or(false) {
+        return;
+    }
+    let declared = declared_length(&request.head().headers);
+    let left = declared.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    let payload = request.take_payload();
+    if left > 0 && !matches!(payload, Payload::None) {
+        *request.payload() = Payload::Stream {
+            payload: Box::pin(BoundedPayload { payload, left }),
+        };
+    }
+}
+
+/// The first bytes of a payload.
+struct BoundedPayload {
+    payload: Payload,
+    left: usize,
+}
+
+impl Stream for BoundedPayload {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(Pin::new(&mut self.payload).poll_next(context));
+        Poll::Ready(Some(match piece {
+            Some(Ok(mut bytes)) => {
+                bytes.truncate(self.left);
+                self.left -= bytes.len();
+                Ok(bytes)
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(PayloadError::Incomplete(None)),
+        }))
+    }
 }
 
 /// How much is to come after a request's header.

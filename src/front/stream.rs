@@ -54,6 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrontStream<S> {
             return Poll::Pending;
         }
         if self.watch.has_ended() {
+            buffer.put_slice(self.watch.too_many_lines(buffer.remaining()));
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

@@ -19,6 +19,23 @@ use super::settings::FrontLimits;
 /// strangers can open by the thousand.
 const LONGEST_HEADER: usize = 16 * 1_024;
 
+/// Header lines, one more than actix-http takes: it answers 431 to them, as it would to a header that is too long for itself. Wherever a
+/// header that is longer than [`LONGEST_HEADER`] was cut, within a line or between two, they go on with it.
+const TOO_MANY_LINES: &[u8] = &too_many_lines();
+
+/// Length of one line of [`TOO_MANY_LINES`].
+const LINE: usize = b"a:\r\n".len();
+
+const fn too_many_lines() -> [u8; 97 * LINE] {
+    let mut lines = [0; 97 * LINE];
+    let mut at = 0;
+    while at < lines.len() {
+        lines[at] = b"a:\r\n"[at % LINE];
+        at += 1;
+    }
+    lines
+}
+
 /// Bytes of an answer that a client takes in a millisecond at least, on the whole of the answer: some 16 KB/s. Who takes a byte now and then
 /// would else hold memory, and its place among those at work, for as long as it likes.
 const SLOWEST_CLIENT: u64 = 16;
@@ -67,6 +84,8 @@ pub(super) struct Watch {
     most_unparsed: Cell<usize>,
     /// Whether actix-http was given the chance to find a header's end in them.
     looked_for_end: Cell<bool>,
+    /// How many bytes of [`TOO_MANY_LINES`] are still to be read in the place of the rest of a header that is too long.
+    too_many_left: Cell<usize>,
     /// Reads end here: the connection closes once it has answered.
     ended: Cell<bool>,
     /// Reads and writes fail from here.
@@ -94,18 +113,29 @@ impl Watch {
     }
 
     /// Whether reading is to pause, since as much came as a header may have: its end may be among it, which is looked for after a pause. If
-    /// it is not, reads end.
+    /// it is not, reads give [`TOO_MANY_LINES`] and end.
     pub(super) fn pauses_in_header(&self, context: &Context<'_>) -> bool {
         let is_short = self.unparsed.get() < self.most_unparsed.get();
         if is_short || self.phase.get() == Phase::Request {
             return false;
         }
         if self.looked_for_end.replace(true) {
-            self.ended.set(true);
+            if !self.ended.replace(true) {
+                self.too_many_left.set(TOO_MANY_LINES.len());
+            }
             return false;
         }
         context.waker().wake_by_ref();
         true
+    }
+
+    /// What is to be read in the place of a header's rest, at most `room` bytes of it; empty at its end.
+    pub(super) fn too_many_lines(&self, room: usize) -> &'static [u8] {
+        let left = self.too_many_left.get();
+        let taken = left.min(room);
+        self.too_many_left.set(left - taken);
+        let begin = TOO_MANY_LINES.len() - left;
+        &TOO_MANY_LINES[begin..begin + taken]
     }
 
     /// Nothing can be sent at the moment.
@@ -304,6 +334,7 @@ impl Sweep {
             unparsed: Cell::new(0),
             most_unparsed: Cell::new(LONGEST_HEADER),
             looked_for_end: Cell::new(false),
+            too_many_left: Cell::new(0),
             ended: Cell::new(self.closing.get()),
             aborted: Cell::new(false),
             waker: RefCell::default(),

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::guard::{self, GuardContext};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
 use sistema_ts_model::{ConditionReport, ConditionSeverity};
@@ -95,9 +95,14 @@ pub fn configure(config: &mut web::ServiceConfig, state: Arc<StatusState>) {
                 .guard(asked_by_another_name)
                 .to(refuse_name),
         )
-        .route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready))
-        .route("/metrics", web::get().to(metrics));
+        .route("/health/live", reading().to(live))
+        .route("/health/ready", reading().to(ready))
+        .route("/metrics", reading().to(metrics));
+}
+
+/// GET, or HEAD, by which many monitors ask: actix-http sends the same header then, and leaves the body out.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// Who asks by another name asks for another server.

@@ -122,6 +122,16 @@ impl<S: Read + Write> Client<S> {
         self.answer()
     }
 
+    /// All that comes back to a HEAD, after which the connection closes.
+    pub fn head(mut self, path: &str) -> String {
+        self.send(format!(
+            "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        ));
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
     pub fn post(&mut self, body: &[u8]) -> Answer {
         self.send(xml_header(body.len()));
         self.send(body);

@@ -1,5 +1,6 @@
 //! Health and metrics. Failure here means that an operator is not told, or is told wrongly, how the server is.
 
+use crate::support::client::{connect, plain};
 use crate::support::installation::USER;
 use crate::support::{Installation, Server, Session, Submission, until};
 
@@ -23,6 +24,33 @@ fn outcomes_are_counted_and_health_is_told() {
         server.status("/soap/v1/invioEsecuzioneTest?wsdl").status,
         404
     );
+    for path in ["/health/live", "/health/ready", "/metrics"] {
+        let by_get = server.status(path);
+        let by_head = plain(server.status).head(path);
+        assert!(by_head.starts_with("HTTP/1.1 200 OK\r\n"), "{by_head}");
+        assert!(
+            by_head.ends_with("\r\n\r\n"),
+            "{path} has a body: {by_head}"
+        );
+        let length = format!("content-length: {}\r\n", by_get.body.len());
+        // The metrics' own length changes from one reading to the next.
+        let length = if path == "/metrics" {
+            "content-length: "
+        } else {
+            &length
+        };
+        assert!(by_head.contains(length), "{path}: {by_head}");
+    }
+    let wsdl = "/soap/v1/invioEsecuzioneTest?WSDL";
+    let stranger = || connect(server.basic, &installation.client(None)).unwrap();
+    let by_get = stranger().get(wsdl);
+    let by_head = stranger().head(wsdl);
+    assert!(by_head.starts_with("HTTP/1.1 200 OK\r\n") && by_head.ends_with("\r\n\r\n"));
+    let length = format!("content-length: {}\r\n", by_get.body.len());
+    assert!(by_head.contains(&length), "{by_head}");
+    // HEAD of what has no GET is refused like that.
+    let refused = stranger().head("/soap/v1/invioEsecuzioneTest");
+    assert!(refused.starts_with("HTTP/1.1 401 ") && refused.ends_with("\r\n\r\n"));
 
     let mut region = Session::region(&installation, &server, "010");
     let message = Submission::by_region().with_key("counted");
