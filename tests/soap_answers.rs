@@ -9,16 +9,13 @@ mod soap_support;
 use std::path::Path;
 
 use sistema_ts::front::Charset;
-use sistema_ts::soap::messages::invio_esecuzione_test::{ANSWER, REQUEST};
-use sistema_ts::soap::messages::{
-    annullamento_esecuzione_test, conferma_sblocco_immuni, elenco_test_effettuati,
-    invio_codice_otp, sblocco_codice_immuni, verifica_positivita,
-};
+use sistema_ts::soap::messages;
+use sistema_ts::soap::messages::invio_esecuzione_test::ANSWER;
 use sistema_ts::soap::{
     AnswerHead, AnswerWriter, asks_for_wsdl, body_text, decode, encode_answer, wsdl,
 };
-use sistema_ts_model::{Cun, Finding, Outcome, Service, Timestamp, TransactionId, Verdict};
-use soap_support::{CONFIRM_REQUEST, LIST_ANSWER, LIST_REQUEST};
+use sistema_ts_model::{Cun, Finding, Outcome, Timestamp, TransactionId, Verdict};
+use soap_support::LIST_ANSWER;
 
 fn at() -> Timestamp {
     Timestamp::from_millis(1_604_130_000_007).unwrap()
@@ -49,7 +46,7 @@ fn an_answer_to_the_letter() {
          <t:errore><t:codice>1312</t:codice><t:tipo>E</t:tipo><t:campo>esitoTest</t:campo>\
          <t:descrizione>Esito del test non previsto: indicare P (positivo) o N (negativo).</t:descrizione></t:errore>\
          <t:errore><t:codice>2001</t:codice><t:tipo>E</t:tipo>\
-         <t:descrizione>Servizio non consentito a questo utente: rivolgersi al proprio amministratore di sicurezza.</t:descrizione>\
+         <t:descrizione>Servizio non consentito a questo ente o utente: rivolgersi al proprio amministratore di sicurezza.</t:descrizione>\
          </t:errore></listaErrori></InvioEsecuzioneTestRicevuta></soap:Body></soap:Envelope>"
     );
 }
@@ -204,39 +201,7 @@ fn the_query_that_asks_for_the_wsdl() {
 
 #[test]
 fn documentation_of_the_wsdls_is_up_to_date() {
-    for (service, request, answer) in [
-        (Service::SubmitTest, &REQUEST, &ANSWER),
-        (
-            Service::CancelTest,
-            &annullamento_esecuzione_test::REQUEST,
-            &annullamento_esecuzione_test::ANSWER,
-        ),
-        (
-            Service::ListTests,
-            &elenco_test_effettuati::REQUEST,
-            &elenco_test_effettuati::ANSWER,
-        ),
-        (
-            Service::VerifyPositive,
-            &verifica_positivita::REQUEST,
-            &verifica_positivita::ANSWER,
-        ),
-        (
-            Service::UnlockCode,
-            &sblocco_codice_immuni::REQUEST,
-            &sblocco_codice_immuni::ANSWER,
-        ),
-        (
-            Service::ConfirmUnlock,
-            &conferma_sblocco_immuni::REQUEST,
-            &conferma_sblocco_immuni::ANSWER,
-        ),
-        (
-            Service::SendOtp,
-            &invio_codice_otp::REQUEST,
-            &invio_codice_otp::ANSWER,
-        ),
-    ] {
+    for (service, request, answer) in messages::ALL {
         let name = service.name();
         let address = format!("https://localhost:8443/soap/v1/{name}");
         let expected = wsdl(service, request, answer, &address);
@@ -252,13 +217,52 @@ fn documentation_of_the_wsdls_is_up_to_date() {
     }
 }
 
+/// The schema of the shared types in a WSDL.
+fn shared_schema(wsdl: &str) -> &str {
+    let end_tag = "</xs:schema>";
+    let schemas: Vec<&str> = wsdl
+        .split("<xs:schema ")
+        .skip(1)
+        .map(|schema| &schema[..schema.find(end_tag).unwrap()])
+        .collect();
+    assert_eq!(schemas.len(), 2);
+    let is_shared = |schema: &&&str| {
+        schema
+            .lines()
+            .next()
+            .unwrap()
+            .contains(" targetNamespace=\"urn:sistemats:tipi:v1\"")
+    };
+    schemas.iter().find(is_shared).unwrap()
+}
+
+#[test]
+fn the_schema_of_the_shared_types_is_the_same_in_every_wsdl_and_whole() {
+    let wsdls = messages::ALL.map(|(service, request, answer)| {
+        let address = format!("https://localhost/{}", service.name());
+        wsdl(service, request, answer, &address)
+    });
+    let first = shared_schema(&wsdls[0]);
+    for wsdl in &wsdls {
+        assert_eq!(shared_schema(wsdl), first);
+        // Every type that a WSDL uses is in it.
+        for used in wsdl.split(" type=\"t:").skip(1) {
+            let name = &used[..used.find('"').unwrap()];
+            let declared = format!("Type name=\"{name}\"");
+            assert_eq!(first.matches(&declared).count(), 1, "{name}");
+        }
+    }
+    // And none that nobody uses.
+    for declared in first.split("Type name=\"").skip(1) {
+        let name = &declared[..declared.find('"').unwrap()];
+        let used = format!("type=\"t:{name}\"");
+        assert!(wsdls.iter().any(|wsdl| wsdl.contains(&used)), "{name}");
+    }
+}
+
 #[test]
 fn the_wsdl_keeps_the_style_that_all_toolkits_digest() {
-    for (service, request, answer) in [
-        (Service::SubmitTest, &REQUEST, &ANSWER),
-        (Service::ListTests, &LIST_REQUEST, &LIST_ANSWER),
-        (Service::ConfirmUnlock, &CONFIRM_REQUEST, &ANSWER),
-    ] {
+    for (service, request, answer) in messages::ALL {
         let wsdl = wsdl(service, request, answer, "https://h/a?b=\"c\"&d");
         let (name, operation) = (service.element(), service.name());
         for part in [
@@ -287,6 +291,9 @@ fn the_wsdl_keeps_the_style_that_all_toolkits_digest() {
         ] {
             assert!(!wsdl.contains(absent), "{absent} is in\n{wsdl}");
         }
+        for bound in wsdl.split("maxOccurs=\"").skip(1) {
+            assert!(bound.starts_with("unbounded\""), "{bound}");
+        }
         let mut names: Vec<&str> = wsdl
             .split("Type name=\"")
             .skip(1)
@@ -301,14 +308,13 @@ fn the_wsdl_keeps_the_style_that_all_toolkits_digest() {
 
 #[test]
 fn the_namespace_of_a_message_is_that_of_its_service() {
-    for (service, message, suffix) in [
-        (Service::SubmitTest, &REQUEST, "Richiesta"),
-        (Service::SubmitTest, &ANSWER, "Ricevuta"),
-    ] {
-        assert_eq!(
-            message.namespace,
-            format!("urn:sistemats:{}:v1", service.name())
-        );
-        assert_eq!(message.element, format!("{}{suffix}", service.element()));
+    for (service, request, answer) in messages::ALL {
+        for (message, suffix) in [(request, "Richiesta"), (answer, "Ricevuta")] {
+            assert_eq!(
+                message.namespace,
+                format!("urn:sistemats:{}:v1", service.name())
+            );
+            assert_eq!(message.element, format!("{}{suffix}", service.element()));
+        }
     }
 }

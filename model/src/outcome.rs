@@ -127,11 +127,11 @@ catalogue! {
         "Keep the identifier if the structure is registered.";
     /// A structure did not send its own identifier (Table 2).
     StructureIdentifierRequired = "1103", Message, Error,
-        "Per l'invio dalla struttura l'identificativo della struttura è obbligatorio: indicarlo.",
+        "Dalla struttura l'identificativo della struttura è obbligatorio: indicarlo.",
         "Send the three codes that Sistema TS gave to the structure.";
     /// A structure sent a description, which is for regions (Table 2).
     StructureDescriptionNotAllowed = "1104", Message, Error,
-        "Per l'invio dalla struttura la descrizione non va valorizzata: toglierla.",
+        "Dalla struttura la descrizione non va valorizzata: toglierla.",
         "Leave the element out; the identifier is enough.";
     /// The region's code is not one of the twenty-one.
     RegionCodeUnknown = "1105", Message, Error,
@@ -151,15 +151,15 @@ catalogue! {
         "Shorten it; it is matched to the letter when the test is cancelled.";
     /// The fiscal code is neither 16 nor 11 characters long.
     FiscalCodeLength = "1201", Message, Error,
-        "Codice fiscale di lunghezza errata: 16 caratteri, oppure 11 cifre se provvisorio.",
+        "Codice fiscale di lunghezza errata (16 caratteri, oppure 11 cifre se provvisorio): rileggerlo dalla tessera.",
         "Read the code from the health card again.";
     /// The fiscal code has a character where another kind of character belongs.
     FiscalCodeForm = "1202", Message, Error,
-        "Codice fiscale non valido: lettere e cifre non sono al loro posto.",
+        "Codice fiscale non valido, lettere e cifre non sono al loro posto: rileggerlo dalla tessera (attenzione a O/0, I/1).",
         "Read the code from the health card again; look for O and 0, I and 1.";
     /// The fiscal code's check character is wrong.
     FiscalCodeCheck = "1203", Message, Error,
-        "Codice fiscale non valido: il carattere di controllo non corrisponde, c'è un errore di battitura.",
+        "Codice fiscale non valido, il carattere di controllo non corrisponde: rileggerlo dalla tessera.",
         "Read the code from the health card again; one character is probably wrong.";
     /// The fiscal code has lower-case letters.
     FiscalCodeLowerCase = "1204", Message, Error,
@@ -171,7 +171,7 @@ catalogue! {
         "Read the code from the health card again, from the ninth to the eleventh character.";
     /// An STP or ENI code, which this installation does not take.
     FiscalCodeStpEni = "1206", Message, Error,
-        "Codici STP ed ENI non ammessi: indicare il codice fiscale.",
+        "Codici STP ed ENI non ammessi: il servizio è previsto solo per chi ha un codice fiscale.",
         "Send the person's fiscal code, definitive or provisional.";
     /// A date is not a date.
     DateMalformed = "1301", Message, Error,
@@ -183,7 +183,7 @@ catalogue! {
         "Check the date and the clock of your system.";
     /// A date lies more than 180 days ago.
     DateTooOld = "1303", Message, Error,
-        "Data troppo lontana: sono ammessi gli ultimi 180 giorni.",
+        "Data troppo indietro nel tempo: sono ammessi gli ultimi 180 giorni.",
         "Check the year.";
     /// The kind of test is not `M`.
     TestKindUnknown = "1311", Message, Error,
@@ -207,23 +207,23 @@ catalogue! {
         "Keep the contact that the patient prefers.";
     /// A CUN is not made as one: its prefix, its length or its symbols.
     CunMalformed = "1501", Message, Error,
-        "CUN non valido: CUN- e 10 simboli tra AEFHIJKLQRSUWXYZ123456789.",
+        "CUN non valido: CUN- e 10 caratteri, tra cui mai 0, B, C, D, G, M, N, O, P, T, V. Ricontrollarlo.",
         "Have the code read out again, symbol by symbol; it has no B, C, D, G, M, N, O, P, T, V and no 0.";
     /// A CUN's check symbol is wrong.
     CunCheck = "1502", Message, Error,
-        "CUN errato: il simbolo di controllo non corrisponde, farselo ripetere (attenzione a 4/E, 1/I/L, 2/Z, 5/S, U/W).",
+        "CUN errato, il carattere di controllo non corrisponde: ricontrollarlo (attenzione a 4/E, 1/I/L, 2/Z, 5/S, U/W).",
         "Have the code read out again; one symbol is probably wrong.";
     /// A one-time code is not made as one.
     OtpMalformed = "1511", Message, Error,
-        "Codice OTP non valido: 10 simboli tra AEFHIJKLQRSUWXYZ123456789, senza prefisso.",
+        "Codice OTP non valido: 10 caratteri, tra cui mai 0, B, C, D, G, M, N, O, P, T, V. Ricontrollarlo.",
         "Have the code read out again from the app.";
     /// A one-time code's check symbol is wrong.
     OtpCheck = "1512", Message, Error,
-        "Codice OTP errato: il simbolo di controllo non corrisponde, farselo ripetere (attenzione a 4/E, 1/I/L, 2/Z).",
+        "Codice OTP errato, il carattere di controllo non corrisponde: ricontrollarlo (attenzione a 4/E, 1/I/L, 2/Z, 5/S, U/W).",
         "Have the code read out again from the app; one symbol is probably wrong.";
     /// The digits of the health card are not eight digits.
     CardDigitsMalformed = "1521", Message, Error,
-        "Numero della tessera sanitaria non valido: le ultime 8 cifre, zeri iniziali compresi.",
+        "Numero della tessera sanitaria non valido: indicarne le ultime 8 cifre, zeri iniziali compresi.",
         "Read the last eight digits of the number on the back of the card.";
     /// `idVerificaTampone` is not the id of a verification.
     VerificationIdMalformed = "1531", Message, Error,
@@ -233,6 +233,10 @@ catalogue! {
     CommunicationKindUnknown = "1541", Message, Error,
         "Tipo di comunicazione non previsto: indicare C (conferma) o A (annullamento).",
         "Send one of the two letters, in capitals.";
+    /// More than ten options were sent.
+    OptionsTooMany = "1551", Message, Error,
+        "Troppe opzioni: al massimo 10.",
+        "Send the ten that matter, or none: they are for your own records.";
     /// An option lacks its key or its value, or one of them is too long.
     OptionMalformed = "1552", Message, Error,
         "Opzione non valida: chiave da 1 a 64 caratteri e valore da 1 a 256.",
@@ -251,11 +255,11 @@ catalogue! {
         "Leave the element out for at most 25,000 tests in an answer.";
     /// A bookmark is not one, or was given for another caller or other filters.
     BookmarkInvalid = "1604", Message, Error,
-        "Segnalibro non valido per questa richiesta: ripetere i filtri della prima, o ricominciare senza.",
+        "Segnalibro non valido per questa richiesta: ripetere i filtri della prima, o ricominciare senza segnalibro.",
         "Send the bookmark as it came, with the very same filters; only `massimoElementi` may differ.";
     /// A bookmark is older than 24 hours.
     BookmarkExpired = "1605", Message, Error,
-        "Segnalibro scaduto: vale 24 ore, ricominciare l'elenco senza.",
+        "Segnalibro scaduto, vale 24 ore: ricominciare l'elenco senza segnalibro.",
         "Begin the listing anew.";
     /// There are more tests than the answer holds.
     MoreTests = "1611", Message, Warning,
@@ -263,11 +267,11 @@ catalogue! {
         "Send the request again with `segnalibro`, until an answer has none.";
     /// The caller is known, but this service is not for it.
     ServiceNotAllowed = "2001", Caller, Error,
-        "Servizio non consentito a questo utente: rivolgersi al proprio amministratore di sicurezza.",
+        "Servizio non consentito a questo ente o utente: rivolgersi al proprio amministratore di sicurezza.",
         "Check which certificate or user is in use, and its profiles.";
     /// The operator is not registered for this caller.
     OperatorNotRegistered = "2011", Caller, Error,
-        "Operatore non censito per questo chiamante: farlo censire dall'amministratore di sicurezza.",
+        "Operatore non censito per questo ente o call center: farlo censire dall'amministratore di sicurezza.",
         "Check the operator's fiscal code; operators are registered beforehand (§3.3).";
     /// The operator is registered but disabled, or has not the profile of this service.
     OperatorNotAllowed = "2012", Caller, Error,
@@ -307,7 +311,7 @@ catalogue! {
         "Wait; the count belongs to the operator's fiscal code, over all users and regions. More an hour is a setting of the service.";
     /// Code, card and person do not belong together, or the code cannot be verified now: which, is never told.
     NotVerifiable = "3001", Test, Error,
-        "Non verificabile: ricontrollare con l'assistito il CUN e le ultime 8 cifre della tessera.",
+        "Non verificabile: ricontrollare CUN e ultime 8 cifre della tessera; se giusti, rivolgersi a chi ha comunicato il test.",
         "Have code and card read out again. A code that is negative, cancelled, expired, used or being unlocked looks the same.";
     /// No test of this caller has this code, this person and this structure: which is wrong, is never told.
     NoSuchTest = "3002", Test, Error,
@@ -319,11 +323,11 @@ catalogue! {
         "Check the CUN; an unlock is confirmed or annulled by the call centre that made it, and a confirmed one is never annulled.";
     /// There is no such verification of this operator.
     NoSuchVerification = "3004", Test, Error,
-        "Verifica non trovata per questo operatore: ripetere verificaPositivita.",
+        "Verifica non trovata per questo operatore: ripetere la verifica.",
         "Only the operator who verified may use `idVerificaTampone`; verify again.";
     /// The verification has lapsed, or its unlock was annulled.
     VerificationClosed = "3005", Test, Error,
-        "Verifica scaduta o annullata: ripetere verificaPositivita.",
+        "Verifica scaduta o annullata: ripetere la verifica.",
         "Verify again with the patient on the telephone.";
     /// The given verification is not the one that unlocked the code.
     AnotherVerification = "3006", Test, Error,
@@ -335,11 +339,11 @@ catalogue! {
         "Repeat the request after ten seconds.";
     /// Another verification has unlocked the code.
     UnlockedByAnother = "3012", Test, Error,
-        "Il CUN è già stato sbloccato con un'altra verifica: confermare o annullare quella.",
+        "Il CUN è già stato sbloccato con un'altra verifica: confermare o annullare quello sblocco.",
         "Confirm or annul the other unlock first.";
     /// Three one-time codes were delivered in the life of the code.
     NoDeliveryLeft = "3013", Test, Error,
-        "Per questo CUN sono già stati inviati tre codici OTP: non se ne inviano altri.",
+        "Per questo CUN sono già stati inviati tre codici OTP, non se ne inviano altri: rivolgersi alla ASL.",
         "Nothing more can be unlocked with this CUN; the ASL can help the patient (§5.1).";
     /// The life of the code is over: consumed, cancelled or expired.
     CodeConcluded = "3014", Test, Error,
@@ -359,12 +363,12 @@ catalogue! {
         "Nothing.";
     /// The same request was received before; this is its first answer again.
     AlreadyReceived = "4001", Receipt, Warning,
-        "Richiesta già acquisita: questa è la prima risposta, nulla è stato ripetuto.",
+        "Richiesta già acquisita: si ripete la risposta già data, nulla è stato registrato di nuovo.",
         "Nothing: the transaction is the one of the first answer.";
     /// The key was used before for a request with other content.
     RequestKeyReused = "4002", Receipt, Error,
-        "Identificativo della richiesta già usato con altro contenuto: usarne uno nuovo.",
-        "Give every request its own key, and repeat it only with the very same content.";
+        "Identificativo già usato con altro contenuto: usarne uno nuovo; per correggere un test inviato, prima annullarlo.",
+        "Give every request its own key, and repeat it only with the very same content. To correct a test, cancel it first: sent under a new key without that, there are two.";
     /// The same request was received before, and the person's data have been erased since.
     AlreadyReceivedErased = "4003", Receipt, Warning,
         "Richiesta già acquisita, dato cancellato: il CUN non è più disponibile.",
@@ -379,8 +383,8 @@ catalogue! {
         "Go on: the app can upload.";
     /// The backend has authorised this code before, for somebody else.
     CodeAuthorisedElsewhere = "5002", Backend, Error,
-        "Immuni: codice OTP già autorizzato da altri, far generare un nuovo codice nell'app.",
-        "Have the app show a new code, and send that.";
+        "Immuni: codice OTP già autorizzato in precedenza. Se l'app non prosegue, farvi generare un nuovo codice.",
+        "It may have been you, by a request whose answer was lost. If the app goes on, all is done; else have it show a new code, and send that.";
     /// The backend has refused the code.
     CodeRefused = "5003", Backend, Error,
         "Immuni: codice OTP o data dei sintomi rifiutati, ricontrollarli.",
@@ -391,7 +395,7 @@ catalogue! {
         "Repeat the request; the verification stays valid until it lapses.";
     /// The code was sent and no answer settled whether it was authorised.
     DeliveryUnknown = "5005", Backend, Error,
-        "Immuni: esito ignoto, il codice può essere stato autorizzato. Controllare nell'app; se no, riprovare.",
+        "Immuni: esito ignoto, il codice può essere stato autorizzato. Se l'app prosegue è fatto, altrimenti riprovare.",
         "Ask whether the app goes on. If so confirm; if not repeat the request with the same verification.";
 }
 

@@ -9,8 +9,66 @@ pub enum Charset {
     Utf8,
     /// Named ISO-8859-1.
     Latin1,
+    /// Named US-ASCII.
+    Ascii,
     /// Not named: the byte order mark and the XML declaration decide.
     Unstated,
+}
+
+/// The names of the encodings that are read, as the IANA registers them, and as programs write them besides. Windows-1252 is none of
+/// them: it has other characters where ISO-8859-1 has controls.
+const NAMES: [(Charset, &[&str]); 3] = [
+    (Charset::Utf8, &["utf-8", "utf8", "utf_8", "csutf8"]),
+    (
+        Charset::Latin1,
+        &[
+            "iso-8859-1",
+            "iso_8859-1",
+            "iso_8859-1:1987",
+            "iso8859-1",
+            "iso8859_1",
+            "iso88591",
+            "8859_1",
+            "iso-ir-100",
+            "latin1",
+            "latin-1",
+            "l1",
+            "ibm819",
+            "cp819",
+            "csisolatin1",
+        ],
+    ),
+    (
+        Charset::Ascii,
+        &[
+            "us-ascii",
+            "ascii",
+            "iso646-us",
+            "iso_646.irv:1991",
+            "iso-ir-6",
+            "ansi_x3.4-1968",
+            "ansi_x3.4-1986",
+            "us",
+            "ibm367",
+            "cp367",
+            "csascii",
+        ],
+    ),
+];
+
+impl Charset {
+    /// The encoding of this name, in either case; `None` for one that is not read. For `Content-Type` and XML declaration alike.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
+        NAMES
+            .iter()
+            .find(|(_, names)| {
+                names
+                    .iter()
+                    .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            })
+            .map(|&(charset, _)| charset)
+    }
 }
 
 /// Why a body is not read. Status 415 for all.
@@ -31,7 +89,7 @@ pub enum MediaTypeError {
     /// Any other media type.
     #[error("this media type is not accepted: text/xml is")]
     NotXml,
-    /// A charset other than UTF-8 and ISO-8859-1.
+    /// A charset other than UTF-8, ISO-8859-1 and US-ASCII.
     #[error("this charset is not accepted: UTF-8 and ISO-8859-1 are")]
     Charset,
     /// A `Content-Encoding` such as gzip.
@@ -92,7 +150,7 @@ pub fn charset_of(content_type: &[u8]) -> Result<Charset, MediaTypeError> {
             if charset != Charset::Unstated {
                 return Err(MediaTypeError::Malformed);
             }
-            charset = named_charset(value)?;
+            charset = Charset::named(without_apostrophes(value)).ok_or(MediaTypeError::Charset)?;
         }
         parameters = next;
     }
@@ -127,17 +185,11 @@ fn parameter(text: &[u8]) -> Result<(&[u8], &[u8], Option<&[u8]>), MediaTypeErro
     Ok((name, word.trim_ascii(), next))
 }
 
-fn named_charset(name: &[u8]) -> Result<Charset, MediaTypeError> {
-    const UTF8: [&[u8]; 2] = [b"utf-8", b"utf8"];
-    const LATIN1: [&[u8]; 3] = [b"iso-8859-1", b"iso8859-1", b"latin1"];
-    let is_one_of = |names: &[&[u8]]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
-    if is_one_of(&UTF8) {
-        Ok(Charset::Utf8)
-    } else if is_one_of(&LATIN1) {
-        Ok(Charset::Latin1)
-    } else {
-        Err(MediaTypeError::Charset)
-    }
+/// A name that stands between apostrophes, without them: no quotes of HTTP, but some programs think so.
+fn without_apostrophes(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"'")
+        .and_then(|rest| rest.strip_suffix(b"'"))
+        .unwrap_or(name)
 }
 
 fn split_at_byte(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
@@ -168,6 +220,15 @@ mod tests {
             ("text/xml", Ok(Charset::Unstated)),
             ("text/xml;", Ok(Charset::Unstated)),
             ("text/xml; charset=ISO-8859-1", Ok(Charset::Latin1)),
+            ("text/xml; charset='utf-8'", Ok(Charset::Utf8)),
+            ("text/xml; charset=\"ISO8859_1\"", Ok(Charset::Latin1)),
+            ("text/xml; charset=Latin1", Ok(Charset::Latin1)),
+            ("text/xml; charset=us-ascii", Ok(Charset::Ascii)),
+            (
+                "text/xml; charset=windows-1252",
+                Err(MediaTypeError::Charset),
+            ),
+            ("text/xml; charset='utf-8", Err(MediaTypeError::Charset)),
             ("text/xml; charset=UTF-16", Err(MediaTypeError::Charset)),
             ("text/xml; charset=", Err(MediaTypeError::Charset)),
             (
@@ -213,6 +274,30 @@ mod tests {
         assert_eq!(check_media_type(&headers), Err(MediaTypeError::Encoding));
         headers.append(CONTENT_TYPE, xml);
         assert_eq!(check_media_type(&headers), Err(MediaTypeError::Malformed));
+    }
+
+    #[test]
+    fn every_name_of_an_encoding_is_read_in_either_case_and_means_one() {
+        for (charset, names) in NAMES {
+            for name in names {
+                let upper = name.to_ascii_uppercase();
+                assert_eq!(Charset::named(name.as_bytes()), Some(charset));
+                assert_eq!(Charset::named(upper.as_bytes()), Some(charset));
+                let header = format!("text/xml; charset=\"{upper}\"");
+                assert_eq!(charset_of(header.as_bytes()), Ok(charset));
+            }
+        }
+        for name in [
+            "",
+            "utf",
+            "utf-7",
+            "utf-16",
+            "utf-8 ",
+            "iso-8859-15",
+            "cp1252",
+        ] {
+            assert_eq!(Charset::named(name.as_bytes()), None, "{name:?}");
+        }
     }
 
     proptest::proptest! {

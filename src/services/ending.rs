@@ -37,7 +37,7 @@ impl Ending {
         self.tasks
             .spawn_on(work, &self.runtime)
             .await
-            .map_err(|_| SoapFault::OutcomeUnknown)?
+            .map_err(|_| SoapFault::OutcomeUnknown { has_key: false })?
     }
 
     /// Waits until all of it has ended. Nothing may begin any more.

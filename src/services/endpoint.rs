@@ -132,7 +132,9 @@ pub async fn handle<S: SoapService>(
     worker: web::Data<WorkerState>,
     wsdl: web::Data<PublishedWsdl<S>>,
 ) -> HttpResponse {
-    if request.method() == Method::GET && asks_for_wsdl(request.query_string()) {
+    // Of an answer to HEAD actix-http sends the header alone.
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_reading && asks_for_wsdl(request.query_string()) {
         return HttpResponse::Ok()
             .content_type(CONTENT_TYPE)
             .body(wsdl.text.clone());
@@ -152,6 +154,7 @@ pub async fn handle<S: SoapService>(
             }
         }
         Err(NoAnswer::Fault(fault)) => {
+            let fault = fault.of_request(S::REQUEST);
             let connection = Connection::of(&request).map(|connection| &*connection.info);
             security_log::fault(S::SERVICE, connection, &fault);
             let response = fault_response(&fault);
@@ -248,7 +251,7 @@ async fn answer<S: SoapService>(
     };
     if request.method() != Method::POST {
         return Err(Refusal::Method {
-            allowed: "GET, POST",
+            allowed: "GET, HEAD, POST",
         }
         .into());
     }

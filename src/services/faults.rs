@@ -27,7 +27,8 @@ impl From<StoreError> for SoapFault {
             }
             StoreError::UnknownOutcome { .. } => {
                 log("a write has an unknown outcome");
-                Self::OutcomeUnknown
+                // Whether it has a key the service knows: `handle` says so.
+                Self::OutcomeUnknown { has_key: false }
             }
             StoreError::Corrupt { .. } | StoreError::Invalid { .. } => {
                 log("the store failed");

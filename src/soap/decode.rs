@@ -1,9 +1,11 @@
 //! From a body to the values of its message, in one pass, as the message's description says.
 //!
 //! Read kindly: any prefix and order of declarations, comments, CDATA, blanks around values, children in any order, an empty
-//! or `xsi:nil` element (absent), `xsi:type` and `xsi:schemaLocation` (ignored), `encodingStyle`, headers (skipped).
+//! or `xsi:nil` element (absent), `xsi:type` and `xsi:schemaLocation` (ignored), `encodingStyle`, headers (skipped), the
+//! children of shared structures in the service's namespace instead of the shared one (some generators write no other).
 //! Read strictly: one envelope, one message, no unknown or repeated element, no element of a wrong namespace, no text where
-//! elements belong, no header that must be understood, no other attribute (`href` of SOAP encoding would hide a value).
+//! elements belong, no header for this server that must be understood, no other attribute (`href` of SOAP encoding would hide a
+//! value).
 //!
 //! Blanks (space, tab, line ends) at the ends of a value are not part of it; those inside are, as they were sent, with
 //! line ends as XML reads them.
@@ -13,6 +15,7 @@ use std::borrow::Cow;
 use super::description::{Content, Element, Message, Occurs};
 use super::fault::SoapFault;
 use super::fields::{FieldText, Fields, MAX_ROW_LEAVES, Row};
+use super::header::{KnownHeader, is_for_this_server};
 use super::names::is_all_blank;
 use super::namespaces::Namespace;
 use super::pull::{PullReader, Token, trim};
@@ -77,7 +80,7 @@ impl Siblings {
             }
             let (element, node) = (&self.elements[self.index], self.node);
             if element.name == local {
-                if !matches!(element.occurs, Occurs::Many { .. }) {
+                if !matches!(element.occurs, Occurs::Many) {
                     self.advance();
                 }
                 return Some((element, node));
@@ -126,14 +129,26 @@ impl<'a> Decoder<'a> {
     }
 
     fn read_header(&mut self) -> Result<(), SoapFault> {
-        while self.next_child("Header")?.is_some() {
+        while let Some((_, local)) = self.next_child("Header")? {
+            let (mut must_be_understood, mut is_ours) = (false, true);
             for attribute in self.reader.attributes() {
-                if attribute.namespace == Namespace::Envelope
-                    && attribute.local == "mustUnderstand"
-                    && !matches!(self.reader.value_of(attribute)?.as_str(), "0" | "false")
-                {
-                    return Err(SoapFault::MustUnderstand);
+                match (attribute.namespace, attribute.local) {
+                    (Namespace::Envelope, "mustUnderstand") => {
+                        let value = self.reader.value_of(attribute)?;
+                        must_be_understood = !matches!(value.as_str(), "0" | "false");
+                    }
+                    (Namespace::Envelope, "actor") => {
+                        is_ours = is_for_this_server(&self.reader.value_of(attribute)?);
+                    }
+                    _ => {}
                 }
+            }
+            if must_be_understood && is_ours {
+                let namespace = self.reader.namespace_of_element();
+                return Err(SoapFault::MustUnderstand {
+                    header: KnownHeader::find(&namespace, local),
+                    position: self.reader.position(),
+                });
             }
             self.reader.skip_element()?;
         }
@@ -187,9 +202,7 @@ impl<'a> Decoder<'a> {
                         element: element.name,
                     });
                 }
-                Occurs::Many { at_most } => {
-                    self.read_row(message, element, node, nil, at_most)?;
-                }
+                Occurs::Many => self.read_row(message, element, node, nil)?,
                 Occurs::Once | Occurs::Optional => match element.content {
                     Content::Structure(structure) => {
                         let children =
@@ -214,17 +227,7 @@ impl<'a> Decoder<'a> {
         element: &'static Element,
         node: usize,
         nil: bool,
-        at_most: Option<u32>,
     ) -> Result<(), SoapFault> {
-        let repeated = SoapFault::RepeatedElement {
-            element: element.name,
-        };
-        if let Some(bound) = at_most {
-            let before = self.fields.rows.iter().filter(|row| row.node == node);
-            if before.count() >= bound as usize {
-                return Err(repeated);
-            }
-        }
         let mut values = [const { None }; MAX_ROW_LEAVES];
         let children = element.children();
         let mut seen = [false; MAX_ROW_LEAVES];
@@ -346,7 +349,10 @@ impl<'a> Decoder<'a> {
         found: Namespace,
         expected: Namespace,
     ) -> Result<(), SoapFault> {
-        if found == expected {
+        // Names inside a structure are its own, so the namespace tells nothing apart there.
+        let is_known =
+            found == expected || (expected == Namespace::Types && found == Namespace::Service);
+        if is_known {
             return Ok(());
         }
         Err(SoapFault::WrongNamespace {
@@ -374,7 +380,7 @@ impl<'a> Decoder<'a> {
             if element.occurs == Occurs::Once && !present {
                 self.missing.push(element.name);
             } else if present
-                && !matches!(element.occurs, Occurs::Many { .. })
+                && !matches!(element.occurs, Occurs::Many)
                 && (element.occurs == Occurs::Once || self.fields.holds_any(node + 1, next))
             {
                 self.note_missing(element.children(), node + 1);

@@ -13,11 +13,9 @@ pub enum Occurs {
     Once,
     /// At most once.
     Optional,
-    /// Any number of times, or up to a bound.
-    Many {
-        /// The bound; `None` is "unbounded".
-        at_most: Option<u32>,
-    },
+    /// Any number of times. A bound is the service's to judge: generators make a single element of some of those that the schema
+    /// declares.
+    Many,
 }
 
 /// A restriction that the schema declares for a text.
@@ -159,6 +157,12 @@ impl Message {
         find(self.elements, path, 0, 0)
     }
 
+    /// Whether it has an element of this name among its own.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.elements.iter().any(|element| element.name == name)
+    }
+
     /// How many nodes the message has.
     pub const fn size(&self) -> usize {
         size_of_all(self.elements)
@@ -191,7 +195,7 @@ const fn assert_rows_decodable(elements: &[Element]) {
     while index < elements.len() {
         let element = &elements[index];
         let children = element.children();
-        if let Occurs::Many { .. } = element.occurs {
+        if let Occurs::Many = element.occurs {
             assert!(
                 children.len() <= MAX_ROW_LEAVES,
                 "more leaves than a row may have"
@@ -203,7 +207,7 @@ const fn assert_rows_decodable(elements: &[Element]) {
                     "a structure inside a row"
                 );
                 assert!(
-                    !matches!(children[child].occurs, Occurs::Many { .. }),
+                    !matches!(children[child].occurs, Occurs::Many),
                     "a repeated element inside a row"
                 );
                 child += 1;

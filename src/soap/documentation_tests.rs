@@ -30,8 +30,13 @@ request, repeating it changes nothing. After a `soap:Server` fault the same requ
 `Retry-After` if there is one; with a key (`identificativoRichiesta`) that is always safe. Where a fault names an element, it is written
 here as `ELEMENTO`; places are those of the body's characters.
 
-| HTTP | faultcode | what happened | faultstring |
-|---|---|---|---|
+Programs branch on the code: the fault's `detail` holds one element `errore` (of the namespace `urn:sistemats:tipi:v1`) with `codice`, which
+keeps its meaning for ever, and `descrizione`, the text of `faultstring` again. A fault about a header has no `detail`, as SOAP 1.1 wants
+it (§4.4); its `faultcode` is `soap:MustUnderstand`. What HTTP itself cannot read (a header that is malformed, or larger than 16 KiB) gets
+status 400 or 431 without a body.
+
+| HTTP | faultcode | codice | what happened | faultstring |
+|---|---|---|---|---|
 ";
 
 fn render() -> String {
@@ -75,7 +80,7 @@ fn render() -> String {
     }
     page.push_str(FAULTS);
     let mut faults = every_fault();
-    faults.sort_by_key(|fault| fault.on_wire().status);
+    faults.sort_by_key(|fault| (fault.on_wire().status, fault.on_wire().error));
     for fault in faults {
         let wire = fault.on_wire();
         let (status, code, text) = (
@@ -83,7 +88,10 @@ fn render() -> String {
             wire.code.as_str(),
             wire.text.replace('<', "\\<"),
         );
-        writeln!(page, "| {status} | `{code}` | {fault} | {text} |").unwrap();
+        let error = wire
+            .error
+            .map_or_else(|| "–".to_owned(), |error| format!("`{error}`"));
+        writeln!(page, "| {status} | `{code}` | {error} | {fault} | {text} |").unwrap();
     }
     page
 }

@@ -222,7 +222,7 @@ impl AnswerWriter {
         );
         let element = found.map(|skipped| &candidates[skipped]);
         if let (Some(skipped), Some(element)) = (found, element) {
-            let repeats = matches!(element.occurs, Occurs::Many { .. });
+            let repeats = matches!(element.occurs, Occurs::Many);
             level.next += skipped + usize::from(!repeats);
         }
         self.out

@@ -1,14 +1,21 @@
 //! SOAP faults: what is said to a request that never reached a service.
 //!
-//! One enumeration, one exhaustive match to status, fault code and Italian text. A text never echoes anything of the
-//! request; names of elements in it come from the descriptions. Faults that have no HTTP status of their own are 500,
-//! which every toolkit shows to its user (a third of them hide a 400's text).
+//! One enumeration, one exhaustive match to status, fault code, code of the error and Italian text. A text never echoes
+//! anything of the request; names of elements in it come from the descriptions, those of headers from a table of known ones.
+//! Faults that have no HTTP status of their own are 500, which every toolkit shows to its user (a third of them hide a 400's
+//! text).
+//!
+//! `soap:Client` means that the message is to be corrected, `soap:Server` that the same message may be sent again: so a body that
+//! the network broke off is `soap:Server`, although its status is 400.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use super::escape::push_text;
+use super::description::Message;
+use super::escape::{push_attribute, push_text};
+use super::fault_reasons::{encoding, limit, malformed, media_type, must_understand};
+use super::header::KnownHeader;
 pub use super::problem::{EncodingProblem, Limit, Malformed, Position};
+use super::types;
 use crate::front::{MediaTypeError, Refusal, RefusalBody};
 
 /// The media type of every answer.
@@ -52,7 +59,10 @@ pub enum SoapFault {
     Internal,
     /// The request may or may not have been carried out.
     #[error("the request may or may not have been carried out")]
-    OutcomeUnknown,
+    OutcomeUnknown {
+        /// Whether the request of the service has a key (`identificativoRichiesta`), by which the first answer is had again.
+        has_key: bool,
+    },
 
     /// Not well-formed XML.
     #[error("malformed XML: {problem}")]
@@ -87,9 +97,14 @@ pub enum SoapFault {
     /// Something else than one Header and one Body in the envelope.
     #[error("envelope with other parts than Header and Body")]
     Envelope,
-    /// A header that must be understood.
-    #[error("header that must be understood")]
-    MustUnderstand,
+    /// A header for this server that must be understood: it understands none.
+    #[error("header that must be understood: {}", .header.map_or("another than the known ones", KnownHeader::qualified_name))]
+    MustUnderstand {
+        /// Which, if it is one that programs are known to send.
+        header: Option<KnownHeader>,
+        /// Where in the body.
+        position: Position,
+    },
     /// None, or more than one, element in the Body.
     #[error("none or several elements in the Body")]
     Body,
@@ -156,10 +171,12 @@ pub enum SoapFault {
 /// Who is at fault (`faultcode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultCode {
-    /// The request.
+    /// The request: to be corrected.
     Client,
-    /// The server.
+    /// The server, or the network on the way to it: the same message may be sent again.
     Server,
+    /// A header that is for this server, must be understood, and is not.
+    MustUnderstand,
 }
 
 impl FaultCode {
@@ -168,6 +185,7 @@ impl FaultCode {
         match self {
             Self::Client => "soap:Client",
             Self::Server => "soap:Server",
+            Self::MustUnderstand => "soap:MustUnderstand",
         }
     }
 }
@@ -179,181 +197,235 @@ pub struct FaultOnWire {
     pub status: u16,
     /// The fault code.
     pub code: FaultCode,
+    /// The four digits of the error (`codice` in the fault's `detail`), stable for ever; none for a fault about a header, whose
+    /// fault code says all, and which must not have a `detail` (SOAP 1.1, §4.4).
+    pub error: Option<&'static str>,
     /// The Italian text.
     pub text: Cow<'static, str>,
 }
 
 impl SoapFault {
-    /// Status, code and text: the one place that decides them.
+    /// The fault as it is told of this kind of request: what to do after an unknown outcome depends on whether it has a key.
+    #[must_use]
+    pub fn of_request(self, request: &Message) -> Self {
+        match self {
+            Self::OutcomeUnknown { .. } => Self::OutcomeUnknown {
+                has_key: request.has("identificativoRichiesta"),
+            },
+            fault => fault,
+        }
+    }
+
+    /// Status, codes and text: the one place that decides them.
     pub fn on_wire(&self) -> FaultOnWire {
-        use FaultCode::{Client, Server};
-        let (status, code, text): (u16, FaultCode, Cow<'static, str>) = match self {
-            Self::MethodNotAllowed => (
-                405,
-                Client,
-                "Metodo non ammesso: usare POST; il WSDL si legge con GET e ?wsdl.".into(),
-            ),
-            Self::NotFound => (
-                404,
-                Client,
-                "Indirizzo inesistente: i servizi sono sotto /soap/v1/, ciascuno con il suo ?wsdl.".into(),
-            ),
-            Self::MediaType(problem) => (415, Client, media_type_text(*problem).into()),
-            Self::BodyTooLarge => (
-                413,
-                Client,
-                "Messaggio troppo grande: al massimo 64 KiB.".into(),
-            ),
-            Self::BodyTooSlow => (
-                408,
-                Client,
-                "Messaggio non ricevuto per intero nel tempo previsto: inviarlo di nuovo.".into(),
-            ),
-            Self::BodyBroken => (
+        match self {
+            Self::BodyBroken => server(
                 400,
-                Client,
-                "Messaggio interrotto o trasmesso in modo errato: inviarlo di nuovo.".into(),
+                "6001",
+                "Messaggio interrotto o trasmesso in modo errato, nulla è stato eseguito: inviarlo di nuovo.",
             ),
-            Self::Unauthorized => (
+            Self::Unauthorized => client(
                 401,
-                Client,
-                "Credenziali mancanti o non valide: verificare utente, password e pincode.".into(),
+                "6002",
+                "Credenziali mancanti, non valide, scadute o bloccate: verificare utente, password e pincode.",
             ),
-            Self::CertificateMissing => (
+            Self::NotFound => client(
+                404,
+                "6003",
+                "Indirizzo inesistente: i servizi sono sotto /soap/v1/, ciascuno con il suo ?wsdl.",
+            ),
+            Self::MethodNotAllowed => client(
+                405,
+                "6004",
+                "Metodo non ammesso: usare POST; il WSDL si legge con GET e ?wsdl.",
+            ),
+            Self::BodyTooSlow => server(
+                408,
+                "6005",
+                "Messaggio non ricevuto per intero nel tempo previsto, nulla è stato eseguito: inviarlo di nuovo.",
+            ),
+            Self::BodyTooLarge => {
+                client(413, "6006", "Messaggio troppo grande: al massimo 64 KiB.")
+            }
+            Self::MediaType(problem) => {
+                let (error, text) = media_type(*problem);
+                client(415, error, text)
+            }
+            Self::CertificateMissing => client(
                 500,
-                Client,
-                "Certificato client mancante: questo indirizzo richiede la mutua autenticazione."
-                    .into(),
+                "6021",
+                "Certificato client mancante: questo indirizzo richiede la mutua autenticazione.",
             ),
-            Self::CertificateRefused => (
+            Self::CertificateRefused => client(
                 500,
-                Client,
-                "Certificato client non abilitato, scaduto o revocato.".into(),
-            ),
-            Self::Unavailable => (
-                503,
-                Server,
-                "Servizio momentaneamente non disponibile: nulla è stato eseguito, riprovare dopo l'attesa indicata.".into(),
-            ),
-            Self::Internal => (
-                500,
-                Server,
-                "Errore interno: nulla è stato eseguito, riprovare più tardi.".into(),
-            ),
-            Self::OutcomeUnknown => (
-                500,
-                Server,
-                "Esito ignoto: ripetere la richiesta con la stessa chiave (identificativoRichiesta)."
-                    .into(),
+                "6022",
+                "Certificato client non abilitato, scaduto o revocato, oppure rete di provenienza non censita.",
             ),
             Self::Malformed { problem, position } => {
-                (500, Client, malformed_text(*problem, *position).into())
+                let (error, text) = malformed(*problem, *position);
+                client(500, error, text)
             }
-            Self::Encoding(problem) => (500, Client, encoding_text(*problem).into()),
-            Self::XmlVersion => (500, Client, "Versione di XML non ammessa: usare la 1.0.".into()),
-            Self::Doctype => (500, Client, "DOCTYPE non ammesso: toglierlo.".into()),
-            Self::ProcessingInstruction => (
+            Self::Encoding(problem) => {
+                let (error, text) = encoding(*problem);
+                client(500, error, text)
+            }
+            Self::XmlVersion => client(500, "7031", "Versione di XML non ammessa: usare la 1.0."),
+            Self::Doctype => client(500, "7032", "DOCTYPE non ammesso: toglierlo."),
+            Self::ProcessingInstruction => client(
                 500,
-                Client,
-                "Istruzioni di elaborazione (<?…?>) non ammesse: toglierle.".into(),
+                "7033",
+                "Istruzioni di elaborazione (<?…?>) non ammesse: toglierle.",
             ),
-            Self::TooMuch(limit) => (500, Client, limit_text(*limit).into()),
-            Self::NotSoap => (
+            Self::TooMuch(exceeded) => {
+                let (error, text) = limit(*exceeded);
+                client(500, error, text)
+            }
+            Self::NotSoap => client(
                 500,
-                Client,
-                "Il messaggio non è una busta SOAP 1.1 (http://schemas.xmlsoap.org/soap/envelope/)."
-                    .into(),
+                "7101",
+                "Il messaggio non è una busta SOAP 1.1 (http://schemas.xmlsoap.org/soap/envelope/).",
             ),
-            Self::Soap12 => (
+            Self::Soap12 => client(
                 500,
-                Client,
-                "SOAP 1.2 non è supportato: usare SOAP 1.1 con text/xml.".into(),
+                "7102",
+                "SOAP 1.2 non è supportato: usare SOAP 1.1 con text/xml.",
             ),
-            Self::Envelope => (
+            Self::Envelope => client(
                 500,
-                Client,
-                "La busta SOAP deve contenere al più un Header, poi un solo Body, e nient'altro.".into(),
+                "7103",
+                "La busta SOAP deve contenere al più un Header, poi un solo Body, e nient'altro.",
             ),
-            Self::MustUnderstand => (
+            Self::Body => client(
                 500,
-                Client,
-                "Header SOAP con mustUnderstand non supportato: questi servizi non ne usano.".into(),
-            ),
-            Self::Body => (
-                500,
-                Client,
-                "Il Body SOAP deve contenere un solo elemento: la richiesta.".into(),
+                "7104",
+                "Il Body SOAP deve contenere un solo elemento: la richiesta.",
             ),
             Self::UnknownOperation {
                 expected,
                 namespace,
-            } => (
+            } => client(
                 500,
-                Client,
-                format!("Operazione non prevista a questo indirizzo: il Body deve contenere {expected} ({namespace}).")
-                    .into(),
+                "7105",
+                format!(
+                    "Operazione non prevista a questo indirizzo: il Body deve contenere {expected} ({namespace})."
+                ),
             ),
-            Self::WrongNamespace { element, namespace } => (
+            Self::MustUnderstand { header, position } => FaultOnWire {
+                status: 500,
+                code: FaultCode::MustUnderstand,
+                error: None,
+                text: must_understand(*header, *position).into(),
+            },
+            Self::WrongNamespace { element, namespace } => client(
                 500,
-                Client,
-                format!("L'elemento {element} deve stare nello spazio dei nomi {namespace}: usare il WSDL.").into(),
+                "7201",
+                format!(
+                    "L'elemento {element} deve stare nello spazio dei nomi {namespace}: usare il WSDL."
+                ),
             ),
-            Self::UnknownElement { parent, position } => (
+            Self::UnknownElement { parent, position } => client(
                 500,
-                Client,
+                "7202",
                 format!(
                     "Elemento non previsto in {parent} (riga {}, colonna {}): si veda il WSDL.",
                     position.line, position.column
-                )
-                .into(),
+                ),
             ),
-            Self::RepeatedElement { element } => (
+            Self::RepeatedElement { element } => client(
                 500,
-                Client,
-                format!("Elemento ripetuto più volte del consentito: {element}.").into(),
+                "7203",
+                format!("Elemento ripetuto più volte del consentito: {element}."),
             ),
-            Self::MissingElements(elements) => (
+            Self::MissingElements(elements) => client(
                 500,
-                Client,
-                format!("Elementi obbligatori mancanti: {}.", elements.join(", ")).into(),
+                "7204",
+                format!("Elementi obbligatori mancanti: {}.", elements.join(", ")),
             ),
-            Self::ElementInText { element } => (
+            Self::ElementInText { element } => client(
                 500,
-                Client,
-                format!("L'elemento {element} deve contenere solo testo.").into(),
+                "7205",
+                format!("L'elemento {element} deve contenere solo testo."),
             ),
-            Self::TextInStructure { element } => (
+            Self::TextInStructure { element } => client(
                 500,
-                Client,
-                format!("L'elemento {element} non deve contenere testo, solo elementi.").into(),
+                "7206",
+                format!("L'elemento {element} non deve contenere testo, solo elementi."),
             ),
-            Self::UnknownAttribute { element } => (
+            Self::UnknownAttribute { element } => client(
                 500,
-                Client,
-                format!("Attributo non previsto sull'elemento {element}: toglierlo.").into(),
+                "7207",
+                format!("Attributo non previsto sull'elemento {element}: toglierlo."),
             ),
-            Self::Nil { element } => (
+            Self::Nil { element } => client(
                 500,
-                Client,
-                format!("xsi:nil non valido sull'elemento {element}: vale true o false, e con true l'elemento è vuoto.")
-                    .into(),
+                "7208",
+                format!(
+                    "xsi:nil non valido sull'elemento {element}: vale true o false, e con true l'elemento è vuoto."
+                ),
             ),
-        };
-        FaultOnWire { status, code, text }
+            Self::Unavailable => server(
+                503,
+                "8001",
+                "Servizio momentaneamente non disponibile, nulla è stato eseguito: riprovare tra qualche secondo.",
+            ),
+            Self::Internal => server(
+                500,
+                "8002",
+                "Errore interno: nulla è stato eseguito, riprovare più tardi.",
+            ),
+            Self::OutcomeUnknown { has_key: true } => server(
+                500,
+                "8003",
+                "Esito ignoto: ripetere la stessa richiesta con la stessa chiave (identificativoRichiesta).",
+            ),
+            Self::OutcomeUnknown { has_key: false } => server(
+                500,
+                "8004",
+                "Esito ignoto: ripetere la stessa richiesta; se era già stata eseguita, lo dice la risposta.",
+            ),
+        }
     }
 
     /// The whole answer body.
     pub fn to_body(&self) -> Vec<u8> {
         let fault = self.on_wire();
-        let mut body = Vec::with_capacity(512);
+        let mut body = Vec::with_capacity(768);
         body.extend_from_slice(
             b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body><soap:Fault><faultcode>",
         );
         body.extend_from_slice(fault.code.as_str().as_bytes());
         body.extend_from_slice(b"</faultcode><faultstring xml:lang=\"it\">");
         push_text(&mut body, &fault.text);
-        body.extend_from_slice(b"</faultstring></soap:Fault></soap:Body></soap:Envelope>");
+        body.extend_from_slice(b"</faultstring>");
+        if let Some(error) = fault.error {
+            body.extend_from_slice(b"<detail><t:errore xmlns:t=\"");
+            push_attribute(&mut body, types::NAMESPACE);
+            body.extend_from_slice(b"\"><t:codice>");
+            body.extend_from_slice(error.as_bytes());
+            body.extend_from_slice(b"</t:codice><t:descrizione>");
+            push_text(&mut body, &fault.text);
+            body.extend_from_slice(b"</t:descrizione></t:errore></detail>");
+        }
+        body.extend_from_slice(b"</soap:Fault></soap:Body></soap:Envelope>");
         body
+    }
+}
+
+/// A fault that the request has to be corrected for.
+fn client(status: u16, error: &'static str, text: impl Into<Cow<'static, str>>) -> FaultOnWire {
+    FaultOnWire {
+        status,
+        code: FaultCode::Client,
+        error: Some(error),
+        text: text.into(),
+    }
+}
+
+/// A fault after which the same request may be sent again.
+fn server(status: u16, error: &'static str, text: impl Into<Cow<'static, str>>) -> FaultOnWire {
+    FaultOnWire {
+        code: FaultCode::Server,
+        ..client(status, error, text)
     }
 }
 
@@ -376,73 +448,6 @@ pub fn render_refusal(refusal: &Refusal) -> RefusalBody {
         content_type: CONTENT_TYPE,
         bytes: SoapFault::from(refusal).to_body().into(),
     }
-}
-
-fn media_type_text(problem: MediaTypeError) -> &'static str {
-    match problem {
-        MediaTypeError::Missing => "Content-Type mancante: usare text/xml; charset=utf-8.",
-        MediaTypeError::Malformed => "Content-Type non leggibile: usare text/xml; charset=utf-8.",
-        MediaTypeError::Soap12 => {
-            "SOAP 1.2 (application/soap+xml) non è supportato: usare SOAP 1.1 con text/xml."
-        }
-        MediaTypeError::Multipart => {
-            "Messaggi multipart (MTOM, allegati) non ammessi: usare text/xml."
-        }
-        MediaTypeError::NotXml => "Tipo di contenuto non ammesso: usare text/xml; charset=utf-8.",
-        MediaTypeError::Charset => "Charset non ammesso: usare UTF-8 oppure ISO-8859-1.",
-        MediaTypeError::Encoding => {
-            "Content-Encoding non ammesso: inviare il messaggio senza compressione."
-        }
-    }
-}
-
-fn malformed_text(problem: Malformed, position: Option<Position>) -> String {
-    let what = match problem {
-        Malformed::Syntax => "sintassi errata",
-        Malformed::Truncated => "il messaggio finisce prima della busta",
-        Malformed::MismatchedTag => "un tag di chiusura non corrisponde a quello di apertura",
-        Malformed::DuplicateAttribute => "attributo ripetuto",
-        Malformed::UndeclaredPrefix => "prefisso non dichiarato",
-        Malformed::NamespaceDeclaration => "dichiarazione di spazio dei nomi non ammessa",
-        Malformed::Reference => "riferimento a entità o carattere non valido",
-        Malformed::Character => "carattere non ammesso in XML",
-        Malformed::Declaration => "dichiarazione XML errata",
-        Malformed::OutsideRoot => "contenuto fuori dalla busta",
-    };
-    let mut text = format!("XML non ben formato: {what}");
-    if let Some(Position { line, column }) = position {
-        // Writing to a String does not fail.
-        let _ = write!(text, " (riga {line}, colonna {column})");
-    }
-    text.push('.');
-    text
-}
-
-fn encoding_text(problem: EncodingProblem) -> &'static str {
-    match problem {
-        EncodingProblem::NotUtf8 => {
-            "Il messaggio non è in UTF-8: dichiarare ISO-8859-1 oppure convertirlo."
-        }
-        EncodingProblem::Unknown => {
-            "Codifica della dichiarazione XML non ammessa: usare UTF-8 oppure ISO-8859-1."
-        }
-        EncodingProblem::Contradiction => {
-            "Codifiche in contraddizione: charset del Content-Type, BOM e dichiarazione XML devono concordare."
-        }
-    }
-}
-
-fn limit_text(limit: Limit) -> String {
-    let what = match limit {
-        Limit::Depth => "livelli di annidamento",
-        Limit::Elements => "elementi",
-        Limit::Attributes => "attributi su un elemento",
-        Limit::Bindings => "dichiarazioni di spazi dei nomi",
-    };
-    format!(
-        "Messaggio troppo complesso: al massimo {} {what}.",
-        limit.value()
-    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Failure here means that a fault goes out with another status than the contract says, or that its body is not XML.
+use sistema_ts_model::Outcome;
+
 use super::*;
 use crate::soap::names::is_character;
 
@@ -19,14 +21,22 @@ pub(crate) fn every_fault() -> Vec<SoapFault> {
         SoapFault::CertificateRefused,
         SoapFault::Unavailable,
         SoapFault::Internal,
-        SoapFault::OutcomeUnknown,
+        SoapFault::OutcomeUnknown { has_key: true },
+        SoapFault::OutcomeUnknown { has_key: false },
         SoapFault::XmlVersion,
         SoapFault::Doctype,
         SoapFault::ProcessingInstruction,
         SoapFault::NotSoap,
         SoapFault::Soap12,
         SoapFault::Envelope,
-        SoapFault::MustUnderstand,
+        SoapFault::MustUnderstand {
+            header: None,
+            position,
+        },
+        SoapFault::MustUnderstand {
+            header: KnownHeader::find("http://www.w3.org/2005/08/addressing", "To"),
+            position,
+        },
         SoapFault::Body,
         SoapFault::UnknownOperation {
             expected: ELEMENT,
@@ -64,6 +74,7 @@ pub(crate) fn every_fault() -> Vec<SoapFault> {
             EncodingProblem::NotUtf8,
             EncodingProblem::Unknown,
             EncodingProblem::Contradiction,
+            EncodingProblem::NotAscii,
         ]
         .map(SoapFault::Encoding),
     );
@@ -115,18 +126,56 @@ fn faults_without_a_status_of_their_own_are_500() {
 }
 
 #[test]
-fn the_server_blames_itself_only_for_its_own_faults() {
+fn what_may_be_sent_again_as_it_is_blames_the_server() {
     for fault in every_fault() {
-        let own = matches!(
-            fault,
-            SoapFault::Unavailable | SoapFault::Internal | SoapFault::OutcomeUnknown
-        );
-        let code = if own {
-            FaultCode::Server
-        } else {
-            FaultCode::Client
+        let code = match fault {
+            SoapFault::Unavailable
+            | SoapFault::Internal
+            | SoapFault::OutcomeUnknown { .. }
+            | SoapFault::BodyBroken
+            | SoapFault::BodyTooSlow => FaultCode::Server,
+            SoapFault::MustUnderstand { .. } => FaultCode::MustUnderstand,
+            _ => FaultCode::Client,
         };
-        assert_eq!(fault.on_wire().code, code, "{fault:?}");
+        let wire = fault.on_wire();
+        assert_eq!(wire.code, code, "{fault:?}");
+        let says_again = ["di nuovo", "riprovare", "ripetere"]
+            .iter()
+            .any(|word| wire.text.contains(word));
+        assert_eq!(says_again, code == FaultCode::Server, "{}", wire.text);
+    }
+}
+
+#[test]
+fn every_fault_but_those_of_headers_has_a_code_of_its_own_that_no_outcome_has() {
+    let mut codes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.code()).collect();
+    for fault in every_fault() {
+        let wire = fault.on_wire();
+        let is_of_a_header = matches!(fault, SoapFault::MustUnderstand { .. });
+        assert_eq!(wire.error.is_none(), is_of_a_header, "{fault:?}");
+        codes.extend(wire.error);
+    }
+    assert!(
+        codes
+            .iter()
+            .all(|code| code.len() == 4 && code.bytes().all(|digit| digit.is_ascii_digit()))
+    );
+    let before = codes.len();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), before);
+}
+
+#[test]
+fn an_unknown_outcome_speaks_of_a_key_only_where_the_request_has_one() {
+    use crate::soap::messages::{invio_esecuzione_test, verifica_positivita};
+    for (request, has_key) in [
+        (&invio_esecuzione_test::REQUEST, true),
+        (&verifica_positivita::REQUEST, false),
+    ] {
+        let fault = SoapFault::OutcomeUnknown { has_key: !has_key }.of_request(request);
+        let text = fault.on_wire().text;
+        assert_eq!(text.contains("identificativoRichiesta"), has_key, "{text}");
     }
 }
 
@@ -158,24 +207,51 @@ fn a_fault_is_a_soap_envelope() {
             body.find('\n').expect("a declaration"),
             "urn:none",
         );
-        let mut text = String::new();
+        let mut texts = Vec::new();
         let mut names = Vec::new();
         loop {
             use crate::soap::pull::Token;
             match reader.next().expect("well-formed") {
-                Token::Open { local, .. } => names.push(local),
-                Token::Text(piece) => text.push_str(piece),
-                Token::Character(character) => text.push(character),
+                Token::Open { local, .. } => {
+                    names.push(local);
+                    texts.push(String::new());
+                }
+                Token::Text(piece) => {
+                    if let Some(text) = texts.last_mut() {
+                        text.push_str(piece);
+                    }
+                }
+                Token::Character(character) => {
+                    if let Some(text) = texts.last_mut() {
+                        text.push(character);
+                    }
+                }
                 Token::Close => {}
                 Token::End => break,
             }
         }
-        assert_eq!(
-            names,
-            ["Envelope", "Body", "Fault", "faultcode", "faultstring"]
-        );
         let wire = fault.on_wire();
-        assert_eq!(text.trim(), format!("{}{}", wire.code.as_str(), wire.text));
+        let code = wire.code.as_str();
+        let mut expected = vec![
+            ("Envelope", ""),
+            ("Body", ""),
+            ("Fault", ""),
+            ("faultcode", code),
+            ("faultstring", &*wire.text),
+        ];
+        if let Some(error) = wire.error {
+            expected.extend([
+                ("detail", ""),
+                ("errore", ""),
+                ("codice", error),
+                ("descrizione", &*wire.text),
+            ]);
+        }
+        let found: Vec<_> = names
+            .into_iter()
+            .zip(texts.iter().map(|text| text.trim()))
+            .collect();
+        assert_eq!(found, expected);
     }
 }
 

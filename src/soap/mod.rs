@@ -11,7 +11,9 @@ mod documentation_tests;
 mod encode;
 mod escape;
 mod fault;
+mod fault_reasons;
 mod fields;
+mod header;
 pub mod messages;
 mod names;
 mod namespaces;
@@ -28,5 +30,6 @@ pub use fault::{
     render_refusal,
 };
 pub use fields::{FieldText, Fields, MAX_NODES, MAX_ROW_LEAVES, Row};
+pub use header::KnownHeader;
 pub use text::{BodyText, body_text};
 pub use wsdl::{asks_for_wsdl, wsdl};

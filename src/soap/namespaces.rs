@@ -119,6 +119,14 @@ impl<'a> Bindings<'a> {
         }
     }
 
+    /// The name of the namespace that a prefix in scope stands for; empty if it is not declared.
+    pub(super) fn name_of(&self, prefix: &str) -> Cow<'a, str> {
+        self.find(prefix)
+            // It was resolved once, when it was declared.
+            .and_then(|binding| attribute_value(binding.raw).ok())
+            .unwrap_or_default()
+    }
+
     /// Whether two declared prefixes stand for the same namespace.
     pub(super) fn same_namespace(&self, left: &str, right: &str) -> bool {
         if left == right {

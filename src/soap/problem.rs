@@ -50,12 +50,15 @@ pub enum EncodingProblem {
     /// The bytes are not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
-    /// The XML declaration names an encoding other than UTF-8 and ISO-8859-1.
+    /// The XML declaration names an encoding other than UTF-8, ISO-8859-1 and US-ASCII.
     #[error("unknown encoding")]
     Unknown,
     /// Charset of the header, byte order mark and XML declaration disagree.
     #[error("contradictory encodings")]
     Contradiction,
+    /// Said to be US-ASCII, with bytes that are none.
+    #[error("not US-ASCII")]
+    NotAscii,
 }
 
 /// A bound that a body exceeds while it is read.

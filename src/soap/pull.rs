@@ -5,6 +5,8 @@
 //! of [`Limit`]. What may be refused outright is refused: document types and processing instructions.
 //! Nothing is allocated here but quick-xml's own stack of names.
 
+use std::borrow::Cow;
+
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 use quick_xml::events::Event;
@@ -54,6 +56,8 @@ pub(super) struct PullReader<'a> {
     attribute_count: usize,
     depth: usize,
     elements: usize,
+    /// The prefix of the element last opened.
+    prefix: &'a str,
     /// The element last opened was empty: its end comes next.
     closes: bool,
     /// Where the last token began in `text`.
@@ -83,6 +87,7 @@ impl<'a> PullReader<'a> {
             attribute_count: 0,
             depth: 0,
             elements: 0,
+            prefix: "",
             closes: false,
             token_start: 0,
         }
@@ -91,6 +96,11 @@ impl<'a> PullReader<'a> {
     /// The attributes of the element last opened.
     pub(super) fn attributes(&self) -> &[Attribute<'a>] {
         &self.attributes[..self.attribute_count]
+    }
+
+    /// The namespace of the element last opened, as it was declared; empty if it has none.
+    pub(super) fn namespace_of_element(&self) -> Cow<'a, str> {
+        self.bindings.name_of(self.prefix)
     }
 
     /// Where the last token began.
@@ -242,6 +252,7 @@ impl<'a> PullReader<'a> {
             return Err(self.malformed(Malformed::NamespaceDeclaration));
         }
         let namespace = self.resolve(name.prefix)?;
+        self.prefix = name.prefix;
         Ok(Token::Open {
             namespace,
             local: name.local,

@@ -42,18 +42,17 @@ pub fn body_text(body: &[u8], charset: Charset) -> Result<BodyText<'_>, SoapFaul
         return Err(SoapFault::Encoding(EncodingProblem::Contradiction));
     }
     let declaration = read_declaration(bytes)?;
-    let contradiction = SoapFault::Encoding(EncodingProblem::Contradiction);
-    let latin1 = match (charset, declaration.encoding, marked) {
-        (Charset::Latin1, Some(Encoding::Utf8), _)
-        | (Charset::Utf8, Some(Encoding::Latin1), _)
-        | (Charset::Latin1, _, true)
-        | (_, Some(Encoding::Latin1), true) => return Err(contradiction),
-        (Charset::Latin1, _, false) | (Charset::Unstated, Some(Encoding::Latin1), false) => true,
-        _ => false,
-    };
+    let says = |encoding| charset == encoding || declaration.encoding == Some(encoding);
+    let latin1 = says(Charset::Latin1);
+    if latin1 && (marked || says(Charset::Utf8)) {
+        return Err(SoapFault::Encoding(EncodingProblem::Contradiction));
+    }
     let (has_forbidden, is_ascii) = survey(bytes);
     if has_forbidden && let Some(at) = bytes.iter().position(|&byte| is_forbidden_control(byte)) {
         return Err(forbidden_character(bytes, at));
+    }
+    if !is_ascii && says(Charset::Ascii) {
+        return Err(SoapFault::Encoding(EncodingProblem::NotAscii));
     }
     let text = if is_ascii || !latin1 {
         let text = std::str::from_utf8(bytes)
@@ -110,15 +109,9 @@ fn forbidden_character(bytes: &[u8], at: usize) -> SoapFault {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Utf8,
-    Latin1,
-}
-
 struct Declaration {
     length: usize,
-    encoding: Option<Encoding>,
+    encoding: Option<Charset>,
 }
 
 /// Reads `<?xml version="1.0" encoding="…" standalone="…"?>`, if the document begins with it.
@@ -142,12 +135,10 @@ fn read_declaration(bytes: &[u8]) -> Result<Declaration, SoapFault> {
     if version != b"1.0" {
         return Err(SoapFault::XmlVersion);
     }
-    let encoding = match read_pseudo_attribute(&mut rest, b"encoding").ok_or_else(wrong)? {
-        None => None,
-        Some(name) if name.eq_ignore_ascii_case(b"UTF-8") => Some(Encoding::Utf8),
-        Some(name) if name.eq_ignore_ascii_case(b"ISO-8859-1") => Some(Encoding::Latin1),
-        Some(_) => return Err(SoapFault::Encoding(EncodingProblem::Unknown)),
-    };
+    let encoding = read_pseudo_attribute(&mut rest, b"encoding")
+        .ok_or_else(wrong)?
+        .map(|name| Charset::named(name).ok_or(SoapFault::Encoding(EncodingProblem::Unknown)))
+        .transpose()?;
     match read_pseudo_attribute(&mut rest, b"standalone").ok_or_else(wrong)? {
         None | Some(b"yes" | b"no") => {}
         Some(_) => return Err(wrong()),
@@ -215,6 +206,47 @@ mod tests {
         ] {
             assert_eq!(read(parts, charset).as_deref(), Ok("<a>à</a>"));
         }
+    }
+
+    #[test]
+    fn every_alias_in_the_declaration_is_read() {
+        for (name, body, charset) in [
+            ("utf8", UTF8, Charset::Unstated),
+            ("UTF8", UTF8, Charset::Utf8),
+            ("latin1", LATIN1, Charset::Unstated),
+            ("iso8859-1", LATIN1, Charset::Latin1),
+            ("ISO8859_1", LATIN1, Charset::Unstated),
+        ] {
+            for quote in ['"', '\''] {
+                let declaration = format!("<?xml version='1.0' encoding={quote}{name}{quote}?>");
+                let text = read(&[declaration.as_bytes(), body], charset);
+                assert_eq!(text.as_deref(), Ok("<a>à</a>"), "{declaration}");
+            }
+        }
+    }
+
+    #[test]
+    fn ascii_goes_with_every_encoding_and_holds_nothing_else() {
+        let declared = b"<?xml version='1.0' encoding='us-ascii'?>";
+        for charset in [
+            Charset::Ascii,
+            Charset::Utf8,
+            Charset::Latin1,
+            Charset::Unstated,
+        ] {
+            let text = read(&[declared, b"<a>&#xe0;</a>"], charset);
+            assert_eq!(text.as_deref(), Ok("<a>&#xe0;</a>"));
+            for body in [UTF8, LATIN1] {
+                assert_eq!(
+                    read(&[declared, body], charset),
+                    Err(SoapFault::Encoding(EncodingProblem::NotAscii))
+                );
+            }
+        }
+        assert_eq!(
+            read(&[UTF8], Charset::Ascii),
+            Err(SoapFault::Encoding(EncodingProblem::NotAscii))
+        );
     }
 
     #[test]

@@ -232,11 +232,11 @@ pub static OPZIONI: StructureType = StructureType {
     name: "Opzioni",
     elements: &[Element::structure(
         "opzione",
-        Occurs::Many { at_most: Some(10) },
+        Occurs::Many,
         &OPZIONE,
         "Un'informazione.",
     )],
-    documentation: "Informazioni inviate dal client: al massimo 10 coppie chiave e valore.",
+    documentation: "Informazioni inviate dal client: al massimo 10 coppie chiave e valore (errore 1551).",
 };
 
 /// One test of a listing.
@@ -282,12 +282,7 @@ pub static TEST: StructureType = StructureType {
 /// The tests of a listing.
 pub static LISTA_TEST: StructureType = StructureType {
     name: "ListaTest",
-    elements: &[Element::structure(
-        "test",
-        Occurs::Many { at_most: None },
-        &TEST,
-        "Un test.",
-    )],
+    elements: &[Element::structure("test", Occurs::Many, &TEST, "Un test.")],
     documentation: "I test, in ordine di comunicazione.",
 };
 
@@ -318,7 +313,7 @@ pub static LISTA_ERRORI: StructureType = StructureType {
     name: "ListaErrori",
     elements: &[Element::structure(
         "errore",
-        Occurs::Many { at_most: None },
+        Occurs::Many,
         &ERRORE,
         "Un errore o un avviso.",
     )],

@@ -1,14 +1,16 @@
 //! The WSDL of a service, made from the descriptions of its two messages.
 //!
 //! The style is the one that eleven toolkits digest: WSDL 1.1, document/literal bare, qualified, two schemas inline with an
-//! import that has no location, parts named `richiesta` and `ricevuta`, no faults, no choices, no enumerations.
+//! import that has no location, parts named `richiesta` and `ricevuta`, no faults, no choices, no enumerations, nothing repeated
+//! a bounded number of times. The schema of the shared types is the same, whole, in every WSDL: generators make one set of classes of
+//! a namespace, whichever of the WSDLs they read last.
 
 use std::fmt::{self, Write};
 
 use sistema_ts_model::Service;
 
 use super::description::{Content, Element, Facet, Message, Occurs, StructureType, TextType};
-use super::types;
+use super::{messages, types};
 
 /// Whether the query string of a GET asks for the WSDL: `wsdl` or `singleWsdl` in any case, with or without a value.
 pub fn asks_for_wsdl(query: &str) -> bool {
@@ -64,9 +66,7 @@ impl fmt::Display for Writer<'_> {
             out,
             r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="{types}" targetNamespace="{types}" elementFormDefault="qualified">"#
         )?;
-        let mut named = NamedTypes::default();
-        named.collect(self.request.elements);
-        named.collect(self.answer.elements);
+        let named = NamedTypes::of_all_services();
         named
             .texts
             .iter()
@@ -116,7 +116,7 @@ impl fmt::Display for Writer<'_> {
     }
 }
 
-/// The named types that messages use, each once, in order of first use; inner structures before outer ones.
+/// The named types that the messages of all services use, each once, in order of first use; inner structures before outer ones.
 #[derive(Default)]
 struct NamedTypes {
     texts: Vec<&'static TextType>,
@@ -124,6 +124,15 @@ struct NamedTypes {
 }
 
 impl NamedTypes {
+    fn of_all_services() -> Self {
+        let mut named = Self::default();
+        for (_, request, answer) in messages::ALL {
+            named.collect(request.elements);
+            named.collect(answer.elements);
+        }
+        named
+    }
+
     fn collect(&mut self, elements: &'static [Element]) {
         for element in elements {
             match element.content {
@@ -197,12 +206,7 @@ fn write_element(out: &mut fmt::Formatter<'_>, element: &Element) -> fmt::Result
     match element.occurs {
         Occurs::Once => {}
         Occurs::Optional => write!(out, r#" minOccurs="0""#)?,
-        Occurs::Many { at_most: None } => write!(out, r#" minOccurs="0" maxOccurs="unbounded""#)?,
-        Occurs::Many {
-            at_most: Some(bound),
-        } => {
-            write!(out, r#" minOccurs="0" maxOccurs="{bound}""#)?;
-        }
+        Occurs::Many => write!(out, r#" minOccurs="0" maxOccurs="unbounded""#)?,
     }
     write!(out, ">")?;
     write_documentation(out, element.documentation)?;

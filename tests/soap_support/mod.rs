@@ -115,12 +115,7 @@ static TEST: StructureType = StructureType {
 
 static TEST_LIST: StructureType = StructureType {
     name: "ListaTest",
-    elements: &[Element::structure(
-        "test",
-        Occurs::Many { at_most: None },
-        &TEST,
-        "-",
-    )],
+    elements: &[Element::structure("test", Occurs::Many, &TEST, "-")],
     documentation: "-",
 };
 
@@ -162,12 +157,7 @@ static OPTION: StructureType = StructureType {
 
 static OPTIONS: StructureType = StructureType {
     name: "Opzioni",
-    elements: &[Element::structure(
-        "opzione",
-        Occurs::Many { at_most: Some(10) },
-        &OPTION,
-        "-",
-    )],
+    elements: &[Element::structure("opzione", Occurs::Many, &OPTION, "-")],
     documentation: "-",
 };
 
@@ -184,7 +174,7 @@ pub static CONFIRM_REQUEST: Message = Message {
         ),
         Element::built_in("cun", Occurs::Once, "string", "-"),
         Element::structure("opzioni", Occurs::Optional, &OPTIONS, "-"),
-        Element::built_in("nota", Occurs::Many { at_most: Some(3) }, "string", "-"),
+        Element::built_in("nota", Occurs::Many, "string", "-"),
     ],
     documentation: "-",
 };

@@ -11,6 +11,9 @@ use crate::soap::messages::conferma_sblocco_immuni::{
     AUTHENTICATION, ConfermaSbloccoImmuni, OPTION, REQUEST,
 };
 
+/// Most options of a request (§3.3.3). The schema does not say it: some generators make a single element of a bounded list.
+const MOST_OPTIONS: usize = 10;
+
 /// Longest key of an option, in characters.
 const LONGEST_KEY: usize = 64;
 
@@ -53,7 +56,7 @@ impl Named {
                 .and_then(|text| ConfirmationKind::parse(text)),
             session: well_formed(&raw.session.text, SessionId::parse),
             cun: well_formed(&raw.cun.text, Cun::parse_spoken),
-            options: recorded.of(rows.iter().filter_map(pair)),
+            options: recorded.of(rows.iter().take(MOST_OPTIONS).filter_map(pair)),
         }
     }
 }
@@ -94,6 +97,9 @@ pub(super) fn validate(
             key.chars().count() <= LONGEST_KEY && value.chars().count() <= LONGEST_VALUE
         })
     };
+    if rows.len() > MOST_OPTIONS {
+        mistakes.note(OPTION, Outcome::OptionsTooMany);
+    }
     if !rows.iter().all(is_right) {
         mistakes.note(OPTION, Outcome::OptionMalformed);
     }

@@ -108,6 +108,11 @@ fn options_have_a_key_and_a_value_and_their_lengths_are_counted_in_characters() 
     }
     let ten = option("k", "v").repeat(10);
     assert!(form().with(&[("opzioni", &ten)]).is_ok());
+    for count in [11, 100] {
+        let many = option("k", "v").repeat(count);
+        let told = form().with(&[("opzioni", &many)]).err();
+        assert_eq!(told, Some(vec![("opzione", Outcome::OptionsTooMany)]));
+    }
 }
 
 #[test]

@@ -31,7 +31,6 @@ pub(super) struct Parts {
     walk: Walk,
     /// Everything was read before.
     is_known: bool,
-    has_list: bool,
     write_bookmark: WriteBookmark,
     day: CachedDay,
 }
@@ -47,13 +46,14 @@ impl Parts {
     ) -> Self {
         let mut writer = AnswerWriter::new(message, PART + ROOM);
         writer.head(head);
+        // Also when there is no test: many a client walks the list without asking whether it is there.
+        writer.open("listaTest");
         Self {
             writer: Some(writer),
             pages: pages.into(),
             tests: Vec::new().into_iter(),
             walk,
             is_known,
-            has_list: false,
             write_bookmark,
             day: CachedDay::default(),
         }
@@ -80,10 +80,6 @@ impl Parts {
             let Some(test) = self.next_test().await? else {
                 return self.last(writer).await.map(Some);
             };
-            if !self.has_list {
-                writer.open("listaTest");
-                self.has_list = true;
-            }
             self.write(&mut writer, &test);
         }
         let part = writer.take();
@@ -93,9 +89,7 @@ impl Parts {
 
     /// What comes after the last test.
     async fn last(&mut self, mut writer: AnswerWriter) -> Result<Bytes, SoapFault> {
-        if self.has_list {
-            writer.close();
-        }
+        writer.close();
         // For a known listing the walk has looked already.
         if (self.is_known || self.walk.has_more().await?)
             && let Some(position) = self.walk.position()

@@ -2,12 +2,27 @@
 
 use crate::soap::description::{Element, Message, Occurs};
 use crate::soap::messages::shared::{
-    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, STRUCTURE, STRUCTURE_DESCRIPTION,
-    StructureNodes, TEST_KIND, raw_request,
+    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, StructureNodes, TEST_KIND, raw_request,
 };
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:elencoTestEffettuati:v1";
+
+/// `identificativoStruttura`, of a listing.
+const LISTED_STRUCTURE: Element = Element::structure(
+    "identificativoStruttura",
+    Occurs::Optional,
+    &types::IDENTIFICATIVO_STRUTTURA,
+    "Struttura di cui elencare i test. Dalla struttura è obbligatorio, ed è il proprio; dalla regione è facoltativo: senza, e senza descrizioneStruttura, si elencano i test di tutta la regione.",
+);
+
+/// `descrizioneStruttura`, of a listing.
+const LISTED_STRUCTURE_DESCRIPTION: Element = Element::text(
+    "descrizioneStruttura",
+    Occurs::Optional,
+    &types::DESCRIZIONE_STRUTTURA,
+    "Struttura di cui elencare i test, come fu descritta nell'invio: facoltativa, solo dalla regione, in alternativa a identificativoStruttura.",
+);
 
 /// The request.
 pub static REQUEST: Message = Message {
@@ -16,8 +31,8 @@ pub static REQUEST: Message = Message {
     elements: &[
         AUTHENTICATION_KIND,
         PIN_CODE,
-        STRUCTURE,
-        STRUCTURE_DESCRIPTION,
+        LISTED_STRUCTURE,
+        LISTED_STRUCTURE_DESCRIPTION,
         Element::built_in(
             "dataInizioIntervallo",
             Occurs::Once,
@@ -63,7 +78,12 @@ pub static ANSWER: Message = Message {
         types::OUTCOME,
         types::OUTCOME_TEXT,
         types::FINDINGS,
-        Element::structure("listaTest", Occurs::Optional, &types::LISTA_TEST, "I test."),
+        Element::structure(
+            "listaTest",
+            Occurs::Optional,
+            &types::LISTA_TEST,
+            "I test: presente con esito 0000 e 0001, anche se non ce ne sono.",
+        ),
         Element::text(
             "segnalibro",
             Occurs::Optional,

@@ -12,7 +12,7 @@ pub const AUTHENTICATION_KIND: Element = Element::text(
     "tipoAutenticazione",
     Occurs::Optional,
     &types::TIPO_AUTENTICAZIONE,
-    "Obbligatorio con il certificato, non ammesso con utente e password.",
+    "Da indicare sempre con il certificato (senza: errore 1011), mai con utente e password (errore 1013).",
 );
 
 /// `tipoAutenticazione`, as the requests have it that come with a certificate alone.
@@ -20,7 +20,7 @@ pub const CERTIFICATE_AUTHENTICATION_KIND: Element = Element::text(
     "tipoAutenticazione",
     Occurs::Optional,
     &types::TIPO_AUTENTICAZIONE,
-    "Obbligatorio: come il sistema chiamante ha autenticato l'operatore.",
+    "Come il sistema chiamante ha autenticato l'operatore. Da indicare sempre: la richiesta senza è respinta con l'errore 1011.",
 );
 
 /// `pinCode`, as every request of a service has it that users may call.
