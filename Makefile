@@ -25,7 +25,7 @@ test: setup .venv/ready ## All tests
 	cargo test --locked --workspace
 	@scripts/check-guides
 
-test-clients: setup ## Two more SOAP clients, which it installs: node's soap and PHP's SoapClient
+test-clients: setup ## More SOAP clients, which it installs: node's soap, PHP's SoapClient, Apache CXF and Metro (Java), gowsdl (Go)
 	@scripts/test-clients
 
 lint: setup ## Format and lints

@@ -2,7 +2,7 @@
 //!
 //! Failure here means that a program generated from our WSDL cannot submit, that an answer does not arrive as the types it declares, or that
 //! what goes over the wire is not what our own schema says. zeep and libxml2 judge; without them there is no test, so their absence is a
-//! failure too. Two more clients are run by `make test-clients`.
+//! failure too. More clients are run by `make test-clients`.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -139,8 +139,8 @@ fn zeep_submits_with_user_password_and_pincode_from_the_served_wsdl() {
     );
 }
 
-#[test]
-fn zeep_walks_the_chain_from_the_served_wsdls() {
+/// Has a client call every service, on every listener that it has, as the callers of a chain do; the client checks its answers itself.
+fn walks_the_chain(mut client: Command) {
     let chain = Chain::start();
     let path = |inside: String| chain.installation.path(&inside);
     let caller = |name: &str| {
@@ -192,12 +192,54 @@ fn zeep_walks_the_chain_from_the_served_wsdls() {
         "codes": codes,
         "today": today(),
     });
-    let mut zeep = Command::new(python());
-    zeep.arg(script("zeep_chain.py"));
-    assert!(run(&mut zeep, &told).is_empty());
+    assert!(run(&mut client, &told).is_empty());
     for code in &codes {
         assert_eq!(chain.backend.stored(code), 1);
     }
+}
+
+#[test]
+fn zeep_walks_the_chain_from_the_served_wsdls() {
+    let mut zeep = Command::new(python());
+    zeep.arg(script("zeep_chain.py"));
+    walks_the_chain(zeep);
+}
+
+/// What `make test-clients` builds.
+fn built(inside: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(".clients")
+        .join(inside)
+}
+
+/// The Java program, with the classes that one toolkit generated from all seven WSDLs.
+fn java(toolkit: &str) -> Command {
+    let target = built("java").join(toolkit).join("target");
+    let classes = target.join("classes");
+    let libraries = target.join("dependency").join("*");
+    let mut java = Command::new("java");
+    java.arg("-cp")
+        .arg(format!("{}:{}", classes.display(), libraries.display()))
+        .arg("Chain");
+    java
+}
+
+#[test]
+#[ignore = "needs what Apache CXF generates: make test-clients"]
+fn cxf_walks_the_chain_with_all_services_in_one_project() {
+    walks_the_chain(java("cxf"));
+}
+
+#[test]
+#[ignore = "needs what Metro generates: make test-clients"]
+fn metro_walks_the_chain_with_all_services_in_one_project() {
+    walks_the_chain(java("metro"));
+}
+
+#[test]
+#[ignore = "needs what gowsdl generates: make test-clients"]
+fn gowsdl_walks_the_chain_with_structures_and_options() {
+    walks_the_chain(Command::new(built("go/client")));
 }
 
 /// Both kinds of caller with a client that is given two CUNs, one of them twice, and makes mistakes once.

@@ -78,7 +78,8 @@ fn outcomes_are_counted_and_health_is_told() {
         ("done_with_warnings", 1.0),
         ("not_done", 2.0),
         ("fault", 1.0),
-        ("unauthorized", 1.0),
+        // The HEAD, and the user.
+        ("unauthorized", 2.0),
         ("unavailable", 0.0),
         ("abandoned", 0.0),
     ] {

@@ -62,6 +62,10 @@ for caller, signs in ((region, {"tipoAutenticazione": "2F"}), (user, {"pinCode":
     interval = {"dataInizioIntervallo": today, "dataFineIntervallo": today, "identificativoUtente": told["lister"]}
     listed = ask(caller, "elencoTestEffettuati", "0000", **signs, **interval, **kind)
     tests = listed.listaTest.test
+    day_before = {"dataInizioIntervallo": today - datetime.timedelta(days=2), "dataFineIntervallo": today - datetime.timedelta(days=2)}
+    none = ask(caller, "elencoTestEffettuati", "0000", identificativoUtente=told["lister"], **day_before, **signs, **kind)
+    # zeep makes None of an element that is there and empty.
+    assert none.listaTest is None and none.segnalibro is None, none
     assert listed.segnalibro is None and [test.identificativoTest for test in tests][-1] == cun, listed
     last = tests[-1]
     assert (last.dataPrelievo, last.dataInserimento, last.esitoTest, last.tipologiaTest) == (today, today, "P", "M"), last

@@ -1,0 +1,5 @@
+module sistema-ts-client-tests
+
+go 1.19
+
+require github.com/hooklift/gowsdl v0.5.0
