@@ -6,6 +6,7 @@ pub mod control;
 pub mod front;
 pub mod immuni;
 pub mod pki;
+pub mod plain_text;
 pub mod serve;
 pub mod services;
 pub mod soap;

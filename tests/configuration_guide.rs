@@ -13,10 +13,14 @@ const HEAD: &str = "\
 The server and its command line read one TOML file, named by `--configuration FILE` or by the environment variable
 `SISTEMA_TS_CONFIGURATION`. Start from a copy of `sistema-ts.sample.toml`, which shows every key with its default.
 
+- **The file** is TOML in UTF-8, with or without a byte order mark.
 - **Environment.** `SISTEMA_TS_<SECTION>__<KEY>`, in capitals, goes over the file:
-  `SISTEMA_TS_STORE__DATA_FOLDER=/var/lib/sistema-ts`. A list is written with commas between or as a TOML array.
-- **Unknown keys are refused**, in the file and among the variables that begin with `SISTEMA_TS_`.
-- **Bounds are hard** and checked at start. All faults are told at once; no message repeats a value.
+  `SISTEMA_TS_STORE__DATA_FOLDER=/var/lib/sistema-ts`. A list is written with commas between or as a TOML array. A variable that is empty sets an
+  empty value. Only a name with two underscores is one of these: others that begin with `SISTEMA_TS_` are not looked at, since Kubernetes gives
+  every container `SISTEMA_TS_PORT`, `SISTEMA_TS_SERVICE_HOST` and the like beside a service named `sistema-ts`.
+- **Unknown sections and keys are refused**, in the file and among these variables.
+- **Bounds are hard** and checked at start. All faults of file, environment and bounds are told at once, each with its line or variable and its
+  key; no message repeats a value. A file that is no TOML hides the keys behind the mistake until it is mended.
 - **Relative paths** are taken from the folder of the file.
 - **Units** are part of each key's name.
 ";

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Configuration, ConfigurationError, ListenerSection};
+use super::{Configuration, ListenerSection};
 use crate::control::LONGEST_PATH;
 use crate::immuni::BackendAddress;
 
@@ -51,11 +51,9 @@ impl Faults {
 }
 
 impl Configuration {
-    /// Checks every value against its bounds.
-    ///
-    /// # Errors
-    /// [`ConfigurationError::Bounds`] with all faults at once.
-    pub fn check(&self) -> Result<(), ConfigurationError> {
+    /// Every value that is out of its bounds, told with its key and without the value.
+    #[must_use]
+    pub fn out_of_bounds(&self) -> Vec<String> {
         let mut faults = Faults(Vec::new());
         self.check_listeners(&mut faults);
         self.check_limits(&mut faults);
@@ -64,11 +62,7 @@ impl Configuration {
         self.check_authentication(&mut faults);
         self.check_immuni(&mut faults);
         self.check_call_center(&mut faults);
-        if faults.0.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigurationError::Bounds(faults.0))
-        }
+        faults.0
     }
 
     fn check_listeners(&self, faults: &mut Faults) {
@@ -212,7 +206,9 @@ impl Configuration {
             ("register.key_file", &self.register.key_file),
         ] {
             faults.path(key, path);
-            if lies_inside(path, &self.store.data_folder) {
+            // An empty folder is told already, and would be the working folder.
+            let folder = &self.store.data_folder;
+            if !folder.as_os_str().is_empty() && lies_inside(path, folder) {
                 faults.add(format!(
                     "{key} must lie outside store.data_folder: who copies that folder must not get the keys with it"
                 ));

@@ -1,10 +1,13 @@
 //! Environment variables over the file: `SISTEMA_TS_<SECTION>__<KEY>`, in capitals.
+//!
+//! Only a name with two underscores is one of ours: Kubernetes gives every container `SISTEMA_TS_PORT`, `SISTEMA_TS_SERVICE_HOST` and more like
+//! these as soon as a service is named `sistema-ts`.
 
 use std::ffi::OsString;
 
 use toml::{Table, Value};
 
-use super::{Configuration, ConfigurationError};
+use super::reading::{Place, Reading};
 
 /// With what the name of every variable of ours begins.
 pub const ENVIRONMENT_PREFIX: &str = "SISTEMA_TS_";
@@ -12,84 +15,70 @@ pub const ENVIRONMENT_PREFIX: &str = "SISTEMA_TS_";
 /// Names the configuration file itself; not a key of it.
 pub const CONFIGURATION_FILE_VARIABLE: &str = "SISTEMA_TS_CONFIGURATION";
 
-/// Lays the variables of ours in `environment` over `table` and reads the configuration from both.
+/// What stands between section and key in the name of a variable.
+const SEPARATOR: &str = "__";
+
+/// Takes the value of every variable of ours in `environment`. One of ours that names no key is a fault, and one that is not ours is not looked
+/// at.
 ///
 /// How a value is read is decided by the type of the key's default: text as it stands, numbers and booleans as TOML, a list
-/// as a TOML array or as elements with commas between.
-pub(super) fn overlay(
-    table: &mut Table,
+/// as a TOML array or as elements with commas between. An empty value is a value, not an absent one.
+pub(super) fn read(
+    reading: &mut Reading,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Configuration, ConfigurationError> {
-    let defaults = Table::try_from(Configuration::default())
-        .expect("the defaults are plain data, which TOML can hold");
-    let mut applied = Vec::new();
+) {
     for (name, value) in environment {
-        let Some(variable) = name
-            .to_str()
-            .filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
+        let shown = name.to_string_lossy().into_owned();
+        // Also a name in small letters is meant for us, but is none.
+        let capitals = shown.to_ascii_uppercase();
+        let Some((section, key)) = capitals
+            .strip_prefix(ENVIRONMENT_PREFIX)
+            .and_then(|rest| rest.split_once(SEPARATOR))
         else {
             continue;
         };
-        if variable == CONFIGURATION_FILE_VARIABLE {
+        let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        let place = Place::Variable(shown.clone());
+        if name.to_str().is_none() {
+            reading.fault(&place, "its name is not UTF-8");
             continue;
         }
-        let refuse = |reason: &str| ConfigurationError::Environment {
-            variable: variable.to_owned(),
-            reason: reason.to_owned(),
+        if shown != capitals {
+            reading.fault(&place, "its name must be in capitals");
+            continue;
+        }
+        let read = match reading.default_of(&section, &key) {
+            Ok(default) => read_like(default, &value),
+            Err(what) => {
+                reading.fault(&place, what);
+                continue;
+            }
         };
-        let value = value.to_str().ok_or_else(|| refuse("is not UTF-8"))?;
-        let (section, key) = split(variable)
-            .ok_or_else(|| refuse("is not of the form SISTEMA_TS_<SECTION>__<KEY>"))?;
-        let default = defaults
-            .get(&section)
-            .and_then(Value::as_table)
-            .ok_or_else(|| refuse("names an unknown section"))?
-            .get(&key)
-            .ok_or_else(|| refuse("names an unknown key"))?;
-        let value = read_like(default, value).map_err(refuse)?;
-        // A section that the file leaves out takes its other keys from the defaults: for the listeners, whose defaults
-        // differ, they must be written out.
-        let whole = table
-            .entry(section.clone())
-            .or_insert_with(|| defaults[&section].clone());
-        let whole = whole.as_table_mut().expect(
-            "the file was read as a configuration before, so each of its sections is a table",
-        );
-        whole.insert(key.clone(), value);
-        applied.push((variable.to_owned(), section, key));
+        match read {
+            Ok(value) => reading.value(place, &section, &key, value),
+            Err(what) => reading.unreadable(&place, &section, &key, what),
+        }
     }
-    let read = Value::Table(table.clone()).try_into::<Configuration>();
-    read.map_err(|error| blame(table, &applied, &error))
 }
 
-/// The section and key that a variable names, in the file's spelling.
-fn split(variable: &str) -> Option<(String, String)> {
-    let (section, key) = variable
-        .strip_prefix(ENVIRONMENT_PREFIX)?
-        .split_once("__")?;
-    if variable.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return None;
-    }
-    Some((section.to_ascii_lowercase(), key.to_ascii_lowercase()))
-}
-
-/// Reads `text` as a value of the type of `default`.
-fn read_like(default: &Value, text: &str) -> Result<Value, &'static str> {
+/// Reads `value` as one of the type of `default`.
+fn read_like(default: &Value, value: &OsString) -> Result<Value, &'static str> {
+    let text = value.to_str().ok_or("it is not UTF-8")?;
     let trimmed = text.trim();
     match default {
         Value::Integer(_) => trimmed
             .parse::<i64>()
             .map(Value::Integer)
-            .map_err(|_| "is not a whole number"),
+            .map_err(|_| "it is not a whole number"),
         Value::Boolean(_) => trimmed
             .parse::<bool>()
             .map(Value::Boolean)
-            .map_err(|_| "is neither true nor false"),
+            .map_err(|_| "it is neither true nor false"),
         Value::Array(_) if trimmed.starts_with('[') => {
             toml::from_str::<Table>(&format!("list = {trimmed}"))
                 .ok()
                 .and_then(|mut table| table.remove("list"))
-                .ok_or("is not a TOML array")
+                .ok_or("it is not a TOML array")
         }
         Value::Array(_) => Ok(Value::Array(
             trimmed
@@ -100,30 +89,5 @@ fn read_like(default: &Value, text: &str) -> Result<Value, &'static str> {
                 .collect(),
         )),
         _ => Ok(Value::String(text.to_owned())),
-    }
-}
-
-/// Finds which variable made the configuration unreadable: the first whose value alone, over the defaults, does.
-fn blame(
-    table: &Table,
-    applied: &[(String, String, String)],
-    error: &toml::de::Error,
-) -> ConfigurationError {
-    let guilty = applied.iter().find(|(_, section, key)| {
-        let mut alone = Table::try_from(Configuration::default()).unwrap_or_default();
-        if let (Some(Value::Table(target)), Some(Value::Table(source))) =
-            (alone.get_mut(section), table.get(section))
-            && let Some(value) = source.get(key)
-        {
-            target.insert(key.clone(), value.clone());
-        }
-        Value::Table(alone).try_into::<Configuration>().is_err()
-    });
-    ConfigurationError::Environment {
-        variable: guilty.map_or_else(
-            || ENVIRONMENT_PREFIX.to_owned(),
-            |(variable, _, _)| variable.clone(),
-        ),
-        reason: super::without_value(error.message()).to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, environment variables over it, hard bounds on both.
 //!
 //! A key that nobody reads is a mistake that nobody sees, so unknown keys are refused, in the file and among the variables
-//! that begin with [`ENVIRONMENT_PREFIX`]. Every bound is checked at start, all faults are told at once, and no message
+//! that begin with [`ENVIRONMENT_PREFIX`] and name a section. Every bound is checked at start, all faults are told at once, and no message
 //! repeats a value. `sistema-ts.sample.toml` documents every key; a test compares it with the defaults here.
 
 use std::path::{Path, PathBuf};
@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::reading::Reading;
+use crate::plain_text::{NotText, text_of};
+
 mod check;
 mod convert;
 mod environment;
+mod reading;
 mod sections;
 
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
@@ -107,25 +111,26 @@ pub enum ConfigurationError {
         /// The system's reason.
         reason: std::io::Error,
     },
-    /// The file is not TOML, or a key is unknown, missing or of the wrong type.
+    /// The file is no text.
     #[error("the configuration file {}: {reason}", path.display())]
-    File {
+    NotText {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and at which line.
-        reason: String,
+        /// Why.
+        reason: NotText,
     },
-    /// An environment variable of ours is unknown or of the wrong type.
-    #[error("the environment variable {variable}: {reason}")]
-    Environment {
-        /// The variable.
-        variable: String,
-        /// What is wrong.
-        reason: String,
+    /// What was set cannot be read, names no key, or is out of bounds.
+    #[error(
+        "the configuration{} cannot be used:\n  {}",
+        path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default(),
+        faults.join("\n  ")
+    )]
+    Wrong {
+        /// The file, if there is one.
+        path: Option<PathBuf>,
+        /// Everything that is wrong, in the file, in the environment and with the bounds.
+        faults: Vec<String>,
     },
-    /// One or more values are out of bounds.
-    #[error("the configuration is out of bounds:\n  {}", .0.join("\n  "))]
-    Bounds(Vec<String>),
 }
 
 impl Configuration {
@@ -134,7 +139,7 @@ impl Configuration {
     /// Relative paths are taken from the folder of the file, or without one from the working folder.
     ///
     /// # Errors
-    /// [`ConfigurationError`], with every value out of bounds at once.
+    /// [`ConfigurationError`], with everything that is wrong at once.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigurationError> {
         Self::load_from(file, std::env::vars_os())
     }
@@ -142,33 +147,35 @@ impl Configuration {
     /// As [`Configuration::load`], with a given environment.
     ///
     /// # Errors
-    /// [`ConfigurationError`], with every value out of bounds at once.
+    /// [`ConfigurationError`], with everything that is wrong at once.
     pub fn load_from(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
     ) -> Result<Self, ConfigurationError> {
-        let text = match file {
-            None => String::new(),
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(|reason| ConfigurationError::Unreadable {
-                    path: path.to_owned(),
-                    reason,
-                })?
-            }
-        };
-        let wrong_file = |reason: &toml::de::Error| ConfigurationError::File {
-            path: file.unwrap_or(Path::new("(none)")).to_owned(),
-            reason: describe(&text, reason),
-        };
-        // Read once as it stands, so that a mistake in the file is told with its line.
-        toml::from_str::<Configuration>(&text).map_err(|reason| wrong_file(&reason))?;
-        let mut table =
-            toml::from_str::<toml::Table>(&text).map_err(|reason| wrong_file(&reason))?;
-        let mut configuration = environment::overlay(&mut table, environment)?;
+        let bytes = file.map(std::fs::read).transpose();
+        let bytes = bytes.map_err(|reason| ConfigurationError::Unreadable {
+            path: file.unwrap_or(Path::new("")).to_owned(),
+            reason,
+        })?;
+        let text = text_of(bytes.as_deref().unwrap_or_default());
+        let text = text.map_err(|reason| ConfigurationError::NotText {
+            path: file.unwrap_or(Path::new("")).to_owned(),
+            reason,
+        })?;
+        let mut reading = Reading::new();
+        reading.file(text);
+        environment::read(&mut reading, environment);
+        let mut read = reading.finish();
         let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-        configuration.resolve_paths(folder);
-        configuration.check()?;
-        Ok(configuration)
+        read.configuration.resolve_paths(folder);
+        read.check();
+        match read.faults.is_empty() {
+            true => Ok(read.configuration),
+            false => Err(ConfigurationError::Wrong {
+                path: file.map(Path::to_owned),
+                faults: read.faults,
+            }),
+        }
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
@@ -190,28 +197,6 @@ impl Configuration {
                 *path = folder.join(&*path);
             }
         }
-    }
-}
-
-/// What the TOML reader found, with its line but without the text of the line.
-fn describe(text: &str, error: &toml::de::Error) -> String {
-    let message = without_value(error.message());
-    match error.span() {
-        Some(span) => {
-            let line = 1 + text[..span.start.min(text.len())].matches('\n').count();
-            format!("line {line}: {message}")
-        }
-        None => message.to_owned(),
-    }
-}
-
-/// The reader's message without the value that it repeats: `invalid value: integer -3, expected u64` is `expected u64`.
-/// The names of keys stay.
-fn without_value(message: &str) -> &str {
-    let names_a_key = message.starts_with("unknown field") || message.starts_with("missing field");
-    match message.find("expected") {
-        Some(position) if !names_a_key => &message[position..],
-        _ => message,
     }
 }
 

@@ -52,7 +52,7 @@ fn a_key_inside_the_data_folder_is_refused() {
             .contains("register.key_file must lie outside")
     );
     house.write("sistema-ts.toml", "[register]\nkey = \"x\"\n");
-    assert!(house.refused(&["init"]).contains("unknown field"));
+    assert!(house.refused(&["init"]).contains("there is no such"));
 }
 
 #[test]
