@@ -24,6 +24,7 @@ mod otp;
 mod outcome;
 mod pincode;
 mod service;
+mod spoken;
 mod structure;
 mod swab;
 mod symbols;
@@ -54,9 +55,10 @@ pub use otp::Otp;
 pub use outcome::{Family, Outcome, Severity};
 pub use pincode::{PinCode, PinCodeError};
 pub use service::Service;
+pub use spoken::symbols_of;
 pub use structure::{
     AslCode, RegionCode, StructureCode, StructureDescription, StructureError, StructureId,
-    StructureReference,
+    StructureReference, nfc,
 };
 pub use swab::{AuthenticationKind, TestKind, TestResult, UnknownValue};
 pub use symbols::{ALPHABET, UNDETECTED_PAIRS, check_symbol};

@@ -1,7 +1,10 @@
 //! Regions, ASLs and structures, and the two ways a message names a structure (§2.4.1, tables 2, 4 and 6).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use crate::ascii::AsciiText;
 
@@ -206,20 +209,24 @@ impl fmt::Display for StructureId {
     }
 }
 
-/// The description of a structure that has no identifier at Sistema TS: 1 to 256 characters, not all blank, no control
-/// characters. It is matched exactly, so nothing is trimmed or folded here. Copies share the text: a listing holds thousands of one.
+/// The description of a structure that has no identifier at Sistema TS: 1 to 256 characters (of its NFC), not all blank, no control
+/// characters. It is kept as it was sent: nothing is trimmed or folded. Copies share the text: a listing holds thousands of one.
+///
+/// Two descriptions are the same structure's if they are equal in Unicode's NFC, in which `à` is one character whether it was sent as one
+/// (as Windows and most databases write it) or as `a` and an accent (as macOS does): [`is_same_as`](StructureDescription::is_same_as). `==`
+/// is of the text as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StructureDescription(Arc<str>);
 
 impl StructureDescription {
-    /// The most characters (not bytes) of a description.
+    /// The most characters (not bytes) of a description, in NFC.
     pub const MAX_CHARACTERS: usize = 256;
 
     /// Takes the text as it is.
     pub fn parse(value: &str) -> Result<Self, StructureError> {
-        // No character has more than four bytes: whatever is longer is not looked at.
-        let too_long =
-            value.len() > 4 * Self::MAX_CHARACTERS || value.chars().count() > Self::MAX_CHARACTERS;
+        // No character of NFC has more than twelve bytes however it is composed: whatever is longer is not looked at.
+        let too_long = value.len() > 12 * Self::MAX_CHARACTERS
+            || nfc(value).chars().count() > Self::MAX_CHARACTERS;
         if too_long || value.chars().all(char::is_whitespace) {
             return Err(StructureError::DescriptionLength);
         }
@@ -234,6 +241,27 @@ impl StructureDescription {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text in NFC, by which it is matched.
+    #[must_use]
+    pub fn normalized(&self) -> Cow<'_, str> {
+        nfc(&self.0)
+    }
+
+    /// Whether the other describes the same structure.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.normalized() == other.normalized()
+    }
+}
+
+/// A text in Unicode's NFC: canonically composed. Compatibility forms (`ﬁ`, `①`, full-width letters) stay what they are.
+#[must_use]
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
+    }
 }
 
 /// How a message names a structure: by identifier, or, from a region only, by description.
@@ -243,4 +271,17 @@ pub enum StructureReference {
     Identifier(StructureId),
     /// `descrizioneStruttura`
     Description(StructureDescription),
+}
+
+impl StructureReference {
+    /// Whether the other names the same structure: the same identifier, or the same description in NFC.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Identifier(one), Self::Identifier(other)) => one == other,
+            (Self::Description(one), Self::Description(other)) => one.is_same_as(other),
+            (Self::Identifier(_), Self::Description(_))
+            | (Self::Description(_), Self::Identifier(_)) => false,
+        }
+    }
 }

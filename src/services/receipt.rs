@@ -17,7 +17,7 @@ impl Content {
     }
 
     pub(super) fn push(&mut self, value: &str) {
-        // Every value here is bounded by its type, the longest (a description of 256 characters) at 1,024 bytes.
+        // Every value here is bounded by its type, the longest (a description of 256 characters in NFC) at 1,024 bytes.
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         self.0.extend_from_slice(&length.to_be_bytes());
         self.0.extend_from_slice(value.as_bytes());
@@ -31,7 +31,8 @@ impl Content {
             }
             StructureReference::Description(description) => {
                 self.0.push(b'D');
-                self.push(description.as_str());
+                // As it is matched: of a text in NFC that is the text itself.
+                self.push(&description.normalized());
             }
         }
     }
@@ -41,5 +42,37 @@ impl Content {
             key: *key,
             content: self.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a repeated request is refused for how its letters were encoded, or that another one is taken for it.
+    #![allow(clippy::unwrap_used)]
+
+    use sistema_ts_model::StructureDescription;
+
+    use super::*;
+
+    #[test]
+    fn a_description_in_another_form_is_the_same_content() {
+        let content = |text: &str| {
+            let mut content = Content::of_form(1);
+            let description = StructureDescription::parse(text).unwrap();
+            content.push_structure(&StructureReference::Description(description));
+            content
+                .into_receipt(&RequestKey::parse("key").unwrap())
+                .content
+        };
+        let composed = content("Citt\u{e0}");
+        assert_eq!(content("Citta\u{300}"), composed);
+        for other in ["Citta", "Citt\u{e1}", "citt\u{e0}", "Citt\u{e0} "] {
+            assert_ne!(content(other), composed, "{other}");
+        }
+        // Of a text in NFC the form is what it always was.
+        assert_eq!(
+            composed,
+            [&b"\x01D\x00\x06"[..], "Citt\u{e0}".as_bytes()].concat()
+        );
     }
 }

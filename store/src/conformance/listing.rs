@@ -11,7 +11,7 @@ use sistema_ts_model::{
 };
 
 use super::world::{World, cancellation, new_test, region, structure_id};
-use crate::{ListedTest, ListingRequest, ListingScope, NewTest};
+use crate::{CancelOutcome, CancelTest, ListedTest, ListingRequest, ListingScope, NewTest};
 
 const ALL: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
 
@@ -183,6 +183,57 @@ pub async fn a_scope_lists_its_own(world: World) {
                 .map(|&index| recorded[index])
                 .collect::<Vec<_>>(),
             "{scope:?}"
+        );
+    }
+}
+
+pub async fn a_description_is_one_in_all_its_forms(world: World) {
+    let description = |text: &str| StructureDescription::parse(text).unwrap();
+    // One text in three forms, and one that looks alike.
+    let texts = [
+        "Citt\u{e0} di Forl\u{ec}",
+        "Citta\u{300} di Forli\u{300}",
+        "Citta\u{300} di Forl\u{ec}",
+        "Citta' di Forli'",
+    ];
+    let mut recorded = Vec::new();
+    // Twice, so that the second time finds each form known.
+    for (index, text) in texts.iter().chain(&texts).enumerate() {
+        let person = u32::try_from(index).unwrap_or_default();
+        let test = NewTest {
+            caller: Caller::Region(region()),
+            structure: StructureReference::Description(description(text)),
+            ..world.positive(person).await
+        };
+        recorded.push(world.record(test).await.0);
+    }
+    let world = world.reopen().await;
+    for (index, text) in texts.iter().enumerate() {
+        let scope = ListingScope::Description(region(), description(text));
+        let listed = world.list(scope, ALL.0, ALL.1, 2).await;
+        let expected: Vec<usize> = match index {
+            3 => vec![3, 7],
+            _ => vec![0, 1, 2, 4, 5, 6],
+        };
+        let found: Vec<_> = expected.iter().map(|&index| recorded[index]).collect();
+        assert_eq!(codes(&listed), found, "{text}");
+        // Each as it was sent.
+        for (test, index) in listed.iter().zip(expected) {
+            let sent = StructureReference::Description(description(texts[index % 4]));
+            assert_eq!(test.structure, sent);
+        }
+    }
+    // Cancelled by another form, and by no other text.
+    for (text, is_taken) in [(texts[3], false), (texts[1], true)] {
+        let asked = CancelTest {
+            structure: StructureReference::Description(description(text)),
+            ..cancellation(recorded[0], 0)
+        };
+        let outcome = world.cancel(asked).await;
+        assert_eq!(
+            matches!(outcome, CancelOutcome::Done { .. }),
+            is_taken,
+            "{text}"
         );
     }
 }

@@ -84,7 +84,7 @@ macro_rules! conformance_suite {
             person: every_live_positive_of_a_person_is_claimed, a_person_without_tests_writes_nothing, an_unlock_under_way_claims_nothing,
                 a_delivered_code_consumes_and_a_refused_one_restores;
             listing: everything_answered_before_the_mark_in_order, pages_of_any_size_give_the_same, the_interval_includes_its_start_and_excludes_its_end,
-                a_scope_lists_its_own, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
+                a_scope_lists_its_own, a_description_is_one_in_all_its_forms, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
             access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
             expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
             guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,

@@ -212,7 +212,7 @@ impl Writer<'_> {
         let Some(row) = self.test(asked.cun)? else {
             return Ok(Cancelled::Outcome(CancelOutcome::NoSuchTest));
         };
-        if !self.proves(&row, proof)? || row.structure != asked.structure {
+        if !self.proves(&row, proof)? || !row.structure.is_same_as(&asked.structure) {
             return Ok(Cancelled::Outcome(CancelOutcome::NoSuchTest));
         }
         let step = row.life.cancel(&row.origin(), &asked.caller, self.moment());

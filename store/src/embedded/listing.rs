@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::types::{Null, ToSqlOutput};
+use rusqlite::{Connection, Row, ToSql};
 use sistema_ts_model::{CunState, Life, StructureReference, TestKind, Timestamp};
 
 use super::day::Day;
+use super::dictionary;
 use super::failure::Failure;
 use super::rows;
 use super::store::EmbeddedStore;
@@ -21,6 +23,10 @@ const ROWS_PER_PAGE: i64 = 100_000;
 
 const SELECT: &str = "SELECT row, cun, inserted_ms, structure, swab_day, flags, life FROM tests
     WHERE row > ?1 AND row <= ?2 AND region = ?3 AND (?4 IS NULL OR structure = ?4) ORDER BY row LIMIT ?5";
+
+/// The same for a description that was sent in several forms, whose numbers are a JSON array.
+const SELECT_FORMS: &str = "SELECT row, cun, inserted_ms, structure, swab_day, flags, life FROM tests
+    WHERE row > ?1 AND row <= ?2 AND region = ?3 AND structure IN (SELECT value FROM json_each(?4)) ORDER BY row LIMIT ?5";
 
 impl EmbeddedStore {
     pub(super) fn mark(&self) -> ListingMark {
@@ -58,16 +64,12 @@ fn read_page(
     let last = last_row_before(&snapshot, request.to)?.min(request.mark.last);
     let upto = last.min(after.saturating_add(ROWS_PER_PAGE));
     let structure = match structure_text(&request.scope) {
-        None => None,
-        Some(text) => {
-            let mut select =
-                snapshot.prepare_cached("SELECT id FROM structures WHERE reference = ?1")?;
-            let id: Option<i64> = select.query_row([text], |row| row.get(0)).optional()?;
-            if id.is_none() {
-                return Ok(nothing);
-            }
-            id
-        }
+        None => Structures::All,
+        Some(text) => match dictionary::structures_same_as(&snapshot, &text)?[..] {
+            [] => return Ok(nothing),
+            [only] => Structures::One(only),
+            ref several => Structures::Forms(format!("{several:?}")),
+        },
     };
     if upto <= after {
         return Ok(nothing);
@@ -79,7 +81,7 @@ fn read_page(
     };
     let mut seen = 0;
     {
-        let mut select = snapshot.prepare_cached(SELECT)?;
+        let mut select = snapshot.prepare_cached(structure.select())?;
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let mut found = select.query((
             after,
@@ -134,6 +136,35 @@ pub(super) fn last_row_before(connection: &Connection, at: Timestamp) -> Result<
         }
     }
     Ok(low)
+}
+
+/// Which structures' tests a page has.
+enum Structures {
+    /// Those of the whole region.
+    All,
+    /// Those of one number.
+    One(i64),
+    /// Those of several numbers, as a JSON array.
+    Forms(String),
+}
+
+impl Structures {
+    fn select(&self) -> &'static str {
+        match self {
+            Self::All | Self::One(_) => SELECT,
+            Self::Forms(_) => SELECT_FORMS,
+        }
+    }
+}
+
+impl ToSql for Structures {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::All => Ok(ToSqlOutput::from(Null)),
+            Self::One(number) => number.to_sql(),
+            Self::Forms(numbers) => numbers.to_sql(),
+        }
+    }
 }
 
 fn structure_text(scope: &ListingScope) -> Option<String> {

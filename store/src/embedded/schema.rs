@@ -2,10 +2,17 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::dictionary;
 use crate::error::StoreError;
 
 /// What makes a file of tests of each version one of the next; a file of a version that is not known is refused rather than guessed at.
-const TESTS_STEPS: [&str; 4] = [TESTS, GUESSES, SEALED_SESSIONS, KEY_DAYS];
+const TESTS_STEPS: [&str; 5] = [
+    TESTS,
+    GUESSES,
+    SEALED_SESSIONS,
+    KEY_DAYS,
+    NORMALIZED_STRUCTURES,
+];
 
 /// The same for a day's file of patients.
 const PATIENTS_STEPS: [&str; 1] = [PATIENTS];
@@ -96,6 +103,12 @@ const KEY_DAYS: &str = "
     ALTER TABLE cancellations ADD COLUMN key_day INTEGER;
 ";
 
+/// Beside a description that is not in Unicode's NFC, its NFC: a listing asks for all that have the same.
+const NORMALIZED_STRUCTURES: &str = "
+    ALTER TABLE structures ADD COLUMN normalized TEXT;
+    CREATE INDEX structures_by_normalized ON structures (normalized) WHERE normalized IS NOT NULL;
+";
+
 /// One day's file of patients: of each positive the sealed fiscal code, and its lookup tag, which enters `tags` late, in sorted
 /// batches: `tagged_through` says how far.
 const PATIENTS: &str = "
@@ -135,7 +148,8 @@ const MERGED: &str = "
 
 /// Makes the tables of the file of tests, or checks that they are of this version.
 pub(super) fn prepare_tests(connection: &Connection) -> Result<(), StoreError> {
-    prepare(connection, "tests", &TESTS_STEPS)
+    prepare(connection, "tests", &TESTS_STEPS)?;
+    Ok(dictionary::normalize(connection)?)
 }
 
 /// Makes the file of tests as an earlier version of this program has left it.
