@@ -135,6 +135,46 @@ fn is(code: &str, kind: &str, is_valid: bool) -> (String, String, bool) {
 }
 
 #[test]
+fn a_dictated_code_is_read_as_the_call_centre_reads_it_if_that_is_asked_for() {
+    for (given, kind, is_valid) in [
+        ("cun 9k2r.ay8u_uq", "cun", true),
+        ("\u{feff}CUN\u{2013}9K2R\u{a0}AY8U\u{200b}UQ", "cun", true),
+        ("9k2r-ay8u-uq", "otp", true),
+        ("rssmra 85t10 a562s", "codice-fiscale", true),
+        ("9K2R AY8U UA", "otp", false),
+        ("9K2R,AY8U,UQ", "unknown", false),
+        // Cyrillic.
+        ("9К2R AY8U UQ", "otp", false),
+    ] {
+        let spoken = verdicts(&run(&["check", "--spoken", given]));
+        assert_eq!(
+            (&*spoken[0].kind, spoken[0].is_valid),
+            (kind, is_valid),
+            "{given:?}"
+        );
+        assert_eq!(spoken[0].code, given.as_bytes(), "{given:?}");
+        assert!(!verdicts(&run(&["check", given]))[0].is_valid, "{given:?}");
+    }
+    let told = verdicts(&run(&["check", "--spoken", "9К2R AY8U UQ"]));
+    assert!(
+        told[0]
+            .reason
+            .contains("symbol 2 is a letter or digit of another alphabet")
+    );
+}
+
+#[test]
+fn an_input_saved_as_utf_16_is_told_by_name() {
+    let input: Vec<u8> = "\u{feff}9K2RAY8UUQ\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let output = run_with_input(&["check"], &input);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("saved as UTF-16: save it as UTF-8"));
+}
+
+#[test]
 fn the_kind_is_told_by_prefix_and_length() {
     let cases = [
         is("CUN-9K2RAY8UUQ", "cun", true),

@@ -5,6 +5,7 @@ use std::fmt;
 use zeroize::ZeroizeOnDrop;
 
 use crate::ascii::SecretAscii;
+use crate::spoken::{foreign_position, symbols_of};
 
 /// Why a text is not the last eight digits of a health card. Its text never repeats what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +13,14 @@ pub enum CardDigitsError {
     /// There are not eight characters.
     #[error("it must have 8 digits: the last 8 of the card's number")]
     Length,
+    /// The character at `position` (1 to 8) is a letter or digit of another alphabet, which may look like a right one.
+    #[error(
+        "character {position} is a letter or digit of another alphabet, which may look like a right one: type it anew"
+    )]
+    Foreign {
+        /// Which character, counted from 1.
+        position: usize,
+    },
     /// The character at `position` (1 to 8) is no digit.
     #[error("character {position} is not a digit")]
     Digit {
@@ -31,8 +40,17 @@ impl CardDigits {
         match digits::<8>(value) {
             Ok(text) => Ok(Self(text)),
             Err(NotDigits::Length) => Err(CardDigitsError::Length),
-            Err(NotDigits::Digit { position }) => Err(CardDigitsError::Digit { position }),
+            Err(NotDigits::Digit { position }) => Err(match foreign_position(value) {
+                Some(position) => CardDigitsError::Foreign { position },
+                None => CardDigitsError::Digit { position },
+            }),
         }
+    }
+
+    /// Reads eight digits as a person dictated or typed them: blanks, dashes, dots, colons, underscores and what cannot be seen may stand
+    /// anywhere.
+    pub fn parse_spoken(value: &str) -> Result<Self, CardDigitsError> {
+        Self::parse(&symbols_of(value).ok_or(CardDigitsError::Length)?)
     }
 
     /// The eight digits.

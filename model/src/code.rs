@@ -1,5 +1,6 @@
 //! What can be wrong with a code of ten symbols, and the check that CUN and OTP share.
 
+use crate::spoken::foreign_position;
 use crate::symbols::{NO_RANK, RANK, check_symbol};
 
 /// Why a text is not a CUN or not an OTP. Its text never repeats what was given.
@@ -17,6 +18,14 @@ pub enum CodeError {
     /// The symbol at `position` (1 to 10, after the prefix) is none of the 25, in either case.
     #[error("symbol {position} is not one of AEFHIJKLQRSUWXYZ123456789")]
     Symbol {
+        /// Which symbol, counted from 1 after the prefix.
+        position: usize,
+    },
+    /// The symbol at `position` (1 to 10, after the prefix) is a letter or digit of another alphabet, which may look like one of the 25.
+    #[error(
+        "symbol {position} is a letter or digit of another alphabet, which may look like a right one: type it anew"
+    )]
+    Foreign {
         /// Which symbol, counted from 1 after the prefix.
         position: usize,
     },
@@ -80,6 +89,9 @@ fn not_ten_ascii(value: &str) -> CodeError {
     // No character has more than four bytes: whatever is longer than ten of them is not looked at.
     if value.len() > 40 || value.chars().count() != 10 {
         return CodeError::Length;
+    }
+    if let Some(position) = foreign_position(value) {
+        return CodeError::Foreign { position };
     }
     // Ten characters, one of them not ASCII; one before it may be outside the alphabet as well.
     let outside = value.chars().take_while(|character| {

@@ -5,6 +5,7 @@ use std::fmt;
 use zeroize::ZeroizeOnDrop;
 
 use crate::ascii::SecretAscii;
+use crate::spoken::{foreign_position, symbols_of};
 use crate::symbols::{EVEN, NO_VALUE, ODD};
 
 /// Why a text is not a codice fiscale. Its text never repeats what was given.
@@ -16,6 +17,14 @@ pub enum CodiceFiscaleError {
     /// The character at `position` may not stand there: a letter where a digit must be, or the like.
     #[error("character {position} may not stand in its place")]
     Character {
+        /// Which character, counted from 1.
+        position: usize,
+    },
+    /// The character at `position` is a letter or digit of another alphabet, which may look like a right one.
+    #[error(
+        "character {position} is a letter or digit of another alphabet, which may look like a right one: type it anew"
+    )]
+    Foreign {
         /// Which character, counted from 1.
         position: usize,
     },
@@ -103,6 +112,16 @@ impl CodiceFiscale {
         SecretAscii::new(bytes)
             .map(Self)
             .ok_or(CodiceFiscaleError::Length)
+    }
+
+    /// Reads a code as a person typed or pasted it: letters may be lower case, and blanks, dashes, dots, colons, underscores and what cannot be
+    /// seen may stand anywhere. For what administrators type alone: on the wire a code is taken to the letter.
+    pub fn parse_spoken(
+        value: &str,
+        options: CodiceFiscaleOptions,
+    ) -> Result<Self, CodiceFiscaleError> {
+        let symbols = symbols_of(value).ok_or(CodiceFiscaleError::Length)?;
+        Self::parse_with(&symbols, options)
     }
 
     /// The text, in upper case.
@@ -270,6 +289,9 @@ fn not_ascii(value: &str) -> CodiceFiscaleError {
     // No character has more than four bytes: whatever is longer than 16 of them is not looked at.
     if value.len() > 64 || !matches!(value.chars().count(), 11 | 16) {
         return CodiceFiscaleError::Length;
+    }
+    if let Some(position) = foreign_position(value) {
+        return CodiceFiscaleError::Foreign { position };
     }
     let position = value.chars().take_while(char::is_ascii).count() + 1;
     CodiceFiscaleError::Character { position }

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use rand::CryptoRng;
 
 use crate::code::{CodeError, check_ten};
+use crate::spoken::symbols_of;
 use crate::symbols::{ALPHABET, EVEN, ODD, RANK, SORTED};
 
 const PREFIX: &str = "CUN-";
@@ -42,20 +43,9 @@ impl Cun {
     }
 
     /// Reads a CUN as a person dictated or typed it, for the call centre's services alone: the prefix may be missing,
-    /// letters may be lower case, blanks and dashes may stand anywhere.
+    /// letters may be lower case, and blanks, dashes, dots, colons, underscores and what cannot be seen may stand anywhere.
     pub fn parse_spoken(value: &str) -> Result<Self, CodeError> {
-        // Ten symbols, the prefix, and a separator around each of them fit in many fewer bytes than this.
-        const LONGEST: usize = 128;
-        if value.len() > LONGEST {
-            return Err(CodeError::Length);
-        }
-        let mut symbols = String::with_capacity(value.len());
-        symbols.extend(
-            value
-                .chars()
-                .filter(|character| !is_separator(*character))
-                .map(|character| character.to_ascii_uppercase()),
-        );
+        let symbols = symbols_of(value).ok_or(CodeError::Length)?;
         // Neither C nor N is one of the 25 symbols, so these three letters can only be the prefix.
         Self::parse_bare(symbols.strip_prefix("CUN").unwrap_or(&symbols))
     }
@@ -189,13 +179,4 @@ fn uniform_below(bound: u64, rng: &mut impl CryptoRng) -> u64 {
             return (product >> 64) as u64;
         }
     }
-}
-
-/// Whether a person may have put this character between symbols: blanks and dashes of any kind.
-fn is_separator(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}'
-        )
 }

@@ -213,6 +213,10 @@ catalogue! {
     CunCheck = "1502", Message, Error,
         "CUN errato, il carattere di controllo non corrisponde: ricontrollarlo (attenzione a 4/E, 1/I/L, 2/Z, 5/S, U/W).",
         "Have the code read out again; one symbol is probably wrong.";
+    /// A CUN, one-time code, card's number or codice fiscale has a letter or digit of another alphabet in it.
+    ForeignSymbol = "1505", Message, Error,
+        "Il codice contiene una lettera o una cifra di un altro alfabeto, anche se simile a quella giusta: ridigitarlo.",
+        "Have it typed anew on an Italian keyboard: it was pasted from somewhere, and holds, say, a Cyrillic letter that looks like a Latin one.";
     /// A one-time code is not made as one.
     OtpMalformed = "1511", Message, Error,
         "Codice OTP non valido: 10 caratteri, tra cui mai 0, B, C, D, G, M, N, O, P, T, V. Ricontrollarlo.",

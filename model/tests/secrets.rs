@@ -81,6 +81,15 @@ fn errors_never_repeat_what_was_given() {
             Otp::parse(text)
                 .err()
                 .map(|error| format!("{error} {error:?}")),
+            Otp::parse_spoken(text)
+                .err()
+                .map(|error| format!("{error} {error:?}")),
+            CardDigits::parse_spoken(text)
+                .err()
+                .map(|error| format!("{error} {error:?}")),
+            CodiceFiscale::parse_spoken(text, with_stp_eni)
+                .err()
+                .map(|error| format!("{error} {error:?}")),
             CodiceFiscale::parse(text)
                 .err()
                 .map(|error| format!("{error} {error:?}")),

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use sistema_ts_model::{
     ALPHABET, CodeError, CodiceFiscale, CodiceFiscaleError, CodiceFiscaleOptions, Cun, Otp,
-    check_symbol,
+    check_symbol, symbols_of,
 };
 
 use super::CliError;
+use crate::plain_text::{NotText, is_utf_16, without_byte_order_mark};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -46,6 +47,11 @@ pub(super) struct CheckArguments {
     /// Accept STP and ENI codes as codici fiscali
     #[arg(long)]
     accept_stp_eni: bool,
+
+    /// Read codes as they are dictated, typed and pasted, as the call centre's services do: small letters are capitals, and blanks, dashes,
+    /// dots, colons, underscores and what cannot be seen are no part of them. Without this a code is taken to the letter, as the other services do
+    #[arg(long)]
+    spoken: bool,
 }
 
 #[derive(Debug, Args)]
@@ -124,11 +130,15 @@ fn check(arguments: CheckArguments) -> Result<ExitCode, CliError> {
         codes,
         kind: forced_kind,
         accept_stp_eni,
+        spoken,
     } = arguments;
     let options = CodiceFiscaleOptions { accept_stp_eni };
     let mut all_valid = true;
     for_each_given(codes, |given, output| {
-        let text = given.text();
+        let text = match spoken {
+            true => written(&given.text()),
+            false => given.text(),
+        };
         let kind = forced_kind.or_else(|| Kind::guess(&text));
         let verdict = match kind {
             None => Err(Reason::UnknownKind),
@@ -156,6 +166,15 @@ fn check(arguments: CheckArguments) -> Result<ExitCode, CliError> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A dictated code as it is written, with a CUN's dash; what is too long for one is left as it is.
+fn written(spoken: &str) -> Cow<'static, str> {
+    let symbols = symbols_of(spoken).unwrap_or_else(|| spoken.to_owned().into());
+    match symbols.strip_prefix("CUN") {
+        Some(rest) => format!("CUN-{rest}").into(),
+        None => symbols.to_string().into(),
+    }
 }
 
 fn complete(arguments: CompleteArguments) -> Result<ExitCode, CliError> {
@@ -270,8 +289,12 @@ fn for_each_given(
         let mut number = 0;
         while let Some(bytes) = read_line(&mut input).map_err(CliError::Input)? {
             number += 1;
+            if number == 1 && is_utf_16(&bytes) {
+                let reason = io::Error::new(io::ErrorKind::InvalidData, NotText::Utf16);
+                return Err(CliError::Input(reason));
+            }
             let bytes = if number == 1 {
-                without_byte_order_mark(bytes)
+                without_byte_order_mark(&bytes).to_vec()
             } else {
                 bytes
             };
@@ -324,13 +347,5 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
             }
             return Ok(Some(line));
         }
-    }
-}
-
-/// Some programs begin a text with one; it is no part of the first code.
-fn without_byte_order_mark(bytes: Vec<u8>) -> Vec<u8> {
-    match bytes.strip_prefix(b"\xEF\xBB\xBF") {
-        Some(rest) => rest.to_vec(),
-        None => bytes,
     }
 }

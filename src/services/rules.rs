@@ -154,9 +154,11 @@ impl Mistakes {
         })
     }
 
-    /// The app's one-time code.
+    /// The app's one-time code, as the operator typed it.
     pub fn otp(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<Otp> {
-        self.required(node, raw, |text| Otp::parse(text).map_err(otp_outcome))
+        self.required(node, raw, |text| {
+            Otp::parse_spoken(text).map_err(otp_outcome)
+        })
     }
 
     /// The structure: a region names the identifier or the description, a structure its own identifier; `raw` holds the two.
@@ -304,6 +306,7 @@ pub fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
         CodiceFiscaleError::Character { .. } | CodiceFiscaleError::SerialZero => {
             Outcome::FiscalCodeForm
         }
+        CodiceFiscaleError::Foreign { .. } => Outcome::ForeignSymbol,
         CodiceFiscaleError::LowerCase => Outcome::FiscalCodeLowerCase,
         CodiceFiscaleError::Month | CodiceFiscaleError::Day => Outcome::FiscalCodeBirth,
         CodiceFiscaleError::CheckLetter | CodiceFiscaleError::CheckDigit => {
@@ -318,6 +321,7 @@ pub fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
 pub fn cun_outcome(error: CodeError) -> Outcome {
     match error {
         CodeError::Check { .. } => Outcome::CunCheck,
+        CodeError::Foreign { .. } => Outcome::ForeignSymbol,
         CodeError::Prefix
         | CodeError::UnexpectedPrefix
         | CodeError::Length
@@ -329,6 +333,7 @@ pub fn cun_outcome(error: CodeError) -> Outcome {
 fn otp_outcome(error: CodeError) -> Outcome {
     match error {
         CodeError::Check { .. } => Outcome::OtpCheck,
+        CodeError::Foreign { .. } => Outcome::ForeignSymbol,
         CodeError::Prefix
         | CodeError::UnexpectedPrefix
         | CodeError::Length

@@ -62,8 +62,9 @@ pub const WRONG_PIN_CODES: &[(&str, Outcome)] = &[("1234567890", Outcome::PinCod
 pub const WRONG_CODES: &[(&str, Outcome)] = &[
     ("", Outcome::FieldRequired),
     ("59FU36KR4", Outcome::OtpMalformed),
-    ("59fu36kr46", Outcome::OtpMalformed),
-    ("59FU 36KR46", Outcome::OtpMalformed),
+    ("59FU,36KR46", Outcome::OtpMalformed),
+    // A Cyrillic letter that looks like the Latin one.
+    ("59FU36КR46", Outcome::ForeignSymbol),
     ("CUN-59FU36KR46", Outcome::OtpMalformed),
     ("59FU36KR4O", Outcome::OtpMalformed),
     ("59FU36KR45", Outcome::OtpCheck),

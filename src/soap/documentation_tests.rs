@@ -26,7 +26,7 @@ const FAULTS: &str = "
 ## Faults
 
 All faults that have no status of their own are HTTP 500, which every toolkit shows to its user. `soap:Client` means: correct the
-request, repeating it changes nothing. After a `soap:Server` fault the same request may be sent again, after the seconds of
+request, repeating it changes nothing; but after 400 and 408 the request did not come whole, and is to be sent again as it is. After a `soap:Server` fault the same request may be sent again, after the seconds of
 `Retry-After` if there is one; with a key (`identificativoRichiesta`) that is always safe. Where a fault names an element, it is written
 here as `ELEMENTO`; places are those of the body's characters.
 

@@ -149,7 +149,7 @@ pub static IDENTIFICATIVO_STRUTTURA: StructureType = StructureType {
 pub static CUN: TextType = TextType {
     name: "Cun",
     facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
-    documentation: "CUN: CUN- e 10 simboli, di cui l'ultimo di controllo; il prefisso può mancare, minuscole, spazi e trattini sono ammessi.",
+    documentation: "CUN: CUN- e 10 simboli, di cui l'ultimo di controllo; il prefisso può mancare, minuscole, spazi, trattini e punti sono ammessi.",
 };
 
 /// A CUN to the letter.
@@ -162,15 +162,15 @@ pub static CUN_ESATTO: TextType = TextType {
 /// A one-time code of the app.
 pub static CODICE_OTP: TextType = TextType {
     name: "CodiceOtp",
-    facets: &[Facet::Pattern("[AEFHIJKLQRSUWXYZ1-9]{10}")],
-    documentation: "Codice OTP generato dall'app: 10 simboli, di cui l'ultimo di controllo.",
+    facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
+    documentation: "Codice OTP generato dall'app: 10 simboli, di cui l'ultimo di controllo; minuscole, spazi, trattini e punti sono ammessi.",
 };
 
 /// The last digits of a health card.
 pub static NUMERO_TESSERA: TextType = TextType {
     name: "NumeroTesseraSanitaria",
-    facets: &[Facet::Pattern("[0-9]{8}")],
-    documentation: "Ultime 8 cifre del numero della tessera sanitaria (TEAM).",
+    facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
+    documentation: "Ultime 8 cifre del numero della tessera sanitaria (TEAM); spazi, trattini e punti sono ammessi.",
 };
 
 /// The id of a verification.

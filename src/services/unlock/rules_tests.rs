@@ -60,6 +60,15 @@ fn a_right_unlock_is_taken_as_it_was_meant() {
     let upper = UUID.to_ascii_uppercase();
     let also = form().with(&[("idVerificaTampone", &upper)]).unwrap();
     assert_eq!(also.session, right.session);
+    for spoken in ["59fu 36kr46", "59FU-36KR-46", "\u{feff}59FU.36KR\u{200b}46"] {
+        assert!(form().with(&[("codiceOtp", spoken)]).is_ok(), "{spoken}");
+    }
+    // A program puts the verification's id in, and nobody types it.
+    let parted = UUID.replacen('-', " -", 1);
+    assert_eq!(
+        form().with(&[("idVerificaTampone", &parted)]).unwrap_err(),
+        [("idVerificaTampone", Outcome::VerificationIdMalformed)]
+    );
     // The first and the last day that are allowed.
     for day in ["2020-05-04", "2020-10-31", "2020-10-31+01:00"] {
         assert!(form().with(&[("dataInizioSintomi", day)]).is_ok(), "{day}");

@@ -1,6 +1,8 @@
 //! The rules of `verificaPositivita` (Table 9).
 
-use sistema_ts_model::{CardDigits, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome};
+use sistema_ts_model::{
+    CardDigits, CardDigitsError, CodiceFiscale, CodiceFiscaleOptions, Cun, Finding, Outcome,
+};
 
 use crate::services::endpoint::Call;
 use crate::services::rules::{Mistakes, cun_outcome, well_formed};
@@ -48,7 +50,10 @@ pub(super) fn validate(
     );
     let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
     let digits = mistakes.required(raw.card.node, &raw.card.text, |text| {
-        CardDigits::parse(text).map_err(|_| Outcome::CardDigitsMalformed)
+        CardDigits::parse_spoken(text).map_err(|error| match error {
+            CardDigitsError::Foreign { .. } => Outcome::ForeignSymbol,
+            CardDigitsError::Length | CardDigitsError::Digit { .. } => Outcome::CardDigitsMalformed,
+        })
     });
     let cun = mistakes.required(raw.cun.node, &raw.cun.text, |text| {
         Cun::parse_spoken(text).map_err(cun_outcome)

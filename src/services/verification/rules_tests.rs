@@ -34,6 +34,8 @@ const WRONG_CUNS: &[(&str, Outcome)] = &[
     ("CUN-59FU36KR4O", Outcome::CunMalformed),
     ("CUN-59FU36KR45", Outcome::CunCheck),
     ("59fu 36kr 45", Outcome::CunCheck),
+    // A Cyrillic letter that looks like the Latin one.
+    ("CUN-59FU36КR46", Outcome::ForeignSymbol),
 ];
 
 const TABLE: &[Mistaken] = &[
@@ -46,7 +48,9 @@ const TABLE: &[Mistaken] = &[
             ("0001234", Outcome::CardDigitsMalformed),
             ("000123456", Outcome::CardDigitsMalformed),
             ("0001 234", Outcome::CardDigitsMalformed),
-            ("0001234٥", Outcome::CardDigitsMalformed),
+            ("0001234O", Outcome::CardDigitsMalformed),
+            ("+00012345", Outcome::CardDigitsMalformed),
+            ("0001234٥", Outcome::ForeignSymbol),
             ("80380001234500012345", Outcome::CardDigitsMalformed),
         ],
     ),
@@ -73,9 +77,22 @@ fn a_right_verification_is_taken_as_it_was_meant() {
         "cun-59fu36kr46",
         "CUN 59FU 36KR 46",
         "cun59-fu36-kr46",
+        "CUN:59FU.36KR_46",
+        "\u{feff}CUN\u{2013}59FU\u{202f}36KR\u{200b}46\u{200f}",
+        "CUN-59FU\n36KR\t46",
     ] {
         let taken: Judged<Verification> = form().with(&[("cun", spoken)]);
         assert_eq!(taken.unwrap().cun, right.cun, "{spoken}");
+    }
+    for spoken in [
+        "0001 2345",
+        "00.01.23.45",
+        "000-12345",
+        "0001\u{a0}2345\u{200e}",
+        "00_01:23\u{ad}45",
+    ] {
+        let taken: Judged<Verification> = form().with(&[("numeroTesseraSanitaria", spoken)]);
+        assert_eq!(taken.unwrap().digits.expose(), "00012345", "{spoken}");
     }
 }
 
