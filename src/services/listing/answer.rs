@@ -20,7 +20,7 @@ const PART: usize = 64 * 1024;
 const ROOM: usize = 2 * 1024;
 
 /// Makes the text of the bookmark at a position.
-pub(super) type WriteBookmark = Box<dyn Fn(ListingPosition) -> String + Send>;
+pub(super) type WriteBookmark = Box<dyn Fn(ListingPosition) -> Result<String, SoapFault> + Send>;
 
 /// The parts of an answer.
 pub(super) struct Parts {
@@ -94,7 +94,7 @@ impl Parts {
         if (self.is_known || self.walk.has_more().await?)
             && let Some(position) = self.walk.position()
         {
-            writer.text("segnalibro", &(self.write_bookmark)(position));
+            writer.text("segnalibro", &(self.write_bookmark)(position)?);
         }
         Ok(writer.finish().into())
     }

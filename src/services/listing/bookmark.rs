@@ -1,6 +1,8 @@
-//! Bookmarks: where a listing goes on, under a MAC that binds it to its caller, its filters and its mark, for 24 hours.
+//! Bookmarks: where a listing goes on, sealed, and bound to its caller, its filters and its mark, for 24 hours.
+//!
+//! The numbers in it would tell how many tests the nation has, so nobody but the server can read them.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sistema_ts_model::{Caller, Outcome, Timestamp};
@@ -11,15 +13,18 @@ use sistema_ts_store::{ListingMark, ListingPosition, ListingScope};
 const LIFE_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The form below. Another one gets another number.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Numbers in a bookmark: when it was made, the mark, the position.
 const NUMBERS: usize = 5;
 
 const TAG: usize = 16;
 
-/// The key of the MAC. Derived from the register's, so that bookmarks outlive a restart and hold on every node.
-pub struct BookmarkKey(hmac::Key);
+/// Bytes of a bookmark: its form, the nonce, the sealed numbers and the tag.
+const LENGTH: usize = 1 + NONCE_LEN + 8 * NUMBERS + TAG;
+
+/// The key that seals bookmarks. Derived from the register's, so that bookmarks outlive a restart and hold on every node.
+pub struct BookmarkKey(RandomizedNonceKey);
 
 impl std::fmt::Debug for BookmarkKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -33,8 +38,12 @@ impl BookmarkKey {
     /// # Errors
     /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
     pub fn derived_from(key: &RegisterKey) -> Result<Self, RegisterKeyError> {
-        let bytes = key.derived("listing bookmarks")?;
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref())))
+        let bytes = key.derived("sealed listing bookmarks")?;
+        Self::of(bytes.as_ref()).map_err(|_| RegisterKeyError::Crypto)
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        RandomizedNonceKey::new(&AES_256_GCM, bytes).map(Self)
     }
 }
 
@@ -55,10 +64,17 @@ pub(super) struct Bookmark {
 }
 
 impl Bookmark {
-    /// Its text: at most 128 characters.
-    pub(super) fn write(self, key: &BookmarkKey, filters: &Filters<'_>, now: Timestamp) -> String {
-        let mut bytes = Vec::with_capacity(1 + 8 * NUMBERS + TAG);
-        bytes.push(FORM);
+    /// Its text, of 92 characters.
+    ///
+    /// # Errors
+    /// If the cryptographic library fails, which it does only without random numbers.
+    pub(super) fn write(
+        self,
+        key: &BookmarkKey,
+        filters: &Filters<'_>,
+        now: Timestamp,
+    ) -> Result<String, aws_lc_rs::error::Unspecified> {
+        let mut numbers = Vec::with_capacity(8 * NUMBERS + TAG);
         for number in [
             now.millis(),
             self.mark.at.millis(),
@@ -66,11 +82,15 @@ impl Bookmark {
             self.position.inserted_at.millis(),
             self.position.tie,
         ] {
-            bytes.extend_from_slice(&number.to_be_bytes());
+            numbers.extend_from_slice(&number.to_be_bytes());
         }
-        let tag = tag(key, &bytes, filters);
-        bytes.extend_from_slice(&tag);
-        URL_SAFE_NO_PAD.encode(bytes)
+        let bound = Aad::from(bound_to(filters));
+        let nonce = key.0.seal_in_place_append_tag(bound, &mut numbers)?;
+        let mut bytes = Vec::with_capacity(LENGTH);
+        bytes.push(FORM);
+        bytes.extend_from_slice(nonce.as_ref());
+        bytes.extend_from_slice(&numbers);
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Reads a text.
@@ -84,12 +104,15 @@ impl Bookmark {
         now: Timestamp,
     ) -> Result<Self, Outcome> {
         let invalid = Outcome::BookmarkInvalid;
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid)?;
-        let (body, given) = bytes.split_last_chunk::<TAG>().ok_or(invalid)?;
-        let is_ours = subtle::ConstantTimeEq::ct_eq(&tag(key, body, filters)[..], &given[..]);
-        let Some((&FORM, numbers)) = body.split_first().filter(|_| bool::from(is_ours)) else {
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid)?;
+        let Some((&mut FORM, rest)) = bytes.split_first_mut() else {
             return Err(invalid);
         };
+        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(invalid)?;
+        let nonce = Nonce::from(&*nonce);
+        let bound = Aad::from(bound_to(filters));
+        let opened = key.0.open_in_place(nonce, bound, sealed);
+        let numbers = opened.map_err(|_| invalid)?;
         let mut chunks = numbers.chunks_exact(8).map(|chunk| {
             let mut number = [0; 8];
             number.copy_from_slice(chunk);
@@ -114,14 +137,13 @@ impl Bookmark {
     }
 }
 
-fn tag(key: &BookmarkKey, body: &[u8], filters: &Filters<'_>) -> [u8; TAG] {
-    let mut context = hmac::Context::with_key(&key.0);
+/// The form, the caller and the filters, each led by its length so that no two bindings are the same bytes.
+fn bound_to(filters: &Filters<'_>) -> Vec<u8> {
+    let mut bound = vec![FORM];
     let mut part = |bytes: &[u8]| {
-        // A description has 1,024 bytes at most, everything else less.
-        context.update(&(bytes.len() as u64).to_be_bytes());
-        context.update(bytes);
+        bound.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        bound.extend_from_slice(bytes);
     };
-    part(body);
     part(filters.caller.to_key().as_bytes());
     match filters.scope {
         ListingScope::Region(region) => {
@@ -135,14 +157,12 @@ fn tag(key: &BookmarkKey, body: &[u8], filters: &Filters<'_>) -> [u8; TAG] {
         ListingScope::Description(region, description) => {
             part(b"description");
             part(region.as_str().as_bytes());
-            part(description.as_str().as_bytes());
+            part(description.normalized().as_bytes());
         }
     }
     part(&filters.from.millis().to_be_bytes());
     part(&filters.to.millis().to_be_bytes());
-    let mut tag = [0; TAG];
-    tag.copy_from_slice(&context.sign().as_ref()[..TAG]);
-    tag
+    bound
 }
 
 #[cfg(test)]
@@ -154,7 +174,7 @@ mod tests {
     use super::*;
 
     fn key() -> BookmarkKey {
-        BookmarkKey(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]))
+        BookmarkKey::of(&[7; 32]).unwrap()
     }
 
     fn at(millis: i64) -> Timestamp {
@@ -184,11 +204,69 @@ mod tests {
             from: at(0),
             to: at(1),
         };
-        let text = bookmark().write(&key(), &filters, at(10));
-        assert!(text.len() <= 128, "{}", text.len());
+        let text = bookmark().write(&key(), &filters, at(10)).unwrap();
+        assert_eq!(text.len(), 92);
         let read = |now| Bookmark::read(&text, &key(), &filters, now);
         assert_eq!(read(at(10 + LIFE_MILLIS - 1)), Ok(bookmark()));
         assert_eq!(read(at(10 + LIFE_MILLIS)), Err(Outcome::BookmarkExpired));
+    }
+
+    #[test]
+    fn nobody_can_read_a_number_in_it_nor_compare_two() {
+        let region = RegionCode::parse("010").unwrap();
+        let (caller, scope) = (Caller::Region(region), ListingScope::Region(region));
+        let filters = Filters {
+            caller: &caller,
+            scope: &scope,
+            from: at(0),
+            to: at(1),
+        };
+        let sealed = |bookmark: Bookmark| {
+            let text = bookmark.write(&key(), &filters, at(10)).unwrap();
+            URL_SAFE_NO_PAD.decode(text).unwrap()
+        };
+        // The same bookmark twice, and one of another row: besides the form nothing tells them apart or alike.
+        let mut other = bookmark();
+        other.position.tie = 4_000_000;
+        let texts = [sealed(bookmark()), sealed(bookmark()), sealed(other)];
+        for (index, one) in texts.iter().enumerate() {
+            for number in [
+                at(10).millis(),
+                at(5).millis(),
+                i64::MAX,
+                at(4).millis(),
+                -3,
+                4_000_000,
+            ] {
+                let bytes = number.to_be_bytes();
+                assert!(!one.windows(8).any(|window| window == bytes), "{number}");
+            }
+            for two in &texts[index + 1..] {
+                let alike = one.iter().zip(two).filter(|(a, b)| a == b).count();
+                assert!(alike < 12, "{alike} of {} bytes are alike", one.len());
+            }
+        }
+    }
+
+    #[test]
+    fn it_goes_on_with_the_same_description_in_another_form() {
+        let region = RegionCode::parse("010").unwrap();
+        let caller = Caller::Region(region);
+        let [composed, decomposed, other] = ["Citt\u{e0}", "Citta\u{300}", "Citta"].map(|text| {
+            ListingScope::Description(region, StructureDescription::parse(text).unwrap())
+        });
+        let filters = |scope| Filters {
+            caller: &caller,
+            scope,
+            from: at(0),
+            to: at(1),
+        };
+        let text = bookmark()
+            .write(&key(), &filters(&composed), at(10))
+            .unwrap();
+        let read = |scope| Bookmark::read(&text, &key(), &filters(scope), at(11));
+        assert_eq!(read(&decomposed), Ok(bookmark()));
+        assert_eq!(read(&other), Err(Outcome::BookmarkInvalid));
     }
 
     #[test]
@@ -226,13 +304,13 @@ mod tests {
             }
         }
         for (index, filters) in all.iter().enumerate() {
-            let text = bookmark().write(&key(), filters, at(10));
+            let text = bookmark().write(&key(), filters, at(10)).unwrap();
             for (other, filters) in all.iter().enumerate() {
                 let read = Bookmark::read(&text, &key(), filters, at(11));
                 assert_eq!(read.is_ok(), index == other, "{index} {other}");
             }
         }
-        let text = bookmark().write(&key(), &all[0], at(10));
+        let text = bookmark().write(&key(), &all[0], at(10)).unwrap();
         for place in 0..text.len() {
             let mut forged = text.clone().into_bytes();
             forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };

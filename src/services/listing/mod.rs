@@ -171,7 +171,9 @@ async fn list(
         let (server, call) = (Arc::clone(server), call.clone());
         move |position| {
             let bookmark = Bookmark { mark, position };
-            bookmark.write(&server.bookmarks, &filters(&call, &listing), now)
+            let text = bookmark.write(&server.bookmarks, &filters(&call, &listing), now);
+            // Without its bookmark the answer would be taken for the whole: it breaks off.
+            text.map_err(|_| SoapFault::Internal)
         }
     };
     let parts = Parts::new(&ANSWER, &head, pages, walk, known, Box::new(write_bookmark));
