@@ -52,7 +52,7 @@ impl House {
         command
     }
 
-    fn import(&self, text: &str) -> Output {
+    fn import(&self, text: impl AsRef<[u8]>) -> Output {
         std::fs::write(self.path("cards.csv"), text).unwrap();
         self.command(&["cards", "import", "cards.csv"])
             .output()
@@ -104,23 +104,23 @@ fn right_lines_are_taken_and_bad_ones_told_by_number_without_their_values() {
         "\"BNCLRA75E41F205R\";80000124;2020-01-01;".to_owned(),
         "BNCLRA75E41F205A;80380001234580000125;2020-01-01;2026-12-31".to_owned(),
         "VRDGPP62D15L219E;8038;2020-01-01;2026-12-31".to_owned(),
-        "VRDGPP62D15L219E;80000126;01/01/2020;2026-12-31".to_owned(),
+        "VRDGPP62D15L219E;80000126;01/13/2020;2026-12-31".to_owned(),
         "VRDGPP62D15L219E;80000127;2026-12-31;2020-01-01".to_owned(),
         "VRDGPP62D15L219E;80000128".to_owned(),
     ];
     lines.extend((0..500).map(|who| format!("{};{:08};2020-01-01;", person(who), who)));
-    let output = house.import(&format!("\u{feff}{HEADER}\r\n{}\r\n", lines.join("\r\n")));
+    let output = house.import(format!("\u{feff}{HEADER}\r\n{}\r\n", lines.join("\r\n")));
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     for line in 4..=8 {
         assert!(errors.contains(&format!("line {line}: ")), "{errors}");
     }
-    for value in ["BNCLRA", "VRDGPP", "80000", "01/01/2020"] {
+    for value in ["BNCLRA", "VRDGPP", "80000", "01/13/2020"] {
         assert!(!errors.contains(value), "{errors}");
     }
     assert_eq!(
         text(&output.stdout),
-        "502 cards registered; 507 lines read, 5 of them bad, 0 said what another had said\n"
+        "502 cards registered; 507 lines read, 5 of them bad, 0 said what another had said; empty lines: 0\n"
     );
     assert!(house.status().starts_with("502 cards, imported at "));
     assert!(house.holds("BNCLRA75E41F205R", "80000123"));
@@ -139,7 +139,7 @@ fn a_quotation_mark_that_is_not_closed_costs_its_line_alone_and_blank_lines_are_
     lines[198].clear();
     lines[298] = "  ".to_owned();
     lines[398] = "x".repeat(5_000_000);
-    let output = house.import(&format!("{HEADER}\n{}", lines.join("\n")));
+    let output = house.import(format!("{HEADER}\n{}", lines.join("\n")));
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert_eq!(
@@ -151,12 +151,53 @@ fn a_quotation_mark_that_is_not_closed_costs_its_line_alone_and_blank_lines_are_
     );
     assert_eq!(
         text(&output.stdout),
-        "496 cards registered; 498 lines read, 2 of them bad, 0 said what another had said\n"
+        "496 cards registered; 498 lines read, 2 of them bad, 0 said what another had said; empty lines: 2\n"
     );
     assert!(!house.holds(&person(98), "00000098"));
     for who in [97, 99, 499] {
         assert!(house.holds(&person(who), &format!("{who:08}")), "{who}");
     }
+}
+
+#[test]
+fn a_file_is_read_as_a_spreadsheet_leaves_it() {
+    let house = House::new();
+    // Rows without a card, Italian dates, blanks and quotation marks around values.
+    let rows = [
+        "BNCLRA75E41F205R;80000123;01/01/2020;31/12/2026",
+        ";;;",
+        "\"\";\"\";\"\";\"\"",
+        " ; ;\t; ",
+        ",,,",
+        "",
+        "\"VRDGPP62D15L219E\" ; 80000124 ;\"2020-01-01\";",
+        ";;;",
+    ];
+    let output = house.import(format!("\u{feff}{HEADER}\r\n{}\r\n", rows.join("\r\n")));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "2 cards registered; 2 lines read, 0 of them bad, 0 said what another had said; empty lines: 6\n"
+    );
+    assert!(house.holds("BNCLRA75E41F205R", "80000123"));
+    assert!(house.holds("VRDGPP62D15L219E", "80000124"));
+}
+
+#[test]
+fn a_file_saved_as_utf_16_is_told_by_name_and_replaces_nothing() {
+    let house = House::new();
+    let file = format!("\u{feff}{HEADER}\r\nBNCLRA75E41F205R;80000123;2020-01-01;\r\n");
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes: Vec<u8> = file.encode_utf16().flat_map(order).collect();
+        let output = house.import(bytes);
+        assert_eq!(output.status.code(), Some(2));
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("it is saved as UTF-16: save it as UTF-8"),
+            "{told}"
+        );
+    }
+    assert!(house.status().starts_with("no cards"));
 }
 
 #[test]
@@ -211,7 +252,7 @@ fn what_can_be_read_only_once_is_no_file_to_import() {
 fn no_file_of_the_data_folder_names_a_person_or_a_card() {
     let house = House::new();
     let lines = (0..200).map(|who| format!("{};8038000{who:013};2020-01-01;\n", person(who)));
-    let output = house.import(&format!("{HEADER}\n{}", lines.collect::<String>()));
+    let output = house.import(format!("{HEADER}\n{}", lines.collect::<String>()));
     assert_eq!(output.status.code(), Some(0));
     let mut files = 0;
     for file in std::fs::read_dir(house.path("data")).unwrap() {

@@ -144,7 +144,7 @@ fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
     house.operator("disable", OF_CC1, &[], FISCAL_CODE);
     house.write(
         "operators",
-        "VRDGPP62D15L219E\n\nRSSMRA80A01H501U\nBNCLRA75E41F205A\n",
+        "\u{feff}VRDGPP62D15L219E;\r\n;;;\r\n\"rssmra80a01h501u\";\r\nBNCLRA75E41F205A\r\n",
     );
     let operators = house.path("operators");
     let import = [
@@ -164,9 +164,10 @@ fn a_file_of_operators_is_imported_and_its_wrong_lines_are_told_by_number() {
         (
             &summary["registered"],
             &summary["registered_before"],
-            &summary["wrong_lines"]
+            &summary["wrong_lines"],
+            &summary["empty_lines"]
         ),
-        (&1.into(), &1.into(), &1.into())
+        (&1.into(), &1.into(), &1.into(), &1.into())
     );
     assert_eq!(house.json(&["call-center", "show", "cc1"])["operators"], 2);
     let listed = house.operators(OF_CC1);
@@ -193,4 +194,65 @@ fn an_operator_of_a_region_has_the_profiles_given_and_no_call_centers() {
     assert_eq!(listed[0]["profiles"], json!(["invioCodiceOtp"]));
     house.operator("profiles", OF_010, &["elencoTestEffettuati"], FISCAL_CODE);
     house.refused(&["operator", "list"]);
+}
+
+#[test]
+fn one_operator_is_named_at_a_time() {
+    let house = House::with_callers();
+    let others = "VRDGPP62D15L219E\nBNCLRA75E41F205R\n";
+    for who in [FISCAL_CODE, "VRDGPP62D15L219E"] {
+        house.operator("add", OF_CC1, &[], who);
+    }
+    for verb in ["add", "enable", "disable", "remove", "profiles"] {
+        let command = [&["operator", verb], &OF_CC1[..]].concat();
+        let told = house.refused_with_input(&command, others);
+        assert!(told.contains("more lines than 1"), "{verb}: {told}");
+        assert!(!told.contains("VRDGPP"), "{verb}: {told}");
+        house.write("others", others);
+        let file = house.path("others");
+        let command = [&command[..], &["--fiscal-code-file", &file]].concat();
+        assert!(
+            house.refused(&command).contains("more lines than 1"),
+            "{verb}"
+        );
+    }
+    let listed = house.operators(OF_CC1);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|operator| operator["enabled"] == true)
+    );
+}
+
+#[test]
+fn a_codice_fiscale_is_read_as_people_and_their_programs_give_it() {
+    let house = House::with_callers();
+    let given = [
+        "RSSMRA80A01H501U",
+        "rssmra80a01h501u\r\n\r\n",
+        "\u{feff}RSSMRA80A01H501U\n",
+        "RSSMRA\u{a0}80A01\u{200b}-H501U\n;;\n",
+        "\"RSSMRA80A01H501U\";\n",
+    ];
+    for input in given {
+        house.operator("add", OF_CC1, &[], input);
+        house.operator("remove", OF_CC1, &[], input);
+    }
+    let add = [&["operator", "add"], &OF_CC1[..]].concat();
+    let told = house.refused_with_input(&add, "RSSMRА80A01H501U");
+    assert!(
+        told.contains("character 6 is a letter or digit of another alphabet"),
+        "{told}"
+    );
+    let utf_16: Vec<u8> = "\u{feff}RSSMRA80A01H501U\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    std::fs::write(house.path("utf-16"), utf_16).unwrap();
+    let told = house.refused(&[&add[..], &["--fiscal-code-file", &house.path("utf-16")]].concat());
+    assert!(told.contains("saved as UTF-16"), "{told}");
+    assert_eq!(house.operators(OF_CC1), json!([]));
 }

@@ -1,5 +1,9 @@
 //! Users: operators who sign in with user id, password and pincode.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::Value;
 use sistema_ts::auth::BasicRefusal;
 use sistema_ts_model::{Clock, Service, SystemClock};
@@ -205,4 +209,138 @@ fn credentials_and_fiscal_code_may_come_from_one_stream_each() {
         house.json(&["user", "show", "luigi"])["fiscal_code"],
         FISCAL_CODE
     );
+}
+
+/// Runs a command whose output nobody can read, and says how it ended and what it told.
+fn unread(house: &House, arguments: &[&str], output: Stdio) -> (Option<i32>, String) {
+    let mut child = house
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(output)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(FISCAL_CODE.as_bytes()).unwrap();
+    drop(input);
+    let ended = child.wait_with_output().unwrap();
+    (
+        ended.status.code(),
+        String::from_utf8(ended.stderr).unwrap(),
+    )
+}
+
+/// Where credentials get lost: a pipe that nobody reads any more, a full disk, and nowhere.
+fn lost() -> [(&'static str, Stdio); 3] {
+    let (reader, closed_pipe) = std::io::pipe().unwrap();
+    drop(reader);
+    let writable = |path| File::options().write(true).open(path).unwrap();
+    [
+        ("closed pipe", closed_pipe.into()),
+        ("full disk", writable("/dev/full").into()),
+        ("nowhere", writable("/dev/null").into()),
+    ]
+}
+
+#[test]
+fn no_user_is_made_whose_credentials_nobody_gets() {
+    let house = House::with_user();
+    let add = ["user", "add", "luigi", "--structure", STRUCTURE];
+    for json in [&[][..], &["--json"]] {
+        for (what, output) in lost() {
+            let (status, told) = unread(&house, &[&add[..], json].concat(), output);
+            assert_eq!(status, Some(2), "{what}: {told}");
+            assert!(
+                told.contains("so that nothing was changed"),
+                "{what}: {told}"
+            );
+        }
+    }
+    assert!(
+        house
+            .refused(&["user", "show", "luigi"])
+            .contains("not registered")
+    );
+    // What the user brought along needs no output.
+    let credentials = house.path("credentials");
+    let given = [&add[..], &["--credentials-file", &credentials]].concat();
+    let nowhere = File::options().write(true).open("/dev/null").unwrap();
+    assert_eq!(unread(&house, &given, nowhere.into()).0, Some(0));
+    house.done(&["user", "show", "luigi"]);
+}
+
+#[tokio::test]
+async fn a_reset_whose_credentials_nobody_gets_leaves_the_old_ones() {
+    let house = House::with_user();
+    let server = house.server();
+    for (what, output) in lost() {
+        let (status, told) = unread(&house, &["user", "reset", "mario"], output);
+        assert_eq!(status, Some(2), "{what}: {told}");
+        assert!(
+            told.contains("so that nothing was changed"),
+            "{what}: {told}"
+        );
+        let old = server
+            .check("mario", "a known password", "0123456789")
+            .await;
+        assert_eq!(old, Ok(()), "{what}");
+    }
+}
+
+#[test]
+fn what_is_refused_anyhow_prints_no_credentials() {
+    let house = House::with_user();
+    for (user, structure, told) in [
+        ("mario", STRUCTURE, "is registered already"),
+        ("luigi", "010-101-999999", "is not registered"),
+    ] {
+        let add = ["user", "add", user, "--structure", structure];
+        // `refused` sees that nothing was written on standard output.
+        assert!(
+            house.refused_with_input(&add, FISCAL_CODE).contains(told),
+            "{user}"
+        );
+    }
+    assert!(
+        house
+            .refused(&["user", "reset", "luigi"])
+            .contains("is not registered")
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_credentials_is_read_as_peoples_programs_save_it() {
+    let house = House::with_user();
+    let server = house.server();
+    let before = server
+        .register
+        .snapshot()
+        .user("mario")
+        .unwrap()
+        .credential_set_at;
+    let credentials = house.path("credentials");
+    let reset = ["user", "reset", "mario", "--credentials-file", &credentials];
+    house.write(
+        "credentials",
+        "\u{feff}another known password\r\n1234567890\r\n\r\n",
+    );
+    house.done(&reset);
+    server.sees("the reset", |snapshot| {
+        snapshot.user("mario").unwrap().credential_set_at != before
+    });
+    let new = server
+        .check("mario", "another known password", "1234567890")
+        .await;
+    assert_eq!(new, Ok(()));
+    house.write(
+        "credentials",
+        "another known password\n1234567890\nsomebody else's\n",
+    );
+    assert!(house.refused(&reset).contains("more lines than 2"));
+    let utf_16: Vec<u8> = "another known password\n1234567890\n"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    std::fs::write(&credentials, utf_16).unwrap();
+    assert!(house.refused(&reset).contains("saved as UTF-16"));
 }

@@ -7,10 +7,11 @@ use sistema_ts_model::Cun;
 
 use super::AdminError;
 use super::output::Output;
-use super::person::read_line;
+use super::person::{lines_of, read_input};
 use crate::cli::CliError;
 use crate::config::Configuration;
 use crate::control::{self, AskError, Order, Reply};
+use crate::plain_text::single_value;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -32,8 +33,9 @@ pub(super) fn run(
 }
 
 fn forgive(configuration: &Configuration, output: Output) -> Result<ExitCode, CliError> {
-    let line = read_line("CUN", "the CUN")?;
-    let code = Cun::parse_spoken(line.trim()).map_err(AdminError::from)?;
+    let text = read_input("CUN", "the CUN")?;
+    let [line] = lines_of(&text)?;
+    let code = Cun::parse_spoken(single_value(line)).map_err(AdminError::from)?;
     let order = Order::ForgiveCode { code };
     let reply = control::ask(&configuration.control_socket(), &order).map_err(AdminError::from)?;
     match reply {

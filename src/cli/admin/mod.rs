@@ -89,6 +89,12 @@ pub(super) enum AdminError {
         what: String,
         reason: std::io::Error,
     },
+    #[error("there are more lines than {expected}: only one can be named at a time")]
+    TooManyLines { expected: usize },
+    #[error("password and pincode could not be written, so that nothing was changed: {0}")]
+    NotWritten(std::io::Error),
+    #[error("{reason}; the password and pincode that were written are not valid")]
+    NotValid { reason: RegisterError },
     #[error("{0}")]
     Certificate(String),
     #[error("no caller was named")]

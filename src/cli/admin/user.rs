@@ -1,5 +1,9 @@
 //! `sistema-ts admin user …`
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
@@ -9,7 +13,7 @@ use sistema_ts_model::{PinCode, Service, StructureId, Timestamp, parse_date};
 use sistema_ts_store::register::{NewUser, Register as _, RegisterError, RegisteredUser, UserId};
 
 use super::output::service_names;
-use super::person::{read_file, read_fiscal_code};
+use super::person::{lines_of, read_file, read_fiscal_code};
 use super::{AdminError, Context};
 use crate::auth::{Password, generate_password, generate_pincode};
 use crate::cli::{CliError, MILLIS_PER_DAY};
@@ -168,6 +172,16 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
 }
 
 async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError> {
+    // The commonest refusals, before anything is written.
+    let snapshot = context.register.snapshot();
+    if snapshot.user(arguments.id.as_str()).is_some() {
+        let user = format!("user {}", arguments.id);
+        return Err(AdminError::from(RegisterError::Exists(user)).into());
+    }
+    if snapshot.structure(&arguments.structure).is_none() {
+        let structure = format!("structure {}", arguments.structure);
+        return Err(AdminError::from(RegisterError::Missing(structure)).into());
+    }
     let issued = arguments.credentials.issue(context)?;
     let user = NewUser {
         id: arguments.id.clone(),
@@ -180,12 +194,9 @@ async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError>
         expires_at: Some(issued.expires_at),
         profiles: arguments.profiles.into_iter().collect(),
     };
-    context
-        .register
-        .add_user(user, context.now)
-        .await
-        .map_err(AdminError::from)?;
-    issued.print(context, &arguments.id)
+    issued.write(context, &arguments.id)?;
+    let added = context.register.add_user(user, context.now).await;
+    added.map_err(|reason| issued.not_valid(reason).into())
 }
 
 async fn set_enabled(context: &Context, id: &UserId, enabled: bool) -> Result<(), CliError> {
@@ -200,17 +211,21 @@ async fn reset(
     id: &UserId,
     credentials: CredentialsArguments,
 ) -> Result<(), CliError> {
+    if context.register.snapshot().user(id.as_str()).is_none() {
+        let user = format!("user {id}");
+        return Err(AdminError::from(RegisterError::Missing(user)).into());
+    }
     let issued = credentials.issue(context)?;
     let credential = context
         .hasher()?
         .hash(&issued.password, &issued.pincode)
         .map_err(AdminError::from)?;
-    context
+    issued.write(context, id)?;
+    let set = context
         .register
         .set_user_credential(id, credential, Some(issued.expires_at), context.now)
-        .await
-        .map_err(AdminError::from)?;
-    issued.print(context, id)
+        .await;
+    set.map_err(|reason| issued.not_valid(reason).into())
 }
 
 /// A password and a pincode on their way to a user.
@@ -227,11 +242,8 @@ impl CredentialsArguments {
             None => (generate_password(), generate_pincode()),
             Some(path) => {
                 let text = read_file(path)?;
-                let mut lines = text.lines();
-                (
-                    Password::parse(lines.next().unwrap_or_default())?,
-                    PinCode::parse(lines.next().unwrap_or_default())?,
-                )
+                let [password, pincode] = lines_of(&text)?;
+                (Password::parse(password)?, PinCode::parse(pincode)?)
             }
         };
         Ok(IssuedCredentials {
@@ -246,14 +258,39 @@ impl CredentialsArguments {
 }
 
 impl IssuedCredentials {
-    fn print(&self, context: &Context, id: &UserId) -> Result<(), CliError> {
+    /// Writes what nobody can read a second time, *before* it is valid: what cannot be written is nobody's, and nothing has changed.
+    fn write(&self, context: &Context, id: &UserId) -> Result<(), CliError> {
         let mut fields = vec![("user", json!(id.as_str()))];
         if self.made_here {
+            refuse_a_sink().map_err(AdminError::NotWritten)?;
             fields.push(("password", json!(self.password.expose())));
             fields.push(("pincode", json!(self.pincode.expose())));
         }
         fields.push(("expires_at", json!(self.expires_at.to_string())));
-        context.output.fields(&fields)
+        context.output.fields(&fields).map_err(|error| match error {
+            CliError::Output(reason) => AdminError::NotWritten(reason).into(),
+            error => error,
+        })
+    }
+
+    fn not_valid(&self, reason: RegisterError) -> AdminError {
+        match self.made_here {
+            true => AdminError::NotValid { reason },
+            false => reason.into(),
+        }
+    }
+}
+
+/// Refuses a standard output that nobody reads: `/dev/null`, which is also what a closed one becomes.
+fn refuse_a_sink() -> io::Result<()> {
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    let (output, sink) = (
+        File::from(output).metadata()?,
+        std::fs::metadata("/dev/null")?,
+    );
+    match output.file_type().is_char_device() && output.rdev() == sink.rdev() {
+        true => Err(io::Error::other("standard output leads nowhere")),
+        false => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@ use chrono::NaiveDate;
 use sistema_ts_model::{CardDigits, CodiceFiscale, parse_date};
 use sistema_ts_store::embedded::cards::CardEntry;
 
+use crate::plain_text::without_byte_order_mark;
+
 /// The columns, in this order.
 pub(super) const COLUMNS: [&str; 4] = [
     "codice_fiscale",
@@ -18,8 +20,7 @@ const LAST: usize = 8;
 
 /// Whether this is the first line of a file of cards. Some programs put a byte order mark before it.
 pub(super) fn is_header(line: &[u8]) -> bool {
-    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-    fields(line).is_ok_and(|fields| fields == COLUMNS.map(str::as_bytes))
+    fields(without_byte_order_mark(line)).is_ok_and(|fields| fields == COLUMNS.map(str::as_bytes))
 }
 
 /// The card of a line, or what is wrong with it.
@@ -36,10 +37,13 @@ pub(super) fn card_of(line: &[u8]) -> Result<CardEntry, &'static str> {
         .then(|| CardDigits::parse(&number[number.len() - LAST..]).ok())
         .flatten()
         .ok_or("numero_tessera must have 20 digits, or the last 8 alone")?;
-    let valid_from = date(text(from)?).ok_or("valida_dal must be a date, YYYY-MM-DD")?;
+    let valid_from =
+        date(text(from)?).ok_or("valida_dal must be a date, YYYY-MM-DD or DD/MM/YYYY")?;
     let valid_to = match text(to)? {
         "" => None,
-        text => Some(date(text).ok_or("valida_al must be a date, YYYY-MM-DD, or empty")?),
+        text => {
+            Some(date(text).ok_or("valida_al must be a date, YYYY-MM-DD or DD/MM/YYYY, or empty")?)
+        }
     };
     if valid_to.is_some_and(|end| end < valid_from) {
         return Err("valida_al lies before valida_dal");
@@ -52,9 +56,18 @@ pub(super) fn card_of(line: &[u8]) -> Result<CardEntry, &'static str> {
     })
 }
 
-/// A date as it is written here: no zone, which dates on the wire may have, and no other order, which would be a guess.
+/// A date as it is written here: `YYYY-MM-DD`, without the zone that dates on the wire may have, or `DD/MM/YYYY`, as spreadsheets in Italy show
+/// and save it. A file of cards is Italian, so that the day comes first; and no other order has the year at the end after slashes there.
 fn date(text: &str) -> Option<NaiveDate> {
-    (text.len() == 10).then(|| parse_date(text).ok()).flatten()
+    if text.len() != 10 {
+        return None;
+    }
+    if let [day, month, year] = text.split('/').collect::<Vec<_>>()[..]
+        && (day.len(), month.len()) == (2, 2)
+    {
+        return parse_date(&format!("{year}-{month}-{day}")).ok();
+    }
+    parse_date(text).ok()
 }
 
 /// The four fields of a line. No value has a semicolon or a quotation mark in it, so these stand around a field or are a mistake.
@@ -130,7 +143,13 @@ mod tests {
             ),
             ("BNCLRA75E41F205R;8,038E+19;2020-01-01;", "numero_tessera"),
             ("BNCLRA75E41F205R;8000 124;2020-01-01;", "numero_tessera"),
-            ("BNCLRA75E41F205R;80000124;01/01/2020;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;1/1/2020;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;01/13/2020;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;30/02/2020;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;2020/01/01;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;01/01/20;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;01-01-2020;", "valida_dal"),
+            ("BNCLRA75E41F205R;80000124;01/01/2020 0:00;", "valida_dal"),
             ("BNCLRA75E41F205R;80000124;2020-02-30;", "valida_dal"),
             ("BNCLRA75E41F205R;80000124;2020-01-01Z;", "valida_dal"),
             ("BNCLRA75E41F205R;80000124;;", "valida_dal"),
@@ -157,6 +176,11 @@ mod tests {
         assert_eq!(latin.err().unwrap(), "it is not UTF-8");
     }
 
+    fn written_date(day: NaiveDate, is_italian: bool) -> String {
+        day.format(if is_italian { "%d/%m/%Y" } else { "%Y-%m-%d" })
+            .to_string()
+    }
+
     proptest! {
         #[test]
         fn a_right_line_is_what_it_says_however_it_is_written(
@@ -166,6 +190,7 @@ mod tests {
             days in proptest::option::of(0_i64..10_000),
             quotes in proptest::array::uniform4(any::<bool>()),
             blanks in proptest::array::uniform4("[ \t]{0,2}"),
+            italian in proptest::array::uniform2(any::<bool>()),
         ) {
             let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
             let day = |number| epoch + chrono::Duration::days(number);
@@ -173,8 +198,8 @@ mod tests {
             let values = [
                 CODE.to_owned(),
                 format!("{before}{digits}"),
-                from.to_string(),
-                to.map(|day| day.to_string()).unwrap_or_default(),
+                written_date(from, italian[0]),
+                to.map(|day| written_date(day, italian[1])).unwrap_or_default(),
             ];
             let written: Vec<String> = (0..4)
                 .map(|index| {
@@ -203,8 +228,8 @@ mod tests {
                 "a quotation mark is out of place",
                 "codice_fiscale is not a right one",
                 "numero_tessera must have 20 digits, or the last 8 alone",
-                "valida_dal must be a date, YYYY-MM-DD",
-                "valida_al must be a date, YYYY-MM-DD, or empty",
+                "valida_dal must be a date, YYYY-MM-DD or DD/MM/YYYY",
+                "valida_al must be a date, YYYY-MM-DD or DD/MM/YYYY, or empty",
                 "valida_al lies before valida_dal",
             ];
             if let Err(reason) = card_of(&line) {

@@ -25,6 +25,7 @@ use self::view::View;
 use super::CliError;
 use super::configuration::ConfigurationArguments;
 use crate::config::Configuration;
+use crate::plain_text::{NotText, is_empty_row, is_utf_16};
 
 /// Lines between two looks at the progress.
 const LINES_PER_LOOK: u64 = 4_096;
@@ -47,7 +48,8 @@ enum Command {
     ///
     /// The file is CSV with semicolons and the header codice_fiscale;numero_tessera;valida_dal;valida_al, one card a line, several a
     /// person. numero_tessera is the number on the back of the card: its 20 digits, or the last eight alone, which are what counts; dates are
-    /// YYYY-MM-DD, and valida_al may be empty. Bad lines are told by number and skipped. An import that was interrupted goes on where it
+    /// YYYY-MM-DD, or DD/MM/YYYY as Italian spreadsheets write them, and valida_al may be empty. Empty lines, also of separators alone, are
+    /// passed over. Bad lines are told by number and skipped. An import that was interrupted goes on where it
     /// stopped when the command is given again with the same file. Exit status: 0 every line was taken, 1 some were skipped, 2 nothing was
     /// replaced.
     Import(ImportArguments),
@@ -203,6 +205,7 @@ impl Import {
         let mut lines = Lines::new(file, 0);
         match lines.next().map_err(unreadable)? {
             Some(Line::Whole(line)) if is_header(line) => {}
+            Some(Line::Whole(line)) if is_utf_16(line) => return Err(failed(&NotText::Utf16)),
             _ => {
                 let columns = COLUMNS.join(";");
                 return Err(failed(&format!("its first line must be {columns}")));
@@ -239,7 +242,7 @@ impl Import {
             let number = self.progress.lines + 2;
             let card = match self.lines.next() {
                 Ok(None) => break,
-                Ok(Some(Line::Whole(line))) if line.trim_ascii().is_empty() => None,
+                Ok(Some(Line::Whole(line))) if is_empty_row(line) => None,
                 Ok(Some(Line::Whole(line))) => Some(card_of(line)),
                 Ok(Some(Line::TooLong)) => Some(Err("it is too long")),
                 Err(reason) => return Err(self.failed(&reason).into()),
@@ -281,8 +284,9 @@ impl Import {
             )
             .map_err(CardsError::from)?;
         let doubles = (lines - bad).saturating_sub(cards);
+        let empty = self.progress.blank_lines;
         let text = format!(
-            "{cards} cards registered; {lines} lines read, {bad} of them bad, {doubles} said what another had said\n"
+            "{cards} cards registered; {lines} lines read, {bad} of them bad, {doubles} said what another had said; empty lines: {empty}\n"
         );
         io::stdout()
             .write_all(text.as_bytes())

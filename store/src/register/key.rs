@@ -123,9 +123,14 @@ impl RegisterKey {
         file.take(LONGEST_FILE)
             .read_to_string(&mut text)
             .map_err(|_| wrong())?;
-        let mut lines = text.lines();
+        // A key that was kept elsewhere comes back as an editor saves it: with a byte order mark, other line ends, an empty line more.
+        let mut lines = text
+            .trim_start_matches('\u{feff}')
+            .lines()
+            .map(str::trim_end);
         let (header, digits) = (lines.next(), lines.next().unwrap_or_default());
-        if header != Some(HEADER) || digits.len() != 2 * KEY_LENGTH || lines.next().is_some() {
+        let has_more = lines.any(|line| !line.is_empty());
+        if header != Some(HEADER) || digits.len() != 2 * KEY_LENGTH || has_more {
             return Err(wrong());
         }
         let mut secret = Zeroizing::new([0; KEY_LENGTH]);
@@ -361,6 +366,24 @@ mod tests {
                 0o604 => assert!(matches!(error, RegisterKeyError::Permissions(_))),
                 _ => assert!(matches!(error, RegisterKeyError::Content(_))),
             }
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_as_an_editor_saves_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = RegisterKey::create(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for saved in [
+            format!("\u{feff}{text}"),
+            text.replace('\n', "\r\n"),
+            format!("\u{feff}{}\r\n\r\n", text.replace('\n', " \r\n")),
+            text.trim_end().to_owned(),
+        ] {
+            std::fs::write(&path, &saved).unwrap();
+            let read = RegisterKey::load(&path).unwrap();
+            assert_eq!(read.check_value(), key.check_value(), "{saved:?}");
         }
     }
 
