@@ -2,7 +2,8 @@
 //! so what another clock would have stamped is written into the files of a server that is stopped. Failure here means that a server under a
 //! wrong clock destroys or stamps, does not say so, or that a command does not put it right.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
@@ -43,7 +44,8 @@ fn after_weeks_off_all_is_served_erasures_wait_and_the_operators_word_ends_that(
     let installation = Installation::new();
     let server = Server::start(&installation);
     let code = Session::region(&installation, &server, "010").submitted(&Submission::by_region());
-    assert!(server.terminate().0.success());
+    // Killed: what a server has left in order is nobody's to change.
+    server.kill9();
     // The test is three weeks old, and so is what was noted last.
     let ago = 21 * DAY_MILLIS;
     tests_file(&installation)
@@ -96,7 +98,7 @@ fn a_server_whose_newest_test_is_in_the_future_serves_nothing_until_it_is_repair
     let with_key = Submission::about(2).with_key("from the future");
     let second = region.submitted(&with_key);
     drop(region);
-    assert!(server.terminate().0.success());
+    server.kill9();
     // As if a clock that was forty days ahead had stamped the second one, under the key that it has.
     let tests = tests_file(&installation);
     let key_day: i64 = tests
@@ -160,4 +162,75 @@ fn a_renewed_ring_is_taken_up_beside_the_running_server_and_outlives_its_stop() 
     Session::region(&installation, &server, "010").submitted(&Submission::about(2));
     assert!(server.terminate().0.success());
     assert!(installation.run(&["keys", "age"]).contains("Renewed from"));
+}
+
+/// Ends a command so long after its start, wherever it is by then.
+fn killed_after(installation: &Installation, arguments: &[&str], delay: Duration) {
+    let mut command = installation.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(delay);
+    // It may have ended already.
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_repair_that_is_killed_at_any_moment_is_completed_by_the_next() {
+    let installation = Installation::new();
+    let mut expected = Vec::new();
+    for round in 0_u64..8 {
+        let server = Server::start(&installation);
+        let mut region = Session::region(&installation, &server, "010");
+        for _ in 0..4 {
+            expected.push(region.submitted(&Submission::by_region()));
+        }
+        drop(region);
+        server.kill9();
+        let tests = tests_file(&installation);
+        tests
+            .execute(
+                "UPDATE tests SET inserted_ms = inserted_ms + ?1, key_day = (SELECT max(day) FROM days WHERE first_row <= row)
+                 WHERE row > (SELECT max(row) - 3 FROM tests)",
+                [40 * DAY_MILLIS],
+            )
+            .unwrap();
+        drop(tests);
+        killed_after(
+            &installation,
+            &["clock", "repair"],
+            Duration::from_millis(4 * round),
+        );
+        installation.run(&["clock", "repair"]);
+    }
+    let server = Server::start(&installation);
+    assert_eq!(server.status("/health/ready").status, 200);
+    let mut region = Session::region(&installation, &server, "010");
+    let listing = region.ask(&Message::listing());
+    let listed: Vec<&str> = listing.values("identificativoTest").collect();
+    assert_eq!(listed, expected);
+    drop(region);
+    assert!(server.terminate().0.success());
+    let found = installation.run(&["audit", "search", "--service", "invioEsecuzioneTest"]);
+    for code in &expected {
+        assert_eq!(found.matches(code.as_str()).count(), 1, "{code}");
+    }
+}
+
+#[test]
+fn a_renewal_that_is_killed_at_any_moment_leaves_a_ring_that_works() {
+    let installation = Installation::new();
+    let ring = installation.path("keys/day-keys");
+    let old = std::fs::read(&ring).unwrap();
+    for round in 0_u64..15 {
+        std::fs::write(&ring, &old).unwrap();
+        let delay = Duration::from_millis(round);
+        killed_after(&installation, &["keys", "renew"], delay);
+        let is_renewed = std::fs::read(&ring).unwrap() != old;
+        let told = installation.run(&["keys", "age"]);
+        assert_eq!(told.contains("Renewed from"), is_renewed, "{told}");
+        let next = installation.command(&["keys", "renew"]).output().unwrap();
+        assert_eq!(next.status.success(), !is_renewed);
+        assert!(installation.run(&["keys", "age"]).contains("Renewed from"));
+    }
 }
