@@ -238,6 +238,39 @@ fn broken_requests_get_400_and_long_headers_431() {
 }
 
 #[test]
+fn bare_line_feeds_in_headers_get_400() {
+    let right = xml_header(5).replace("\r\n\r\n", "\r\nX: y\r\n\r\n");
+    let line_ends: Vec<usize> = right.match_indices("\r\n").map(|(at, _)| at).collect();
+    with_client(|new_client| {
+        for at in &line_ends {
+            let mut header = right.clone();
+            header.remove(*at);
+            // On a new connection, and behind a request that was read to its end; in one piece, and in two.
+            for (before, pieces) in [(false, 1), (true, 1), (true, 2)] {
+                let mut client = new_client();
+                if before {
+                    assert_eq!(client.post(b"a\nb\n").text(), "a\nb\n");
+                }
+                let (first, second) = header.split_at(if pieces == 1 { 0 } else { *at });
+                client.send(first);
+                client.send(format!("{second}hello"));
+                assert_eq!(client.answer().status, 400, "{header:?}");
+                assert!(client.is_closed());
+            }
+        }
+        // In bodies they are right, in one piece with the header or behind it, and so are blank lines before a request.
+        let mut client = new_client();
+        for body in ["\n\n\n\n\n", "\r\n\r\n\n", "a\nb\nc"] {
+            client.send(format!("\r\n{}{body}", xml_header(5)));
+            assert_eq!(client.answer().text(), body);
+            client.send(xml_header(5));
+            client.send(body);
+            assert_eq!(client.answer().text(), body);
+        }
+    });
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     with_client(|new_client| {
         let mut client = new_client();

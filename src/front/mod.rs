@@ -15,6 +15,7 @@ mod certificate;
 mod connection;
 mod drain;
 mod gate;
+mod line_ends;
 mod listener;
 mod media_type;
 mod pacer;

@@ -62,7 +62,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrontStream<S> {
         match &poll {
             Poll::Pending => self.watch.wake_later(context),
             Poll::Ready(Ok(())) if buffer.filled().len() > before => {
-                self.watch.on_read(buffer.filled().len() - before);
+                self.watch.on_read(&mut buffer.filled_mut()[before..]);
             }
             Poll::Ready(_) => {}
         }

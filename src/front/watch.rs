@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use super::drain::{Stage, StageReceiver};
+use super::line_ends::LineEnds;
 use super::settings::FrontLimits;
 
 /// Longest header, in bytes; what comes with it in one piece may go beyond. actix-http itself would hold 128 KiB of each connection, which
@@ -86,6 +87,8 @@ pub(super) struct Watch {
     looked_for_end: Cell<bool>,
     /// How many bytes of [`TOO_MANY_LINES`] are still to be read in the place of the rest of a header that is too long.
     too_many_left: Cell<usize>,
+    /// What the bytes that were read are, as far as their line ends matter.
+    line_ends: Cell<LineEnds>,
     /// Reads end here: the connection closes once it has answered.
     ended: Cell<bool>,
     /// Reads and writes fail from here.
@@ -104,12 +107,16 @@ impl Watch {
         self.aborted.get()
     }
 
-    /// Bytes came.
-    pub(super) fn on_read(&self, count: usize) {
+    /// Bytes came, which may be changed before they are parsed: see [`LineEnds`].
+    pub(super) fn on_read(&self, bytes: &mut [u8]) {
         if self.phase.get() == Phase::Idle {
             self.enter(Phase::Header);
         }
-        self.unparsed.set(self.unparsed.get().saturating_add(count));
+        self.unparsed
+            .set(self.unparsed.get().saturating_add(bytes.len()));
+        let mut line_ends = self.line_ends.get();
+        line_ends.look(bytes);
+        self.line_ends.set(line_ends);
     }
 
     /// Whether reading is to pause, since as much came as a header may have: its end may be among it, which is looked for after a pause. If
@@ -158,6 +165,13 @@ impl Watch {
 
     /// A request's header is complete.
     pub(super) fn on_request(&self, body: ExpectedBody) {
+        let mut line_ends = self.line_ends.get();
+        line_ends.parsed(match body {
+            ExpectedBody::None => Some(0),
+            ExpectedBody::Length(length) => Some(length),
+            ExpectedBody::Unknown => None,
+        });
+        self.line_ends.set(line_ends);
         self.expect(match body {
             ExpectedBody::None => LONGEST_HEADER,
             ExpectedBody::Length(length) => length.saturating_add(LONGEST_HEADER),
@@ -172,6 +186,9 @@ impl Watch {
 
     /// A request's answer is complete.
     pub(super) fn on_answered(&self) {
+        let mut line_ends = self.line_ends.get();
+        line_ends.answered();
+        self.line_ends.set(line_ends);
         self.enter(Phase::Idle);
     }
 
@@ -335,6 +352,7 @@ impl Sweep {
             most_unparsed: Cell::new(LONGEST_HEADER),
             looked_for_end: Cell::new(false),
             too_many_left: Cell::new(0),
+            line_ends: Cell::new(LineEnds::BEGIN),
             ended: Cell::new(self.closing.get()),
             aborted: Cell::new(false),
             waker: RefCell::default(),

@@ -82,6 +82,7 @@ fn each_caller_lists_what_is_its_own_in_the_order_of_communication() {
         region.ask(&Message::listing().with("descrizioneStruttura", "Drive-in di Prova"));
     assert_eq!(of_another.told(), (200, "0000"));
     assert!(listed(&of_another).is_empty());
+    assert!(of_another.0.text().contains("<listaTest></listaTest>"));
     let of_the_user = house.user().ask(&of_user());
     assert_eq!(listed(&of_the_user), [&first, &third]);
 }
