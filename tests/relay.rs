@@ -9,7 +9,9 @@ mod relay_support;
 use std::time::Duration;
 
 use immuni_stand_in::{Behaviour, Fault};
-use relay_support::{Bench, DEADLINE, Pki, WAYS, Way, always, next, otp, post, relay_to, settings};
+use relay_support::{
+    Bench, DEADLINE, Pki, WAYS, Way, always, caller, next, otp, post, relay_to, settings,
+};
 use sistema_ts_actors::relay::NoAnswer::{Broken, ServerError, TooSlow, Unexpected};
 use sistema_ts_actors::relay::NotSent::{Deadline, Handshake, Misconfigured, Unreachable};
 use sistema_ts_actors::relay::OtpSender as _;
@@ -170,7 +172,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 async fn place(relay: &RelayHandle, refusal: RelayRefusal) -> RelaySlot {
     let began = Instant::now();
     loop {
-        match relay.reserve() {
+        match relay.reserve(caller()) {
             Ok(slot) => return slot,
             Err(other) => assert_eq!(other, refusal),
         }
@@ -242,7 +244,7 @@ async fn the_breaker_opens_and_closes() {
         let bench = Bench::with(way, failing, settings).await;
         assert_eq!(bench.post(&otp(1)).await, Unknown(ServerError), "{way:?}");
         let before = bench.counts().requests;
-        let refusal = bench.relay.reserve().unwrap_err();
+        let refusal = bench.relay.reserve(caller()).unwrap_err();
         assert_eq!(refusal, RelayRefusal::BreakerOpen, "{way:?}");
         bench.backend.behave(Behaviour::default());
         let mut slot = place(&bench.relay, RelayRefusal::BreakerOpen).await;
@@ -259,11 +261,12 @@ async fn the_breaker_opens_and_closes() {
 async fn a_full_relay_refuses_at_once_and_is_idle_when_all_outcomes_are_there() {
     for way in WAYS {
         let mut settings = settings();
-        (settings.capacity, settings.connections) = (3, 2);
+        // Of four turns one caller has two.
+        (settings.capacity, settings.connections) = (3, 4);
         let bench = Bench::with(way, always(Fault::HangAfterStoring), settings).await;
         let sent: Vec<_> = (0..3)
             .map(|number| {
-                let mut slot = bench.relay.reserve().unwrap();
+                let mut slot = bench.relay.reserve(caller()).unwrap();
                 let relay = bench.relay.clone();
                 tokio::spawn(async move {
                     let deadline = Instant::now() + Duration::from_millis(600);
@@ -271,7 +274,10 @@ async fn a_full_relay_refuses_at_once_and_is_idle_when_all_outcomes_are_there() 
                 })
             })
             .collect();
-        assert_eq!(bench.relay.reserve().unwrap_err(), RelayRefusal::Full);
+        assert_eq!(
+            bench.relay.reserve(caller()).unwrap_err(),
+            RelayRefusal::Full
+        );
         let idle = tokio::time::timeout(DEADLINE, bench.relay.until_idle()).await;
         assert!(idle.is_ok(), "{way:?}");
         let mut outcomes = Vec::new();
@@ -282,7 +288,7 @@ async fn a_full_relay_refuses_at_once_and_is_idle_when_all_outcomes_are_there() 
         assert_eq!(outcomes[..2], [Unknown(TooSlow); 2], "{way:?}");
         assert_eq!(outcomes[2], NotSent(Deadline), "{way:?}");
         assert_eq!(bench.counted(&otp(2)), (0, 0), "{way:?}");
-        bench.relay.reserve().unwrap();
+        bench.relay.reserve(caller()).unwrap();
     }
 }
 

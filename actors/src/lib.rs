@@ -13,6 +13,7 @@
 
 pub mod allocator;
 pub mod cun_pool;
+pub mod fair_queue;
 pub mod relay;
 pub mod retention;
 pub mod session_registry;

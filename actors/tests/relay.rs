@@ -14,7 +14,9 @@ use sistema_ts_actors::relay::{
     ImmuniBackend, NoAnswer, NotSent, OtpBody, OtpPost, OtpSender, RelayHandle, RelayOutcome,
     RelayRefusal, RelaySettings, TryOutcome,
 };
-use sistema_ts_model::{ManualClock, Otp, Timestamp};
+use sistema_ts_model::{
+    CallCenterCode, Caller, ManualClock, Otp, RegionCode, StructureId, Timestamp,
+};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -94,6 +96,14 @@ fn relay(backend: &Arc<Scripted>, change: impl FnOnce(&mut RelaySettings)) -> Re
     )
 }
 
+fn caller() -> Caller {
+    centre("CC1")
+}
+
+fn centre(code: &str) -> Caller {
+    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
+}
+
 fn post() -> OtpPost {
     let date = NaiveDate::from_ymd_opt(2020, 10, 31).unwrap();
     OtpPost::new(Otp::parse("59FU36KR46").unwrap(), date)
@@ -103,7 +113,7 @@ async fn outcome_of(answers: &[TryOutcome]) -> (RelayOutcome, usize, Duration) {
     let backend = Scripted::new(answers);
     let relay = relay(&backend, |_| {});
     let began = Instant::now();
-    let mut slot = relay.reserve().unwrap();
+    let mut slot = relay.reserve(caller()).unwrap();
     let outcome = relay.send(&mut slot, post(), began + DEADLINE).await;
     (outcome, backend.tries(), began.elapsed())
 }
@@ -168,7 +178,7 @@ async fn nothing_is_sent_when_the_deadline_has_passed_before() {
     tokio::time::pause();
     let backend = Scripted::new(&[TryOutcome::Answered(204)]);
     let relay = relay(&backend, |_| {});
-    let mut slot = relay.reserve().unwrap();
+    let mut slot = relay.reserve(caller()).unwrap();
     let outcome = relay.send(&mut slot, post(), Instant::now()).await;
     assert_eq!(outcome, RelayOutcome::NotSent(NotSent::Deadline));
     assert_eq!(backend.tries(), 0);
@@ -178,7 +188,7 @@ async fn nothing_is_sent_when_the_deadline_has_passed_before() {
 async fn the_body_is_the_backends_and_its_day_is_not_after_utcs_today() {
     let backend = Scripted::new(&[TryOutcome::Answered(204)]);
     let relay = relay(&backend, |_| {});
-    let mut slot = relay.reserve().unwrap();
+    let mut slot = relay.reserve(caller()).unwrap();
     relay
         .send(&mut slot, post(), Instant::now() + DEADLINE)
         .await;
@@ -192,30 +202,30 @@ async fn the_body_is_the_backends_and_its_day_is_not_after_utcs_today() {
 async fn a_place_is_taken_until_its_slot_is_dropped_and_one_more_is_refused_at_once() {
     let backend = Scripted::gated(TryOutcome::Answered(204));
     let relay = relay(&backend, |settings| settings.capacity = 2);
-    let mut first = relay.reserve().unwrap();
-    let second = relay.reserve().unwrap();
-    assert_eq!(relay.reserve().unwrap_err(), RelayRefusal::Full);
+    let mut first = relay.reserve(caller()).unwrap();
+    let second = relay.reserve(caller()).unwrap();
+    assert_eq!(relay.reserve(caller()).unwrap_err(), RelayRefusal::Full);
     drop(second);
-    let _again = relay.reserve().unwrap();
+    let _again = relay.reserve(caller()).unwrap();
     backend.gate.as_ref().unwrap().add_permits(1);
     let sent = relay
         .send(&mut first, post(), Instant::now() + DEADLINE)
         .await;
     assert_eq!(sent, RelayOutcome::Authorised);
     assert_eq!(
-        relay.reserve().unwrap_err(),
+        relay.reserve(caller()).unwrap_err(),
         RelayRefusal::Full,
         "its outcome is being written"
     );
     drop(first);
-    relay.reserve().unwrap();
+    relay.reserve(caller()).unwrap();
 }
 
 #[actix_rt::test]
 async fn a_post_goes_on_when_nobody_waits_for_it_and_an_idle_relay_says_so() {
     let backend = Scripted::gated(TryOutcome::Answered(204));
     let relay = relay(&backend, |_| {});
-    let mut slot = relay.reserve().unwrap();
+    let mut slot = relay.reserve(caller()).unwrap();
     let sending = relay.send(&mut slot, post(), Instant::now() + DEADLINE);
     let impatient = tokio::time::timeout(Duration::from_millis(20), sending).await;
     assert!(impatient.is_err());
@@ -234,7 +244,7 @@ async fn a_dead_backend_is_asked_by_few_and_one_that_lives_again_by_all() {
     let relay = relay(&backend, |settings| settings.breaker_threshold = 6);
     let mut outcomes = Vec::new();
     for _ in 0..20 {
-        match relay.reserve() {
+        match relay.reserve(caller()) {
             Ok(mut slot) => {
                 outcomes.push(
                     relay
@@ -249,13 +259,144 @@ async fn a_dead_backend_is_asked_by_few_and_one_that_lives_again_by_all() {
     assert_eq!(backend.tries(), 6);
     tokio::time::advance(RelaySettings::default().breaker_pause).await;
     *backend.answers.lock().unwrap() = VecDeque::from([TryOutcome::Answered(204)]);
-    let mut probe = relay.reserve().unwrap();
-    assert_eq!(relay.reserve().unwrap_err(), RelayRefusal::BreakerOpen);
+    let mut probe = relay.reserve(caller()).unwrap();
+    assert_eq!(
+        relay.reserve(caller()).unwrap_err(),
+        RelayRefusal::BreakerOpen
+    );
     let outcome = relay
         .send(&mut probe, post(), Instant::now() + DEADLINE)
         .await;
     assert_eq!(outcome, RelayOutcome::Authorised);
-    let _all: Vec<_> = (0..9).map(|_| relay.reserve().unwrap()).collect();
+    let _all: Vec<_> = (0..9).map(|_| relay.reserve(caller()).unwrap()).collect();
+}
+
+/// Takes its time for each post.
+struct Slow;
+
+/// How long.
+const SLOW_POST: Duration = Duration::from_secs(6);
+
+#[async_trait]
+impl ImmuniBackend for Slow {
+    async fn post(&self, _: OtpBody, _: Instant, _: Duration) -> TryOutcome {
+        tokio::time::sleep(SLOW_POST).await;
+        TryOutcome::Answered(204)
+    }
+}
+
+/// Codes that are sent at once, as many as there are callers in `all`; how many of them came to which end.
+fn send_all(relay: &RelayHandle, all: impl IntoIterator<Item = Caller>) -> Vec<Sent> {
+    let send = |caller| {
+        let mut slot = relay.reserve(caller).unwrap();
+        let (relay, began) = (relay.clone(), Instant::now());
+        actix_rt::spawn(async move {
+            let outcome = relay.send(&mut slot, post(), began + DEADLINE).await;
+            (outcome, began.elapsed())
+        })
+    };
+    all.into_iter().map(send).collect()
+}
+
+type Sent = actix_rt::task::JoinHandle<(RelayOutcome, Duration)>;
+
+#[actix_rt::test]
+async fn whoever_sends_without_end_at_a_slow_backend_costs_another_caller_nothing() {
+    tokio::time::pause();
+    let structure = |region: &str, number: usize| {
+        Caller::Structure(StructureId::parse(&format!("{region}-101-{number:06}")).unwrap())
+    };
+    let region = Caller::Region(RegionCode::parse("010").unwrap());
+    let greedy: [(&str, Vec<Caller>); 4] = [
+        (
+            "the ASL users of one structure",
+            vec![structure("010", 1); 150],
+        ),
+        (
+            "many structures of one region",
+            (0..150).map(|number| structure("010", number)).collect(),
+        ),
+        (
+            "a region and a call centre",
+            (0..150)
+                .map(|number| {
+                    if number % 2 == 0 {
+                        region
+                    } else {
+                        centre("CC2")
+                    }
+                })
+                .collect(),
+        ),
+        (
+            "three regions' structures",
+            (0..150)
+                .map(|number| structure(["010", "020", "030"][number % 3], number))
+                .collect(),
+        ),
+    ];
+    for (who, greedy) in greedy {
+        for victim_comes in ["first", "last"] {
+            let settings = RelaySettings {
+                try_limit: DEADLINE,
+                ..RelaySettings::default()
+            };
+            let relay = RelayHandle::start(Arc::new(Slow), settings, clock());
+            let mut victim = Vec::new();
+            if victim_comes == "first" {
+                victim = send_all(&relay, [caller()]);
+            }
+            let others = send_all(&relay, greedy.iter().copied());
+            if victim_comes == "last" {
+                // Well after those have taken what they get.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                victim = send_all(&relay, [caller()]);
+            }
+            let (outcome, took) = victim.remove(0).await.unwrap();
+            assert_eq!(outcome, RelayOutcome::Authorised, "{who}, {victim_comes}");
+            assert!(
+                took < SLOW_POST + Duration::from_millis(100),
+                "{who}, {victim_comes}: {took:?}"
+            );
+            let mut ends = (0, 0);
+            for other in others {
+                match other.await.unwrap().0 {
+                    RelayOutcome::Authorised => ends.0 += 1,
+                    RelayOutcome::NotSent(NotSent::Deadline) => ends.1 += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(ends.0 + ends.1, greedy.len());
+            assert!(
+                ends.0 >= 16,
+                "{who}: those who send much are served, too: {ends:?}"
+            );
+            relay.until_idle().await;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn of_two_callers_that_wait_each_gets_every_other_turn() {
+    let backend = Scripted::gated(TryOutcome::Answered(204));
+    let relay = relay(&backend, |settings| settings.connections = 1);
+    let mut sent = send_all(&relay, vec![centre("CC2"); 10]);
+    while backend.tries() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let victim = send_all(&relay, [caller()]).remove(0);
+    // All run on this thread: after some rounds each has come as far as it can, and the victim is in the line.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // The one that is under way, one of the caller who was there before, and the victim's.
+    backend.gate.as_ref().unwrap().add_permits(3);
+    assert_eq!(victim.await.unwrap().0, RelayOutcome::Authorised);
+    backend.gate.as_ref().unwrap().add_permits(8);
+    for other in sent.drain(..) {
+        assert_eq!(other.await.unwrap().0, RelayOutcome::Authorised);
+    }
+    relay.until_idle().await;
 }
 
 #[test]

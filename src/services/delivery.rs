@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sistema_ts_actors::relay::{OtpSender, RelayOutcome, RelayRefusal, RelaySlot};
-use sistema_ts_model::{ClaimId, NewClaim, Outcome, PostOutcome};
+use sistema_ts_model::{Caller, ClaimId, NewClaim, Outcome, PostOutcome};
 use sistema_ts_store::StoreError;
 
 use super::state::ServerState;
@@ -15,16 +15,17 @@ const SETTLEMENT_TRIES: u32 = 20;
 /// Wait between two of them.
 const SETTLEMENT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The relay, with a place in it; `None` while the backend is taken for dead.
+/// The relay, with a place in it for a code of this caller; `None` while the backend is taken for dead.
 ///
 /// # Errors
 /// [`SoapFault::Unavailable`]: nothing was done.
 pub(super) fn reserve(
     server: &ServerState,
+    caller: Caller,
 ) -> Result<Option<(&dyn OtpSender, RelaySlot)>, SoapFault> {
     // Without a way to the backend the service is not offered; see `serve`.
     let relay = server.relay.as_deref().ok_or(SoapFault::Internal)?;
-    match relay.reserve() {
+    match relay.reserve(caller) {
         Ok(slot) => Ok(Some((relay, slot))),
         Err(RelayRefusal::BreakerOpen) => Ok(None),
         Err(RelayRefusal::Full | RelayRefusal::Stopping) => Err(SoapFault::Unavailable),

@@ -8,7 +8,7 @@ use immuni_stand_in::{Behaviour, Counts, Fault, StandIn, StandInSettings, TlsFil
 use sistema_ts::immuni::{BackendAddress, BackendFiles, BackendTls, HttpBackend};
 use sistema_ts::pki::{Authority, Kind, Subject};
 use sistema_ts_actors::relay::{OtpPost, OtpSender as _, RelayHandle, RelayOutcome, RelaySettings};
-use sistema_ts_model::{Cun, Otp, SystemClock};
+use sistema_ts_model::{CallCenterCode, Caller, Cun, Otp, SystemClock};
 use tokio::time::Instant;
 
 /// The deadline of each post. Every outcome must be there by then.
@@ -137,7 +137,7 @@ impl Bench {
     /// Posts, and sees to it that the outcome is there by the deadline.
     pub async fn post(&self, otp: &str) -> RelayOutcome {
         let began = Instant::now();
-        let mut slot = self.relay.reserve().unwrap();
+        let mut slot = self.relay.reserve(caller()).unwrap();
         let outcome = self
             .relay
             .send(&mut slot, post(otp), began + DEADLINE)
@@ -187,6 +187,10 @@ pub fn otp(number: usize) -> String {
     // Symbols and check are those of a CUN, without its prefix.
     let text = Cun::from_number(number as u64).unwrap().to_string();
     text["CUN-".len()..].to_owned()
+}
+
+pub fn caller() -> Caller {
+    Caller::CallCenter(CallCenterCode::parse("CC1").unwrap())
 }
 
 pub fn post(otp: &str) -> OtpPost {

@@ -1,4 +1,5 @@
-//! The relay of one-time codes to the Immuni backend (§3.3.2, §5.1): a bounded mailbox, one deadline over all tries, a breaker.
+//! The relay of one-time codes to the Immuni backend (§3.3.2, §5.1): a bounded mailbox, turns that callers share, one deadline over all
+//! tries, a breaker.
 //!
 //! A place in the mailbox is reserved before anything is claimed, so that being too busy leaves no trace. What is posted lives in memory alone:
 //! it is in no log, metric or `Debug` output, and what this crate holds of it is overwritten when it is dropped (the buffers of TLS and HTTP
@@ -6,6 +7,7 @@
 
 mod breaker;
 mod deliver;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,12 +17,13 @@ use actix::dev::SendError;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
 use async_trait::async_trait;
 use chrono::{Datelike as _, NaiveDate};
-use sistema_ts_model::{Clock, Otp};
+use sistema_ts_model::{Caller, Clock, Otp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use self::breaker::{Breaker, Passage};
+use self::turns::Turns;
 
 pub use self::deliver::OtpBody;
 
@@ -32,7 +35,8 @@ const START_PAUSE: Duration = Duration::from_millis(1);
 pub struct RelaySettings {
     /// Codes on their way at once, those whose outcome is still being written included; at least 1.
     pub capacity: usize,
-    /// Codes that are being posted at once, each over a connection of its own; the others wait for their turn. At least 1.
+    /// Codes that are being posted at once, each over a connection of its own; the others wait for their turn, and callers take turns.
+    /// At least 1.
     pub connections: usize,
     /// How long one try waits for an answer, before the next.
     pub try_limit: Duration,
@@ -164,11 +168,11 @@ pub enum RelayRefusal {
 /// The relay, as the services see it.
 #[async_trait]
 pub trait OtpSender: Send + Sync {
-    /// Takes a place in the mailbox, and the breaker's leave, before anything is claimed.
+    /// Takes a place in the mailbox for a code of this caller, and the breaker's leave, before anything is claimed.
     ///
     /// # Errors
     /// [`RelayRefusal`], at once.
-    fn reserve(&self) -> Result<RelaySlot, RelayRefusal>;
+    fn reserve(&self, caller: Caller) -> Result<RelaySlot, RelayRefusal>;
 
     /// Posts a code; no send begins at or after `send_before`, and the outcome comes soon after it at the latest. The post goes on when nobody
     /// waits for it any more. The place is given back when the slot is dropped: after the outcome has been written.
@@ -182,6 +186,7 @@ pub trait OtpSender: Send + Sync {
 /// A place in the mailbox; given back when it is dropped.
 #[derive(Debug)]
 pub struct RelaySlot {
+    caller: Caller,
     passage: Option<Passage>,
     _place: OwnedSemaphorePermit,
 }
@@ -192,7 +197,7 @@ pub struct OtpRelay {
     settings: RelaySettings,
     clock: Arc<dyn Clock>,
     /// As many as connections.
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Actor for OtpRelay {
@@ -207,6 +212,7 @@ impl Actor for OtpRelay {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Deliver {
+    caller: Caller,
     post: OtpPost,
     send_before: Instant,
     passage: Passage,
@@ -218,15 +224,16 @@ impl Handler<Deliver> for OtpRelay {
 
     fn handle(&mut self, message: Deliver, _: &mut Self::Context) {
         let (backend, settings) = (Arc::clone(&self.backend), self.settings);
-        let (turns, now) = (Arc::clone(&self.turns), self.clock.now());
+        let (turns, now) = (self.turns.clone(), self.clock.now());
         actix::spawn(async move {
             let began = Instant::now();
             let body = OtpBody::new(&message.post, now);
             drop(message.post);
-            let turn = tokio::time::timeout_at(message.send_before, turns.acquire()).await;
+            let turn = turns.take(message.caller);
+            let turn = tokio::time::timeout_at(message.send_before, turn).await;
             let outcome = match turn {
                 Err(_) => RelayOutcome::NotSent(NotSent::Deadline),
-                // Held until the post is over; the semaphore is never closed.
+                // Held until the post is over.
                 Ok(_turn) => {
                     deliver::deliver(
                         backend.as_ref(),
@@ -277,12 +284,11 @@ impl RelayHandle {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let capacity = settings.capacity.clamp(1, Semaphore::MAX_PERMITS);
-        let turns = settings.connections.clamp(1, Semaphore::MAX_PERMITS);
         let relay = OtpRelay {
             backend,
             settings,
             clock,
-            turns: Arc::new(Semaphore::new(turns)),
+            turns: Turns::new(settings.connections),
         };
         let address = OtpRelay::start_in_arbiter(arbiter, move |_| relay);
         Self {
@@ -299,7 +305,7 @@ impl RelayHandle {
 
 #[async_trait]
 impl OtpSender for RelayHandle {
-    fn reserve(&self) -> Result<RelaySlot, RelayRefusal> {
+    fn reserve(&self, caller: Caller) -> Result<RelaySlot, RelayRefusal> {
         if !self.address.connected() {
             return Err(RelayRefusal::Stopping);
         }
@@ -308,6 +314,7 @@ impl OtpSender for RelayHandle {
             .map_err(|_| refused(RelayRefusal::Full))?;
         let passage = Breaker::pass(&self.breaker).ok_or(RelayRefusal::BreakerOpen);
         Ok(RelaySlot {
+            caller,
             passage: Some(passage.map_err(refused)?),
             _place: place,
         })
@@ -325,6 +332,7 @@ impl OtpSender for RelayHandle {
         };
         let (reply, outcome) = oneshot::channel();
         let mut message = Deliver {
+            caller: slot.caller,
             post,
             send_before,
             passage,

@@ -91,7 +91,7 @@ async fn send(
         }
     }
     let step = server.desk.asl.step;
-    let (relay, slot) = match reserve(server) {
+    let (relay, slot) = match reserve(server, call.caller) {
         Ok(Some((relay, taken))) => (relay, slot.insert(taken)),
         Ok(None) => return Ok(Some(Finding::whole(Outcome::BackendUnreachable))),
         // Not at once, as little as what comes of an unlock under way: the two are one to who asks.

@@ -88,7 +88,7 @@ async fn unlock(
     if bound.is_none() {
         return Ok(Some(Finding::whole(Outcome::NoSuchVerification)));
     }
-    let Some((relay, taken)) = reserve(server)? else {
+    let Some((relay, taken)) = reserve(server, call.caller)? else {
         return Ok(Some(Finding::whole(Outcome::BackendUnreachable)));
     };
     let slot = slot.insert(taken);
