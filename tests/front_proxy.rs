@@ -109,3 +109,38 @@ fn a_header_that_never_ends_ends_by_the_handshake_limit() {
     stream.write_all(b"PROXY TCP4 192.0.2.7").unwrap();
     assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
 }
+
+#[test]
+fn one_source_has_its_connections_and_no_more_while_others_and_this_machine_have_theirs() {
+    let files = Files::new();
+    let mut settings = listener(MutualTls, Some(files.tls()));
+    settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    settings.max_connections_per_source = 2;
+    let front = Running::start(settings, relaxed_limits());
+    let config = tls13(&files.authority, None);
+    let connect_from = |header: &str| {
+        let mut stream = tcp(front.address);
+        stream.write_all(header.as_bytes()).unwrap();
+        let mut client = handshake(stream, &config).ok()?;
+        (client.get("/who").status == 200).then_some(client)
+    };
+    let here = "PROXY TCP4 192.0.2.1 198.51.100.1 1 443\r\n";
+    let mapped = "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::1 1 443\r\n";
+    let there = "PROXY TCP4 192.0.2.2 198.51.100.1 1 443\r\n";
+    let first = connect_from(here).unwrap();
+    let _second = connect_from(mapped).unwrap();
+    assert!(connect_from(here).is_none() && connect_from(mapped).is_none());
+    let _elsewhere = connect_from(there).unwrap();
+    // The proxy's own, and those of this machine.
+    for header in [
+        "PROXY UNKNOWN\r\n",
+        "PROXY TCP4 127.0.0.2 127.0.0.1 1 443\r\n",
+    ] {
+        let _held: Vec<_> = (0..5).map(|_| connect_from(header).unwrap()).collect();
+    }
+    drop(first);
+    // The server learns of the end in its own time; then there is room.
+    let _third = std::iter::repeat_with(|| connect_from(here))
+        .find_map(|client| client)
+        .unwrap();
+}

@@ -27,6 +27,7 @@ pub fn serve(folder: &Path) {
             }),
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
+            max_connections_per_source: 10_000,
             backlog: 4_096,
         }],
         limits: FrontLimits::default(),

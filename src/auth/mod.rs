@@ -2,24 +2,30 @@
 //!
 //! [`Authenticator::caller`] and [`Authenticator::region`] are asked at each request, also on an open connection, and cost two
 //! look-ups in memory. [`Authenticator::user`] costs a keyed hash while a right pair is remembered, and an Argon2id hash
-//! otherwise: on threads of their own, behind a bounded queue, after a budget for each source address, and after the attempt was
-//! counted. Whatever is wrong with a pair, the answer and the work are the same: an unknown user, a wrong password, a wrong
-//! or missing pincode, a locked, disabled or expired user all pay one counted attempt and one hash, and get
-//! [`BasicRefusal::Unauthorized`].
+//! otherwise, on threads of their own. Whatever is wrong with a pair, the answer and the work are the same: an unknown user, a wrong password, a
+//! wrong or missing pincode, a disabled or expired user all pay one hash, and get [`BasicRefusal::Unauthorized`].
+//!
+//! Nobody is locked out. Passwords and pincodes are generated, so that a lock would protect nothing, and anybody could close it on another. A
+//! right pair that is remembered passes, and one that was right before is checked before all others. The others wait in a room that is fair
+//! among their sources ([`waiting_room`]); whoever fails too often waits behind those who do not ([`slowing`]), and all who fail together
+//! take at most half of the threads' time.
 
 mod basic_header;
 mod certificate;
 mod credential;
 mod hashing_pool;
+mod refusals;
 mod remembered;
-mod source_budget;
+mod slowing;
+mod source;
 mod user;
+mod waiting_room;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_model::{Caller, Clock, RegionCode, Timestamp};
-use sistema_ts_store::register::{LockoutPolicy, Register, RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::{Register, RegisterKey, RegisterKeyError};
 use thiserror::Error;
 
 pub use self::basic_header::BasicCredentials;
@@ -29,13 +35,14 @@ pub use self::credential::{
     Argon2Cost, CredentialError, CredentialHasher, Password, PasswordError, generate_password,
     generate_pincode,
 };
-pub use self::source_budget::BudgetSettings;
+pub use self::slowing::{FailureRate, SlowingSettings};
 
 use crate::front::ConnectionInfo;
 
 use self::hashing_pool::HashingPool;
+use self::refusals::{FLOOD_PERIOD, Refusals};
 use self::remembered::RememberedPairs;
-use self::source_budget::SourceBudget;
+use self::slowing::Slowing;
 use self::user::ChecksUnderWay;
 
 /// The value of the `WWW-Authenticate` header of every 401.
@@ -48,14 +55,14 @@ pub struct AuthenticatorSettings {
     pub cost: Argon2Cost,
     /// Threads that hash, at least 1.
     pub hashing_threads: usize,
-    /// Checks that may wait for them, at least 1.
+    /// Checks that may wait for them, of each standing; at least 1.
     pub hashing_queue: usize,
-    /// How long a right pair is remembered; zero remembers none.
+    /// How long a check waits at most: whoever asked has hardly more patience.
+    pub longest_wait: Duration,
+    /// How long a right pair lets in after its last use; zero lets none in without a check. At most twelve hours after its check in any case.
     pub remember: Duration,
-    /// When a user is locked out.
-    pub lockout: LockoutPolicy,
-    /// How many failures a source address may cause.
-    pub budget: BudgetSettings,
+    /// From when on failures slow.
+    pub slowing: SlowingSettings,
 }
 
 /// Why the authenticator could not start.
@@ -78,11 +85,11 @@ pub enum BasicRefusal {
     /// HTTP 401 with [`CHALLENGE`], and nothing about which part was wrong.
     #[error("the credentials are missing or not right")]
     Unauthorized,
-    /// HTTP 503 with `Retry-After`: too many checks are under way, in all or from this source.
-    #[error("too many checks of credentials are under way")]
+    /// HTTP 503 with `Retry-After`: too many checks wait.
+    #[error("too many checks of credentials wait")]
     Overloaded,
-    /// HTTP 503 with `Retry-After`: the register cannot count attempts, so none is checked.
-    #[error("the register is unavailable")]
+    /// HTTP 503 with `Retry-After`: the check could not be made.
+    #[error("credentials cannot be checked")]
     Unavailable,
 }
 
@@ -94,11 +101,12 @@ pub struct Authenticator {
 struct Shared {
     register: Arc<dyn Register>,
     clock: Arc<dyn Clock>,
-    settings: AuthenticatorSettings,
     hasher: Arc<CredentialHasher>,
     pool: HashingPool,
-    budget: SourceBudget,
+    slowing: Slowing,
     remembered: RememberedPairs,
+    refusals: Refusals,
+    longest_wait: Duration,
     under_way: ChecksUnderWay,
 }
 
@@ -120,20 +128,17 @@ impl Authenticator {
         settings: AuthenticatorSettings,
     ) -> Result<Self, AuthenticatorError> {
         let hasher = Arc::new(CredentialHasher::new(key, settings.cost)?);
-        let pool = HashingPool::start(
-            Arc::clone(&hasher),
-            settings.hashing_threads,
-            settings.hashing_queue,
-        )?;
+        let pool = HashingPool::start(&hasher, settings.hashing_threads, settings.hashing_queue)?;
         Ok(Authenticator {
             shared: Arc::new(Shared {
                 register,
                 clock,
-                settings,
                 hasher,
                 pool,
-                budget: SourceBudget::new(settings.budget),
+                slowing: Slowing::new(settings.slowing),
                 remembered: RememberedPairs::new(settings.remember),
+                refusals: Refusals::new(FLOOD_PERIOD),
+                longest_wait: settings.longest_wait,
                 under_way: ChecksUnderWay::new()?,
             }),
         })

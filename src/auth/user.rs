@@ -1,31 +1,34 @@
 //! The check of user id, password and pincode.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aws_lc_rs::hmac;
-use sistema_ts_model::PinCode;
-use sistema_ts_store::register::{Attempt, RegisterError, RegisterSnapshot, RegisteredUser};
+use sistema_ts_model::{PinCode, Timestamp};
+use sistema_ts_store::register::{RegisterSnapshot, RegisteredUser};
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::basic_header::BasicCredentials;
 use super::credential::{CredentialError, secret_of};
-use super::hashing_pool::Slot;
+use super::hashing_pool::{Comparison, Ticket};
+use super::refusals::Refused;
 use super::remembered::PairMac;
-use super::source_budget::Source;
+use super::slowing::Charge;
+use super::source::Source;
+use super::waiting_room::Standing;
 use super::{Authenticator, BasicRefusal, Shared};
-use crate::telemetry::LogBudget;
 
 type Outcome = Result<Arc<RegisteredUser>, BasicRefusal>;
+type Asked = watch::Receiver<Option<Outcome>>;
+type Answering = Arc<watch::Sender<Option<Outcome>>>;
 
-/// The pairs being checked at this moment. The same pair, given many times at once, is one attempt and one hash: else a structure
-/// that opens many connections at once would lock itself out.
+/// The pairs being checked at this moment. The same pair, given many times at once, is one attempt and one hash.
 pub(super) struct ChecksUnderWay {
     key: hmac::Key,
-    checks: Mutex<HashMap<PairMac, watch::Receiver<Option<Outcome>>>>,
+    checks: Mutex<HashMap<PairMac, Answering>>,
 }
 
 impl ChecksUnderWay {
@@ -54,39 +57,65 @@ impl ChecksUnderWay {
         mac
     }
 
-    fn checks(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<PairMac, watch::Receiver<Option<Outcome>>>> {
+    fn checks(&self) -> MutexGuard<'_, HashMap<PairMac, Answering>> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One check, from its place in the queue to its outcome.
+/// One check, from its place in the waiting room to its outcome.
 struct Check {
     shared: Arc<Shared>,
+    /// Whose hash is compared: a user who may call. Of any other, and of nobody, none.
     user: Option<Arc<RegisteredUser>>,
+    /// The name that was typed is a user's.
+    is_registered: Option<Arc<RegisteredUser>>,
     /// Without a well-formed pincode nothing matches; the work is done all the same.
     complete: bool,
-    secret: Zeroizing<Vec<u8>>,
     mac: PairMac,
     source: Source,
+    standing: Standing,
+    charge: Option<Charge>,
+    answering: Answering,
 }
 
 /// Ends a check that others wait for, however it ends.
 struct Ending {
     shared: Arc<Shared>,
     mac: PairMac,
+    answering: Answering,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.shared.under_way.checks().remove(&self.mac);
+        let mut checks = self.shared.under_way.checks();
+        // One that was left may have been begun anew meanwhile.
+        if checks
+            .get(&self.mac)
+            .is_some_and(|held| Arc::ptr_eq(held, &self.answering))
+        {
+            checks.remove(&self.mac);
+        }
     }
 }
 
+/// Why a place in the waiting room is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LeftFor {
+    TooLong,
+    /// Everybody who asked has gone.
+    Gone,
+}
+
+/// What came of leaving it.
+enum Left {
+    Place,
+    CheckHasBegun,
+    /// Somebody asks after all.
+    SomebodyCame,
+}
+
 impl Authenticator {
-    /// The user with these credentials if that very pair was found right not long ago and still counts. Costs a keyed hash and counts no
-    /// attempt.
+    /// The user with these credentials if that very pair was found right not long ago and still counts. Costs a keyed hash.
     #[must_use]
     pub fn remembered_user(
         &self,
@@ -106,8 +135,8 @@ impl Authenticator {
         mac: &PairMac,
         snapshot: &RegisterSnapshot,
     ) -> bool {
-        self.shared.remembered.knows(user, mac, Instant::now())
-            && is_usable(user, snapshot, self.now())
+        is_usable(user, snapshot, self.now())
+            && self.shared.remembered.lets_in(user, mac, Instant::now())
     }
 
     /// The user with these credentials, if there is one that may call at all; whether for this service, say its
@@ -115,10 +144,10 @@ impl Authenticator {
     ///
     /// `pincode` is what the message held: `None` if it held none, or none of ten digits, which is as wrong as a wrong one.
     /// `source` is [`ConnectionInfo::source`](crate::front::ConnectionInfo::source), never anything that a request says. Must be
-    /// called within a tokio runtime; a check that was begun is finished, and counted, also if its caller goes away.
+    /// called within a tokio runtime. A check whose caller goes away is not begun; one that was begun is finished, and counted.
     ///
     /// # Errors
-    /// [`BasicRefusal`]; a refusal other than [`BasicRefusal::Unauthorized`] counts no attempt.
+    /// [`BasicRefusal`]; a refusal other than [`BasicRefusal::Unauthorized`] counts no failure.
     pub async fn user(
         &self,
         credentials: &BasicCredentials,
@@ -134,9 +163,9 @@ impl Authenticator {
         {
             return Ok(Arc::clone(user));
         }
-        let mut outcome =
-            self.join_or_begin(credentials, pincode, user, mac, Source::of(source))?;
-        let outcome = outcome.wait_for(Option::is_some).await;
+        let source = Source::of(source);
+        let mut asked = self.join_or_begin(credentials, pincode, (user, &snapshot), mac, source)?;
+        let outcome = asked.wait_for(Option::is_some).await;
         // The task that checked is gone without an outcome: the server is stopping.
         let outcome = outcome.ok().and_then(|outcome| outcome.clone());
         outcome.unwrap_or(Err(BasicRefusal::Unavailable))
@@ -146,138 +175,154 @@ impl Authenticator {
         &self,
         credentials: &BasicCredentials,
         pincode: Option<&PinCode>,
-        user: Option<&Arc<RegisteredUser>>,
+        (user, snapshot): (Option<&Arc<RegisteredUser>>, &RegisterSnapshot),
         mac: PairMac,
         source: Source,
-    ) -> Result<watch::Receiver<Option<Outcome>>, BasicRefusal> {
+    ) -> Result<Asked, BasicRefusal> {
         let shared = &self.shared;
         let mut checks = shared.under_way.checks();
-        if let Some(outcome) = checks.get(&mac) {
-            return Ok(outcome.clone());
-        }
-        let source = shared
-            .budget
-            .take(source, Instant::now())
-            .ok_or(BasicRefusal::Overloaded)?;
-        let Some(slot) = shared.pool.reserve() else {
-            shared.budget.give_back(source);
-            return Err(BasicRefusal::Overloaded);
+        let vacant = match checks.entry(mac) {
+            Entry::Occupied(check) => return Ok(check.get().subscribe()),
+            Entry::Vacant(vacant) => vacant,
         };
-        let (publish, outcome) = watch::channel(None);
-        checks.insert(mac, outcome.clone());
-        drop(checks);
+        let name = shared.slowing.name(credentials.user());
+        let was_right = user.is_some_and(|user| shared.remembered.was_right(&user.id, &mac));
+        // What was right before waits for nobody, and strangers' failures are none of its business.
+        let charge = (!was_right).then(|| shared.slowing.take(name, &source, Instant::now()));
+        let standing = match &charge {
+            None => Standing::Known,
+            Some(charge) if charge.slowed => Standing::Slowed,
+            Some(_) => Standing::Unknown,
+        };
+        // Nobody's hash is compared for a user who is not registered or may not call, at the same cost.
+        let compared = user.filter(|user| is_usable(user, snapshot, self.now()));
+        let stored = match compared {
+            Some(user) => Ok(user.credential.clone()),
+            None => shared.hasher.nobody(),
+        };
         // Where there is no pincode, one stands in for it, so that as many bytes are hashed.
         let secret = match pincode {
             Some(pincode) => secret_of(credentials.password(), pincode),
             None => secret_of(credentials.password(), &super::generate_pincode()),
         };
+        let comparison = Comparison {
+            stored: stored.map_err(|_| BasicRefusal::Unavailable)?,
+            secret,
+        };
+        let ticket = shared.pool.enter(standing, &source, name, comparison);
+        let (answering, asked) = watch::channel(None);
+        let answering = Arc::new(answering);
+        vacant.insert(Arc::clone(&answering));
+        drop(checks);
         let check = Check {
             shared: Arc::clone(shared),
-            user: user.cloned(),
+            user: compared.cloned(),
+            is_registered: user.cloned(),
             complete: pincode.is_some(),
-            secret,
             mac,
             source,
+            standing,
+            charge,
+            answering,
         };
-        let ending = Ending {
-            shared: Arc::clone(shared),
-            mac,
-        };
-        tokio::spawn(async move {
-            let outcome = check.run(slot).await;
-            // First the end, then the word: whoever comes in between finds the pair remembered, or checks anew.
-            drop(ending);
-            publish.send_replace(Some(outcome));
-        });
-        Ok(outcome)
+        tokio::spawn(check.run(ticket));
+        Ok(asked)
     }
 }
 
 impl Check {
-    async fn run(self, slot: Slot) -> Outcome {
-        let shared = Arc::clone(&self.shared);
-        let outcome = self.count_and_compare(slot).await;
+    async fn run(self, ticket: Ticket) {
+        let ending = Ending {
+            shared: Arc::clone(&self.shared),
+            mac: self.mac,
+            answering: Arc::clone(&self.answering),
+        };
+        let outcome = match self.answer(ticket).await {
+            Some(matches) => self.conclude(matches),
+            None => Err(BasicRefusal::Overloaded),
+        };
         let label = match &outcome {
             Ok(_) => "accepted",
             Err(BasicRefusal::Unauthorized) => "refused",
-            Err(BasicRefusal::Overloaded | BasicRefusal::Unavailable) => "unavailable",
+            Err(BasicRefusal::Overloaded) => "overloaded",
+            Err(BasicRefusal::Unavailable) => "unavailable",
         };
         metrics::counter!("sistema_ts_auth_credential_checks_total", "outcome" => label)
             .increment(1);
         if matches!(outcome, Err(BasicRefusal::Unauthorized)) {
             self.note_refusal();
-        } else {
-            shared.budget.give_back(self.source);
+        } else if let Some(charge) = &self.charge {
+            self.shared.slowing.give_back(charge);
         }
-        outcome
+        // First the end, then the word: whoever comes in between finds the pair remembered, or checks anew.
+        drop(ending);
+        self.answering.send_replace(Some(outcome));
     }
 
-    /// To the security log: a registered user's id, or that there is none; what a stranger typed may be anything.
-    fn note_refusal(&self) {
-        // Apart, so that a flood of made-up names leaves room for what is tried on a registered user.
-        static REGISTERED: LogBudget = LogBudget::new("credentials-of-a-user");
-        static UNREGISTERED: LogBudget = LogBudget::new("credentials-of-nobody");
-        let user = self.user.as_ref().map(|user| user.id.as_str());
-        let left_out = match user {
-            Some(user) => REGISTERED.take_for(&user),
-            None => UNREGISTERED.take_for(&self.source),
-        };
-        if let Some(left_out) = left_out {
-            tracing::warn!(
-                target: "security",
-                user = user.unwrap_or("(not registered)"),
-                source = %self.source,
-                left_out,
-                "credentials refused"
-            );
+    /// What the comparison says; `None` if it was not made: the place was lost, the wait too long, or everybody who asked has gone.
+    async fn answer(&self, mut ticket: Ticket) -> Option<Result<bool, CredentialError>> {
+        let deadline = tokio::time::Instant::now() + self.shared.longest_wait;
+        loop {
+            let reason = tokio::select! {
+                biased;
+                answer = &mut ticket.answer => return answer.ok(),
+                () = tokio::time::sleep_until(deadline) => LeftFor::TooLong,
+                () = self.answering.closed() => LeftFor::Gone,
+            };
+            match self.leave(&ticket, reason) {
+                Left::Place => return None,
+                Left::CheckHasBegun => return (&mut ticket.answer).await.ok(),
+                Left::SomebodyCame => {}
+            }
         }
     }
 
-    /// The attempt is counted first, by a write that others cannot slip past, and taken off the count only by success.
-    async fn count_and_compare(&self, slot: Slot) -> Outcome {
-        let shared = &self.shared;
-        let user_id = self.user.as_ref().map(|user| &user.id);
-        let policy = shared.settings.lockout;
-        let attempt = shared
-            .register
-            .begin_attempt(user_id, policy, shared.clock.now())
-            .await;
-        let (ticket, locks) = match attempt.map_err(|error| unavailable(&error))? {
-            Attempt::Admitted { ticket, locks } => (Some(ticket), locks),
-            Attempt::Locked => (None, false),
-        };
-        if let (true, Some(user_id)) = (locks, user_id) {
-            // Unless this very attempt is right, even the right pair is refused from now on.
-            shared.remembered.forget(user_id);
+    /// Leaves the waiting room. Nobody joins between the look whether somebody asks and the end of the check.
+    fn leave(&self, ticket: &Ticket, reason: LeftFor) -> Left {
+        let mut checks = self.shared.under_way.checks();
+        if reason == LeftFor::Gone && self.answering.receiver_count() > 0 {
+            return Left::SomebodyCame;
         }
-        let stored = match (&self.user, &ticket) {
-            (Some(user), Some(_)) => user.credential.clone(),
-            // Nobody's hash is compared for an unknown or locked user, at the same cost.
-            _ => shared
-                .hasher
-                .nobody()
-                .map_err(|_| BasicRefusal::Unavailable)?,
-        };
-        let matches = shared.pool.verify(slot, stored, self.secret.clone()).await;
-        let matches = matches.ok_or(BasicRefusal::Unavailable)?;
-        if let (true, true, Some(user), Some(ticket)) =
-            (matches, self.complete, self.still_usable(), ticket)
-        {
-            if let Err(error) = shared.register.return_attempt(ticket).await {
-                // The pair is right; that it stays counted is the lesser evil.
-                let _ = unavailable(&error);
-            }
-            shared.remembered.remember(&user, self.mac, Instant::now());
-            return Ok(user);
+        if !ticket.leave() {
+            return Left::CheckHasBegun;
         }
-        if locks {
-            metrics::counter!("sistema_ts_auth_lockouts_total").increment(1);
-            if let Some(user_id) = user_id {
-                // Bounded by itself: once a lockout, and that of a registered user.
-                tracing::warn!(target: "security", user = user_id.as_str(), source = %self.source, "user locked out");
+        checks.remove(&self.mac);
+        let reason = match reason {
+            LeftFor::TooLong => "too_long",
+            LeftFor::Gone => "gone",
+        };
+        metrics::counter!("sistema_ts_auth_checks_turned_away_total", "reason" => reason)
+            .increment(1);
+        Left::Place
+    }
+
+    fn conclude(&self, matches: Result<bool, CredentialError>) -> Outcome {
+        let remembered = &self.shared.remembered;
+        match matches {
+            Ok(true) if self.complete => {
+                if let Some(user) = self.still_usable() {
+                    remembered.remember(&user, self.mac, Instant::now());
+                    return Ok(user);
+                }
             }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "credentials could not be checked");
+                return Err(BasicRefusal::Unavailable);
+            }
+        }
+        if let (Standing::Known, Some(user)) = (self.standing, &self.is_registered) {
+            remembered.forget(&user.id, &self.mac);
         }
         Err(BasicRefusal::Unauthorized)
+    }
+
+    fn note_refusal(&self) {
+        self.shared.refusals.note(&Refused {
+            user: self.is_registered.as_ref().map(|user| &user.id),
+            source: &self.source,
+            slowed: self.standing == Standing::Slowed,
+        });
     }
 
     /// The user as the register has it now, if the credentials that were compared are still its own.
@@ -291,23 +336,11 @@ impl Check {
     }
 }
 
-fn is_usable(
-    user: &RegisteredUser,
-    snapshot: &RegisterSnapshot,
-    now: sistema_ts_model::Timestamp,
-) -> bool {
+fn is_usable(user: &RegisteredUser, snapshot: &RegisterSnapshot, now: Timestamp) -> bool {
     let structure_enabled = snapshot
         .structure(&user.structure)
         .is_some_and(|structure| structure.enabled);
     user.enabled && !user.is_expired(now) && structure_enabled
-}
-
-fn unavailable(error: &RegisterError) -> BasicRefusal {
-    tracing::error!(%error, "an attempt could not be counted");
-    match error {
-        RegisterError::Overloaded => BasicRefusal::Overloaded,
-        _ => BasicRefusal::Unavailable,
-    }
 }
 
 #[cfg(test)]

@@ -113,6 +113,11 @@ impl Configuration {
             limits.maximum_connections,
             16..=1_000_000,
         );
+        faults.range(
+            "limits.maximum_connections_per_source",
+            limits.maximum_connections_per_source,
+            16..=1_000_000,
+        );
         faults.range("limits.accept_backlog", limits.accept_backlog, 16..=65_535);
         for (key, seconds, maximum) in [
             (
@@ -284,22 +289,17 @@ impl Configuration {
         faults.range(
             "authentication.remember_seconds",
             authentication.remember_seconds,
-            0..=3_600,
+            0..=43_200,
         );
         faults.range(
-            "authentication.lockout_threshold",
-            authentication.lockout_threshold,
-            3..=100,
+            "authentication.user_burst",
+            authentication.user_burst,
+            1..=1_000,
         );
         faults.range(
-            "authentication.lockout_window_seconds",
-            authentication.lockout_window_seconds,
-            60..=86_400,
-        );
-        faults.range(
-            "authentication.lockout_seconds",
-            authentication.lockout_seconds,
-            60..=86_400,
+            "authentication.user_failures_per_minute",
+            authentication.user_failures_per_minute,
+            1..=1_000,
         );
         faults.range(
             "authentication.source_burst",

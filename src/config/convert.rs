@@ -7,10 +7,9 @@ use sistema_ts_actors::relay::RelaySettings;
 use sistema_ts_store::GuessBudgets;
 use sistema_ts_store::embedded::EmbeddedOptions;
 use sistema_ts_store::embedded::register::RegisterOptions;
-use sistema_ts_store::register::LockoutPolicy;
 
 use super::{Configuration, ListenerSection};
-use crate::auth::{Argon2Cost, AuthenticatorSettings, BudgetSettings};
+use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};
 use crate::control::SOCKET_NAME;
 use crate::front::{
     FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
@@ -35,6 +34,9 @@ const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 /// Connections for health and metrics: a few tools on this machine.
 const STATUS_CONNECTIONS: usize = 256;
 
+/// Of credentials; less than the patience of the usual clients.
+const LONGEST_WAIT_FOR_A_CHECK: Duration = Duration::from_secs(20);
+
 impl Configuration {
     /// The three listeners with their limits.
     #[must_use]
@@ -51,6 +53,7 @@ impl Configuration {
             tls: None,
             trusted_proxies: Vec::new(),
             max_connections: limits.maximum_connections.min(STATUS_CONNECTIONS),
+            max_connections_per_source: limits.maximum_connections_per_source,
             backlog: limits.accept_backlog,
         };
         FrontSettings {
@@ -105,6 +108,7 @@ impl Configuration {
             }),
             trusted_proxies: self.proxy.trusted_networks.clone(),
             max_connections: self.limits.maximum_connections,
+            max_connections_per_source: self.limits.maximum_connections_per_source,
             backlog: self.limits.accept_backlog,
         }
     }
@@ -230,21 +234,21 @@ impl Configuration {
     #[must_use]
     pub fn authenticator_settings(&self) -> AuthenticatorSettings {
         let authentication = &self.authentication;
-        // Seconds are bounded to a day, far from where milliseconds overflow.
-        let millis = |seconds: u64| seconds as i64 * 1_000;
         AuthenticatorSettings {
             cost: self.argon2_cost(),
             hashing_threads: authentication.hashing_threads,
             hashing_queue: authentication.hashing_queue,
+            longest_wait: LONGEST_WAIT_FOR_A_CHECK,
             remember: Duration::from_secs(authentication.remember_seconds),
-            lockout: LockoutPolicy {
-                threshold: authentication.lockout_threshold,
-                window_millis: millis(authentication.lockout_window_seconds),
-                lockout_millis: millis(authentication.lockout_seconds),
-            },
-            budget: BudgetSettings {
-                burst: authentication.source_burst,
-                per_minute: authentication.source_failures_per_minute,
+            slowing: SlowingSettings {
+                user: FailureRate {
+                    burst: authentication.user_burst,
+                    per_minute: authentication.user_failures_per_minute,
+                },
+                source: FailureRate {
+                    burst: authentication.source_burst,
+                    per_minute: authentication.source_failures_per_minute,
+                },
             },
         }
     }

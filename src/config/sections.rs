@@ -71,6 +71,8 @@ pub struct LimitsSection {
     pub worker_threads: usize,
     /// Connections open at once on one listener, those in a handshake included.
     pub maximum_connections: usize,
+    /// Connections open at once on one listener of one source (an IPv6 source is its /48 network), as a listed proxy tells it.
+    pub maximum_connections_per_source: usize,
     /// Connections waiting to be accepted by the kernel.
     pub accept_backlog: i32,
     /// From accepting a connection to the end of its handshake, the PROXY header included.
@@ -104,6 +106,7 @@ impl Default for LimitsSection {
         LimitsSection {
             worker_threads: 0,
             maximum_connections: 25_000,
+            maximum_connections_per_source: 4_096,
             accept_backlog: 2_048,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 10,
@@ -212,7 +215,7 @@ pub struct ImmuniSection {
     pub maximum_tries: u32,
     /// Posts waiting and under way together.
     pub mailbox_capacity: usize,
-    /// Posts under way at once, each over a connection of its own.
+    /// Posts under way at once, each over a connection of its own; callers take turns.
     pub connections: usize,
     /// Failed tries in a row after which nothing is sent for a while.
     pub breaker_failures: u32,
@@ -281,19 +284,17 @@ pub struct AuthenticationSection {
     pub argon2_passes: u32,
     /// Threads that hash.
     pub hashing_threads: usize,
-    /// Checks that may wait for those threads before the next is answered 503.
+    /// Checks that may wait for those threads before one is answered 503.
     pub hashing_queue: usize,
-    /// How long a verified pair of password and pincode is remembered in memory; 0 remembers none.
+    /// How long a verified pair of password and pincode is remembered in memory after its last use; 0 remembers none.
     pub remember_seconds: u64,
-    /// Failures of one user within the window that lock the user out.
-    pub lockout_threshold: u32,
-    /// Window in which a user's failures are counted.
-    pub lockout_window_seconds: u64,
-    /// How long a lockout lasts.
-    pub lockout_seconds: u64,
-    /// Failed checks that one source address may cause in a burst (an IPv6 source is its /64 network).
+    /// Failures at once of one user at one source before those who do not fail come first.
+    pub user_burst: u32,
+    /// Failures a minute in the long run, of one user at one source.
+    pub user_failures_per_minute: u32,
+    /// Failures at once of one source address (an IPv6 source is its /64 network) before those who do not fail come first.
     pub source_burst: u32,
-    /// Failed checks a minute that one source address may cause in the long run.
+    /// Failures a minute in the long run, of one source address.
     pub source_failures_per_minute: u32,
 }
 
@@ -303,11 +304,10 @@ impl Default for AuthenticationSection {
             argon2_memory_kibibytes: 19 * 1024,
             argon2_passes: 2,
             hashing_threads: 1,
-            hashing_queue: 64,
-            remember_seconds: 300,
-            lockout_threshold: 5,
-            lockout_window_seconds: 3_600,
-            lockout_seconds: 900,
+            hashing_queue: 512,
+            remember_seconds: 3_600,
+            user_burst: 5,
+            user_failures_per_minute: 5,
             source_burst: 20,
             source_failures_per_minute: 20,
         }

@@ -124,13 +124,13 @@ fn the_sample_loads_with_paths_from_its_own_folder() {
 #[test]
 fn all_values_out_of_bounds_are_told_at_once() {
     let text = "[limits]\nbody_timeout_seconds = 0\n[status]\nbind_address = \"0.0.0.0:9464\"\n\
-                [authentication]\nargon2_passes = 1\nlockout_threshold = 1000000\n";
+                [authentication]\nargon2_passes = 1\nuser_burst = 1000000\n";
     let message = load(text, &[]).unwrap_err().to_string();
     for key in [
         "limits.body_timeout_seconds must be from 1 to 120",
         "status.bind_address must be a loopback",
         "authentication.argon2_passes",
-        "authentication.lockout_threshold",
+        "authentication.user_burst",
     ] {
         assert!(message.contains(key), "{key} missing in: {message}");
     }
@@ -202,7 +202,7 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
             19_455,
             1_048_577,
         ),
-        ("authentication", "lockout_seconds", 59, 86_401),
+        ("authentication", "user_failures_per_minute", 0, 1_001),
         ("call_center", "session_lifetime_minutes", 4, 241),
         ("call_center", "operator_failures_per_hour", 0, 1_001),
         ("call_center", "code_failures_in_life", 0, 101),

@@ -19,6 +19,7 @@ use super::drain::Drain;
 use super::proxy::{ProxyHeaderError, read_proxy_header};
 use super::refused;
 use super::settings::ListenerKind;
+use super::sources::{SourceCounts, SourceSlot};
 use super::stream::FrontStream;
 use super::trust::TrustStore;
 use super::watch::Sweep;
@@ -32,6 +33,7 @@ pub(super) struct Listener {
     pub(super) handshake: Duration,
     pub(super) max_connections: usize,
     pub(super) open: AtomicUsize,
+    pub(super) sources: Arc<SourceCounts>,
     pub(super) drain: Arc<Drain>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Listener {
 pub(super) enum ConnectError {
     #[error("too many connections")]
     TooMany,
+    #[error("too many connections of one source")]
+    TooManyOfSource,
     #[error("handshake not done in time")]
     Timeout,
     #[error(transparent)]
@@ -59,6 +63,7 @@ impl ConnectError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::TooMany => "too-many",
+            Self::TooManyOfSource => "too-many-of-source",
             Self::Timeout => "timeout",
             Self::ProxyHeader(_) => "proxy-header",
             Self::Tls(_) => "tls",
@@ -102,7 +107,7 @@ impl Listener {
         let slot = self.slot().map_err(|error| self.refused(source, error))?;
         let established =
             tokio::time::timeout(self.handshake, self.establish(tcp, &mut source)).await;
-        let (stream, info) = established
+        let (stream, info, source_slot) = established
             .unwrap_or(Err(ConnectError::Timeout))
             .map_err(|error| self.refused(source, error))?;
         let watch = sweep.watch(&self.drain.stage());
@@ -111,6 +116,7 @@ impl Listener {
             info: Arc::new(info),
             watch,
             _slot: slot,
+            _source_slot: source_slot,
         })
     }
 
@@ -129,6 +135,7 @@ impl Listener {
             info: Arc::new(info),
             watch,
             _slot: slot,
+            _source_slot: None,
         })
     }
 
@@ -137,12 +144,14 @@ impl Listener {
         &self,
         mut tcp: TcpStream,
         source: &mut Option<SocketAddr>,
-    ) -> Result<(TlsStream<TcpStream>, ConnectionInfo), ConnectError> {
+    ) -> Result<(TlsStream<TcpStream>, ConnectionInfo, Option<SourceSlot>), ConnectError> {
         let peer = ready_socket(&tcp)?;
         *source = Some(peer);
         if self.trusts_proxy(peer.ip()) {
             *source = read_proxy_header(&mut tcp).await?;
         }
+        // Before the handshake, which costs.
+        let source_slot = self.source_slot(*source)?;
         // From anybody else a PROXY header is no TLS, and the handshake refuses it.
         let trust = self.trust.as_ref().ok_or(ConnectError::NoTrust)?;
         let state = trust.current().clone();
@@ -157,7 +166,20 @@ impl Listener {
             .map(ClientCertificate::from_chain)
             .transpose()?;
         let info = self.info(peer, *source, resumed, certificate, state.authorities_since);
-        Ok((stream, info))
+        Ok((stream, info, source_slot))
+    }
+
+    /// A place among its source's connections; none is needed where the source is this machine, a proxy itself, or not known.
+    fn source_slot(&self, source: Option<SocketAddr>) -> Result<Option<SourceSlot>, ConnectError> {
+        let bounded = source
+            .map(|source| source.ip().to_canonical())
+            .filter(|address| !address.is_loopback() && !self.trusts_proxy(*address));
+        bounded
+            .map(|address| {
+                let slot = self.sources.enter(address);
+                slot.ok_or(ConnectError::TooManyOfSource)
+            })
+            .transpose()
     }
 
     fn info(

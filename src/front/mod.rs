@@ -26,6 +26,7 @@ mod reload;
 mod revocation;
 mod server;
 mod settings;
+mod sources;
 mod stream;
 mod trust;
 mod watch;

@@ -92,6 +92,7 @@ impl Refused {
     pub(super) fn of(error: &ConnectError) -> Refused {
         let (kind, reason) = match error {
             ConnectError::TooMany => (Kind::Listener, "too many connections"),
+            ConnectError::TooManyOfSource => (Kind::Listener, "too many connections of one source"),
             ConnectError::NoTrust => (Kind::Listener, "the listener has no certificates"),
             ConnectError::Timeout => (Kind::Silent, "the handshake was not done in time"),
             ConnectError::Socket(_) => (Kind::Silent, "the connection was lost"),

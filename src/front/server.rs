@@ -25,6 +25,7 @@ use super::pacer::RefusalPacer;
 use super::refusal::{Refusal, RefusalRenderer};
 use super::reload::Reloader;
 use super::settings::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings};
+use super::sources::SourceCounts;
 use super::stream::FrontStream;
 use super::trust::{TrustError, TrustStore};
 use super::watch::Sweep;
@@ -147,6 +148,7 @@ impl Front {
                 handshake: limits.handshake,
                 max_connections: settings.max_connections.max(1),
                 open: AtomicUsize::new(0),
+                sources: SourceCounts::new(settings.max_connections_per_source),
                 drain: Arc::clone(&drain),
             });
             let watched = settings.kind != ListenerKind::PlainLoopback;

@@ -58,6 +58,9 @@ pub struct ListenerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Connections open at once, handshakes included; one more is closed at once. At least 1.
     pub max_connections: usize,
+    /// Connections open at once of one source (an IPv4 address, or an IPv6 network of 48 bits), as a proxy tells it. Loopback, and the proxies
+    /// themselves, have no such bound. At least 1.
+    pub max_connections_per_source: usize,
     /// Length of the kernel's queue of connections not yet accepted.
     pub backlog: i32,
 }

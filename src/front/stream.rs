@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::ConnectionInfo;
 use super::listener::ConnectionSlot;
+use super::sources::SourceSlot;
 use super::watch::Watch;
 
 /// A connection on `S`: a TLS stream, or plain TCP on the loopback listener.
@@ -18,6 +19,7 @@ pub(super) struct FrontStream<S> {
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) watch: Rc<Watch>,
     pub(super) _slot: ConnectionSlot,
+    pub(super) _source_slot: Option<SourceSlot>,
 }
 
 impl<S> FrontStream<S> {

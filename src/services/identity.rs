@@ -11,10 +11,6 @@ use crate::auth::{BasicCredentials, BasicRefusal};
 use crate::front::{ConnectionInfo, Lane, ListenerKind, Permit, Refusal};
 use crate::soap::{FieldText, SoapFault};
 
-/// Whose share of the work holds the users whose credentials are still to be checked: one for the registered and for names made up at will,
-/// else a full share would tell which a name is.
-const TO_BE_CHECKED: &str = "to-be-checked";
-
 /// Who a request says it is from, as far as its head tells.
 pub(super) enum Claimed {
     /// A certificate's caller: proved by the handshake, and valid at this moment.
@@ -117,8 +113,8 @@ impl Claimed {
                 let authenticator = &worker.server.authenticator;
                 let user = match authenticator.remembered_user(&credentials, pin_code.as_ref()) {
                     Some(user) => user,
+                    // Those who wait for a check take no place of those who work: the waiting room has bounds of its own.
                     None => {
-                        let _checking = enter(TO_BE_CHECKED)?;
                         authenticator
                             .user(&credentials, pin_code.as_ref(), source)
                             .await?

@@ -43,7 +43,9 @@ pub enum SoapFault {
     #[error("body broken off")]
     BodyBroken,
     /// No credentials or wrong ones on the Basic listener: unknown user, wrong password, wrong pincode, locked (401).
-    #[error("no credentials, or wrong ones (user, password, pincode, lock: one answer)")]
+    #[error(
+        "no credentials, or wrong ones (user, password, pincode; unknown, expired or disabled: one answer)"
+    )]
     Unauthorized,
     /// No client certificate on the mutual-TLS listener.
     #[error("client certificate missing")]
@@ -227,7 +229,7 @@ impl SoapFault {
             Self::Unauthorized => client(
                 401,
                 "6002",
-                "Credenziali mancanti, non valide, scadute o bloccate: verificare utente, password e pincode.",
+                "Credenziali mancanti, non valide o scadute: verificare utente, password e pincode.",
             ),
             Self::NotFound => client(
                 404,

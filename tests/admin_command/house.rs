@@ -53,8 +53,8 @@ impl House {
             "--description",
             "Ospedale di prova",
         ]);
-        house.write("credentials", "a known password\n0123456789\n");
-        let credentials = house.path("credentials");
+        house.write("password", "a known password\n");
+        let password = house.path("password");
         house.with_input(
             &[
                 "user",
@@ -64,8 +64,8 @@ impl House {
                 STRUCTURE,
                 "--profile",
                 "invioEsecuzioneTest",
-                "--credentials-file",
-                &credentials,
+                "--password-file",
+                &password,
             ],
             FISCAL_CODE,
         );

@@ -10,13 +10,17 @@ use sistema_ts_model::{Clock, Service, SystemClock};
 
 use crate::house::{FISCAL_CODE, House, STRUCTURE};
 
+/// A field of what a command printed.
+fn text(printed: &Value, field: &str) -> String {
+    printed[field].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn credentials_that_were_printed_are_the_right_ones_until_they_are_reset_or_expire() {
     let house = House::with_user();
     let server = house.server();
     let add = ["user", "add", "luigi", "--structure", STRUCTURE, "--json"];
     let first: Value = serde_json::from_str(&house.with_input(&add, FISCAL_CODE)).unwrap();
-    let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
     let (password, pincode) = (text(&first, "password"), text(&first, "pincode"));
     server.sees("the user", |snapshot| snapshot.user("luigi").is_some());
     assert_eq!(server.check("luigi", &password, &pincode).await, Ok(()));
@@ -48,33 +52,43 @@ async fn credentials_that_were_printed_are_the_right_ones_until_they_are_reset_o
 }
 
 #[tokio::test]
-async fn a_locked_user_is_shown_and_unlocked_while_the_server_runs() {
+async fn nobody_is_locked_out_and_there_is_nothing_to_unlock() {
     let house = House::with_user();
     let server = house.server();
-    for attempt in 0..5 {
+    let issued = house.json(&["user", "reset", "mario"]);
+    let (password, pincode) = (text(&issued, "password"), text(&issued, "pincode"));
+    server.register.refresh().await.unwrap();
+    for attempt in 0..10 {
         let wrong = format!("wrong password {attempt}");
         assert_eq!(
-            server.check("mario", &wrong, "0123456789").await,
+            server.check("mario", &wrong, &pincode).await,
             Err(BasicRefusal::Unauthorized)
         );
     }
-    assert_eq!(
-        server
-            .check("mario", "a known password", "0123456789")
-            .await,
-        Err(BasicRefusal::Unauthorized)
-    );
+    assert_eq!(server.check("mario", &password, &pincode).await, Ok(()));
     let shown = house.json(&["user", "show", "mario"]);
-    assert_eq!(shown["failed_attempts"], 5);
-    assert!(shown["locked_until"].is_string());
-    house.done(&["user", "unlock", "mario"]);
-    assert_eq!(
-        server
-            .check("mario", "a known password", "0123456789")
-            .await,
-        Ok(())
-    );
-    assert!(house.json(&["user", "show", "mario"])["locked_until"].is_null());
+    for gone in ["failed_attempts", "locked_until"] {
+        assert!(shown.get(gone).is_none(), "{gone}");
+    }
+    house.refused(&["user", "unlock", "mario"]);
+}
+
+#[tokio::test]
+async fn a_pincode_is_made_also_where_the_password_comes_from_a_file() {
+    let house = House::with_user();
+    let server = house.server();
+    let file = house.path("password");
+    let mut made = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let issued = house.json(&["user", "reset", "mario", "--password-file", &file]);
+        assert!(issued.get("password").is_none(), "it is not repeated");
+        let pincode = text(&issued, "pincode");
+        server.register.refresh().await.unwrap();
+        let checked = server.check("mario", "a known password", &pincode).await;
+        assert_eq!(checked, Ok(()));
+        made.insert(pincode);
+    }
+    assert_eq!(made.len(), 3, "each is another");
 }
 
 #[test]
@@ -130,10 +144,10 @@ fn secrets_and_fiscal_codes_stay_where_they_belong() {
         "user",
         "reset",
         "mario",
-        "--credentials-file",
-        &house.path("credentials"),
+        "--password-file",
+        &house.path("password"),
     ]);
-    for secret in [FISCAL_CODE, "a known password", "0123456789", "argon2"] {
+    for secret in [FISCAL_CODE, "a known password", "argon2"] {
         assert!(
             !list.contains(secret) && !reset.contains(secret),
             "{secret}"
@@ -147,28 +161,28 @@ fn secrets_and_fiscal_codes_stay_where_they_belong() {
         error.contains("codice fiscale") && !error.contains("RSSMRA"),
         "{error}"
     );
-    house.write("short", "too short\n0123456789\n");
+    house.write("short", "too short\n");
     let error = house.refused(&[
         "user",
         "reset",
         "mario",
-        "--credentials-file",
+        "--password-file",
         &house.path("short"),
     ]);
     assert!(
         error.contains("12 to 128") && !error.contains("too short"),
         "{error}"
     );
-    house.write("pin", "a known password\n012345678\n");
+    house.write("pin", "a known password\n0123456789\n");
     let error = house.refused(&[
         "user",
         "reset",
         "mario",
-        "--credentials-file",
+        "--password-file",
         &house.path("pin"),
     ]);
     assert!(
-        error.contains("pincode") && !error.contains("012345678"),
+        error.contains("more than one line") && !error.contains("0123456789"),
         "{error}"
     );
     // No option takes a secret, which other users of the machine would see.
@@ -178,7 +192,7 @@ fn secrets_and_fiscal_codes_stay_where_they_belong() {
     // No file of the data folder holds any of it.
     for entry in std::fs::read_dir(house.path("data")).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        for secret in [FISCAL_CODE, "a known password", "0123456789"] {
+        for secret in [FISCAL_CODE, "a known password"] {
             assert!(
                 !bytes
                     .windows(secret.len())
@@ -201,10 +215,10 @@ fn credentials_and_fiscal_code_may_come_from_one_stream_each() {
         STRUCTURE,
         "--fiscal-code-file",
         &house.path("fiscal-code"),
-        "--credentials-file",
+        "--password-file",
         "-",
     ];
-    house.with_input(&add, "another password\n9876543210\n");
+    house.with_input(&add, "another password\n");
     assert_eq!(
         house.json(&["user", "show", "luigi"])["fiscal_code"],
         FISCAL_CODE
@@ -261,18 +275,20 @@ fn no_user_is_made_whose_credentials_nobody_gets() {
             .refused(&["user", "show", "luigi"])
             .contains("not registered")
     );
-    // What the user brought along needs no output.
-    let credentials = house.path("credentials");
-    let given = [&add[..], &["--credentials-file", &credentials]].concat();
+    // Also of who brought a password along nobody would get the pincode.
+    let password = house.path("password");
+    let given = [&add[..], &["--password-file", &password]].concat();
     let nowhere = File::options().write(true).open("/dev/null").unwrap();
-    assert_eq!(unread(&house, &given, nowhere.into()).0, Some(0));
-    house.done(&["user", "show", "luigi"]);
+    assert_eq!(unread(&house, &given, nowhere.into()).0, Some(2));
 }
 
 #[tokio::test]
 async fn a_reset_whose_credentials_nobody_gets_leaves_the_old_ones() {
     let house = House::with_user();
     let server = house.server();
+    let issued = house.json(&["user", "reset", "mario"]);
+    let (password, pincode) = (text(&issued, "password"), text(&issued, "pincode"));
+    server.register.refresh().await.unwrap();
     for (what, output) in lost() {
         let (status, told) = unread(&house, &["user", "reset", "mario"], output);
         assert_eq!(status, Some(2), "{what}: {told}");
@@ -280,9 +296,7 @@ async fn a_reset_whose_credentials_nobody_gets_leaves_the_old_ones() {
             told.contains("so that nothing was changed"),
             "{what}: {told}"
         );
-        let old = server
-            .check("mario", "a known password", "0123456789")
-            .await;
+        let old = server.check("mario", &password, &pincode).await;
         assert_eq!(old, Ok(()), "{what}");
     }
 }
@@ -309,38 +323,24 @@ fn what_is_refused_anyhow_prints_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_file_of_credentials_is_read_as_peoples_programs_save_it() {
+async fn a_password_file_is_read_as_peoples_programs_save_it() {
     let house = House::with_user();
     let server = house.server();
-    let before = server
-        .register
-        .snapshot()
-        .user("mario")
-        .unwrap()
-        .credential_set_at;
-    let credentials = house.path("credentials");
-    let reset = ["user", "reset", "mario", "--credentials-file", &credentials];
-    house.write(
-        "credentials",
-        "\u{feff}another known password\r\n1234567890\r\n\r\n",
-    );
-    house.done(&reset);
-    server.sees("the reset", |snapshot| {
-        snapshot.user("mario").unwrap().credential_set_at != before
-    });
+    let password = house.path("password");
+    let reset = ["user", "reset", "mario", "--password-file", &password];
+    house.write("password", "\u{feff}another known password\r\n\r\n");
+    let pincode = text(&house.json(&reset), "pincode");
+    server.register.refresh().await.unwrap();
     let new = server
-        .check("mario", "another known password", "1234567890")
+        .check("mario", "another known password", &pincode)
         .await;
     assert_eq!(new, Ok(()));
-    house.write(
-        "credentials",
-        "another known password\n1234567890\nsomebody else's\n",
-    );
-    assert!(house.refused(&reset).contains("more lines than 2"));
-    let utf_16: Vec<u8> = "another known password\n1234567890\n"
+    house.write("password", "another known password\n1234567890\n");
+    assert!(house.refused(&reset).contains("more than one line"));
+    let utf_16: Vec<u8> = "another known password\n"
         .encode_utf16()
         .flat_map(u16::to_be_bytes)
         .collect();
-    std::fs::write(&credentials, utf_16).unwrap();
+    std::fs::write(&password, utf_16).unwrap();
     assert!(house.refused(&reset).contains("saved as UTF-16"));
 }

@@ -65,6 +65,7 @@ pub fn listener(kind: ListenerKind, tls: Option<TlsFiles>) -> ListenerSettings {
         tls,
         trusted_proxies: Vec::new(),
         max_connections: 1_000,
+        max_connections_per_source: 1_000,
         backlog: 1_024,
     }
 }

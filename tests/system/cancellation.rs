@@ -3,7 +3,7 @@
 //! test can still be verified.
 
 use crate::support::chain::Chain;
-use crate::support::installation::{CARD, DESK, PATIENT, PINCODE};
+use crate::support::installation::{CARD, DESK, PATIENT, USER, pincode_of};
 use crate::support::{Installation, Message, Server, Session, Submission, fiscal_code};
 
 fn cancellation(cun: &str) -> Message {
@@ -79,7 +79,7 @@ fn a_wrong_code_person_structure_or_caller_looks_the_same_and_changes_nothing() 
     let mut user = Session::user(&installation, &server);
     let by_user = cancellation(&cun)
         .without("tipoAutenticazione")
-        .with("pinCode", PINCODE);
+        .with("pinCode", pincode_of(USER));
     let unknown = crate::support::otp(0);
     let answers = [
         region.ask(&cancellation(&format!("CUN-{unknown}"))),

@@ -14,8 +14,8 @@ use sistema_ts_model::Cun;
 
 use crate::support::chain::Chain;
 use crate::support::installation::{
-    ASL_OPERATOR, ASL_USER, CALL_CENTRE, CARD, DESK, OPERATOR, PASSWORD, PATIENT, PINCODE,
-    STRUCTURE, USER,
+    ASL_OPERATOR, ASL_USER, CALL_CENTRE, CARD, DESK, OPERATOR, PASSWORD, PATIENT, STRUCTURE, USER,
+    pincode_of,
 };
 use crate::support::messages::today;
 use crate::support::{Installation, Message, Server, Session, otp, until};
@@ -85,7 +85,7 @@ fn user(installation: &Installation, server: &Server) -> Value {
         "certificate": null,
         "user": USER,
         "password": PASSWORD,
-        "pincode": PINCODE,
+        "pincode": pincode_of(USER),
         "structure": STRUCTURE,
         "fiscal_code": "BNCLRA75E41F205R",
         "today": today(),
@@ -162,7 +162,7 @@ fn walks_the_chain(mut client: Command) {
         .admin(&[&["user", "profiles", ASL_USER], &profiles[..]].concat());
     let probe = Message::cancellation("?", PATIENT)
         .without("tipoAutenticazione")
-        .with("pinCode", PINCODE);
+        .with("pinCode", pincode_of(USER));
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     until("the server sees the profiles", || {
         user.ask(&probe).findings() == ["1501"]
@@ -183,7 +183,7 @@ fn walks_the_chain(mut client: Command) {
         },
         "operator": DESK,
         "asl_operator": ASL_OPERATOR,
-        "pincode": PINCODE,
+        "pincode": pincode_of(USER),
         "patient": PATIENT,
         "card": CARD,
         "cun": cun,

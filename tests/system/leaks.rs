@@ -20,7 +20,7 @@ use self::asker::Asker;
 use self::hunt::Evidence;
 use self::planted::Planted;
 use crate::support::client::plain;
-use crate::support::installation::{OPERATOR, PASSWORD, PINCODE, STRUCTURE, USER};
+use crate::support::installation::{OPERATOR, PASSWORD, STRUCTURE, USER, pincode_of};
 use crate::support::pki::Authority;
 use crate::support::{Installation, Server, Session, Submission, until};
 
@@ -63,7 +63,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Authorization: Basic {pair}\r\n")
 }
 
-/// Wrong users, passwords and pincodes, until the user is locked and beyond.
+/// Wrong users, passwords and pincodes, until the user is slowed and beyond.
 fn guess(asker: &mut Asker<'_>) {
     let right = asker.message.clone();
     let (person, word) = (
@@ -84,7 +84,12 @@ fn guess(asker: &mut Asker<'_>) {
         asker.sign_in = basic(USER, PASSWORD);
         assert_eq!(asker.submit("wrong pincode", &message).status(), 401);
     }
-    assert_eq!(asker.submit("locked", &right).status(), 401);
+    // Nobody is locked out.
+    let own = Submission {
+        pincode: Some(pincode_of(USER)),
+        ..right
+    };
+    assert_eq!(asker.submit("slowed", &own).told(), (200, "0000"));
 }
 
 /// No file may grow any more: every write fails, as on a full disk. (Writes within a file still work, so the log, which is shorter, goes on.)
@@ -135,26 +140,25 @@ fn ask_status(server: &Server, evidence: &mut Evidence, planted: &mut Planted) {
 
 /// A user whose credentials are nowhere else.
 fn add_user(installation: &Installation, planted: &mut Planted) -> (String, String) {
-    let (password, pincode) = (planted.word("own password"), planted.pincode("own pincode"));
-    std::fs::write(
-        installation.path("credentials"),
-        format!("{password}\n{pincode}\n"),
-    )
-    .unwrap();
+    let password = planted.word("own password");
+    std::fs::write(installation.path("password"), &password).unwrap();
     let arguments =
-        "user add operatore.cercato --profile invioEsecuzioneTest --credentials-file credentials";
+        "user add operatore.cercato --profile invioEsecuzioneTest --password-file password --json";
     let arguments: Vec<_> = arguments
         .split(' ')
         .chain(["--structure", STRUCTURE])
         .collect();
-    installation.admin_with_input(&arguments, &planted.person("own fiscal code"));
-    std::fs::remove_file(installation.path("credentials")).unwrap();
+    let told = installation.admin_with_input(&arguments, &planted.person("own fiscal code"));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let pincode = told["pincode"].as_str().unwrap().to_owned();
+    std::fs::remove_file(installation.path("password")).unwrap();
     for (place, value) in [
-        ("operator", OPERATOR),
-        ("password", PASSWORD),
-        ("pincode", PINCODE),
+        ("operator", OPERATOR.to_owned()),
+        ("password", PASSWORD.to_owned()),
+        ("pincode", pincode_of(USER)),
+        ("own pincode", pincode.clone()),
     ] {
-        planted.note(place, value.to_owned());
+        planted.note(place, value);
     }
     (password, pincode)
 }

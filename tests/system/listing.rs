@@ -1,7 +1,7 @@
 //! `elencoTestEffettuati` (§2.4.3) through the real server. A failure means that a listing lacks a test that was answered before it began, has
 //! one that it should not have, names a person, goes on from a bookmark that is not its own, or is given to an operator who may not have it.
 
-use crate::support::installation::{PASSWORD, PINCODE, STRUCTURE, USER_WITHOUT_PROFILE};
+use crate::support::installation::{PASSWORD, STRUCTURE, USER_WITHOUT_PROFILE, pincode_of};
 use crate::support::messages::today;
 use crate::support::{Installation, Message, Reply, Server, Session, Submission, fiscal_code};
 
@@ -35,7 +35,7 @@ impl House {
 fn of_user() -> Message {
     Message::listing()
         .without("tipoAutenticazione")
-        .with("pinCode", PINCODE)
+        .with("pinCode", pincode_of(USER_WITHOUT_PROFILE))
         .with_structure(STRUCTURE)
 }
 

@@ -105,10 +105,12 @@ pub(super) enum AdminError {
     StoppedAt { line: u64, reason: RegisterError },
     #[error("the operator's codice fiscale: {0}")]
     FiscalCode(#[from] sistema_ts_model::CodiceFiscaleError),
-    #[error("the first line of the credentials: {0}")]
+    #[error("the password file: {0}")]
     Password(#[from] PasswordError),
-    #[error("the second line of the credentials, the pincode: {0}")]
-    PinCode(#[from] sistema_ts_model::PinCodeError),
+    #[error(
+        "the password file has more than one line: it holds the password alone, since the pincode is always made here"
+    )]
+    MoreThanAPassword,
     #[error(
         "{} is there but its key {} is not: put the key back, without it no user of the register can be checked",
         register.display(), key.display()

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
@@ -38,7 +38,7 @@ pub(super) enum Command {
         #[arg(long, value_parser = StructureId::parse)]
         structure: Option<StructureId>,
     },
-    /// Show a user, the operator's codice fiscale and failed attempts included
+    /// Show a user, the operator's codice fiscale included
     Show {
         /// The user id
         #[arg(value_parser = UserId::parse)]
@@ -56,7 +56,7 @@ pub(super) enum Command {
         #[arg(value_parser = UserId::parse)]
         id: UserId,
     },
-    /// Give a user a new password and pincode, print them, once, and end a lockout
+    /// Give a user a new password and pincode, and print them, once
     Reset {
         /// The user id
         #[arg(value_parser = UserId::parse)]
@@ -72,12 +72,6 @@ pub(super) enum Command {
         /// The first day, in Rome, on which they are no longer valid: YYYY-MM-DD
         #[arg(long, value_name = "DAY", value_parser = parse_date)]
         on: Option<NaiveDate>,
-    },
-    /// End a user's lockout and forget the failed attempts
-    Unlock {
-        /// The user id
-        #[arg(value_parser = UserId::parse)]
-        id: UserId,
     },
     /// Replace the services that a user may call; without any, none
     Profiles {
@@ -114,9 +108,9 @@ pub(super) struct CredentialsArguments {
     /// Days until password and pincode end, 1 to 3650
     #[arg(long, value_name = "DAYS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     valid_days: u32,
-    /// Take password and pincode from a file, one a line, instead of making them; they are not printed then
+    /// Take the password from a file of one line instead of making it; it is not printed then. The pincode is made in any case
     #[arg(long, value_name = "FILE")]
-    credentials_file: Option<PathBuf>,
+    password_file: Option<PathBuf>,
 }
 
 fn service(name: &str) -> Result<Service, String> {
@@ -136,7 +130,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
     match command {
         Command::Add(arguments) => add(context, arguments).await,
         Command::List { structure } => list(context, structure),
-        Command::Show { id } => show(context, &id).await,
+        Command::Show { id } => show(context, &id),
         Command::Enable { id } => set_enabled(context, &id, true).await,
         Command::Disable { id } => set_enabled(context, &id, false).await,
         Command::Reset { id, credentials } => reset(context, &id, credentials).await,
@@ -149,13 +143,6 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             context
                 .output
                 .done(&format!("credentials of user {id} end at {end}"))
-        }
-        Command::Unlock { id } => {
-            register
-                .clear_attempts(&id)
-                .await
-                .map_err(AdminError::from)?;
-            context.output.done(&format!("user {id} unlocked"))
         }
         Command::Profiles { id, services } => {
             let profiles = services.into_iter().collect();
@@ -196,7 +183,7 @@ async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError>
     };
     issued.write(context, &arguments.id)?;
     let added = context.register.add_user(user, context.now).await;
-    added.map_err(|reason| issued.not_valid(reason).into())
+    added.map_err(|reason| AdminError::NotValid { reason }.into())
 }
 
 async fn set_enabled(context: &Context, id: &UserId, enabled: bool) -> Result<(), CliError> {
@@ -225,7 +212,7 @@ async fn reset(
         .register
         .set_user_credential(id, credential, Some(issued.expires_at), context.now)
         .await;
-    set.map_err(|reason| issued.not_valid(reason).into())
+    set.map_err(|reason| AdminError::NotValid { reason }.into())
 }
 
 /// A password and a pincode on their way to a user.
@@ -233,51 +220,47 @@ struct IssuedCredentials {
     password: Password,
     pincode: PinCode,
     expires_at: Timestamp,
-    made_here: bool,
+    password_made_here: bool,
 }
 
 impl CredentialsArguments {
     fn issue(&self, context: &Context) -> Result<IssuedCredentials, AdminError> {
-        let (password, pincode) = match &self.credentials_file {
-            None => (generate_password(), generate_pincode()),
-            Some(path) => {
-                let text = read_file(path)?;
-                let [password, pincode] = lines_of(&text)?;
-                (Password::parse(password)?, PinCode::parse(pincode)?)
-            }
+        let password = match &self.password_file {
+            None => generate_password(),
+            Some(path) => read_password(path)?,
         };
         Ok(IssuedCredentials {
             password,
-            pincode,
+            pincode: generate_pincode(),
             expires_at: context
                 .now
                 .plus_millis(i64::from(self.valid_days) * MILLIS_PER_DAY),
-            made_here: self.credentials_file.is_none(),
+            password_made_here: self.password_file.is_none(),
         })
     }
+}
+
+/// The password that a file holds, alone.
+fn read_password(path: &Path) -> Result<Password, AdminError> {
+    let text = read_file(path)?;
+    let [password] = lines_of(&text).map_err(|_| AdminError::MoreThanAPassword)?;
+    Ok(Password::parse(password)?)
 }
 
 impl IssuedCredentials {
     /// Writes what nobody can read a second time, *before* it is valid: what cannot be written is nobody's, and nothing has changed.
     fn write(&self, context: &Context, id: &UserId) -> Result<(), CliError> {
         let mut fields = vec![("user", json!(id.as_str()))];
-        if self.made_here {
-            refuse_a_sink().map_err(AdminError::NotWritten)?;
+        refuse_a_sink().map_err(AdminError::NotWritten)?;
+        if self.password_made_here {
             fields.push(("password", json!(self.password.expose())));
-            fields.push(("pincode", json!(self.pincode.expose())));
         }
+        fields.push(("pincode", json!(self.pincode.expose())));
         fields.push(("expires_at", json!(self.expires_at.to_string())));
         context.output.fields(&fields).map_err(|error| match error {
             CliError::Output(reason) => AdminError::NotWritten(reason).into(),
             error => error,
         })
-    }
-
-    fn not_valid(&self, reason: RegisterError) -> AdminError {
-        match self.made_here {
-            true => AdminError::NotValid { reason },
-            false => reason.into(),
-        }
     }
 }
 
@@ -314,19 +297,11 @@ fn list(context: &Context, structure: Option<StructureId>) -> Result<(), CliErro
     )
 }
 
-async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
+fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
     let snapshot = context.register.snapshot();
     let user: &RegisteredUser = snapshot
         .user(id.as_str())
         .ok_or_else(|| AdminError::from(RegisterError::Missing(format!("user {id}"))))?;
-    let attempts = context
-        .register
-        .attempts(id)
-        .await
-        .map_err(AdminError::from)?;
-    let locked_until = attempts
-        .filter(|counter| counter.is_locked(context.now))
-        .and_then(|counter| counter.locked_until);
     context.output.fields(&[
         ("user", json!(id.as_str())),
         ("structure", json!(user.structure.to_string())),
@@ -342,13 +317,5 @@ async fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
         ),
         ("expired", json!(user.is_expired(context.now))),
         ("profiles", service_names(user.profiles)),
-        (
-            "failed_attempts",
-            json!(attempts.map_or(0, |counter| counter.failures)),
-        ),
-        (
-            "locked_until",
-            json!(locked_until.map(|until| until.to_string())),
-        ),
     ])
 }

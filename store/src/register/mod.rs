@@ -1,9 +1,8 @@
 //! The register: who may call, with which certificates and credentials (§6.2).
 //!
 //! A running server asks [`Register::snapshot`], which costs it an atomic increment: all callers and users lie in memory, and a
-//! change swaps in a new snapshot whole. The command line changes the register beside the running server. Only the counters of
-//! failed attempts are read and written one by one, each by a guarded write, so that no number of attempts at once gets more
-//! tries than allowed.
+//! change swaps in a new snapshot whole. The command line changes the register beside the running server. Nothing that a stranger
+//! does is written into it.
 
 use std::sync::Arc;
 
@@ -14,14 +13,12 @@ use sistema_ts_model::{
 };
 use thiserror::Error;
 
-mod attempts;
 mod key;
 mod network;
 mod profiles;
 mod snapshot;
 mod types;
 
-pub use attempts::{Attempt, AttemptCounter, AttemptTicket, LockoutPolicy};
 pub use key::{RegisterKey, RegisterKeyError};
 pub use network::canonical_network;
 pub use profiles::Profiles;
@@ -58,7 +55,7 @@ pub enum RegisterError {
     /// Operators of this caller cannot hold this service, or the caller has no operators.
     #[error("operators of {0} cannot have this profile")]
     ProfileRefused(String),
-    /// Too many attempts wait for the register. Nothing was done.
+    /// Too many changes wait for the register. Nothing was done.
     #[error("the register has no room for more work right now")]
     Overloaded,
     /// The register cannot be reached, is busy for too long, or is shutting down. Nothing was done.
@@ -112,8 +109,7 @@ impl RegisterError {
 
 /// A register of callers, structures and users.
 ///
-/// Every change is durable when its method returns; counters of attempts survive the end of the process, and may lose their
-/// last moments in a loss of power.
+/// Every change is durable when its method returns.
 #[async_trait]
 pub trait Register: Send + Sync {
     /// What is registered, as of at most the poll interval ago; changes made through this register are in it at once.
@@ -128,26 +124,6 @@ pub trait Register: Send + Sync {
 
     /// Looks for changes now instead of at the next poll.
     async fn refresh(&self) -> Result<(), RegisterError>;
-
-    /// Counts an attempt of `user` before it is checked, by one guarded write, and says whether it may be checked at all.
-    ///
-    /// `None` stands for a user who is not registered: the same work, on a count of its own, so that the time it takes tells
-    /// nobody who is registered.
-    async fn begin_attempt(
-        &self,
-        user: Option<&UserId>,
-        policy: LockoutPolicy,
-        now: Timestamp,
-    ) -> Result<Attempt, RegisterError>;
-
-    /// Takes an attempt off the count again, because it succeeded.
-    async fn return_attempt(&self, ticket: AttemptTicket) -> Result<(), RegisterError>;
-
-    /// The count of `user`'s failed attempts, if there are any.
-    async fn attempts(&self, user: &UserId) -> Result<Option<AttemptCounter>, RegisterError>;
-
-    /// Forgets `user`'s failed attempts, and so ends a lockout.
-    async fn clear_attempts(&self, user: &UserId) -> Result<(), RegisterError>;
 
     /// Registers a caller that proves itself by certificate, enabled and without certificates yet.
     async fn add_caller(
@@ -240,7 +216,7 @@ pub trait Register: Send + Sync {
     /// Enables or disables a user.
     async fn set_user_enabled(&self, user: &UserId, enabled: bool) -> Result<(), RegisterError>;
 
-    /// Gives a user new credentials and a new end of validity, and forgets the failed attempts.
+    /// Gives a user new credentials and a new end of validity.
     async fn set_user_credential(
         &self,
         user: &UserId,

@@ -9,7 +9,7 @@ use sistema_ts_model::{Clock as _, SystemClock};
 use super::hunt::Evidence;
 use super::planted::Planted;
 use crate::support::chain::Chain;
-use crate::support::installation::{ASL_OPERATOR, DESK, PINCODE, USER};
+use crate::support::installation::{ASL_OPERATOR, ASL_USER, DESK, PASSWORD, USER, pincode_of};
 use crate::support::{Message, Reply, Session, Submission, otp};
 
 /// What an access record must hold, or the search finds nothing at all.
@@ -341,7 +341,7 @@ fn finish(hunt: Hunt) {
         };
         assert!(found.iter().all(is_allowed), "{found:?}");
     }
-    for secret in [PINCODE, crate::support::installation::PASSWORD, USER] {
+    for secret in [&pincode_of(USER), &pincode_of(ASL_USER), PASSWORD, USER] {
         let found = evidence.find(secret);
         // A user's id is in the register and in the security log, as its name.
         assert!(secret == USER || found.is_empty(), "{found:?}");

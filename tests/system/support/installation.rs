@@ -1,8 +1,9 @@
 //! A folder with everything that a server needs, made with the commands that an operator uses.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use immuni_stand_in::TlsFiles;
 use rustls::{ClientConfig, RootCertStore};
@@ -25,8 +26,14 @@ pub const USER: &str = "operatore.prova";
 pub const USER_WITHOUT_PROFILE: &str = "operatore.elenco";
 /// The password of both.
 pub const PASSWORD: &str = "Una-password-9-di-prova";
-/// The pincode of both.
-pub const PINCODE: &str = "7305918264";
+/// The pincodes that the administrator's command has made, by user id: those of the templates, which all installations of this process share.
+static PINCODES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// The pincode of a user of an installation that was made before.
+pub fn pincode_of(user: &str) -> String {
+    let pincodes = PINCODES.lock().unwrap();
+    pincodes.get(user).expect("no such user was added").clone()
+}
 /// The codice fiscale of both.
 pub const OPERATOR: &str = "VRDGPP62D15L219E";
 
@@ -183,10 +190,10 @@ impl Installation {
     }
 
     /// Registers a user of [`STRUCTURE`] with one profile.
-    fn add_user(&self, user: &str, profile: &str) {
-        let credentials = self.path("credentials");
-        std::fs::write(&credentials, format!("{PASSWORD}\n{PINCODE}\n")).unwrap();
-        self.admin_with_input(
+    pub fn add_user(&self, user: &str, profile: &str) {
+        let password = self.path("password");
+        std::fs::write(&password, PASSWORD).unwrap();
+        let told = self.admin_with_input(
             &[
                 "user",
                 "add",
@@ -195,12 +202,16 @@ impl Installation {
                 STRUCTURE,
                 "--profile",
                 profile,
-                "--credentials-file",
-                "credentials",
+                "--password-file",
+                "password",
+                "--json",
             ],
             OPERATOR,
         );
-        std::fs::remove_file(credentials).unwrap();
+        std::fs::remove_file(password).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let pincode = told["pincode"].as_str().unwrap().to_owned();
+        PINCODES.lock().unwrap().insert(user.to_owned(), pincode);
     }
 
     fn empty() -> Self {

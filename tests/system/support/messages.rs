@@ -2,6 +2,8 @@
 
 use sistema_ts_model::{Clock as _, CodiceFiscale, Cun, Service, SystemClock};
 
+use super::installation::{ASL_USER, USER, pincode_of};
+
 /// What a submission says; an element is absent where its value is `None`.
 #[derive(Clone)]
 pub struct Submission {
@@ -48,7 +50,7 @@ impl Submission {
     pub fn by_structure() -> Self {
         Self {
             authentication_kind: None,
-            pincode: Some(super::installation::PINCODE.into()),
+            pincode: Some(pincode_of(USER)),
             ..Self::by_region()
         }
     }
@@ -186,7 +188,7 @@ impl Message {
     /// `invioCodiceOtp` by a user, without a day of symptoms.
     pub fn asl_code_of_user(otp: &str, patient: &str) -> Self {
         Self::to(Service::SendOtp)
-            .with("pinCode", super::installation::PINCODE)
+            .with("pinCode", pincode_of(ASL_USER))
             .with("codiceOtp", otp)
             .with("codiceFiscaleAssistito", patient)
     }

@@ -22,8 +22,8 @@ use self::read::Reader;
 use self::write::Writer;
 use crate::embedded::asking;
 use crate::register::{
-    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
-    Profiles, Register, RegisterError, RegisterKey, RegisterSnapshot, UserId,
+    CredentialHash, Fingerprint, NewUser, Profiles, Register, RegisterError, RegisterKey,
+    RegisterSnapshot, UserId,
 };
 
 mod operators;
@@ -286,7 +286,7 @@ impl Register for EmbeddedRegister {
     }
 
     fn is_current(&self) -> bool {
-        // A thread that has ended has panicked: then changes are no longer seen, or attempts no longer counted.
+        // A thread that has ended has panicked: then changes are no longer seen.
         self.shared.current.load(Ordering::Acquire)
             && self.threads.iter().all(|thread| !thread.is_finished())
     }
@@ -297,33 +297,6 @@ impl Register for EmbeddedRegister {
 
     async fn refresh(&self) -> Result<(), RegisterError> {
         self.change(|_| Ok(())).await
-    }
-
-    async fn begin_attempt(
-        &self,
-        user: Option<&UserId>,
-        policy: LockoutPolicy,
-        now: Timestamp,
-    ) -> Result<Attempt, RegisterError> {
-        let user = user.cloned();
-        self.on_writer(move |writer| writer.begin_attempt(user, policy, now))
-            .await
-    }
-
-    async fn return_attempt(&self, ticket: AttemptTicket) -> Result<(), RegisterError> {
-        self.on_writer(move |writer| writer.return_attempt(&ticket))
-            .await
-    }
-
-    async fn attempts(&self, user: &UserId) -> Result<Option<AttemptCounter>, RegisterError> {
-        let user = user.clone();
-        self.on_writer(move |writer| writer.attempts(&user)).await
-    }
-
-    async fn clear_attempts(&self, user: &UserId) -> Result<(), RegisterError> {
-        let user = user.clone();
-        self.change(move |writer| writer.clear_attempts(&user))
-            .await
     }
 
     async fn add_caller(

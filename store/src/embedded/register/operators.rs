@@ -9,7 +9,7 @@ use sistema_ts_model::{Caller, CodiceFiscale, RegionCode, Service, Timestamp};
 
 use super::read::{caller, each, text, time};
 use super::schema::failed;
-use super::write::{Change, Writer, caller_name, existing_caller, insert, update};
+use super::write::{Writer, caller_name, existing_caller, insert, update};
 use crate::register::{
     MAXIMUM_LISTING_OPERATORS, Operators, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
     RegisteredOperator, UserId, canonical_network,
@@ -27,7 +27,7 @@ impl Writer {
             return Err(RegisterError::NetworkRefused);
         }
         let network = network.to_string();
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             existing_caller(transaction, caller)?;
             insert(
                 transaction,
@@ -44,7 +44,7 @@ impl Writer {
         network: IpNet,
     ) -> Result<(), RegisterError> {
         let network = canonical_network(network).to_string();
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             update(
                 transaction,
                 "DELETE FROM networks WHERE caller = ?1 AND network = ?2",
@@ -62,7 +62,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(), RegisterError> {
         check_profiles(caller, profiles)?;
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             existing_caller(transaction, caller)?;
             let sealed = key
                 .seal_operator(&caller, fiscal_code)
@@ -91,7 +91,7 @@ impl Writer {
         fiscal_code: &CodiceFiscale,
         enabled: bool,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             update(
                 transaction,
                 "UPDATE operators SET enabled = ?3, generation = ?4 WHERE caller = ?1 AND person = ?2",
@@ -113,7 +113,7 @@ impl Writer {
         profiles: Profiles,
     ) -> Result<(), RegisterError> {
         check_profiles(caller, profiles)?;
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             update(
                 transaction,
                 "UPDATE operators SET profiles = ?3, generation = ?4 WHERE caller = ?1 AND person = ?2",
@@ -134,7 +134,7 @@ impl Writer {
         caller: Caller,
         fiscal_code: &CodiceFiscale,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             update(
                 transaction,
                 "DELETE FROM operators WHERE caller = ?1 AND person = ?2",

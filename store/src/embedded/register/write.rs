@@ -10,11 +10,10 @@ use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
 
 use super::operators::check_listing_operators;
 use super::place::Place;
-use super::read::{self, structure_id, time};
+use super::read::{self, structure_id};
 use super::schema::{self, failed};
 use crate::register::{
-    Attempt, AttemptCounter, AttemptTicket, CredentialHash, Fingerprint, LockoutPolicy, NewUser,
-    Profiles, RegisterError, RegisterKey, UserId,
+    CredentialHash, Fingerprint, NewUser, Profiles, RegisterError, RegisterKey, UserId,
 };
 
 /// The connection that writes.
@@ -23,13 +22,6 @@ pub(super) struct Writer {
     connection: Option<Connection>,
     place: Arc<Place>,
     key: Arc<RegisterKey>,
-}
-
-/// How an administrator's change differs from a counter: it must survive a loss of power, and snapshots must learn of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    Entry,
-    Counter,
 }
 
 impl Writer {
@@ -55,94 +47,26 @@ impl Writer {
         Ok(self.connection.insert(connection))
     }
 
+    /// One change: it is on the disk when this returns, and snapshots learn of it by the generation that it raises.
     pub(super) fn change<T>(
         &mut self,
-        change: Change,
         write: impl FnOnce(&Transaction<'_>, &RegisterKey, i64) -> Result<T, RegisterError>,
     ) -> Result<T, RegisterError> {
-        // Counters are written at every attempt, an attacker's too: they leave the disk's flushes to the tests' archive.
-        let synchronous = match change {
-            Change::Entry => "FULL",
-            Change::Counter => "NORMAL",
-        };
         let key = Arc::clone(&self.key);
-        let connection = self.connection()?;
-        connection
-            .pragma_update(None, "synchronous", synchronous)
-            .map_err(failed)?;
-        let transaction = connection
+        let transaction = self
+            .connection()?
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
-        let generation = match change {
-            Change::Entry => transaction
-                .query_row(
-                    "UPDATE register SET generation = generation + 1 RETURNING generation",
-                    [],
-                    |row| row.get(0),
-                )
-                .map_err(failed)?,
-            Change::Counter => 0,
-        };
+        let generation = transaction
+            .query_row(
+                "UPDATE register SET generation = generation + 1 RETURNING generation",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(failed)?;
         let outcome = write(&transaction, &key, generation)?;
         transaction.commit().map_err(failed)?;
         Ok(outcome)
-    }
-
-    pub(super) fn begin_attempt(
-        &mut self,
-        user: Option<UserId>,
-        policy: LockoutPolicy,
-        now: Timestamp,
-    ) -> Result<Attempt, RegisterError> {
-        self.change(Change::Counter, |transaction, _, _| {
-            let name = user.as_ref().map_or("", UserId::as_str);
-            let (counter, admitted) =
-                AttemptCounter::raise(counter(transaction, name)?, policy, now);
-            store_counter(transaction, name, counter)?;
-            if !admitted {
-                return Ok(Attempt::Locked);
-            }
-            let ticket = AttemptTicket {
-                window_started: counter.window_started,
-                user,
-            };
-            Ok(Attempt::Admitted {
-                ticket,
-                locks: counter.locked_until.is_some(),
-            })
-        })
-    }
-
-    pub(super) fn return_attempt(&mut self, ticket: &AttemptTicket) -> Result<(), RegisterError> {
-        self.change(Change::Counter, |transaction, _, _| {
-            let name = ticket.user.as_ref().map_or("", UserId::as_str);
-            match counter(transaction, name)? {
-                Some(counter) => {
-                    store_counter(transaction, name, counter.lower(ticket.window_started))
-                }
-                None => Ok(()),
-            }
-        })
-    }
-
-    pub(super) fn attempts(
-        &mut self,
-        user: &UserId,
-    ) -> Result<Option<AttemptCounter>, RegisterError> {
-        let transaction = self.connection()?.transaction().map_err(failed)?;
-        counter(&transaction, user.as_str())
-    }
-
-    pub(super) fn clear_attempts(&mut self, user: &UserId) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, _| {
-            existing(
-                transaction,
-                "SELECT 1 FROM users WHERE user_id = ?1",
-                user.as_str(),
-                || user_name(user),
-            )?;
-            clear(transaction, user)
-        })
     }
 
     pub(super) fn add_caller(
@@ -151,7 +75,7 @@ impl Writer {
         name: &str,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             insert(
                 transaction,
                 "INSERT INTO callers (caller, name, enabled, created_at) VALUES (?1, ?2, 1, ?3) ON CONFLICT DO NOTHING",
@@ -166,7 +90,7 @@ impl Writer {
         caller: Caller,
         enabled: bool,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             update(
                 transaction,
                 "UPDATE callers SET enabled = ?2 WHERE caller = ?1",
@@ -183,7 +107,7 @@ impl Writer {
         not_after: Timestamp,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             let key = caller.to_key();
             existing_caller(transaction, caller)?;
             let holder = transaction
@@ -210,7 +134,7 @@ impl Writer {
         caller: Caller,
         fingerprint: Fingerprint,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, _| {
+        self.change(|transaction, _, _| {
             update(
                 transaction,
                 "DELETE FROM certificates WHERE caller = ?1 AND fingerprint = ?2",
@@ -226,7 +150,7 @@ impl Writer {
         description: &StructureDescription,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, generation| {
+        self.change(|transaction, _, generation| {
             insert(
                 transaction,
                 "INSERT INTO structures (structure, description, enabled, created_at, generation) \
@@ -247,7 +171,7 @@ impl Writer {
         id: StructureId,
         enabled: bool,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, generation| {
+        self.change(|transaction, _, generation| {
             update(
                 transaction,
                 "UPDATE structures SET enabled = ?2, generation = ?3 WHERE structure = ?1",
@@ -258,7 +182,7 @@ impl Writer {
     }
 
     pub(super) fn add_user(&mut self, user: &NewUser, now: Timestamp) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             let structure = user.structure.to_string();
             existing(transaction, "SELECT 1 FROM structures WHERE structure = ?1", &structure, || {
                 structure_name(user.structure)
@@ -291,7 +215,7 @@ impl Writer {
         user: &UserId,
         enabled: bool,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, generation| {
+        self.change(|transaction, _, generation| {
             update(
                 transaction,
                 "UPDATE users SET enabled = ?2, generation = ?3 WHERE user_id = ?1",
@@ -308,7 +232,7 @@ impl Writer {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, generation| {
+        self.change(|transaction, _, generation| {
             update(
                 transaction,
                 "UPDATE users SET credential = ?2, credential_set_at = ?3, expires_at = ?4, generation = ?5 WHERE user_id = ?1",
@@ -320,8 +244,7 @@ impl Writer {
                     generation
                 ],
                 || user_name(user),
-            )?;
-            clear(transaction, user)
+            )
         })
     }
 
@@ -330,7 +253,7 @@ impl Writer {
         user: &UserId,
         expires_at: Option<Timestamp>,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, _, generation| {
+        self.change(|transaction, _, generation| {
             update(
                 transaction,
                 "UPDATE users SET expires_at = ?2, generation = ?3 WHERE user_id = ?1",
@@ -345,7 +268,7 @@ impl Writer {
         user: &UserId,
         profiles: Profiles,
     ) -> Result<(), RegisterError> {
-        self.change(Change::Entry, |transaction, key, generation| {
+        self.change(|transaction, key, generation| {
             let structure = transaction
                 .query_row(
                     "UPDATE users SET profiles = ?2, generation = ?3 WHERE user_id = ?1 RETURNING structure",
@@ -358,58 +281,6 @@ impl Writer {
             check_listing_operators(transaction, key, structure_id(&structure)?.region)
         })
     }
-}
-
-fn counter(
-    transaction: &Transaction<'_>,
-    user: &str,
-) -> Result<Option<AttemptCounter>, RegisterError> {
-    transaction
-        .prepare_cached("SELECT window_started, failures, locked_until, refused FROM attempts WHERE user_id = ?1")
-        .and_then(|mut statement| {
-            statement
-                .query_row([user], |row| {
-                    Ok(AttemptCounter {
-                        window_started: time(row.get(0)?),
-                        failures: row.get(1)?,
-                        locked_until: row.get::<_, Option<i64>>(2)?.map(time),
-                        refused: row.get(3)?,
-                    })
-                })
-                .optional()
-        })
-        .map_err(failed)
-}
-
-fn store_counter(
-    transaction: &Transaction<'_>,
-    user: &str,
-    counter: AttemptCounter,
-) -> Result<(), RegisterError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO attempts (user_id, window_started, failures, locked_until, refused) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (user_id) DO UPDATE SET window_started = excluded.window_started, failures = excluded.failures, \
-             locked_until = excluded.locked_until, refused = excluded.refused",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                user,
-                counter.window_started.millis(),
-                counter.failures,
-                counter.locked_until.map(Timestamp::millis),
-                counter.refused
-            ])
-        })
-        .map_err(failed)?;
-    Ok(())
-}
-
-fn clear(transaction: &Transaction<'_>, user: &UserId) -> Result<(), RegisterError> {
-    transaction
-        .execute("DELETE FROM attempts WHERE user_id = ?1", [user.as_str()])
-        .map_err(failed)?;
-    Ok(())
 }
 
 pub(super) fn insert(

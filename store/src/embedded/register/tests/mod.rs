@@ -1,7 +1,6 @@
 //! The register in its file: a place of its own for each test, and short ways to say what is registered there.
 #![allow(clippy::unwrap_used)]
 
-mod attempts;
 mod entries;
 mod operators;
 mod place;
