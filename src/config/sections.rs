@@ -411,7 +411,8 @@ impl LogLevel {
     }
 }
 
-/// The operational log, on standard error. Personal data never reach it at any level.
+/// The operational log, on standard error. At no level it holds health data, fiscal codes, credentials or what strangers send; its security lines
+/// hold source addresses and the ids of users whose credentials were refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoggingSection {
