@@ -130,33 +130,27 @@ pub fn clock_confirmed(lag_seconds: i64, by: Peer) {
     );
 }
 
-/// Notes that a CUN has no verification left: who asked is found by the transaction, in the access records, and by nobody else.
+/// Notes that a CUN has no verification left.
 pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
     static LOG: LogBudget = LogBudget::new("code-used-up");
     metrics::counter!("sistema_ts_codes_used_up_total").increment(1);
-    if let Some(left_out) = LOG.take_for(caller) {
-        tracing::warn!(
-            target: "security",
-            caller = %caller.to_key(),
-            %transaction,
-            left_out,
-            "a CUN has used up the verifications that may fail"
-        );
-    }
+    let what = "a CUN has used up the verifications that may fail";
+    somebody(&LOG, caller, transaction, what);
 }
 
-/// Notes that an operator has sent as many of the ASL's codes as may be sent within an hour: who, is found by the transaction, in the access records.
+/// Notes that an operator has sent as many of the ASL's codes as may be sent within an hour.
 pub(super) fn asl_codes_used_up(caller: &Caller, transaction: TransactionId) {
     static LOG: LogBudget = LogBudget::new("asl-codes-used-up");
     metrics::counter!("sistema_ts_asl_codes_refused_total").increment(1);
-    if let Some(left_out) = LOG.take_for(caller) {
-        tracing::warn!(
-            target: "security",
-            caller = %caller.to_key(),
-            %transaction,
-            left_out,
-            "an operator has sent as many codes of the ASL as an hour allows"
-        );
+    let what = "an operator has sent as many codes of the ASL as an hour allows";
+    somebody(&LOG, caller, transaction, what);
+}
+
+/// Notes what an operator did whom the line does not name: who it was is found by the transaction, in the access records, and by nobody else.
+fn somebody(log: &LogBudget, caller: &Caller, transaction: TransactionId, what: &'static str) {
+    if let Some(left_out) = log.take_for(caller) {
+        let caller = caller.to_key();
+        tracing::warn!(target: "security", %caller, %transaction, left_out, "{what}");
     }
 }
 
