@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sistema_ts::config::Configuration;
-use sistema_ts_model::{Outcome, Verdict};
+use sistema_ts_model::Outcome;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -50,25 +50,27 @@ fn quoted(guide: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_outcome_that_a_guide_names_is_in_the_catalogue() {
-    let outcomes = Outcome::ALL.iter().map(|outcome| outcome.code());
-    let verdicts = Verdict::ALL.iter().map(|verdict| verdict.code());
-    let known: BTreeSet<&str> = outcomes.chain(verdicts).collect();
+fn every_outcome_and_fault_that_a_guide_names_is_in_the_catalogue() {
+    // The page that is made from the catalogue of outcomes and from all faults.
+    let catalogue = fs::read_to_string(root().join("docs/esiti.md")).unwrap();
+    let known: BTreeSet<String> = quoted(&catalogue).into_iter().collect();
+    let is_outcome = |outcome: &Outcome| known.contains(outcome.code());
+    assert!(Outcome::ALL.iter().all(is_outcome));
     let mut named = 0;
-    // The tables of the configuration have numbers of four digits, and no outcomes.
-    let guides = guides()
-        .into_iter()
-        .filter(|(name, _)| name != "configuration.md");
-    for (name, guide) in guides {
+    for (name, guide) in guides() {
+        // The tables of the configuration have numbers of four digits, and no outcomes.
+        if ["esiti.md", "configuration.md"].contains(&&*name) {
+            continue;
+        }
         for code in quoted(&guide) {
             let is_code = code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_digit());
             if is_code {
-                assert!(known.contains(&*code), "{name}: `{code}` is no outcome");
+                assert!(known.contains(&code), "{name}: `{code}` is no outcome");
                 named += 1;
             }
         }
     }
-    assert!(named > 80, "{named}");
+    assert!(named > 40, "{named}");
 }
 
 /// The text of every source of the server.
@@ -124,9 +126,10 @@ fn every_line_of_the_log_that_a_guide_quotes_stands_in_a_source() {
         for text in quoted(&guide) {
             let words: Vec<&str> = text.split(' ').collect();
             let is_prose = words.len() >= 4
-                && words
-                    .iter()
-                    .all(|word| word.bytes().all(|byte| byte.is_ascii_alphabetic()));
+                && words.iter().all(|word| {
+                    word.bytes()
+                        .all(|byte| byte.is_ascii_alphabetic() || b"',:;".contains(&byte))
+                });
             if is_prose {
                 assert!(
                     sources.contains(&*text),
@@ -136,7 +139,7 @@ fn every_line_of_the_log_that_a_guide_quotes_stands_in_a_source() {
             }
         }
     }
-    assert!(quotes > 1, "{quotes}");
+    assert!(quotes > 10, "{quotes}");
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn every_key_of_the_configuration_that_a_guide_names_is_one() {
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || b"0123456789_".contains(&byte));
             // `register.db` and its like are files.
-            if is_key && key != "db" {
+            if is_key && !["db", "sock"].contains(&key) {
                 assert!(section.contains_key(key), "{name}: `{text}` is no key");
                 named += 1;
             }
