@@ -207,8 +207,8 @@ fn a_part_of_a_file_replaces_nothing_unless_that_is_asked_for() {
         let lines = (0..count).map(|who| format!("{};{who:08};2020-01-01;\n", person(who)));
         format!("{HEADER}\n{}", lines.collect::<String>())
     };
-    assert_eq!(house.import(&lines(100)).status.code(), Some(0));
-    let output = house.import(&lines(50));
+    assert_eq!(house.import(lines(100)).status.code(), Some(0));
+    let output = house.import(lines(50));
     assert_eq!(output.status.code(), Some(2));
     let errors = text(&output.stderr);
     assert!(
@@ -217,7 +217,7 @@ fn a_part_of_a_file_replaces_nothing_unless_that_is_asked_for() {
         "{errors}"
     );
     assert!(house.holds(&person(99), "00000099"));
-    assert_eq!(house.import(&lines(95)).status.code(), Some(0));
+    assert_eq!(house.import(lines(95)).status.code(), Some(0));
     std::fs::write(house.path("cards.csv"), lines(1)).unwrap();
     let allowed = house
         .command(&["cards", "import", "cards.csv"])
