@@ -12,3 +12,4 @@ pub mod services;
 pub mod soap;
 pub mod status;
 pub mod telemetry;
+pub mod x509;

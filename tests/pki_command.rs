@@ -184,7 +184,7 @@ fn private_keys_are_their_owners_alone_and_nothing_is_overwritten() {
             );
         }
     }
-    assert_eq!(keys, 6);
+    assert_eq!(keys, 7);
     let before = std::fs::read(folder.path().join("ca.key")).unwrap();
     let region = std::fs::read(folder.path().join("region-010.key")).unwrap();
     assert!(refused(folder.path(), &["ca"]).contains("exists already"));
@@ -225,7 +225,7 @@ fn files_stay_in_the_folder_and_codes_are_checked() {
         refused(folder.path(), arguments);
     }
     let files = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(files, 6 * 2 + 1, "six pairs and the list");
+    assert_eq!(files, 7 * 2 + 1, "seven pairs and the list");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub fn serve(folder: &Path) {
                 private_key: folder.join("server.key"),
                 client_authorities: Some(folder.join("ca.pem")),
                 revocation_lists: vec![folder.join("ca.crl")],
+                ..TlsFiles::default()
             }),
             trusted_proxies: Vec::new(),
             max_connections: 10_000,

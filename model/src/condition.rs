@@ -83,6 +83,28 @@ catalogue! {
     NoHealthCards = "no_health_cards", StopsOneService, "import the cards (`sistema-ts cards import`), or put the right `cards.db` back in its place";
     /// The clock is ahead of the trusted time: erasures wait, and nothing is lost if the clock is wrong.
     TrustedTimeLag = "trusted_time_lag", Announces, "look whether the clock is right. If it is, wait until it is believed (a day of running), or run `sistema-ts clock confirm`; if not, set it right";
+    /// A certificate of the server has ended, or has not begun.
+    ServerCertificateNotValid = "server_certificate_not_valid", StopsEveryService, "put a new certificate and key in the place of the old; if it has not begun, look at the clock";
+    /// The certificate that this server shows to the Immuni backend has ended, or has not begun.
+    ImmuniCertificateNotValid = "immuni_certificate_not_valid", StopsOneService, "put a new certificate and key in the place of the old, as the backend's administrators want them";
+    /// The last registered certificate of a caller has ended.
+    CallerCertificateEnded = "caller_certificate_ended", StopsOneService, "have the caller send a new certificate and register it, or disable the caller";
+    /// A certificate of the server ends within 30 days.
+    ServerCertificateEnds = "server_certificate_ends", Announces, "put a new certificate and key in the place of the old";
+    /// The certificate that this server shows to the Immuni backend ends within 30 days.
+    ImmuniCertificateEnds = "immuni_certificate_ends", Announces, "have a new one made and made known to the backend's administrators";
+    /// The last registered certificate of a caller ends within 30 days.
+    CallerCertificateEnds = "caller_certificate_ends", Announces, "have the caller send a new certificate and register it beside the old";
+    /// Files of certificates, keys or revocation lists cannot be used as they are now; what was read before is in force.
+    TlsFilesNotUsable = "tls_files_not_usable", Announces, "mend what the text names: a restart would fail";
+    /// A revocation list is past the time at which its successor was due. It stays in force, and what was revoked since is not refused.
+    RevocationListOverdue = "revocation_list_overdue", Announces, "fetch the authority's new list; of an authority of one's own write it anew (`sistema-ts pki crl`)";
+    /// The files hold an older revocation list than was in force, or none; the newest that was seen stays in force.
+    RevocationListWentBack = "revocation_list_went_back", Announces, "put the authority's newest list back; administration.md says how to give the newer one up";
+    /// An authority that signs clients' certificates has no revocation list: what it revokes is not refused.
+    AuthorityWithoutRevocationList = "authority_without_revocation_list", Announces, "add the authority's list to `tls.client_revocation_list_file`";
+    /// A revocation list is of no accepted authority: it counts only for certificates whose chain shows its issuer.
+    RevocationListWithoutAuthority = "revocation_list_without_authority", Announces, "add its issuer's certificate to `tls.client_authority_file`, or take the list out";
 }
 
 /// A condition that holds now.

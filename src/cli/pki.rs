@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 enum Command {
     /// Make the authority: ca.crt, ca.key, and an empty revocation list ca.crl
     Ca(CaArguments),
-    /// Make the certificate of a server
+    /// Make the certificates of a server: <FILE>.crt with a P-256 key, and <FILE>-rsa.crt with an RSA key for clients that need one
     Server(ServerArguments),
     /// Make the client certificate of a region: C=IT, O=Regione, OU=<code>, CN=<name>
     Region(RegionArguments),
@@ -157,7 +157,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             )])
         }
         Command::Server(server) => {
-            print_issued(&open()?.issue_server(&server.file, &server.names, server.life.days)?)
+            let (authority, days) = (open()?, server.life.days);
+            print_issued(&authority.issue_server(&server.file, &server.names, days)?)?;
+            let second = format!("{}-rsa", server.file);
+            print_issued(&authority.issue_rsa_server(&second, &server.names, days)?)
         }
         Command::Region(region) => {
             let code = region.code.as_str();

@@ -190,6 +190,15 @@ impl Configuration {
     fn check_files(&self, faults: &mut Faults) {
         faults.path("tls.certificate_file", &self.tls.certificate_file);
         faults.path("tls.private_key_file", &self.tls.private_key_file);
+        let is_empty = |path: &Path| path.as_os_str().is_empty();
+        if is_empty(&self.tls.second_certificate_file)
+            != is_empty(&self.tls.second_private_key_file)
+        {
+            faults.add(
+                "tls.second_certificate_file and tls.second_private_key_file must both be empty, or neither"
+                    .to_owned(),
+            );
+        }
         faults.path("tls.client_authority_file", &self.tls.client_authority_file);
         faults.path(
             "tls.client_revocation_list_file",

@@ -12,7 +12,7 @@ use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};
 use crate::control::SOCKET_NAME;
 use crate::front::{
-    FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, TlsFiles,
+    FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, PairFiles, TlsFiles,
 };
 use crate::immuni::BackendFiles;
 use crate::services::desk::{AslSettings, DeskSettings};
@@ -26,6 +26,9 @@ pub const BASIC_LISTENER: &str = "basic";
 
 /// Name of the listener for health and metrics.
 pub const STATUS_LISTENER: &str = "status";
+
+/// Where the newest revocation lists are kept, in the data folder.
+const KEPT_LISTS_FOLDER: &str = "revocation-lists";
 
 const MILLIS_PER_MINUTE: i64 = 60 * 1_000;
 
@@ -101,6 +104,8 @@ impl Configuration {
                 certificate_chain: self.tls.certificate_file.clone(),
                 private_key: self.tls.private_key_file.clone(),
                 client_authorities: asks.then(|| self.tls.client_authority_file.clone()),
+                second_pair: self.second_pair(),
+                kept_lists: asks.then(|| self.store.data_folder.join(KEPT_LISTS_FOLDER)),
                 revocation_lists: asks
                     .then(|| self.tls.client_revocation_list_file.clone())
                     .into_iter()
@@ -111,6 +116,15 @@ impl Configuration {
             max_connections_per_source: self.limits.maximum_connections_per_source,
             backlog: self.limits.accept_backlog,
         }
+    }
+
+    fn second_pair(&self) -> Option<PairFiles> {
+        let certificate_chain = self.tls.second_certificate_file.clone();
+        // The bounds see to it that both are named, or neither.
+        (!certificate_chain.as_os_str().is_empty()).then(|| PairFiles {
+            certificate_chain,
+            private_key: self.tls.second_private_key_file.clone(),
+        })
     }
 
     /// How the embedded store is opened.

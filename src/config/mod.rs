@@ -182,6 +182,8 @@ impl Configuration {
         for path in [
             &mut self.tls.certificate_file,
             &mut self.tls.private_key_file,
+            &mut self.tls.second_certificate_file,
+            &mut self.tls.second_private_key_file,
             &mut self.tls.client_authority_file,
             &mut self.tls.client_revocation_list_file,
             &mut self.store.data_folder,

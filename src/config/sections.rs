@@ -124,7 +124,7 @@ impl Default for LimitsSection {
     }
 }
 
-/// Files of certificates and keys, all in PEM.
+/// Files of certificates and keys, in PEM or DER.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSection {
@@ -132,6 +132,10 @@ pub struct TlsSection {
     pub certificate_file: PathBuf,
     /// The server's private key.
     pub private_key_file: PathBuf,
+    /// A second certificate of the server with a key of the other kind; empty: there is none.
+    pub second_certificate_file: PathBuf,
+    /// Its private key.
+    pub second_private_key_file: PathBuf,
     /// The authorities whose client certificates are accepted.
     pub client_authority_file: PathBuf,
     /// The list of revoked client certificates.
@@ -145,6 +149,8 @@ impl Default for TlsSection {
         TlsSection {
             certificate_file: PathBuf::from("pki/server.crt"),
             private_key_file: PathBuf::from("pki/server.key"),
+            second_certificate_file: PathBuf::new(),
+            second_private_key_file: PathBuf::new(),
             client_authority_file: PathBuf::from("pki/ca.crt"),
             client_revocation_list_file: PathBuf::from("pki/ca.crl"),
             reload_interval_seconds: 5,

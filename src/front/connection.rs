@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use actix_web::HttpRequest;
-use rustls_pki_types::UnixTime;
 
 use super::certificate::ClientCertificate;
+use super::judgement::{CertificateFault, judge};
 use super::settings::ListenerKind;
 use super::trust::{Trust, TrustStore};
 use super::watch::Watch;
@@ -88,7 +87,7 @@ impl ConnectionInfo {
         if self.judged_in.load(Ordering::Relaxed) == trust.generation {
             return Ok(certificate);
         }
-        if trust.revocations.revokes(&certificate.revocation_keys) {
+        if trust.revocations.revokes(certificate, &trust.provider) {
             return Err(CertificateRefusal::Revoked);
         }
         if self.verified_by.load(Ordering::Relaxed) != trust.authorities_since {
@@ -111,19 +110,8 @@ fn verify(
         .verifier
         .as_ref()
         .ok_or(CertificateRefusal::Untrusted)?;
-    let (own, above) = certificate
-        .chain
-        .split_first()
-        .ok_or(CertificateRefusal::Missing)?;
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unsigned_abs()));
-    let verified = verifier.verify_client_cert(own, above, at);
-    verified.map(|_| ()).map_err(|error| match error {
-        rustls::Error::InvalidCertificate(
-            rustls::CertificateError::Expired
-            | rustls::CertificateError::ExpiredContext { .. }
-            | rustls::CertificateError::NotValidYet
-            | rustls::CertificateError::NotValidYetContext { .. },
-        ) => CertificateRefusal::Expired,
+    judge(&**verifier, &certificate.chain, now).map_err(|fault| match fault {
+        CertificateFault::Expired | CertificateFault::NotYetValid => CertificateRefusal::Expired,
         _ => CertificateRefusal::Untrusted,
     })
 }

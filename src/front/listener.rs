@@ -165,6 +165,11 @@ impl Listener {
             .peer_certificates()
             .map(ClientCertificate::from_chain)
             .transpose()?;
+        if let Some(certificate) = certificate.as_ref().filter(|_| !resumed) {
+            state
+                .intermediates
+                .note(certificate, &state.revocations, &state.provider);
+        }
         let info = self.info(peer, *source, resumed, certificate, state.authorities_since);
         Ok((stream, info, source_slot))
     }

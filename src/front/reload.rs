@@ -9,7 +9,23 @@ use tokio::task::JoinHandle;
 
 use super::drain::ShutdownHandle;
 use super::revocation::RevocationListStatus;
+use super::server_certificates::ServerCertificateStatus;
 use super::trust::{TrustError, TrustStore};
+
+/// What is in force at a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTrust {
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// Why its files cannot be used as they are now, so that what was read before is in force.
+    pub failure: Option<String>,
+    /// The certificates that it shows.
+    pub server_certificates: Vec<ServerCertificateStatus>,
+    /// The revocation lists by which it judges.
+    pub revocation_lists: Vec<RevocationListStatus>,
+    /// Names of the authorities whose certificates no list can revoke: accepted ones, and those that chains have shown below them.
+    pub authorities_without_list: Vec<String>,
+}
 
 /// Has the TLS files of all listeners read again.
 #[derive(Clone, Default)]
@@ -33,15 +49,21 @@ impl Reloader {
         self.each(TrustStore::reload_if_touched)
     }
 
-    /// The revocation lists in force, by listener: for metrics and readiness, which tell when one is overdue.
-    pub fn revocation_lists(&self) -> Vec<(Arc<str>, Vec<RevocationListStatus>)> {
-        let lists = |(name, store): &(Arc<str>, Arc<TrustStore>)| {
-            (
-                Arc::clone(name),
-                store.current().revocations.lists().to_vec(),
-            )
+    /// What is in force at each listener now: for readiness and metrics.
+    pub fn in_force(&self) -> Vec<ListenerTrust> {
+        let trust = |(listener, store): &(Arc<str>, Arc<TrustStore>)| {
+            let trust = store.current();
+            let mut without_list = trust.revocations.authorities_without_list(&trust.provider);
+            without_list.extend(trust.intermediates.without_list());
+            ListenerTrust {
+                listener: Arc::clone(listener),
+                failure: store.failure(),
+                server_certificates: trust.server_certificates.clone(),
+                revocation_lists: trust.revocations.lists(),
+                authorities_without_list: without_list,
+            }
         };
-        self.stores.iter().map(lists).collect()
+        self.stores.iter().map(trust).collect()
     }
 
     /// Looks at the files every `period`, on a thread for blocking work; never if it is zero.

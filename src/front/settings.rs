@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::server_certificates::PairFiles;
+
 /// How a listener knows its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenerKind {
@@ -29,17 +31,32 @@ impl ListenerKind {
     }
 }
 
-/// The PEM files of a TLS listener. They are read again by [`super::TrustStore::reload`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The files of a TLS listener, in PEM or DER. They are read again by [`super::TrustStore::reload`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Server certificate, then its intermediates.
+    /// Server certificate and its intermediates.
     pub certificate_chain: PathBuf,
     /// Private key of the server certificate: PKCS#8, PKCS#1 or SEC1.
     pub private_key: PathBuf,
+    /// A second server certificate with a key of another kind, for clients that cannot use the first.
+    pub second_pair: Option<PairFiles>,
     /// Authorities that sign client certificates. Required for [`ListenerKind::MutualTls`], ignored elsewhere.
     pub client_authorities: Option<PathBuf>,
-    /// Revocation lists (PEM with one or many, or one DER each), each signed by one of `client_authorities`.
+    /// Revocation lists, one or many in a file. Those that none of `client_authorities` signed wait for chains that show their issuer.
     pub revocation_lists: Vec<PathBuf>,
+    /// Folder in which the newest list of each authority is kept, so that an older one is not taken after a restart either.
+    pub kept_lists: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// The server's certificates and keys.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = PairFiles> {
+        let first = PairFiles {
+            certificate_chain: self.certificate_chain.clone(),
+            private_key: self.private_key.clone(),
+        };
+        std::iter::once(first).chain(self.second_pair.clone())
+    }
 }
 
 /// One address to listen on.

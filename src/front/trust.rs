@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::server::ServerSessionMemoryCache;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ServerSessionMemoryCache, StoresServerSessions, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::{self, PemObject as _};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use sistema_ts_store::permissions::{PermissionError, check_secret_file};
+use sistema_ts_store::permissions::PermissionError;
 
+use super::intermediates::Intermediates;
+use super::kept_lists;
+use super::material::{ClientTrust, FileStamp, Material, server_config, stamps};
 use super::revocation::{RevocationListError, RevocationSet};
+use super::server_certificates::ServerCertificateStatus;
 use super::settings::TlsFiles;
+use crate::x509::ContentError;
 
 /// Why the TLS files of a listener cannot be used. Never holds any of their content.
 #[derive(Debug, thiserror::Error)]
@@ -27,17 +30,28 @@ pub enum TrustError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file holds no PEM object of the wanted kind, or a broken one.
-    #[error("{}: {problem}", file.display())]
+    /// A file does not hold what it should.
+    #[error("{}: {source}", file.display())]
     Content {
         /// The file.
         file: PathBuf,
         /// What is wrong.
-        problem: String,
+        source: ContentError,
     },
     /// Others can read a private key, or put another in its place.
     #[error(transparent)]
     Permissions(#[from] PermissionError),
+    /// No certificate of the file is that of the private key.
+    #[error("{}: no certificate in it is that of the private key in {}", certificate.display(), private_key.display())]
+    OtherKey {
+        /// The file of certificates.
+        certificate: PathBuf,
+        /// The file of the key.
+        private_key: PathBuf,
+    },
+    /// Two pairs of certificate and key with one kind of key: no client would be shown the second.
+    #[error("the two server certificates must have keys of different kinds, ECDSA and RSA")]
+    SameKind,
     /// A revocation list is not acceptable.
     #[error("{}: {source}", file.display())]
     RevocationList {
@@ -54,6 +68,15 @@ pub enum TrustError {
     Authorities(#[from] rustls::server::VerifierBuilderError),
 }
 
+impl TrustError {
+    pub(super) fn content(file: &Path, source: ContentError) -> Self {
+        Self::Content {
+            file: file.to_owned(),
+            source,
+        }
+    }
+}
+
 /// What is trusted at one time; whoever holds it sees one consistent state.
 pub struct Trust {
     /// 1 for the first, one more at each reload that changed something.
@@ -66,6 +89,12 @@ pub struct Trust {
     pub verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// Asked at each request.
     pub revocations: RevocationSet,
+    /// The certificates that the listener shows.
+    pub server_certificates: Vec<ServerCertificateStatus>,
+    /// Authorities that chains showed since this came into force.
+    pub(super) intermediates: Intermediates,
+    /// What signatures are checked with.
+    pub(super) provider: Arc<CryptoProvider>,
     /// Contents that `server_config` was made from.
     material: Material,
 }
@@ -78,18 +107,8 @@ pub struct TrustStore {
     current: ArcSwap<Trust>,
     /// Held during a reload, so that two never cross: the stamps of the files last looked at.
     looked_at: Mutex<Vec<Option<FileStamp>>>,
-}
-
-/// Enough of a file's metadata to notice that it was replaced, rewritten or made readable: time of its last change,
-/// length, inode.
-type FileStamp = ((i64, i64), u64, u64);
-
-#[derive(PartialEq, Eq)]
-struct Material {
-    certificate_chain: Vec<u8>,
-    private_key: zeroize::Zeroizing<Vec<u8>>,
-    client_authorities: Option<Vec<u8>>,
-    revocation_lists: Vec<Vec<u8>>,
+    /// Why the files could not be used when they were last read, if so.
+    failure: Mutex<Option<String>>,
 }
 
 impl TrustStore {
@@ -108,7 +127,14 @@ impl TrustStore {
             provider,
             current: ArcSwap::from_pointee(trust),
             looked_at: Mutex::new(stamps),
+            failure: Mutex::default(),
         })
+    }
+
+    /// Why the files cannot be used as they are now, so that old ones are in force; `None` if they are in force.
+    pub fn failure(&self) -> Option<String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.clone()
     }
 
     /// What is trusted now. Cheap: no lock, no count.
@@ -128,6 +154,13 @@ impl TrustStore {
             .unwrap_or_else(PoisonError::into_inner);
         // Before the contents: a file replaced in between is then read again next time.
         *looked_at = stamps(&self.files);
+        let read = self.read_again();
+        let failure = read.as_ref().err().map(ToString::to_string);
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        read
+    }
+
+    fn read_again(&self) -> Result<bool, TrustError> {
         let material = Material::read(&self.files)?;
         let old = self.current.load_full();
         if material == old.material {
@@ -168,16 +201,35 @@ impl Trust {
         session_cache: usize,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TrustError> {
-        let (verifier, revocations) = material.verifier_and_revocations(files, provider)?;
+        let none = RevocationSet::default();
+        Self::made_anew(generation, &none, material, files, session_cache, provider)
+    }
+
+    fn made_anew(
+        generation: u64,
+        before: &RevocationSet,
+        material: Material,
+        files: &TlsFiles,
+        session_cache: usize,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, TrustError> {
+        let clients = material.client_trust(files, before, provider)?;
+        let certificates = Arc::new(material.server_certificates(files, provider)?);
+        let status = certificates.status();
         // A store of its own: a session made under other authorities must not be resumed under these.
         let sessions = ServerSessionMemoryCache::new(session_cache);
-        let server_config = material.server_config(files, verifier.clone(), sessions, provider)?;
+        let server_config =
+            server_config(certificates, clients.verifier.clone(), sessions, provider)?;
+        keep_lists(files, &clients);
         Ok(Self {
             generation,
             authorities_since: generation,
             server_config: Arc::new(server_config),
-            verifier,
-            revocations,
+            verifier: clients.verifier,
+            revocations: clients.revocations,
+            server_certificates: status,
+            intermediates: Intermediates::default(),
+            provider: Arc::clone(provider),
             material,
         })
     }
@@ -192,160 +244,32 @@ impl Trust {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TrustError> {
         let generation = old.generation + 1;
-        let only_lists_changed = material.certificate_chain == old.material.certificate_chain
-            && material.private_key == old.material.private_key
-            && material.client_authorities == old.material.client_authorities;
-        if !only_lists_changed {
-            return Self::new(generation, material, files, session_cache, provider);
+        let before = &old.revocations;
+        if !material.differs_in_lists_only(&old.material) {
+            return Self::made_anew(generation, before, material, files, session_cache, provider);
         }
-        let (_, revocations) = material.verifier_and_revocations(files, provider)?;
+        let clients = material.client_trust(files, before, provider)?;
+        keep_lists(files, &clients);
         Ok(Self {
             generation,
             authorities_since: old.authorities_since,
             server_config: Arc::clone(&old.server_config),
             verifier: old.verifier.clone(),
-            revocations,
+            revocations: clients.revocations,
+            server_certificates: old.server_certificates.clone(),
+            intermediates: Intermediates::default(),
+            provider: Arc::clone(provider),
             material,
         })
     }
 }
 
-impl Material {
-    fn read(files: &TlsFiles) -> Result<Self, TrustError> {
-        let read = |file: &Path| {
-            std::fs::read(file).map_err(|source| TrustError::Read {
-                file: file.to_owned(),
-                source,
-            })
-        };
-        let private_key = read(&files.private_key)?.into();
-        check_secret_file(&files.private_key)?;
-        Ok(Self {
-            certificate_chain: read(&files.certificate_chain)?,
-            private_key,
-            client_authorities: files.client_authorities.as_deref().map(read).transpose()?,
-            revocation_lists: files
-                .revocation_lists
-                .iter()
-                .map(|file| read(file))
-                .collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn verifier_and_revocations(
-        &self,
-        files: &TlsFiles,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<(Option<Arc<dyn ClientCertVerifier>>, RevocationSet), TrustError> {
-        let (Some(pem), Some(file)) = (&self.client_authorities, &files.client_authorities) else {
-            return Ok((None, RevocationSet::default()));
-        };
-        let authorities = certificates(pem, file)?;
-        let mut roots = RootCertStore::empty();
-        for authority in &authorities {
-            roots.add(authority.clone())?;
-        }
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .allow_unauthenticated()
-                .build()?;
-        let mut revocations = RevocationSet::default();
-        for (content, file) in self.revocation_lists.iter().zip(&files.revocation_lists) {
-            for list in revocation_lists(content, file)? {
-                revocations.add(&list, &authorities).map_err(|source| {
-                    TrustError::RevocationList {
-                        file: file.clone(),
-                        source,
-                    }
-                })?;
-            }
-        }
-        Ok((Some(verifier), revocations))
-    }
-
-    fn server_config(
-        &self,
-        files: &TlsFiles,
-        verifier: Option<Arc<dyn ClientCertVerifier>>,
-        sessions: Arc<dyn StoresServerSessions>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<ServerConfig, TrustError> {
-        let chain = certificates(&self.certificate_chain, &files.certificate_chain)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.private_key)
-            .map_err(|error| content(&files.private_key, &error))?;
-        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-        let builder = match verifier {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
-            None => builder.with_no_client_auth(),
-        };
-        let mut config = builder.with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.session_storage = sessions;
-        Ok(config)
-    }
-}
-
-fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|error| content(file, &error))?;
-    if found.is_empty() {
-        return Err(TrustError::Content {
-            file: file.to_owned(),
-            problem: "no certificate in it".into(),
-        });
-    }
-    Ok(found)
-}
-
-fn revocation_lists(
-    bytes: &[u8],
-    file: &Path,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, TrustError> {
-    // DER begins with a SEQUENCE; no PEM begins with this byte, "0", in practice nor with another control byte.
-    if bytes.first() == Some(&0x30) {
-        return Ok(vec![CertificateRevocationListDer::from(bytes.to_vec())]);
-    }
-    let lists = CertificateRevocationListDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
-    let lists = lists.map_err(|error| content(file, &error))?;
-    if lists.is_empty() {
-        return Err(TrustError::Content {
-            file: file.to_owned(),
-            problem: "no revocation list in it".into(),
-        });
-    }
-    Ok(lists)
-}
-
-fn content(file: &Path, error: &pem::Error) -> TrustError {
-    // `Display` of a PEM error may quote the input; its kind is enough.
-    let problem = match error {
-        pem::Error::NoItemsFound => "no PEM object of the wanted kind in it".to_owned(),
-        pem::Error::MissingSectionEnd { .. } => "a PEM section does not end".to_owned(),
-        pem::Error::IllegalSectionStart { .. } => "a PEM section begins wrongly".to_owned(),
-        pem::Error::Base64Decode(_) => "broken base64".to_owned(),
-        _ => "not readable as PEM".to_owned(),
+/// Keeps the lists that are in force from now on, as far as the disk lets it.
+fn keep_lists(files: &TlsFiles, clients: &ClientTrust) {
+    let Some(folder) = &files.kept_lists else {
+        return;
     };
-    TrustError::Content {
-        file: file.to_owned(),
-        problem,
+    if let Err(error) = kept_lists::keep(folder, &clients.revocations) {
+        tracing::warn!(folder = %folder.display(), %error, "revocation lists cannot be kept: an older one would be taken at the next start");
     }
-}
-
-fn stamps(files: &TlsFiles) -> Vec<Option<FileStamp>> {
-    use std::os::unix::fs::MetadataExt as _;
-    let all = [&files.certificate_chain, &files.private_key];
-    let all = all
-        .into_iter()
-        .chain(&files.client_authorities)
-        .chain(&files.revocation_lists);
-    all.map(|file| {
-        let metadata = std::fs::metadata(file).ok()?;
-        Some((
-            (metadata.ctime(), metadata.ctime_nsec()),
-            metadata.len(),
-            metadata.ino(),
-        ))
-    })
-    .collect()
 }

@@ -30,6 +30,7 @@ use tokio_rustls::TlsConnector;
 
 use super::BackendAddress;
 use super::tls::BackendTls;
+use crate::x509::ContentError;
 
 /// Connections kept for the next post.
 const IDLE_CONNECTIONS: usize = 16;
@@ -63,11 +64,21 @@ pub enum ImmuniError {
     /// Others can read the private key, or put another in its place.
     #[error(transparent)]
     Permissions(#[from] PermissionError),
-    /// A file holds no certificate or key.
-    #[error("{}: it holds no certificate or key that can be used", file.display())]
+    /// A file does not hold what it should.
+    #[error("{}: {source}", file.display())]
     Content {
         /// The file.
         file: PathBuf,
+        /// What is wrong.
+        source: ContentError,
+    },
+    /// No certificate of the file is that of the private key.
+    #[error("{}: no certificate in it is that of the private key in {}", certificate.display(), private_key.display())]
+    OtherKey {
+        /// The file of certificates.
+        certificate: PathBuf,
+        /// The file of the key.
+        private_key: PathBuf,
     },
     /// Certificate and key do not fit each other.
     #[error("the certificate towards the Immuni backend: {0}")]

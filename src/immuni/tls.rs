@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sistema_ts_store::permissions::check_secret_file;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::ImmuniError;
+use crate::x509::{Content, ContentError, chain_for_key, validity_of_chain};
 
-/// The files, in PEM.
+/// The files, in PEM or DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendFiles {
     /// The authority of the backend's certificate.
@@ -29,9 +28,17 @@ pub struct BackendFiles {
 /// What new connections are made with.
 pub struct BackendTls {
     files: BackendFiles,
-    current: ArcSwap<ClientConfig>,
+    current: ArcSwap<Current>,
+    /// Why the files could not be used when they were last read, if so.
+    failure: Mutex<Option<String>>,
     /// What `current` was made from; held during a reload.
     material: Mutex<Material>,
+}
+
+/// What is in force.
+struct Current {
+    config: Arc<ClientConfig>,
+    validity: (i64, i64),
 }
 
 #[derive(PartialEq, Eq)]
@@ -49,7 +56,8 @@ impl BackendTls {
     pub fn load(files: BackendFiles) -> Result<Self, ImmuniError> {
         let material = Material::read(&files)?;
         Ok(Self {
-            current: ArcSwap::from_pointee(material.config(&files)?),
+            current: ArcSwap::from_pointee(material.in_force(&files)?),
+            failure: Mutex::default(),
             material: Mutex::new(material),
             files,
         })
@@ -57,7 +65,18 @@ impl BackendTls {
 
     /// What the next connection is made with.
     pub(super) fn current(&self) -> Arc<ClientConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
+    }
+
+    /// The first and the last second, since 1970, at which our certificate and those above it are valid.
+    pub fn validity(&self) -> (i64, i64) {
+        self.current.load().validity
+    }
+
+    /// Why the files cannot be used as they are now, so that old ones are in force.
+    pub fn failure(&self) -> Option<String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.clone()
     }
 
     /// Reads the files again. Answers whether anything changed: then connections made before are not used for the next post.
@@ -65,13 +84,20 @@ impl BackendTls {
     /// # Errors
     /// [`ImmuniError`]: the old ones stay in force.
     pub fn reload(&self) -> Result<bool, ImmuniError> {
+        let read = self.read_again();
+        let failure = read.as_ref().err().map(ToString::to_string);
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        read
+    }
+
+    fn read_again(&self) -> Result<bool, ImmuniError> {
         // A panic under the lock leaves the old material, which is right.
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         let read = Material::read(&self.files)?;
         if read == *material {
             return Ok(false);
         }
-        self.current.store(Arc::new(read.config(&self.files)?));
+        self.current.store(Arc::new(read.in_force(&self.files)?));
         *material = read;
         Ok(true)
     }
@@ -134,31 +160,38 @@ impl Material {
         })
     }
 
-    fn config(&self, files: &BackendFiles) -> Result<ClientConfig, ImmuniError> {
-        let content = |file: &PathBuf| ImmuniError::Content { file: file.clone() };
-        let certificates = |pem: &[u8], file: &PathBuf| {
-            let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
-                .collect::<Result<_, _>>()
-                .map_err(|_| content(file))?;
-            match certificates.is_empty() {
-                true => Err(content(file)),
-                false => Ok(certificates),
-            }
+    fn in_force(&self, files: &BackendFiles) -> Result<Current, ImmuniError> {
+        let content = |file: &PathBuf, source: ContentError| ImmuniError::Content {
+            file: file.clone(),
+            source,
         };
+        let authorities = Content::certificates(&self.authority)
+            .map_err(|source| content(&files.authority, source))?;
         let mut roots = RootCertStore::empty();
-        for authority in certificates(&self.authority, &files.authority)? {
-            roots
-                .add(authority)
-                .map_err(|_| content(&files.authority))?;
+        for authority in authorities {
+            roots.add(authority)?;
         }
-        let key = PrivateKeyDer::from_pem_slice(&self.private_key)
-            .map_err(|_| content(&files.private_key))?;
+        let certificates = Content::certificates(&self.certificate)
+            .map_err(|source| content(&files.certificate, source))?;
+        let key = Content::private_key(&self.private_key)
+            .map_err(|source| content(&files.private_key, source))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let signing_key = provider.key_provider.load_private_key(key.clone_key())?;
+        let public_key = signing_key.public_key();
+        let chain = public_key.and_then(|public_key| chain_for_key(&certificates, &public_key));
+        let chain = chain.ok_or_else(|| ImmuniError::OtherKey {
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+        })?;
+        let validity = validity_of_chain(&chain);
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_root_certificates(roots)
-            .with_client_auth_cert(certificates(&self.certificate, &files.certificate)?, key)?;
+            .with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
+        Ok(Current {
+            config: Arc::new(config),
+            validity,
+        })
     }
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rcgen::{Certificate, CertificateParams, KeyPair};
+use rustls_pki_types::CertificateDer;
 use sistema_ts_store::permissions::check_secret_file;
-use x509_parser::pem::parse_x509_pem;
 use zeroize::Zeroizing;
 
 use super::{Issued, PkiError, fingerprint, strip_zeros};
+use crate::x509::{Content, end_entity};
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> PkiError + '_ {
     move |reason| {
@@ -93,25 +94,31 @@ pub(super) fn lock(folder: &Path) -> Result<File, PkiError> {
     Ok(file)
 }
 
-/// The DER of the first certificate in a PEM file.
+/// The DER of a file's certificate.
 ///
 /// # Errors
-/// [`PkiError::File`], and [`PkiError::Content`] if there is no certificate in it.
+/// As [`read_chain`].
 pub fn read_certificate(path: &Path) -> Result<Vec<u8>, PkiError> {
-    let pem = std::fs::read(path).map_err(failed(path))?;
-    let block = parse_x509_pem(&pem).ok().map(|(_, block)| block);
-    let certificate = block.filter(|block| block.label == "CERTIFICATE");
-    let readable = certificate
-        .filter(|certificate| x509_parser::parse_x509_certificate(&certificate.contents).is_ok());
-    readable
-        .map(|certificate| certificate.contents)
-        .ok_or_else(|| PkiError::Content {
-            path: path.to_owned(),
-            expected: "a certificate in PEM",
-        })
+    read_chain(path).map(|chain| chain[0].to_vec())
 }
 
-/// SHA-256 of the first certificate in a PEM file.
+/// A file's certificate first, then the others that it holds: those of the authorities above it.
+///
+/// # Errors
+/// [`PkiError::File`], and [`PkiError::Unreadable`] if there is no certificate in it, or which one is meant is not clear.
+pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let content = Zeroizing::new(std::fs::read(path).map_err(failed(path))?);
+    let certificates = Content::certificates(&content).map_err(|source| PkiError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    end_entity(&certificates).ok_or_else(|| PkiError::Content {
+        path: path.to_owned(),
+        expected: "one certificate, besides those of the authorities above it",
+    })
+}
+
+/// SHA-256 of a file's certificate.
 ///
 /// # Errors
 /// As [`read_certificate`].

@@ -12,17 +12,19 @@ use aws_lc_rs::digest;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    SanType, SerialNumber,
+    PKCS_RSA_SHA256, RsaKeySize, SanType, SerialNumber,
 };
 use sistema_ts_store::permissions::PermissionError;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::x509::ContentError;
+
 mod files;
 mod revocation;
 mod subject;
 
-pub use files::{fingerprint_of_file, read_certificate};
+pub use files::{fingerprint_of_file, read_certificate, read_chain};
 pub use revocation::{RevocationList, Revoked};
 pub use subject::{Kind, Subject, SubjectError};
 
@@ -62,6 +64,14 @@ pub enum PkiError {
         path: PathBuf,
         /// What was looked for in it.
         expected: &'static str,
+    },
+    /// A file holds something else, or is broken.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ContentError,
     },
     /// The certificate comes from another authority.
     #[error("{} was not issued by this authority", .0.display())]
@@ -166,6 +176,35 @@ impl Authority {
         names: &[String],
         days: u32,
     ) -> Result<Issued, PkiError> {
+        self.issue_server_with(
+            stem,
+            names,
+            days,
+            &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        )
+    }
+
+    /// The same with an RSA key of 2048 bits, for clients that cannot use the other.
+    ///
+    /// # Errors
+    /// As [`Self::issue_server`].
+    pub fn issue_rsa_server(
+        &self,
+        stem: &str,
+        names: &[String],
+        days: u32,
+    ) -> Result<Issued, PkiError> {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+        self.issue_server_with(stem, names, days, &key)
+    }
+
+    fn issue_server_with(
+        &self,
+        stem: &str,
+        names: &[String],
+        days: u32,
+        key: &KeyPair,
+    ) -> Result<Issued, PkiError> {
         let first = names.first().ok_or(PkiError::ServerNames)?;
         let subject = Subject::new(Kind::Server, None, first)?;
         let names = names
@@ -186,6 +225,7 @@ impl Authority {
             names,
             ExtendedKeyUsagePurpose::ServerAuth,
             days,
+            key,
         )
     }
 
@@ -205,6 +245,7 @@ impl Authority {
             Vec::new(),
             ExtendedKeyUsagePurpose::ClientAuth,
             days,
+            &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
         )
     }
 
@@ -215,6 +256,7 @@ impl Authority {
         names: Vec<SanType>,
         usage: ExtendedKeyUsagePurpose,
         days: u32,
+        key: &KeyPair,
     ) -> Result<Issued, PkiError> {
         let (not_before, not_after) = validity(days, MAXIMUM_CERTIFICATE_DAYS)?;
         let mut params = params(subject, not_before, not_after)?;
@@ -223,9 +265,8 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.subject_alt_names = names;
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        files::write_pair(&self.folder, stem, &certificate, &key, &params)
+        let certificate = params.signed_by(key, &self.issuer)?;
+        files::write_pair(&self.folder, stem, &certificate, key, &params)
     }
 
     /// Adds certificates to the revocation list and writes the list anew, with the next number.

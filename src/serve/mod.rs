@@ -38,6 +38,7 @@ use crate::front::{
     Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, ShutdownHandle,
     spawn_signal_handlers,
 };
+use crate::immuni::BackendTls;
 use crate::services;
 use crate::services::asl_code::InvioCodiceOtpService;
 use crate::services::asl_code::under_way::UnderWay;
@@ -53,7 +54,7 @@ use crate::services::submission::InvioEsecuzioneTestService;
 use crate::services::unlock::SbloccoCodiceImmuniService;
 use crate::services::verification::VerificaPositivitaService;
 use crate::soap::render_refusal;
-use crate::status::{self, AllowedHosts, StatusState};
+use crate::status::{self, AllowedHosts, Certificates, StatusState};
 use crate::telemetry::{self, TelemetryError};
 
 use self::orders::Orders;
@@ -61,6 +62,7 @@ use self::orders::Orders;
 pub use cards::tell_of_cards;
 pub use register::refresh_at_hang_up;
 pub use relay::RelayStartError;
+use relay::StartedRelay;
 
 /// Time between two looks at what must be erased.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -176,7 +178,10 @@ where
         references: CodeReferences::derived_from(&register_key)?,
         time: Arc::clone(&time),
     };
-    let relay = relay::start(configuration, Arc::clone(&clock))?;
+    let (relay, immuni) = match relay::start(configuration, Arc::clone(&clock))? {
+        Some(StartedRelay { handle, tls }) => (Some(handle), tls),
+        None => (None, None),
+    };
     let sessions = Sessions::start(
         Arc::clone(&store),
         Arc::clone(&clock),
@@ -219,7 +224,7 @@ where
         source,
     })?;
     tell_of_cards(server.cards.as_ref()).await;
-    let (front, status) = bind(configuration, server, allocators, time, metrics)?;
+    let (front, status) = bind(configuration, server, allocators, time, metrics, immuni)?;
     let control = control.serve(Arc::new(orders));
     announce::announce(front.listeners()).await;
     actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
@@ -275,6 +280,7 @@ fn bind(
     allocators: Allocators,
     time: Arc<TimeGuard>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    immuni: Option<Arc<BackendTls>>,
 ) -> Result<(Front, Arc<StatusState>), ServeError> {
     let urls = PublicUrls {
         mutual_tls: configuration.mutual_tls.public_url.clone(),
@@ -311,6 +317,10 @@ fn bind(
         metrics,
         front.shutdown_handle(),
         AllowedHosts::new(&configuration.status.allowed_hosts),
+        Certificates {
+            listeners: front.reloader(),
+            immuni,
+        },
     ));
     // Set once, and before `Front::run` starts the workers that read it.
     let _ = status.set(Arc::clone(&state));

@@ -25,11 +25,19 @@ pub enum RelayStartError {
     Signal(#[from] io::Error),
 }
 
+/// A relay that has started.
+pub(super) struct StartedRelay {
+    /// Where codes go.
+    pub(super) handle: RelayHandle,
+    /// The certificates that it shows; `None` in the clear.
+    pub(super) tls: Option<Arc<BackendTls>>,
+}
+
 /// Starts the relay on a thread of its own, if a backend is configured.
 pub(super) fn start(
     configuration: &Configuration,
     clock: Arc<dyn Clock>,
-) -> Result<Option<RelayHandle>, RelayStartError> {
+) -> Result<Option<StartedRelay>, RelayStartError> {
     if configuration.immuni.base_url.is_empty() {
         tracing::info!("no Immuni backend is configured: what needs it is not offered");
         return Ok(None);
@@ -45,10 +53,11 @@ pub(super) fn start(
         None
     };
     tracing::info!(%address, "codes are relayed to the Immuni backend");
-    Ok(Some(RelayHandle::start_on(
+    let handle = RelayHandle::start_on(
         &Arbiter::new().handle(),
-        Arc::new(HttpBackend::new(address, tls)?),
+        Arc::new(HttpBackend::new(address, tls.clone())?),
         configuration.relay_settings(),
         clock,
-    )))
+    );
+    Ok(Some(StartedRelay { handle, tls }))
 }

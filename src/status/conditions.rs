@@ -6,7 +6,7 @@ use sistema_ts_model::{Caller, Condition, ConditionReport};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::register::RegisteredCaller;
 
-use super::StatusState;
+use super::{StatusState, certificates};
 
 /// A store that takes so long to say how it is does not serve either.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
@@ -45,6 +45,10 @@ impl StatusState {
             )),
         }
         reports.extend(self.lag_report());
+        let now = self.server.clock.now().millis().div_euclid(1_000);
+        reports.extend(self.certificates.conditions(now));
+        let callers = self.server.register.snapshot().callers();
+        reports.extend(certificates::of_callers(&callers, now));
         reports.sort_by_key(|report| report.condition.severity());
         self.told.tell(&reports);
         reports

@@ -1,5 +1,6 @@
 //! Health and metrics, on a loopback listener of their own, and the watch over the conditions that both tell.
 
+mod certificates;
 mod conditions;
 #[cfg(test)]
 mod documentation_tests;
@@ -18,6 +19,7 @@ use sistema_ts_store::trusted_time::TimeGuard;
 
 use crate::front::{Lane, ShutdownHandle};
 use crate::services::state::ServerState;
+pub use certificates::Certificates;
 pub use host::AllowedHosts;
 pub use watch::{CONDITION_LOOK_INTERVAL, watch_conditions};
 
@@ -37,6 +39,8 @@ pub struct StatusState {
     pub shutdown: ShutdownHandle,
     /// The names that are answered to.
     hosts: AllowedHosts,
+    /// The certificates and lists that it works with.
+    certificates: Certificates,
     /// The conditions that were told of.
     told: Told,
 }
@@ -51,6 +55,7 @@ impl StatusState {
         metrics: PrometheusHandle,
         shutdown: ShutdownHandle,
         hosts: AllowedHosts,
+        certificates: Certificates,
     ) -> Self {
         Self {
             server,
@@ -59,6 +64,7 @@ impl StatusState {
             metrics,
             shutdown,
             hosts,
+            certificates,
             told: Told::default(),
         }
     }

@@ -52,8 +52,29 @@ fn a_region_and_its_certificates_reach_the_running_server() {
                 "010",
                 &house.path("pki/ca.key")
             ])
-            .contains("certificate in PEM")
+            .contains("no certificate in it: it holds a private key")
     );
+    // As binary, and in front of its authority, it is the same certificate; of another authority it would never get in.
+    let pem = std::fs::read(&old).unwrap();
+    let der = x509_parser::pem::parse_x509_pem(&pem).unwrap().1.contents;
+    std::fs::write(house.path("old.der"), der).unwrap();
+    let authority = std::fs::read(house.path("pki/ca.crt")).unwrap();
+    std::fs::write(house.path("both.pem"), [authority, pem].concat()).unwrap();
+    for file in ["old.der", "both.pem"] {
+        let again = house.refused(&["certificate", "add", "--region", "010", &house.path(file)]);
+        assert!(again.contains("registered already"), "{file}: {again}");
+    }
+    let aside = house.path("aside");
+    std::fs::rename(house.path("pki"), &aside).unwrap();
+    house.certificates(&[]);
+    let stranger = format!("{aside}/renewed.crt");
+    let foreign = house.refused(&["certificate", "add", "--region", "010", &stranger]);
+    assert!(
+        foreign.contains("is not that of the authority of that name"),
+        "{foreign}"
+    );
+    std::fs::remove_dir_all(house.path("pki")).unwrap();
+    std::fs::rename(&aside, house.path("pki")).unwrap();
 
     let shown = house.json(&["region", "show", "010"]);
     assert_eq!(shown["certificates"].as_array().unwrap().len(), 2);

@@ -17,6 +17,8 @@ use time::{Duration, OffsetDateTime};
 /// An authority.
 pub struct Authority {
     pub certificate_pem: String,
+    /// Of its own certificate, if another authority signed that.
+    pub serial: u64,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -37,6 +39,23 @@ impl Authority {
         let certificate_pem = params.self_signed(&key).unwrap().pem();
         Self {
             certificate_pem,
+            serial: 0,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// An authority below this one.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let (key, serial) = (KeyPair::generate().unwrap(), 1_001);
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.serial_number = Some(serial.into());
+        let certificate_pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self {
+            certificate_pem,
+            serial,
             issuer: Issuer::new(params, key),
         }
     }
@@ -98,11 +117,16 @@ impl Authority {
 
     /// A revocation list in PEM.
     pub fn revoking(&self, serials: &[u64]) -> String {
+        self.revoking_numbered(1, serials)
+    }
+
+    /// The same with a number of its own.
+    pub fn revoking_numbered(&self, number: u64, serials: &[u64]) -> String {
         let now = OffsetDateTime::now_utc();
         let params = CertificateRevocationListParams {
             this_update: now - Duration::hours(1),
             next_update: now + Duration::days(1),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: serials
                 .iter()
@@ -170,6 +194,7 @@ impl Files {
             private_key: self.path("server.key"),
             client_authorities: Some(self.path("ca.pem")),
             revocation_lists: vec![self.path("ca.crl")],
+            ..TlsFiles::default()
         }
     }
 }

@@ -336,3 +336,92 @@ fn what_is_made_is_its_owners_alone_whatever_the_umask() {
         }
     }
 }
+
+#[test]
+fn what_runs_out_or_goes_back_is_told_while_everything_is_served() {
+    let installation = Installation::new();
+    let days = ["--days", "20"];
+    let server_names = ["pki", "server", "--file", "short", "localhost", "127.0.0.1"];
+    installation.run(&[&server_names[..], &days].concat());
+    for kind in ["key", "crt"] {
+        let file = |stem: &str| installation.path(&format!("pki/{stem}.{kind}"));
+        std::fs::rename(file("short"), file("server")).unwrap();
+    }
+    installation.run(&[&["pki", "region", "--code", "060"][..], &days].concat());
+    installation.admin(&["region", "add", "060"]);
+    installation.admin(&[
+        "certificate",
+        "add",
+        "--region",
+        "060",
+        "pki/region-060.crt",
+    ]);
+    let list = installation.path("pki/ca.crl");
+    let older = std::fs::read(&list).unwrap();
+    installation.run(&["pki", "crl"]);
+    let server = Server::start(&installation);
+    std::fs::write(&list, older).unwrap();
+    server.signal(libc::SIGHUP);
+
+    let mut said = String::new();
+    until("the older list is told", || {
+        let ready = server.status("/health/ready");
+        assert_eq!(ready.status, 200);
+        said = ready.text().to_owned();
+        said.contains("revocation_list_went_back (")
+    });
+    assert!(said.starts_with("ready\n"), "{said}");
+    for line in [
+        "server_certificate_ends (mutual-tls ecdsa): it ends in 19 days",
+        "server_certificate_ends (basic ecdsa): ",
+        "caller_certificate_ends (region 060): it ends in 19 days",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert!(!said.contains("region 010"), "{said}");
+    let holds = |condition: &str| {
+        server.metric("sistema_ts_condition", &[&format!("name=\"{condition}\"")])
+    };
+    for condition in [
+        "server_certificate_ends",
+        "caller_certificate_ends",
+        "revocation_list_went_back",
+    ] {
+        assert_eq!(holds(condition), 1.0, "{condition}");
+    }
+    let left = server.metric(
+        "sistema_ts_certificate_days_left",
+        &["kind=\"region\"", "name=\"060\""],
+    );
+    assert!((19.0..=20.0).contains(&left), "{left}");
+    let hours = server.metric("sistema_ts_revocation_list_hours_left", &[]);
+    assert!((29.0 * 24.0..=30.0 * 24.0).contains(&hours), "{hours}");
+    let reply = Session::region(&installation, &server, "010").submit(&Submission::by_region());
+    assert_eq!(reply.told(), (200, "0000"));
+
+    installation.run(&["pki", "crl"]);
+    installation.run(&["pki", "crl"]);
+    server.signal(libc::SIGHUP);
+    until("the newest list is in force", || {
+        server.status("/health/ready");
+        holds("revocation_list_went_back") == 0.0
+    });
+    assert!(server.terminate().0.success());
+    let log = installation.log();
+    let told = |words: [&str; 3]| {
+        let mut lines = log.lines();
+        lines.any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    assert!(
+        told(["WARN", "condition began", "caller_certificate_ends"]),
+        "{log}"
+    );
+    assert!(
+        told(["WARN", "condition began", "revocation_list_went_back"]),
+        "{log}"
+    );
+    assert!(
+        told(["INFO", "condition ended", "revocation_list_went_back"]),
+        "{log}"
+    );
+}

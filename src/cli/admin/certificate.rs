@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use rustls_pki_types::CertificateDer;
 use sistema_ts_model::{Caller, Timestamp};
 use sistema_ts_store::register::{Fingerprint, Register as _};
 
@@ -11,8 +10,7 @@ use super::caller::CallerArguments;
 use super::{AdminError, Context};
 use crate::auth::subject_agrees;
 use crate::cli::CliError;
-use crate::front::ClientCertificate;
-use crate::pki::read_certificate;
+use crate::front::{ClientAuthorities, ClientCertificate};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -20,14 +18,14 @@ pub(super) enum Command {
     Add {
         #[command(flatten)]
         caller: CallerArguments,
-        /// The certificate, in PEM; its subject must name the caller
+        /// The certificate, in PEM or DER; its subject must name the caller, and an authority of tls.client_authority_file must have signed it
         certificate: PathBuf,
     },
     /// Remove a certificate from a caller, which is refused with it from its next request on
     Remove {
         #[command(flatten)]
         caller: CallerArguments,
-        /// The certificate, in PEM
+        /// The certificate, in PEM or DER
         #[arg(
             required_unless_present = "fingerprint",
             conflicts_with = "fingerprint"
@@ -47,7 +45,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             certificate,
         } => {
             let caller = caller.caller()?;
-            let (fingerprint, not_after) = check(&certificate, &caller, context.now)?;
+            let (fingerprint, not_after) = check(&certificate, &caller, context)?;
             let added = register
                 .add_certificate(caller, fingerprint, not_after, context.now)
                 .await;
@@ -83,25 +81,27 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
     }
 }
 
-/// Refuses what the server would refuse at each request: better told now.
+/// Refuses what a handshake or a request would refuse: better told now, and by the same judgement.
 fn check(
     path: &Path,
     caller: &Caller,
-    now: Timestamp,
+    context: &Context,
 ) -> Result<(Fingerprint, Timestamp), CliError> {
-    let der = CertificateDer::from(read_certificate(path)?);
+    let chain = crate::pki::read_chain(path)?;
     let refuse = |reason: &str| AdminError::Certificate(format!("{}: {reason}", path.display()));
     let certificate =
-        ClientCertificate::from_chain(&[der]).map_err(|error| refuse(&error.to_string()))?;
+        ClientCertificate::from_chain(&chain).map_err(|error| refuse(&error.to_string()))?;
     if !subject_agrees(caller, &certificate.subject) {
         return Err(refuse(
             "its subject does not name this caller (C=IT, O=Regione or CallCenter, OU=<code>)",
         )
         .into());
     }
+    let authorities = ClientAuthorities::read(&context.configuration.tls.client_authority_file)
+        .map_err(|error| AdminError::Certificate(format!("client authorities: {error}")))?;
+    authorities
+        .judge(&chain, context.now.millis().div_euclid(1_000))
+        .map_err(|fault| refuse(&fault.to_string()))?;
     let not_after = Timestamp::from_millis_clamped(certificate.not_after.saturating_mul(1_000));
-    if not_after <= now {
-        return Err(refuse("it has expired").into());
-    }
     Ok((Fingerprint(certificate.fingerprint), not_after))
 }

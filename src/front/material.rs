@@ -1,0 +1,184 @@
+//! The contents of a listener's TLS files, and what is made of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{StoresServerSessions, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
+use sistema_ts_store::permissions::check_secret_file;
+
+use super::authorities::Authority;
+use super::kept_lists;
+use super::revocation::{RevocationList, RevocationSet};
+use super::server_certificates::{PairFiles, PairMaterial, ServerCertificates};
+use super::settings::TlsFiles;
+use super::trust::TrustError;
+use crate::x509::Content;
+
+/// Enough of a file's metadata to notice that it was replaced, rewritten or made readable: time of its last change,
+/// length, inode.
+pub(super) type FileStamp = ((i64, i64), u64, u64);
+
+#[derive(PartialEq, Eq)]
+pub(super) struct Material {
+    pairs: Vec<PairMaterial>,
+    client_authorities: Option<Vec<u8>>,
+    revocation_lists: Vec<Vec<u8>>,
+}
+
+/// Who may show which certificate, as the files say.
+pub(super) struct ClientTrust {
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    pub(super) revocations: RevocationSet,
+}
+
+impl Material {
+    pub(super) fn read(files: &TlsFiles) -> Result<Self, TrustError> {
+        let read = |file: &Path| {
+            std::fs::read(file).map_err(|source| TrustError::Read {
+                file: file.to_owned(),
+                source,
+            })
+        };
+        let pair = |files: PairFiles| -> Result<PairMaterial, TrustError> {
+            let private_key = read(&files.private_key)?.into();
+            check_secret_file(&files.private_key)?;
+            Ok(PairMaterial {
+                certificate_chain: read(&files.certificate_chain)?,
+                private_key,
+            })
+        };
+        Ok(Self {
+            pairs: files.pairs().map(pair).collect::<Result<_, _>>()?,
+            client_authorities: files.client_authorities.as_deref().map(read).transpose()?,
+            revocation_lists: files
+                .revocation_lists
+                .iter()
+                .map(|file| read(file))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether nothing but revocation lists differs.
+    pub(super) fn differs_in_lists_only(&self, other: &Self) -> bool {
+        self.pairs == other.pairs && self.client_authorities == other.client_authorities
+    }
+
+    /// What clients are judged by; `before` is what was in force until now.
+    pub(super) fn client_trust(
+        &self,
+        files: &TlsFiles,
+        before: &RevocationSet,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<ClientTrust, TrustError> {
+        let (Some(content), Some(file)) = (&self.client_authorities, &files.client_authorities)
+        else {
+            return Ok(ClientTrust {
+                verifier: None,
+                revocations: RevocationSet::default(),
+            });
+        };
+        let (verifier, authorities) = verifier_of(content, file, provider)?;
+        let mut lists = Vec::new();
+        for (content, file) in self.revocation_lists.iter().zip(&files.revocation_lists) {
+            let found = Content::revocation_lists(content)
+                .map_err(|source| TrustError::content(file, source))?;
+            for list in found {
+                let list =
+                    RevocationList::read(list, &authorities, provider).map_err(|source| {
+                        TrustError::RevocationList {
+                            file: file.clone(),
+                            source,
+                        }
+                    })?;
+                lists.push(list);
+            }
+        }
+        let folder = files.kept_lists.as_deref();
+        let kept = folder.map_or_else(Vec::new, |folder| {
+            kept_lists::read(folder, &authorities, provider)
+        });
+        let revocations = kept_lists::newest(lists, before, kept, authorities);
+        Ok(ClientTrust {
+            verifier: Some(verifier),
+            revocations,
+        })
+    }
+
+    /// The certificates that the listener shows.
+    pub(super) fn server_certificates(
+        &self,
+        files: &TlsFiles,
+        provider: &CryptoProvider,
+    ) -> Result<ServerCertificates, TrustError> {
+        let of_files: Vec<PairFiles> = files.pairs().collect();
+        let pairs: Vec<_> = of_files.iter().zip(&self.pairs).collect();
+        ServerCertificates::read(&pairs, provider)
+    }
+}
+
+/// The verifier of handshakes, made of a file of authorities; the authorities besides.
+pub(super) fn verifier_of(
+    content: &[u8],
+    file: &Path,
+    provider: &Arc<CryptoProvider>,
+) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Authority>), TrustError> {
+    let certificates: Vec<CertificateDer<'static>> =
+        Content::certificates(content).map_err(|source| TrustError::content(file, source))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &certificates {
+        roots.add(certificate.clone())?;
+    }
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .allow_unauthenticated()
+            .build()?;
+    let authorities = certificates.iter().filter_map(|der| Authority::read(der));
+    Ok((verifier, authorities.collect()))
+}
+
+/// What new connections are made with.
+pub(super) fn server_config(
+    certificates: Arc<ServerCertificates>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    sessions: Arc<dyn StoresServerSessions>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ServerConfig, TrustError> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificates);
+    // HTTP/1.0 is answered as well, and a client that speaks nothing newer says so here.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+    config.session_storage = sessions;
+    Ok(config)
+}
+
+/// The stamps of all files of a listener.
+pub(super) fn stamps(files: &TlsFiles) -> Vec<Option<FileStamp>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let pairs = files
+        .pairs()
+        .flat_map(|pair| [pair.certificate_chain, pair.private_key]);
+    let others = files
+        .client_authorities
+        .iter()
+        .chain(&files.revocation_lists);
+    pairs
+        .chain(others.cloned())
+        .map(|file| {
+            let metadata = std::fs::metadata(file).ok()?;
+            Some((
+                (metadata.ctime(), metadata.ctime_nsec()),
+                metadata.len(),
+                metadata.ino(),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,179 @@
+//! Which certificates a revocation list speaks of, and which list counts.
+//!
+//! Failure here means that a revoked certificate is let in because a file went back or a chain has an authority more, or that one is refused
+//! that nobody has revoked.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod front_support;
+
+use front_support::client::{connect, tls13};
+use front_support::pki::{Authority, Files, Identity};
+use front_support::{Running, listener, relaxed_limits};
+use sistema_ts::front::ListenerKind::MutualTls;
+use sistema_ts::front::{ListenerTrust, TlsFiles};
+
+const REVOKED: &str = "refused: client certificate revoked";
+
+fn start(files: &Files) -> Running {
+    let tls = TlsFiles {
+        kept_lists: Some(files.path("kept")),
+        ..files.tls()
+    };
+    Running::start(listener(MutualTls, Some(tls)), relaxed_limits())
+}
+
+/// Whether a client is refused as revoked; it must be known otherwise.
+fn is_revoked(front: &Running, files: &Files, identity: &Identity) -> bool {
+    let config = tls13(&files.authority, Some(identity));
+    let answer = connect(front.address, &config).unwrap().get("/who");
+    let revoked = answer.text().contains(REVOKED);
+    assert!(
+        revoked || answer.text().contains(r#"OU=Some("010")"#),
+        "{}",
+        answer.text()
+    );
+    revoked
+}
+
+fn in_force(front: &Running) -> ListenerTrust {
+    front.reloader.in_force().remove(0)
+}
+
+#[test]
+fn an_older_list_or_none_lets_nobody_in_again_and_neither_does_a_restart() {
+    let files = Files::new();
+    let region = files.authority.client("Regione", "010", "Prova", 77);
+    let (older, newer) = (
+        files.authority.revoking_numbered(1, &[]),
+        files.authority.revoking_numbered(256, &[77]),
+    );
+    let front = start(&files);
+    files.write("ca.crl", &older);
+    assert!(front.reloader.reload().is_empty());
+    assert!(!is_revoked(&front, &files, &region));
+    files.write("ca.crl", &newer);
+    assert!(front.reloader.reload().is_empty());
+    assert!(is_revoked(&front, &files, &region));
+    assert!(!in_force(&front).revocation_lists[0].is_kept);
+
+    // 255 is a byte, 256 two: numbers are compared as numbers.
+    let between = files.authority.revoking_numbered(255, &[]);
+    let stranger = Authority::new("Stranger").revoking(&[]);
+    for back in [&older, &between, &stranger] {
+        files.write("ca.crl", back);
+        assert!(front.reloader.reload().is_empty());
+        assert!(is_revoked(&front, &files, &region));
+        let lists = in_force(&front).revocation_lists;
+        assert!(
+            lists.iter().any(|list| list.is_kept && list.entries == 1),
+            "{lists:?}"
+        );
+    }
+    drop(front);
+    files.write("ca.crl", &older);
+    let front = start(&files);
+    assert!(is_revoked(&front, &files, &region));
+    assert!(in_force(&front).revocation_lists[0].is_kept);
+
+    // And forward again.
+    files.write("ca.crl", files.authority.revoking_numbered(257, &[]));
+    assert!(front.reloader.reload().is_empty());
+    assert!(!is_revoked(&front, &files, &region));
+    assert!(!in_force(&front).revocation_lists[0].is_kept);
+}
+
+#[test]
+fn a_list_speaks_for_its_key_and_not_for_an_authority_that_has_its_name() {
+    let files = Files::new();
+    let old_region = files.authority.client("Regione", "010", "Prova", 5);
+    let old_list = files.authority.revoking(&[5]);
+    let old_certificate = files.authority.certificate_pem.clone();
+    // Renewed under its name, with another key.
+    let renewed = Authority::new("Test authority");
+    let new_region = renewed.client("Regione", "010", "Prova", 5);
+    files.write(
+        "ca.pem",
+        format!("{old_certificate}{}", renewed.certificate_pem),
+    );
+    files.write("ca.crl", format!("{old_list}{}", renewed.revoking(&[6])));
+    let front = start(&files);
+    assert!(is_revoked(&front, &files, &old_region));
+    assert!(!is_revoked(&front, &files, &new_region));
+    assert!(in_force(&front).authorities_without_list.is_empty());
+
+    // The old authority goes; its list, still in the file, neither hinders nor counts.
+    files.write("ca.pem", &renewed.certificate_pem);
+    assert!(front.reloader.reload().is_empty());
+    assert!(!is_revoked(&front, &files, &new_region));
+    assert!(
+        in_force(&front)
+            .revocation_lists
+            .iter()
+            .any(|list| !list.is_verified)
+    );
+
+    // Without its own list the new one is uncovered, whatever the old one's says.
+    files.write("ca.crl", old_list);
+    std::fs::remove_dir_all(files.path("kept")).unwrap();
+    drop(front);
+    let front = start(&files);
+    assert_eq!(
+        in_force(&front).authorities_without_list,
+        ["CN=Test authority"]
+    );
+    assert!(!is_revoked(&front, &files, &new_region));
+}
+
+#[test]
+fn an_intermediate_that_only_chains_show_is_covered_by_its_list_or_told() {
+    let files = Files::new();
+    let intermediate = files.authority.intermediate("Intermediate");
+    let chained = |serial: u64| {
+        let mut identity = intermediate.client("Regione", "010", "Prova", serial);
+        identity.certificate_pem += &intermediate.certificate_pem;
+        identity
+    };
+    let (good, bad) = (chained(8), chained(9));
+    let front = start(&files);
+    assert!(in_force(&front).authorities_without_list.is_empty());
+    assert!(!is_revoked(&front, &files, &bad));
+    assert_eq!(
+        in_force(&front).authorities_without_list,
+        ["CN=Intermediate"]
+    );
+
+    // Its list does not prevent a start, and counts.
+    let list = format!(
+        "{}{}",
+        files.authority.revoking(&[]),
+        intermediate.revoking(&[9])
+    );
+    files.write("ca.crl", list);
+    assert!(front.reloader.reload().is_empty());
+    drop(front);
+    let front = start(&files);
+    assert!(is_revoked(&front, &files, &bad));
+    assert!(!is_revoked(&front, &files, &good));
+    let trust = in_force(&front);
+    assert!(trust.authorities_without_list.is_empty(), "{trust:?}");
+    // A list of the same name that it did not sign says nothing of it.
+    files.write(
+        "ca.crl",
+        format!(
+            "{}{}",
+            files.authority.revoking(&[]),
+            Authority::new("Intermediate").revoking(&[8])
+        ),
+    );
+    assert!(front.reloader.reload().is_empty());
+    assert!(!is_revoked(&front, &files, &good));
+    assert_eq!(
+        in_force(&front).authorities_without_list,
+        ["CN=Intermediate"]
+    );
+    // An intermediate that the root has revoked takes its clients with it.
+    files.write("ca.crl", files.authority.revoking(&[intermediate.serial]));
+    assert!(front.reloader.reload().is_empty());
+    assert!(is_revoked(&front, &files, &good));
+}
