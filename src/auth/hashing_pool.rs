@@ -23,6 +23,9 @@ struct Job {
     comparison: Comparison,
     standing: Standing,
     reply: oneshot::Sender<Result<bool, CredentialError>>,
+    /// Hashes computed before it entered.
+    #[cfg(test)]
+    entered_after: usize,
 }
 
 struct Shared {
@@ -32,6 +35,9 @@ struct Shared {
     /// Hashes computed so far, so that tests can see what work was done.
     #[cfg(test)]
     hashed: std::sync::atomic::AtomicUsize,
+    /// Of those, how many the last that matched has waited for.
+    #[cfg(test)]
+    waited_for: std::sync::atomic::AtomicUsize,
 }
 
 struct Room {
@@ -67,6 +73,8 @@ impl HashingPool {
             changed: Condvar::new(),
             #[cfg(test)]
             hashed: std::sync::atomic::AtomicUsize::new(0),
+            #[cfg(test)]
+            waited_for: std::sync::atomic::AtomicUsize::new(0),
         });
         // Made first, so that the threads that were started end if one cannot be.
         let pool = HashingPool { shared };
@@ -94,6 +102,8 @@ impl HashingPool {
             comparison,
             standing,
             reply,
+            #[cfg(test)]
+            entered_after: self.hashed(),
         };
         let (place, leaves) = self
             .shared
@@ -119,6 +129,14 @@ impl HashingPool {
     #[cfg(test)]
     pub(super) fn rest(&self, pause: std::time::Duration) {
         self.shared.room().waiting.failed(Instant::now(), pause);
+    }
+
+    /// How many checks of others the last that matched has waited for.
+    #[cfg(test)]
+    pub(super) fn waited_for(&self) -> usize {
+        self.shared
+            .waited_for
+            .load(std::sync::atomic::Ordering::SeqCst)
     }
 
     #[cfg(test)]
@@ -177,6 +195,15 @@ impl Shared {
         }
     }
 
+    #[cfg(test)]
+    fn count(&self, is_right: bool, entered_after: usize) {
+        use std::sync::atomic::Ordering::SeqCst;
+        let before = self.hashed.fetch_add(1, SeqCst);
+        if is_right {
+            self.waited_for.store(before - entered_after, SeqCst);
+        }
+    }
+
     fn work(&self, hasher: &CredentialHasher, threads: u32) {
         let mut workspace = Workspace::default();
         while let Some(job) = self.next() {
@@ -188,8 +215,7 @@ impl Shared {
             let Comparison { stored, secret } = &job.comparison;
             let matches = hasher.verify(stored, secret, &mut workspace);
             #[cfg(test)]
-            self.hashed
-                .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            self.count(matches!(matches, Ok(true)), job.entered_after);
             if job.standing != Standing::Known && !matches!(matches, Ok(true)) {
                 // As long as it took, of one thread's time of so many: half of all.
                 let pause = begun.elapsed() / threads;
