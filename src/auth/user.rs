@@ -185,6 +185,12 @@ impl Authenticator {
             Entry::Occupied(check) => return Ok(check.get().subscribe()),
             Entry::Vacant(vacant) => vacant,
         };
+        // A check of this very pair may have ended since the caller looked: what was right is remembered before its check is over.
+        if let Some(user) = user
+            && self.is_remembered(user, &mac, snapshot)
+        {
+            return Ok(watch::channel(Some(Ok(Arc::clone(user)))).1);
+        }
         let name = shared.slowing.name(credentials.user());
         let was_right = user.is_some_and(|user| shared.remembered.was_right(&user.id, &mac));
         // What was right before waits for nobody, and strangers' failures are none of its business.
