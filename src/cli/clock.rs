@@ -59,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
                 // Without a server the word is noted in its store.
                 Err(AskError::NotRunning(_)) => {
                     let options = configuration.embedded_options();
-                    confirm_clock(&options, now).map_err(ClockError::from)? / 1_000
+                    confirm_clock(&options, &configuration.store.key_ring_file, now).map_err(ClockError::from)? / 1_000
                 }
                 Err(error) => return Err(ClockError::Ask(error).into()),
             };

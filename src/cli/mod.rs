@@ -1,6 +1,7 @@
 //! The command line: one file per command, each with its options, its entry point and what it prints.
 //!
-//! Exit status: 0 done, 1 the command's own "no" (a code that is not valid), 2 a wrong command line or a failure.
+//! Exit status: 0 done, 1 the command's own "no" (a code that is not valid), 2 a wrong command line or a failure; `serve` has two more
+//! ([`crate::serve::ServeError::exit_status`]).
 
 use std::io;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ mod code;
 mod configuration;
 mod keys;
 mod pki;
+mod restore;
 mod serve;
 
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -34,6 +36,8 @@ enum Command {
     Code(code::Command),
     /// Run the server
     Serve(serve::Arguments),
+    /// Look at a data folder that the server refuses, and accept it as it is
+    Restore(restore::Arguments),
     /// The ring of day keys, without which nothing can be sealed
     Keys(keys::Arguments),
     /// What only a person can decide who has looked at another clock
@@ -72,6 +76,9 @@ enum CliError {
     /// The clock could not be confirmed or repaired.
     #[error(transparent)]
     Clock(#[from] clock::ClockError),
+    /// The data folder.
+    #[error(transparent)]
+    Store(#[from] sistema_ts_store::StoreError),
     /// The development authority refused.
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),
@@ -97,6 +104,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Code(command) => code::run(command),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Restore(arguments) => restore::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Clock(arguments) => clock::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),
@@ -109,7 +117,10 @@ pub fn run() -> ExitCode {
         if !matches!(&error, CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
             crate::telemetry::last_words(&format!("sistema-ts: {error}"));
         }
-        ExitCode::from(2)
+        match &error {
+            CliError::Serve(error) => ExitCode::from(error.exit_status()),
+            _ => ExitCode::from(2),
+        }
     })
 }
 

@@ -117,10 +117,44 @@ pub enum ServeError {
     /// The store failed while the server ran; a start completes what it left half done.
     #[error("the store has failed, start the server again: {0}")]
     StoreFailed(String),
+    /// The store could not be ended in order. What was answered is on disk all the same; a start reads it from the logs.
+    #[error("the store was not closed in order: {0}")]
+    NotClosed(StoreError),
     /// Requests had to be cut because they did not end in time.
     #[error("{0} requests did not end in time and were cut")]
     Cut(usize),
 }
+
+impl ServeError {
+    /// The exit status, by which whoever started the server decides whether to start it again.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            ServeError::Telemetry(_)
+            | ServeError::RegisterKey(_)
+            | ServeError::Register(_)
+            | ServeError::Cards(_)
+            | ServeError::Keys(_)
+            | ServeError::Store(_)
+            | ServeError::Authenticator(_)
+            | ServeError::Relay(_)
+            | ServeError::Control(_)
+            | ServeError::Permissions(_)
+            | ServeError::Front(_)
+            | ServeError::Process { .. } => EXIT_REFUSED,
+            ServeError::StoreFailed(_) | ServeError::NotClosed(_) => EXIT_STORE_FAILED,
+            ServeError::Cut(_) => EXIT_CUT,
+        }
+    }
+}
+
+/// The exit status of a start that was refused: a mistake in the configuration, a file that is missing or not what it should be. Starting again
+/// changes nothing.
+pub const EXIT_REFUSED: u8 = 2;
+/// The exit status after the store failed, or could not be closed in order. A start completes what was interrupted.
+pub const EXIT_STORE_FAILED: u8 = 3;
+/// The exit status of a stop that cut requests because they did not end in time.
+pub const EXIT_CUT: u8 = 4;
 
 /// Serves until the process is asked to stop (SIGTERM, SIGINT) and has finished what it accepted.
 ///
@@ -171,6 +205,43 @@ where
     )?);
     let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
     let store = open(configuration, keys, Arc::clone(&clock))?;
+    let house = House {
+        metrics,
+        clock,
+        register_key,
+        register,
+        store: Arc::clone(&store),
+    };
+    let outcome = run_on(configuration, house).await;
+    if let Some(reason) = store.failure() {
+        return Err(ServeError::StoreFailed(reason));
+    }
+    // A start that is refused leaves the store as it found it, too.
+    let closed = store.close().await;
+    outcome?;
+    closed.map_err(ServeError::NotClosed)?;
+    tracing::info!("stopped; everything accepted was finished");
+    Ok(())
+}
+
+/// What is open before anything else begins.
+struct House {
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    clock: Arc<dyn Clock>,
+    register_key: Arc<RegisterKey>,
+    register: Arc<dyn Register>,
+    store: Arc<dyn Store>,
+}
+
+/// Serves on an open store, and leaves it open.
+async fn run_on(configuration: &Configuration, house: House) -> Result<(), ServeError> {
+    let House {
+        metrics,
+        clock,
+        register_key,
+        register,
+        store,
+    } = house;
     let control = ControlSocket::bind(&configuration.control_socket())?;
     let time = Arc::new(TimeGuard::begin(Arc::clone(&store), Arc::clone(&clock)).await?);
     let orders = Orders {
@@ -227,7 +298,8 @@ where
     let (front, status) = bind(configuration, server, allocators, time, metrics, immuni)?;
     let control = control.serve(Arc::new(orders));
     announce::announce(front.listeners()).await;
-    actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
+    let end_with_store =
+        actix_rt::spawn(end_with_store(Arc::clone(&store), front.shutdown_handle()));
     let watch = actix_rt::spawn(status::watch_conditions(
         Arc::downgrade(&status),
         status::CONDITION_LOOK_INTERVAL,
@@ -238,13 +310,10 @@ where
     control.end().await;
     finish(&ending, configuration).await;
     drop(retention);
-    if let Some(reason) = store.failure() {
-        return Err(ServeError::StoreFailed(reason));
-    }
+    end_with_store.abort();
     if cut_requests > 0 {
         return Err(ServeError::Cut(cut_requests));
     }
-    tracing::info!("stopped; everything accepted was finished");
     Ok(())
 }
 

@@ -30,7 +30,10 @@ impl From<StoreError> for SoapFault {
                 // Whether it has a key the service knows: `handle` says so.
                 Self::OutcomeUnknown { has_key: false }
             }
-            StoreError::Corrupt { .. } | StoreError::Invalid { .. } => {
+            StoreError::Corrupt { .. }
+            | StoreError::NotAsLeft { .. }
+            | StoreError::NewerProgram { .. }
+            | StoreError::Invalid { .. } => {
                 log("the store failed");
                 Self::Internal
             }

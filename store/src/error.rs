@@ -34,6 +34,23 @@ pub enum StoreError {
         /// Which datum, without its value.
         what: String,
     },
+    /// A start finds another folder than the last run has left: files that are missing, cut, older or changed. Nothing was changed.
+    #[error(
+        "the data folder is not as it was left, so it was not opened, and nothing was changed: {what}. Put back what is missing or newer; \
+         `sistema-ts restore` accepts the folder as it is (docs/administration.md, \"When it does not start\")"
+    )]
+    NotAsLeft {
+        /// What was found, in sentences that name files.
+        what: String,
+    },
+    /// The data are of a newer program than this one. Nothing is wrong with them.
+    #[error(
+        "the data were written by a newer version of this program, which is to be started instead: {what}"
+    )]
+    NewerProgram {
+        /// Which file.
+        what: String,
+    },
     /// A request that no correct caller makes, such as a bookmark of another store.
     #[error("not a valid request to the store: {what}")]
     Invalid {
@@ -64,6 +81,8 @@ impl StoreError {
             StoreError::KeyMissing(_) => "key_missing",
             StoreError::UnknownOutcome { .. } => "unknown_outcome",
             StoreError::Corrupt { .. } => "corrupt",
+            StoreError::NotAsLeft { .. } => "not_as_left",
+            StoreError::NewerProgram { .. } => "newer_program",
             StoreError::Invalid { .. } => "invalid",
         }
     }

@@ -172,6 +172,16 @@ pub trait Store: Send + Sync {
     /// Whether the store can serve, and what there is to tell of it.
     async fn readiness(&self) -> Readiness;
 
+    /// Ends the store in order: what it has accepted is done, and everything is left as a start likes to find it. Whoever asks it anything
+    /// afterwards is refused. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be ended in order. What was answered is durable all the same.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Why the store will not serve any more until it is opened anew, if so. Cheap.
     fn failure(&self) -> Option<String> {
         None

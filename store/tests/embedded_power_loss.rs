@@ -10,6 +10,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -218,6 +219,103 @@ fn a_full_disk_refuses_and_recovers() {
                 .await
                 .is_ok()
         )
+    });
+}
+
+/// Erasures that are intended and not done yet, as the file of tests says.
+fn intended_erasures(place: &Place) -> i64 {
+    let tests = rusqlite::Connection::open_with_flags(
+        place.data().join("tests.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+    );
+    let count = tests
+        .unwrap()
+        .query_row("SELECT count(*) FROM erasures", [], |row| row.get(0));
+    count.unwrap()
+}
+
+fn until_erased(place: &Place) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while intended_erasures(place) > 0 {
+        assert!(Instant::now() < give_up, "an erasure was not tried again");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_erasure_that_a_full_disk_puts_off_is_told_as_unknown_and_done_when_there_is_room() {
+    let disk = LossyDisk::new();
+    let place = place_on(&disk);
+    let store = open(&place).unwrap();
+    let mut tests = Vec::new();
+    runtime().block_on(async {
+        for person in 0..6 {
+            tests.push(new(&*store, person).await);
+            store
+                .record_test(tests[person as usize].clone())
+                .await
+                .unwrap();
+        }
+        disk.set_mood(Mood::FullForPatients);
+        let cancel = |person: u32| cancellation(tests[person as usize].reserved.cun, person);
+        let error = store.cancel(cancel(0)).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::UnknownOutcome { .. }),
+            "{error:?}"
+        );
+        // The transition stands, and the store goes on: it reads, lists, and takes what needs no room there.
+        assert_eq!(store.failure(), None);
+        assert!(
+            store
+                .find_patient(tests[0].reserved.cun)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            store
+                .find_test(tests[2].reserved.cun)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        let negative = new(&*store, 7).await;
+        assert!(matches!(
+            store.record_test(negative).await.unwrap(),
+            RecordOutcome::Recorded { .. }
+        ));
+        let error = store.record_test(new(&*store, 8).await).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        assert!(
+            !store.readiness().await.is_ready(),
+            "no positive can be recorded"
+        );
+        assert!(intended_erasures(&place) > 0);
+        disk.set_mood(Mood::Well);
+        until_erased(&place);
+        assert!(store.readiness().await.is_ready());
+        // Once more, and the server is started on the full disk.
+        disk.set_mood(Mood::FullForPatients);
+        store.cancel(cancel(2)).await.unwrap_err();
+        // Whether the disk has room for that depends on what the logs still hold.
+        let _ = store.close().await;
+    });
+    drop(store);
+    let store = open(&place).expect("a start on a full disk");
+    runtime().block_on(async {
+        all_there(&*store, &tests[3..]).await;
+        assert!(store.record_test(new(&*store, 10).await).await.is_err());
+        disk.set_mood(Mood::Well);
+        until_erased(&place);
+        store.record_test(new(&*store, 12).await).await.unwrap();
+        assert!(
+            store
+                .find_patient(tests[2].reserved.cun)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        store.close().await.unwrap();
     });
 }
 

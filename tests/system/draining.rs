@@ -211,7 +211,7 @@ fn what_does_not_end_in_its_time_is_cut_and_the_exit_status_says_so() {
     let began = Instant::now();
     let (ended, _) = server.terminate();
     let took = began.elapsed();
-    assert_eq!(ended.code(), Some(2));
+    assert_eq!(ended.code(), Some(4));
     assert!(
         took >= Duration::from_secs(1) && took < Duration::from_secs(20),
         "{took:?}"

@@ -233,6 +233,22 @@ fn what_ends_a_code_leaves_nothing_of_its_person_in_any_file() {
 }
 
 #[test]
+fn a_server_that_stops_right_after_an_erasure_leaves_nothing_of_the_contact_in_any_file() {
+    let chain = Chain::start();
+    let cuns = [0, 1].map(|number| submitted(&chain, number, "P"));
+    let gone = kept(&chain, &cuns[0]);
+    let stays = kept(&chain, &cuns[1]);
+    end(&chain, End::Cancelled, 0, &cuns[0]);
+    let (ended, log) = chain.server.terminate();
+    assert_eq!(ended.code(), Some(0), "{log}");
+    for bytes in gone.of_patient.iter().chain(&gone.of_test) {
+        let found = holding(&chain.installation, std::slice::from_ref(bytes));
+        assert!(found.is_empty(), "{found:?}");
+    }
+    assert!(!holding(&chain.installation, &stays.of_test).is_empty());
+}
+
+#[test]
 fn a_kill_between_a_transition_and_its_erasure_is_made_good_at_the_start() {
     let chain = Chain::start();
     let cuns = [0, 1].map(|number| submitted(&chain, number, "P"));
@@ -270,6 +286,13 @@ fn a_kill_between_a_transition_and_its_erasure_is_made_good_at_the_start() {
             .execute(
                 "INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)",
                 (before[0].row, day),
+            )
+            .unwrap();
+        // So are the commits of the patients' file, of which the erasure was one.
+        tests
+            .execute(
+                "UPDATE meta SET number = 0 WHERE name LIKE 'patients %'",
+                [],
             )
             .unwrap();
     }

@@ -122,7 +122,7 @@ fn a_server_whose_store_has_failed_ends_and_says_why() {
     let file = installation.path("data/tests.db");
     std::fs::rename(&file, installation.path("aside.db")).unwrap();
     let (ended, _) = server.ended();
-    assert_eq!(ended.code(), Some(2));
+    assert_eq!(ended.code(), Some(3));
     let log = installation.log();
     let last = log.lines().last().unwrap();
     assert!(

@@ -167,6 +167,10 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    async fn close(&self) -> Result<(), StoreError> {
+        self.close_in_order().await
+    }
+
     fn failure(&self) -> Option<String> {
         self.shared.failure().map(str::to_owned)
     }
@@ -180,6 +184,10 @@ impl Store for EmbeddedStore {
         if let Err(error) = self.shared.keys.day(now.rome_day()) {
             readiness.add(Condition::KeysMissing, error.to_string());
         }
+        self.shared.look_at_ring();
+        if let Err(error) = self.shared.check_ring() {
+            readiness.add(Condition::KeysMissing, error.to_string());
+        }
         if let Some(fault) = self.shared.clock_fault() {
             readiness.add(Condition::ClockBehind, fault.to_string());
         }
@@ -187,7 +195,7 @@ impl Store for EmbeddedStore {
         if readiness.is_ready() {
             let probe = self.write(Lane::Urgent, |writer| {
                 schema::write_number(writer.tests, "probed_ms", writer.now.millis())?;
-                Ok(())
+                writer.patients.probe(writer.day, writer.now)
             });
             if let Err(error) = probe.await {
                 readiness.add(Condition::StoreNotWriting, error.to_string());

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use sistema_ts_model::Timestamp;
 
 /// A day, counted from 1970-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Day(pub(super) i32);
 
 impl Day {

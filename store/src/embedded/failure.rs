@@ -1,5 +1,7 @@
 //! What can go wrong inside the embedded store, and what its callers are told of it.
 
+use std::io::ErrorKind;
+
 use rusqlite::ffi;
 use sistema_ts_model::LifeDecodeError;
 
@@ -7,19 +9,55 @@ use super::index::IndexError;
 use crate::error::StoreError;
 use crate::keys::KeyError;
 
+/// What a failure of the disk or of what is on it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The disk is full, which passes.
+    Full,
+    /// What is stored contradicts itself.
+    Damaged,
+    /// Anything else, for example that the disk fails.
+    Other,
+}
+
 /// Why a job did not go through.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// This job alone cannot be done; it wrote nothing. The others of its batch are not touched.
     Alone(StoreError),
     /// SQLite or the index failed: the whole batch is rolled back.
-    Batch { reason: String, damaged: bool },
+    Batch { reason: String, cause: Cause },
+}
+
+impl Failure {
+    /// Whether the disk was full, and nothing else is wrong.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Failure::Batch {
+                cause: Cause::Full,
+                ..
+            }
+        )
+    }
+}
+
+impl Cause {
+    fn of(error: &rusqlite::Error) -> Cause {
+        if surely_not_committed(error) {
+            Cause::Full
+        } else if is_damage(error) {
+            Cause::Damaged
+        } else {
+            Cause::Other
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Failure {
         Failure::Batch {
-            damaged: is_damage(&error),
+            cause: Cause::of(&error),
             reason: describe(&error),
         }
     }
@@ -31,7 +69,7 @@ impl From<IndexError> for Failure {
             IndexError::Sqlite(error) => error.into(),
             error => Failure::Batch {
                 reason: error.to_string(),
-                damaged: true,
+                cause: Cause::Damaged,
             },
         }
     }
@@ -60,8 +98,11 @@ impl From<LifeDecodeError> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::Batch {
+            cause: match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::Full,
+                _ => Cause::Other,
+            },
             reason: error.to_string(),
-            damaged: false,
         }
     }
 }
@@ -71,14 +112,10 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
             Failure::Alone(error) => error,
-            Failure::Batch {
-                reason,
-                damaged: true,
-            } => StoreError::Corrupt { what: reason },
-            Failure::Batch {
-                reason,
-                damaged: false,
-            } => StoreError::Unavailable { reason },
+            Failure::Batch { reason, cause } => match cause {
+                Cause::Damaged => StoreError::Corrupt { what: reason },
+                Cause::Full | Cause::Other => StoreError::Unavailable { reason },
+            },
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Which files the store has, and how each is opened.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::day::Day;
+use super::inventory::Inventory;
 use super::log::Log;
+use super::stock::name_of;
 use crate::error::StoreError;
 
 /// The store's folder.
@@ -20,6 +24,16 @@ pub(super) struct Files {
     vfs: Option<String>,
     /// Whether another process may be the one that writes.
     visitor: bool,
+    /// Where files that come and go are listed, while the store runs.
+    inventory: Option<Arc<Inventory>>,
+}
+
+/// Keeps other processes out of the folder. The lock is on a file, as it always was, and on the folder itself: that file may be removed or
+/// replaced, which would let a second process in.
+#[derive(Debug)]
+pub(super) struct FolderLock {
+    _file: File,
+    _folder: File,
 }
 
 /// How a file is written.
@@ -31,32 +45,10 @@ pub(super) struct WriteMode {
     pub(super) cache_kib: u32,
 }
 
-/// A file as it was when it was opened. Connections go on with a file that was removed or replaced under them, and what they write is lost.
-#[derive(Debug)]
-pub(super) struct Opened {
-    path: PathBuf,
-    device: u64,
-    number: u64,
-}
-
-impl Opened {
-    /// The file that the path leads to now.
-    pub(super) fn note(path: PathBuf) -> std::io::Result<Opened> {
-        let metadata = std::fs::metadata(&path)?;
-        Ok(Opened {
-            device: metadata.dev(),
-            number: metadata.ino(),
-            path,
-        })
-    }
-
-    /// Whether the path still leads to it.
-    pub(super) fn is_in_place(&self) -> bool {
-        std::fs::metadata(&self.path)
-            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.number)
-    }
-}
-
+/// What is kept of the disk for a start that finds it full.
+const RESERVE_NAME: &str = "reserve";
+/// Its bytes: more than a start needs for the logs' shared memory and its own notes.
+const RESERVE: u64 = 512 * 1_024;
 const PATIENTS: &str = "patients-";
 const ACCESS: &str = "access-";
 const SUFFIX: &str = ".db";
@@ -69,6 +61,24 @@ impl Files {
             folder: folder.to_owned(),
             vfs,
             visitor: false,
+            inventory: None,
+        }
+    }
+
+    /// The same folder, whose files are listed as they come and go.
+    pub(super) fn listed_in(&self, inventory: Arc<Inventory>) -> Files {
+        Files {
+            inventory: Some(inventory),
+            ..self.clone()
+        }
+    }
+
+    /// The same folder, looked at without changing anything.
+    pub(super) fn as_visitor(&self) -> Files {
+        Files {
+            visitor: true,
+            inventory: None,
+            ..self.clone()
         }
     }
 
@@ -80,8 +90,8 @@ impl Files {
         }
     }
 
-    /// Makes the folder if it is not there, durably, and takes it for this process alone.
-    pub(super) fn take(&self) -> Result<File, StoreError> {
+    /// Makes the folder if it is not there, durably, and takes it for this process alone, for as long as what comes back lives.
+    pub(super) fn take(&self) -> Result<FolderLock, StoreError> {
         let lock = self.create_and_lock();
         lock.map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StoreError::Unavailable {
@@ -93,7 +103,7 @@ impl Files {
         })
     }
 
-    fn create_and_lock(&self) -> std::io::Result<File> {
+    fn create_and_lock(&self) -> std::io::Result<FolderLock> {
         std::fs::create_dir_all(&self.folder)?;
         let lock = File::options()
             .create(true)
@@ -101,8 +111,84 @@ impl Files {
             .write(true)
             .open(self.folder.join("lock"))?;
         lock.try_lock().map_err(std::io::Error::from)?;
-        File::open(&self.folder)?.sync_all()?;
-        Ok(lock)
+        let folder = File::open(&self.folder)?;
+        folder.try_lock().map_err(std::io::Error::from)?;
+        folder.sync_all()?;
+        Ok(FolderLock {
+            _file: lock,
+            _folder: folder,
+        })
+    }
+
+    /// On a disk without any room, gives up what is kept for this moment: a start needs a little.
+    pub(super) fn make_room(&self) {
+        if self.room().is_some_and(|room| room < 2 * RESERVE) {
+            tracing::warn!("the disk is full, or nearly so");
+            // Without it there is nothing to give up.
+            let _ = remove_if_there(&self.named(RESERVE_NAME));
+        }
+    }
+
+    /// Keeps a little of the disk for a start that finds it full, if there is plenty.
+    pub(super) fn keep_reserve(&self) {
+        let path = self.named(RESERVE_NAME);
+        if path.exists() || self.room().is_none_or(|room| room < 16 * RESERVE) {
+            return;
+        }
+        // Bytes and not a hole: they are there to be taken.
+        let written = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(&vec![0xA5; RESERVE as usize]));
+        if written.is_err() {
+            let _ = remove_if_there(&path);
+        }
+    }
+
+    /// How many bytes the folder's disk has left for this process, if that is known.
+    fn room(&self) -> Option<u64> {
+        let path = CString::new(self.folder.as_os_str().as_bytes()).ok()?;
+        // SAFETY: all-zero is a valid `statvfs`, which holds integers only.
+        let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the path ends in a zero byte and `disk` is live; both outlive the call, which fills `disk`.
+        let outcome = unsafe { libc::statvfs(path.as_ptr(), &raw mut disk) };
+        (outcome == 0).then(|| disk.f_bavail as u64 * disk.f_frsize as u64)
+    }
+
+    /// The list of the folder's files.
+    pub(super) fn inventory(&self) -> PathBuf {
+        self.folder.join("inventory")
+    }
+
+    /// The note of what was committed last.
+    pub(super) fn progress(&self) -> PathBuf {
+        self.folder.join("progress")
+    }
+
+    /// The file of this name.
+    pub(super) fn named(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Lists a file that was made and synced, before it is filled.
+    pub(super) fn list(&self, path: &Path) -> std::io::Result<()> {
+        let Some(inventory) = &self.inventory else {
+            return Ok(());
+        };
+        let name = name_of(path);
+        if inventory.lists(&name) {
+            return Ok(());
+        }
+        inventory.added(name)
+    }
+
+    /// Notes how far a file is that is written no more for now.
+    pub(super) fn note(&self, path: &Path, counts: [i64; 2]) {
+        if let Some(inventory) = &self.inventory {
+            inventory.note(&name_of(path), counts);
+        }
     }
 
     pub(super) fn tests(&self) -> PathBuf {
@@ -149,28 +235,11 @@ impl Files {
         Ok(days)
     }
 
-    /// Refuses a folder whose file of tests is missing beside files that belong to it: with a new one all patients would count as orphans, and
-    /// codes that are known would be issued again.
-    pub(super) fn check_complete(&self) -> Result<(), StoreError> {
-        let unreadable = |error| StoreError::Unavailable {
-            reason: format!("the data folder cannot be read: {error}"),
-        };
-        if self.tests().exists() {
-            return Ok(());
-        }
-        let patients = self.patient_days().map_err(unreadable)?;
-        let access = self.access_days().map_err(unreadable)?;
-        if patients.is_empty() && access.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable {
-            reason: "tests.db is missing beside files that belong to it: put it back, or these out of the way"
-                .to_owned(),
-        })
-    }
-
-    /// Removes a file with what SQLite keeps beside it, durably.
+    /// Removes a file with what SQLite keeps beside it, durably, after striking it off the list.
     pub(super) fn remove(&self, path: &Path) -> std::io::Result<()> {
+        if let Some(inventory) = &self.inventory {
+            inventory.left(&name_of(path))?;
+        }
         // The file itself goes last, so that a crash leaves no WAL without it.
         for suffix in ["-wal", "-shm", ""] {
             remove_if_there(&with_suffix(path, suffix))?;

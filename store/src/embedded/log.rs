@@ -15,12 +15,18 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::failure::{describe, surely_not_committed};
+use super::failure::{Failure, describe, surely_not_committed};
 use super::shared::Shared;
 use crate::error::StoreError;
 
 /// What the writer is left to move: few enough pages that nobody notices.
 const PAGES_LEFT: i64 = 1_000;
+/// Bytes of a page, of what stands before each page in a log, and of what a log begins with.
+const PAGE: u64 = 4_096;
+const FRAME_HEADER: u64 = 24;
+const LOG_HEADER: u64 = 32;
+/// How long a clean end waits for a reader in another process, such as `sistema-ts audit search`.
+const LONGEST_READER: Duration = Duration::from_secs(5);
 /// How often the thread beside tries to catch up with the writer in one go.
 const MOST_PASSES: usize = 6;
 
@@ -56,6 +62,19 @@ impl Log {
     pub(super) fn pages(&self) -> u32 {
         self.pages.load(Ordering::Relaxed)
     }
+
+    /// How long the log's file is at least.
+    pub(super) fn bytes(&self) -> u64 {
+        match u64::from(self.pages()) {
+            0 => 0,
+            pages => LOG_HEADER + pages * (FRAME_HEADER + PAGE),
+        }
+    }
+
+    /// The log was cut to nothing.
+    pub(super) fn emptied(&self) {
+        self.pages.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Moves what can be moved without waiting for anybody.
@@ -69,6 +88,20 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Moved> {
     })?;
     metrics::counter!("store_checkpoints_total").increment(1);
     Ok(moved)
+}
+
+/// Moves the whole log into its file and cuts it to nothing, at a clean end. A reader in another process is waited for, for some seconds.
+pub(super) fn empty(connection: &Connection) -> Result<(), Failure> {
+    connection.busy_timeout(LONGEST_READER)?;
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy != 0 {
+        return Err(StoreError::Unavailable {
+            reason: "a log was not emptied, because another process reads the file".to_owned(),
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// Judges a failed checkpoint: that of a full disk is tried again later, since nothing is lost while the log grows; after any other
@@ -163,6 +196,11 @@ impl LogCare {
         }
     }
 
+    /// The log itself.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Something is erased in this transaction that earlier pages of the log hold.
     pub(super) fn wants_clearing(&mut self) {
         self.to_be_cleared.get_or_insert_with(Instant::now);
@@ -189,7 +227,10 @@ impl LogCare {
                 let busy: i64 =
                     connection
                         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-                self.to_be_cleared = self.to_be_cleared.filter(|_| busy != 0);
+                if busy == 0 {
+                    self.to_be_cleared = None;
+                    self.log.emptied();
+                }
             }
             return Ok(());
         }

@@ -4,21 +4,23 @@
 //! files' bytes. Lookup tags are random: inserted one by one they would dirty a page each, so they enter their table late, sorted,
 //! some sixteen thousand at a time; until then they are found in memory.
 
+mod day_file;
 mod rewrite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension};
-use sistema_ts_model::Cun;
+use rusqlite::OptionalExtension;
+use sistema_ts_model::{Cun, Timestamp};
 
 use super::day::Day;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
-use super::log::{self, Log};
+use super::log;
 use super::schema;
 use crate::error::StoreError;
 use crate::keys::LookupTag;
-use rewrite::{Erasures, Rewrites};
+use day_file::DayFile;
+use rewrite::Rewrites;
 
 /// Tags that wait in memory before they are sorted and written.
 const TAGS_IN_MEMORY: usize = 16_384;
@@ -49,30 +51,10 @@ pub(super) struct Patients {
     days: BTreeSet<Day>,
     open: Vec<DayFile>,
     rewrites: Rewrites,
-}
-
-/// One day's file.
-struct DayFile {
-    day: Day,
-    connection: Connection,
-    log: Log,
-    in_transaction: bool,
-    /// Tags of committed rows that `merged` does not cover yet, in the order of rows.
-    fresh: Vec<TagEntry>,
-    /// Tags of rows of the current transaction.
-    uncommitted: Vec<TagEntry>,
-    merge: Option<Merge>,
-    erasures: Erasures,
-}
-
-/// The oldest of `fresh`, sorted, on their way into the table.
-struct Merge {
-    sorted: Vec<TagEntry>,
-    /// So many are committed.
-    done: usize,
-    /// So many are written in the current transaction or before.
-    written: usize,
-    through: i64,
+    /// Commits of the files that were written since the file of tests last noted them.
+    unnoted: BTreeMap<Day, i64>,
+    /// Days whose files go once the current transaction is committed.
+    leaving: Vec<Day>,
 }
 
 impl Patients {
@@ -87,6 +69,8 @@ impl Patients {
             days: days.into_iter().collect(),
             open: Vec::new(),
             rewrites: Rewrites::default(),
+            unnoted: BTreeMap::new(),
+            leaving: Vec::new(),
         })
     }
 
@@ -121,10 +105,28 @@ impl Patients {
     pub(super) fn commit(&mut self) -> Result<(), Failure> {
         for file in self.open.iter_mut().filter(|file| file.in_transaction) {
             file.merge_some()?;
+            file.count_commit()?;
             file.connection.prepare_cached("COMMIT")?.execute([])?;
             file.committed()?;
+            self.unnoted.insert(file.day, file.commits);
         }
         Ok(())
+    }
+
+    /// Commits of files that the file of tests has yet to note, and days whose files are to be forgotten there.
+    pub(super) fn unnoted(&self) -> (&BTreeMap<Day, i64>, &[Day]) {
+        (&self.unnoted, &self.leaving)
+    }
+
+    /// The file of tests has committed what was to be noted: the files of the days that go are unlinked.
+    pub(super) fn noted(&mut self) {
+        self.unnoted.clear();
+        for day in std::mem::take(&mut self.leaving) {
+            if let Err(error) = self.files.remove(&self.files.patients(day)) {
+                tracing::warn!(%error, "the file of patients of a day that is over cannot be removed yet");
+                self.days.insert(day);
+            }
+        }
     }
 
     /// Moves logs that have grown into their files, between two transactions.
@@ -139,6 +141,7 @@ impl Patients {
 
     /// Undoes what the current transaction has written and not committed.
     pub(super) fn roll_back(&mut self) -> Result<(), Failure> {
+        self.days.extend(self.leaving.drain(..));
         for file in self.open.iter_mut().filter(|file| file.in_transaction) {
             file.in_transaction = false;
             file.uncommitted.clear();
@@ -262,6 +265,7 @@ impl Patients {
         let Some(file) = self.existing_file(day)? else {
             return Ok(());
         };
+        file.written = true;
         let connection = &file.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let erased = (|| {
@@ -274,6 +278,7 @@ impl Patients {
                     .execute([row])?;
             }
             file.note_erasure()?;
+            file.write_commits(file.commits + 1)?;
             connection.prepare_cached("COMMIT")?.execute([])
         })();
         if let Err(error) = erased {
@@ -284,24 +289,54 @@ impl Patients {
         }
         file.erasures.noted();
         file.forget(rows);
+        file.commits += 1;
+        let commits = file.commits;
+        self.unnoted.insert(day, commits);
+        let Some(file) = self.existing_file(day)? else {
+            return Ok(());
+        };
         file.truncate_wal()
     }
 
-    /// Erases a whole day, file and all.
+    /// Erases a whole day, file and all, once the current transaction is committed.
     pub(super) fn remove_day(&mut self, day: Day) -> Result<(), Failure> {
         self.interrupt_rewrite(day)?;
         self.open.retain(|file| file.day != day);
         if self.days.remove(&day) {
-            self.files.remove(&self.files.patients(day))?;
+            self.unnoted.remove(&day);
+            self.leaving.push(day);
         }
         Ok(())
     }
 
-    /// Moves the WAL of every open file into it, for a clean end.
+    /// What is wrong with a file that was written since it was last looked at, or with any open one if `all` are to be looked at: it was
+    /// removed or replaced.
+    pub(super) fn trouble(&mut self, all: bool) -> Option<String> {
+        self.open.iter_mut().find_map(|file| {
+            let look = std::mem::take(&mut file.written) || all;
+            look.then(|| file.opened.trouble(&file.log)).flatten()
+        })
+    }
+
+    /// Finds out whether today's file takes what is written to it, within the current transaction.
+    pub(super) fn probe(&mut self, day: Day, now: Timestamp) -> Result<(), Failure> {
+        let file = self.file_to_write(day)?;
+        Ok(schema::write_number(
+            &file.connection,
+            "probed_ms",
+            now.millis(),
+        )?)
+    }
+
+    /// Moves the log of every open file into it and closes the file, for a clean end.
     pub(super) fn close(&mut self) -> Result<(), Failure> {
         self.rewrites = Rewrites::default();
         self.files.remove_unfinished()?;
-        self.open.drain(..).try_for_each(|file| file.truncate_wal())
+        self.open.drain(..).try_for_each(|file| {
+            file.truncate_wal()?;
+            let closed = file.connection.close();
+            closed.map_err(|(_, error)| error.into())
+        })
     }
 
     fn existing_file(&mut self, day: Day) -> Result<Option<&mut DayFile>, Failure> {
@@ -321,6 +356,7 @@ impl Patients {
                 .prepare_cached("BEGIN IMMEDIATE")?
                 .execute([])?;
             file.in_transaction = true;
+            file.written = true;
         }
         Ok(file)
     }
@@ -339,111 +375,5 @@ impl Patients {
             }
         };
         Ok(&mut self.open[index])
-    }
-}
-
-impl DayFile {
-    fn open(files: &Files, day: Day, mode: WriteMode) -> Result<DayFile, Failure> {
-        let (connection, log) = files.open_writer(&files.patients(day), mode)?;
-        schema::prepare_patients(&connection)?;
-        let through = schema::read_number(&connection, "tagged_through")?.unwrap_or(0);
-        let fresh = {
-            let mut select =
-                connection.prepare("SELECT tag, row FROM patients WHERE row > ?1 ORDER BY row")?;
-            let entries = select.query_map([through], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            entries.collect::<Result<_, _>>()?
-        };
-        let erasures = Erasures::read(&connection)?;
-        Ok(DayFile {
-            day,
-            connection,
-            log,
-            in_transaction: false,
-            fresh,
-            uncommitted: Vec::new(),
-            merge: None,
-            erasures,
-        })
-    }
-
-    /// Writes as many sorted tags as the new ones of this transaction pay for.
-    fn merge_some(&mut self) -> Result<(), Failure> {
-        if self.merge.is_none() && self.fresh.len() >= TAGS_IN_MEMORY {
-            let mut sorted = self.fresh[..TAGS_IN_MEMORY].to_vec();
-            let through = sorted[TAGS_IN_MEMORY - 1].1;
-            sorted.sort_unstable();
-            self.merge = Some(Merge {
-                sorted,
-                done: 0,
-                written: 0,
-                through,
-            });
-        }
-        let Some(merge) = &mut self.merge else {
-            return Ok(());
-        };
-        let end = merge
-            .sorted
-            .len()
-            .min(merge.written + TAGS_PER_NEW_TAG * self.uncommitted.len());
-        // A crash may have left some of them there already.
-        let mut insert = self
-            .connection
-            .prepare_cached("INSERT OR IGNORE INTO tags (tag, row) VALUES (?1, ?2)")?;
-        for (tag, row) in &merge.sorted[merge.written..end] {
-            insert.execute((tag, row))?;
-        }
-        merge.written = end;
-        if end == merge.sorted.len() {
-            schema::write_number(&self.connection, "tagged_through", merge.through)?;
-        }
-        Ok(())
-    }
-
-    fn committed(&mut self) -> Result<(), Failure> {
-        self.in_transaction = false;
-        self.fresh.append(&mut self.uncommitted);
-        if let Some(merge) = &mut self.merge {
-            merge.done = merge.written;
-            if merge.done == merge.sorted.len() {
-                let through = merge.through;
-                self.fresh.retain(|entry| entry.1 > through);
-                self.merge = None;
-            }
-        }
-        Ok(())
-    }
-
-    fn forget(&mut self, rows: &[i64]) {
-        self.fresh
-            .retain(|entry| rows.binary_search(&entry.1).is_err());
-        if let Some(merge) = &mut self.merge {
-            let erased_before = |upto: usize| {
-                merge.sorted[..upto]
-                    .iter()
-                    .filter(|entry| rows.binary_search(&entry.1).is_ok())
-                    .count()
-            };
-            (merge.done, merge.written) = (
-                merge.done - erased_before(merge.done),
-                merge.written - erased_before(merge.written),
-            );
-            merge
-                .sorted
-                .retain(|entry| rows.binary_search(&entry.1).is_err());
-        }
-    }
-
-    fn truncate_wal(&self) -> Result<(), Failure> {
-        let busy: i64 =
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy != 0 {
-            return Err(StoreError::Unavailable {
-                reason: "the WAL of a patients' file cannot be truncated".to_owned(),
-            }
-            .into());
-        }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Pools of threads that read: each thread with a connection of its own, so that no caller's thread waits for a disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ type Work = Box<dyn FnOnce(&Connection) + Send>;
 /// A pool of readers of the file of tests.
 pub(super) struct Readers {
     queue: Arc<Queue<Work>>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Readers {
@@ -35,9 +35,9 @@ impl Readers {
         capacity: usize,
     ) -> Result<Readers, StoreError> {
         let queue = Arc::new(Queue::new(name, capacity));
-        let mut readers = Readers {
+        let readers = Readers {
             queue,
-            threads: Vec::new(),
+            threads: Mutex::default(),
         };
         for _ in 0..threads.max(1) {
             let connection = files.open_reader(&files.tests(), CACHE_KIB)?;
@@ -48,9 +48,20 @@ impl Readers {
                 .map_err(|error| StoreError::Unavailable {
                     reason: format!("no thread for a reader: {error}"),
                 })?;
-            readers.threads.push(thread);
+            readers.threads().push(thread);
         }
         Ok(readers)
+    }
+
+    /// Takes no further work, and hands out the threads, which end with what they have.
+    pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
+        self.queue.close();
+        std::mem::take(&mut *self.threads())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        // Nothing that can panic runs under the lock but the allocator.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads on one of the threads.
@@ -75,8 +86,7 @@ impl Readers {
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue.close();
-        for thread in self.threads.drain(..) {
+        for thread in self.close() {
             // A reader that panicked has nothing more to do.
             let _ = thread.join();
         }

@@ -5,36 +5,53 @@ use rusqlite::{Connection, OptionalExtension};
 use sistema_ts_model::Timestamp;
 
 use super::day::Day;
+use super::erasing::Erasing;
 use super::failure::Failure;
-use super::files::Files;
 use super::index::IndexWriter;
 use super::options::EmbeddedOptions;
 use super::patients::Patients;
 use super::rows;
 use super::schema;
+use super::stock::STORE;
+use super::tenancy::Tenancy;
 use super::writer::WriterStart;
 use crate::error::StoreError;
 use crate::keys::{KeyError, KeyRing, oldest_live_day};
 
+/// The name in `meta` of the newest row that was given before a restore.
+pub(super) const GIVEN_ROW: &str = "given_row";
+
 /// Opens the parts of the writer on the file of tests and completes what a crash has left half done.
 pub(super) fn recover(
     tests: &Connection,
-    files: &Files,
+    tenancy: &Tenancy,
     options: &EmbeddedOptions,
     keys: &KeyRing,
     now: Timestamp,
 ) -> Result<WriterStart, Failure> {
+    own(tests, tenancy)?;
     let (last_row, last_inserted) = newest_row(tests)?;
     // By a clock that is behind, days would have to be there whose keys are gone as they should be.
     check_keys(tests, keys, now.max(last_inserted))?;
-    let mut patients = Patients::new(files.clone())?;
-    let swept = patients.sweep_above(last_row, Day::of(last_inserted))?;
-    let completed = complete_erasures(tests, &mut patients)?;
+    let mut patients = Patients::new(tenancy.files.clone())?;
+    // A full disk keeps nobody from reading what there is: what it puts off the writer does as soon as there is room.
+    let (swept, unswept) = match patients.sweep_above(last_row, Day::of(last_inserted)) {
+        Err(failure) if failure.is_full() => (0, true),
+        swept => (swept?, false),
+    };
+    let (completed, erasing) = complete_erasures(tests, &mut patients)?;
     if swept + completed > 0 {
         tracing::info!(
             swept,
             completed,
             "recovered: patients without a test swept, erasures completed"
+        );
+    }
+    if unswept || erasing.unfinished() > 0 {
+        tracing::warn!(
+            unswept,
+            erasures = erasing.unfinished(),
+            "the disk is full: what the last end left half done is completed when there is room"
         );
     }
     let mut codes = IndexWriter::open(tests, "codes", options.codes)?;
@@ -46,11 +63,23 @@ pub(super) fn recover(
         patients,
         last_row,
         last_inserted,
+        erasing,
+        unswept,
+        commits: tenancy.commits,
+        note: tenancy.progress.tests_note()?,
     })
 }
 
+/// Writes into the file of tests, the first time, whose it is, and lists it.
+fn own(tests: &Connection, tenancy: &Tenancy) -> Result<(), Failure> {
+    if schema::read_number(tests, STORE)?.is_none() {
+        schema::write_number(tests, STORE, tenancy.store.cast_signed())?;
+    }
+    Ok(tenancy.files.list(&tenancy.files.tests())?)
+}
+
 /// The newest row that was ever given, and its time; they are kept when the row itself has expired.
-fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
+pub(super) fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
     let newest: Option<(i64, i64)> = tests
         .query_row(
             "SELECT row, inserted_ms FROM tests ORDER BY row DESC LIMIT 1",
@@ -65,6 +94,8 @@ fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
             schema::read_number(tests, "expired_ms")?.unwrap_or(0),
         ),
     };
+    // What `sistema-ts restore` has accepted: rows that were given once, though their tests are lost.
+    let row = row.max(schema::read_number(tests, GIVEN_ROW)?.unwrap_or(0));
     Ok((row, Timestamp::from_millis_clamped(millis)))
 }
 
@@ -91,20 +122,35 @@ fn check_keys(tests: &Connection, keys: &KeyRing, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Erases what a transition wanted erased before a crash.
-fn complete_erasures(tests: &Connection, patients: &mut Patients) -> Result<usize, Failure> {
-    let mut intents: Vec<(Day, i64)> = {
+/// Erases what a transition wanted erased before a crash, as far as a full disk has room for it. The writer forgets the intents.
+fn complete_erasures(
+    tests: &Connection,
+    patients: &mut Patients,
+) -> Result<(usize, Erasing), Failure> {
+    let intents: Vec<(Day, i64)> = {
         let mut select = tests.prepare("SELECT day, row FROM erasures")?;
         let rows = select.query_map([], |row| Ok((Day(row.get(0)?), row.get(1)?)))?;
         rows.collect::<Result<_, _>>()?
     };
-    intents.sort_unstable();
-    for of_day in intents.chunk_by(|one, other| one.0 == other.0) {
-        let rows: Vec<i64> = of_day.iter().map(|intent| intent.1).collect();
-        patients.erase(of_day[0].0, &rows)?;
+    let mut erasing = Erasing::default();
+    match erasing.erase(patients, intents) {
+        Err(failure) if !failure.is_full() => return Err(failure),
+        _ => {}
     }
-    tests.execute("DELETE FROM erasures", [])?;
-    Ok(intents.len())
+    let completed = erasing.done().len();
+    let forgotten = erasing.done().iter().try_for_each(|row| {
+        tests
+            .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
+            .execute([row])
+            .map(drop)
+    });
+    match forgotten.map_err(Failure::from) {
+        Ok(()) => erasing.forgotten(),
+        // The writer forgets them when there is room.
+        Err(failure) if failure.is_full() => {}
+        Err(failure) => return Err(failure),
+    }
+    Ok((completed, erasing))
 }
 
 /// Inserts the newest rows, which were in memory only, into the late indexes anew.

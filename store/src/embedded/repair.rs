@@ -12,12 +12,14 @@ use sistema_ts_model::{CunState, Moment, Timestamp};
 
 use super::access::{finish_merging, repair_archive};
 use super::day::Day;
+use super::epoch;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
 use super::listing::last_row_before;
 use super::options::EmbeddedOptions;
 use super::rows::TestRow;
 use super::schema;
+use super::tenancy::Tenancy;
 use crate::error::StoreError;
 use crate::keys::{KeyRing, Renewal};
 use crate::trusted_time::{NotedTime, Reading, TrustedTime};
@@ -60,7 +62,18 @@ pub fn repair_clock(
             ring,
         });
     }
-    let _lock = files.take()?;
+    let tenancy = Tenancy::enter(&files, &epoch::path_beside(ring), options.batch_jobs)?;
+    let repaired = repair_in(&tenancy.files, options, ring, now)?;
+    tenancy.leave()?;
+    Ok(repaired)
+}
+
+fn repair_in(
+    files: &Files,
+    options: &EmbeddedOptions,
+    ring: &Path,
+    now: Timestamp,
+) -> Result<ClockRepair, StoreError> {
     let ring_repair = KeyRing::repair(ring, now.rome_day())?;
     let keys = KeyRing::load(ring)?;
     let mode = WriteMode {
@@ -71,10 +84,10 @@ pub fn repair_clock(
     schema::prepare_tests(&tests)?;
     let unfinished = schema::read_number(&tests, UNFINISHED)?;
     if let Some(day) = unfinished.and_then(|day| i32::try_from(day).ok()) {
-        finish_merging(&files, Day(day))?;
+        finish_merging(files, Day(day))?;
     }
     schema::write_number(&tests, UNFINISHED, i64::from(Day::of(now).0))?;
-    let access_records = repair_archive(&files, now)?;
+    let access_records = repair_archive(files, now)?;
     let (restamped, others) = repair_tests(&tests, &keys, options, now)?;
     tests.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(ClockRepair {
@@ -91,14 +104,18 @@ pub fn repair_clock(
 /// # Errors
 ///
 /// [`StoreError::Unavailable`] if a server has the folder, there is no store in it, or it cannot be written.
-pub fn confirm_clock(options: &EmbeddedOptions, now: Timestamp) -> Result<i64, StoreError> {
+pub fn confirm_clock(
+    options: &EmbeddedOptions,
+    ring: &Path,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
     let files = Files::new(&options.folder, options.vfs.clone());
     if !files.tests().exists() {
         return Err(StoreError::Unavailable {
             reason: "there is no store in the data folder".to_owned(),
         });
     }
-    let _lock = files.take()?;
+    let tenancy = Tenancy::enter(&files, &epoch::path_beside(ring), options.batch_jobs)?;
     let mode = WriteMode {
         exclusive: false,
         cache_kib: options.cache_kib,
@@ -115,6 +132,8 @@ pub fn confirm_clock(options: &EmbeddedOptions, now: Timestamp) -> Result<i64, S
     let transaction = tests.unchecked_transaction()?;
     super::expiry::write_noted(&tests, time.noted())?;
     transaction.commit()?;
+    drop(tests);
+    tenancy.leave()?;
     Ok(lag)
 }
 

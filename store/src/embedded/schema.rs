@@ -146,6 +146,77 @@ const MERGED: &str = "
     CREATE TABLE merged (day INTEGER PRIMARY KEY) STRICT;
 ";
 
+/// Whether a file of tests has its tables: not, if it was just being made. Changes nothing; an older version will do.
+pub(super) fn check_tests(connection: &Connection) -> Result<bool, StoreError> {
+    check(connection, "tests", "tests", TESTS_STEPS.len())
+}
+
+/// The same for a day's file of patients.
+pub(super) fn check_patients(connection: &Connection) -> Result<bool, StoreError> {
+    check(connection, "patients", "patients", PATIENTS_STEPS.len())
+}
+
+/// The same for a day's file of access records.
+pub(super) fn check_access(connection: &Connection) -> Result<bool, StoreError> {
+    check(connection, "access records", "records", ACCESS_STEPS.len())
+}
+
+fn check(
+    connection: &Connection,
+    what: &str,
+    table: &str,
+    newest: usize,
+) -> Result<bool, StoreError> {
+    let found = version(connection)?;
+    let is_of_this_kind: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
+        [table],
+        |row| row.get(0),
+    )?;
+    match found {
+        Version::Ours(_) if !is_of_this_kind => Err(strange(what, APPLICATION)),
+        Version::None => Ok(false),
+        Version::Ours(version) if version <= newest => Ok(true),
+        Version::Ours(version) => Err(newer(what, version, newest)),
+        Version::Strange(application) => Err(strange(what, application)),
+    }
+}
+
+/// What a file says of its own making.
+enum Version {
+    /// It is empty.
+    None,
+    Ours(usize),
+    /// The number of another application.
+    Strange(i32),
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<Version> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    Ok(match (application, usize::try_from(version)) {
+        (0, Ok(0)) => Version::None,
+        (APPLICATION, Ok(version)) if version > 0 => Version::Ours(version),
+        _ => Version::Strange(application),
+    })
+}
+
+fn newer(what: &str, version: usize, newest: usize) -> StoreError {
+    StoreError::NewerProgram {
+        what: format!(
+            "the file of {what} is of version {version}, this program knows up to {newest}"
+        ),
+    }
+}
+
+fn strange(what: &str, application: i32) -> StoreError {
+    StoreError::Corrupt {
+        what: format!(
+            "the file of {what} is not one of this program's, or damaged (application {application:#x})"
+        ),
+    }
+}
+
 /// Makes the tables of the file of tests, or checks that they are of this version.
 pub(super) fn prepare_tests(connection: &Connection) -> Result<(), StoreError> {
     prepare(connection, "tests", &TESTS_STEPS)?;
@@ -170,15 +241,13 @@ pub(super) fn prepare_access(connection: &Connection) -> Result<(), StoreError> 
 
 /// Takes a file to its newest version, in one transaction; the n-th step leads to version n.
 fn prepare(connection: &Connection, what: &str, steps: &[&str]) -> Result<(), StoreError> {
-    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let newest = steps.len() as i32;
-    let is_ours = application == APPLICATION || (application, version) == (0, 0);
-    let missing = usize::try_from(version)
-        .ok()
-        .and_then(|done| steps.get(done..))
-        .filter(|_| is_ours);
-    match missing {
+    let newest = steps.len();
+    let done = match version(connection)? {
+        Version::None => 0,
+        Version::Ours(version) => version,
+        Version::Strange(application) => return Err(strange(what, application)),
+    };
+    match steps.get(done..) {
         Some([]) => Ok(()),
         Some(missing) => {
             let tables = missing.concat();
@@ -187,11 +256,7 @@ fn prepare(connection: &Connection, what: &str, steps: &[&str]) -> Result<(), St
             );
             Ok(connection.execute_batch(&script)?)
         }
-        None => Err(StoreError::Corrupt {
-            what: format!(
-                "the file of {what} is of version {version} of application {application:#x}"
-            ),
-        }),
+        None => Err(newer(what, done, newest)),
     }
 }
 

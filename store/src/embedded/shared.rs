@@ -1,6 +1,6 @@
 //! What the store's threads share.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::hmac;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     committed_row: AtomicI64,
     /// The newest row whose submission is in the archive of access records.
     copied_row: AtomicI64,
+    /// Whether the key ring's file is no longer where a restart would look for it.
+    ring_lost: AtomicBool,
     /// Why nothing is written any more.
     failure: OnceLock<String>,
 }
@@ -71,6 +73,7 @@ impl Shared {
             last_inserted: AtomicI64::new(start.last_inserted),
             committed_row: AtomicI64::new(start.last_row),
             copied_row: AtomicI64::new(start.copied_row),
+            ring_lost: AtomicBool::new(false),
             failure: OnceLock::new(),
         }
     }
@@ -125,6 +128,44 @@ impl Shared {
     /// Why nothing is written any more, if so.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
+    }
+
+    /// Refuses once nothing is written any more.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.failure() {
+            None => Ok(()),
+            Some(failure) => Err(StoreError::Unavailable {
+                reason: failure.to_owned(),
+            }),
+        }
+    }
+
+    /// Looks whether the key ring's file is still in place. The store goes on without it, since the last copy of the ring may be in memory, but
+    /// seals nothing that nobody could open after a restart.
+    pub(super) fn look_at_ring(&self) {
+        let lost = !self.keys.is_in_place();
+        if self.ring_lost.swap(lost, Ordering::AcqRel) != lost {
+            match lost {
+                true => tracing::error!(
+                    path = %self.keys.path().display(),
+                    "the key ring's file is missing, damaged or an older one: no test is taken until it is put back; do not stop the server before"
+                ),
+                false => tracing::info!("the key ring's file is in place again"),
+            }
+        }
+    }
+
+    /// Refuses what would be sealed while the key ring's file is not in place.
+    pub(super) fn check_ring(&self) -> Result<(), StoreError> {
+        match self.ring_lost.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(StoreError::Unavailable {
+                reason: format!(
+                    "the key ring's file {} is missing, damaged or an older one: put it back",
+                    self.keys.path().display()
+                ),
+            }),
+        }
     }
 
     /// Hands a job to the writer.

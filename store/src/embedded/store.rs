@@ -1,7 +1,6 @@
 //! The embedded store as its callers have it: opened, closed, asked.
 
-use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -9,16 +8,19 @@ use sistema_ts_model::{CUN_LIFE_MILLIS, Clock};
 use tokio::sync::oneshot;
 
 use super::access::{AccessJob, Archive, Keeper};
+use super::epoch;
 use super::failure::Failure;
-use super::files::{Files, Opened, WriteMode};
+use super::files::{Files, WriteMode};
 use super::job::{self, Reply};
-use super::log::{LogCare, Mover};
+use super::log::{self, LogCare, Mover};
+use super::opened::OpenedDatabase;
 use super::options::EmbeddedOptions;
 use super::queue::{Lane, Queue};
 use super::readers::Readers;
 use super::recovery;
 use super::schema;
 use super::shared::{Shared, Start};
+use super::tenancy::Tenancy;
 use super::writer::{Writer, WriterStart};
 use crate::error::StoreError;
 use crate::keys::KeyRing;
@@ -30,11 +32,18 @@ pub struct EmbeddedStore {
     pub(super) lookups: Readers,
     pub(super) listings: Readers,
     pub(super) access: Arc<Queue<AccessJob>>,
-    writer: Option<JoinHandle<()>>,
-    keeper: Option<JoinHandle<()>>,
-    /// Keeps other processes out of the folder.
-    _lock: File,
+    threads: Mutex<Option<Threads>>,
+    tenancy: Mutex<Option<Tenancy>>,
 }
+
+/// The threads that write.
+struct Threads {
+    writer: Writing,
+    keeper: Writing,
+}
+
+/// A thread that writes, and what becomes of closing its files.
+type Writing = JoinHandle<Result<(), Failure>>;
 
 impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,8 +71,31 @@ impl EmbeddedStore {
             });
         }
         let files = Files::new(&options.folder, options.vfs.clone());
-        let lock = files.take()?;
-        files.check_complete()?;
+        let epoch_path = epoch::path_beside(keys.path());
+        let tenancy = Tenancy::enter(&files, &epoch_path, options.batch_jobs)?;
+        match EmbeddedStore::open_in(&tenancy, options, keys, clock) {
+            Ok(store) => {
+                // Nothing that can panic runs under the lock.
+                *store.tenancy.lock().unwrap_or_else(PoisonError::into_inner) = Some(tenancy);
+                Ok(store)
+            }
+            Err(error) => {
+                // As it was found: the next start shall not take it for a crash.
+                if let Err(second) = tenancy.leave() {
+                    tracing::warn!(error = %second, "the data folder was not left in order");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open_in(
+        tenancy: &Tenancy,
+        options: EmbeddedOptions,
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<EmbeddedStore, StoreError> {
+        let files = tenancy.files.clone();
         let mode = WriteMode {
             exclusive: false,
             cache_kib: options.cache_kib,
@@ -71,7 +103,7 @@ impl EmbeddedStore {
         let (tests, log) = files.open_writer(&files.tests(), mode)?;
         schema::prepare_tests(&tests)?;
         let receipt_hash = recovery::receipt_hash_key(&tests)?;
-        let mut start = recovery::recover(&tests, &files, &options, &keys, clock.now())?;
+        let mut start = recovery::recover(&tests, tenancy, &options, &keys, clock.now())?;
         let lookups = Readers::open(
             &files,
             "the queue of look-ups",
@@ -106,23 +138,34 @@ impl EmbeddedStore {
             shared_start,
         ));
         let mover = Mover::spawn(shared.clone(), files.open_log_mover(&files.tests())?)?;
-        let writer = spawn_writer(shared.clone(), tests, start, LogCare::new(log, mover))?;
+        let opened =
+            OpenedDatabase::note(&files.tests()).map_err(|error| StoreError::Unavailable {
+                reason: format!("the file of tests cannot be looked at: {error}"),
+            })?;
+        let log = LogCare::new(log, mover);
+        let writer = spawn_writer(shared.clone(), tests, opened, start, log)?;
         let access = Arc::new(Queue::new(
             "the queue of access records",
             shared.options.queue_capacity,
         ));
-        let mut store = EmbeddedStore {
+        let keeper = match spawn_keeper(shared.clone(), access.clone(), tenancy, archive) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                shared.writer.close();
+                // What keeps the store from opening is told; the writer has done nothing yet.
+                let _ = joined(writer);
+                return Err(error);
+            }
+        };
+        Ok(EmbeddedStore {
             shared,
             files,
             lookups,
             listings,
             access,
-            writer: Some(writer),
-            keeper: None,
-            _lock: lock,
-        };
-        store.keeper = Some(store.spawn_keeper(archive)?);
-        Ok(store)
+            threads: Mutex::new(Some(Threads { writer, keeper })),
+            tenancy: Mutex::new(None),
+        })
     }
 
     /// Runs `work` in the writer's next transaction and answers once that is committed.
@@ -134,34 +177,6 @@ impl EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         self.shared.submit(lane, job::task(work, reply))?;
         self.answer(answer).await
-    }
-
-    fn spawn_keeper(&self, archive: Archive) -> Result<JoinHandle<()>, StoreError> {
-        let tests = self.files.open_reader(&self.files.tests(), 1_024)?;
-        let tests_file =
-            Opened::note(self.files.tests()).map_err(|error| StoreError::Unavailable {
-                reason: format!("the file of tests cannot be looked at: {error}"),
-            })?;
-        let mut keeper = Keeper::new(
-            self.shared.clone(),
-            self.access.clone(),
-            archive,
-            (tests, tests_file),
-        );
-        let guard = ThreadGuard {
-            shared: self.shared.clone(),
-            access: Some(self.access.clone()),
-            reason: "the thread of access records panicked",
-        };
-        std::thread::Builder::new()
-            .name("store-access".to_owned())
-            .spawn(move || {
-                let _guard = guard;
-                keeper.run();
-            })
-            .map_err(|error| StoreError::Unavailable {
-                reason: format!("no thread for access records: {error}"),
-            })
     }
 
     /// Hands a job to the keeper of access records and waits for its answer.
@@ -194,16 +209,81 @@ impl EmbeddedStore {
     }
 }
 
+impl EmbeddedStore {
+    /// Ends the store in order: what it has accepted is done, the logs are moved into their files and emptied, the files are closed. Whoever
+    /// asks it anything afterwards is refused.
+    pub(super) async fn close_in_order(&self) -> Result<(), StoreError> {
+        let Some(closing) = self.begin_to_close() else {
+            return Ok(());
+        };
+        let closed = tokio::task::spawn_blocking(move || closing.finish()).await;
+        closed.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable {
+                reason: "closing the store panicked".to_owned(),
+            })
+        })
+    }
+
+    /// Takes the threads out, once.
+    fn begin_to_close(&self) -> Option<Closing> {
+        // Nothing that can panic runs under the lock.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = threads.take()?;
+        let mut tenancy = self.tenancy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.lookups.close();
+        readers.extend(self.listings.close());
+        Some(Closing {
+            readers,
+            threads,
+            tenancy: tenancy.take(),
+            shared: self.shared.clone(),
+            access: self.access.clone(),
+        })
+    }
+}
+
+/// An end in order that has begun: nothing new is read any more.
+struct Closing {
+    readers: Vec<JoinHandle<()>>,
+    threads: Threads,
+    tenancy: Option<Tenancy>,
+    shared: Arc<Shared>,
+    access: Arc<Queue<AccessJob>>,
+}
+
+impl Closing {
+    /// Waits for the threads one after another: who reads the file of tests ends before its log is emptied.
+    fn finish(self) -> Result<(), StoreError> {
+        for reader in self.readers {
+            // A reader that panicked has nothing more to do.
+            let _ = reader.join();
+        }
+        self.access.close();
+        let keeper = joined(self.threads.keeper);
+        self.shared.writer.close();
+        let writer = joined(self.threads.writer);
+        self.shared.check()?;
+        keeper.and(writer)?;
+        self.tenancy.map_or(Ok(()), Tenancy::leave)
+    }
+}
+
+fn joined(thread: Writing) -> Result<(), StoreError> {
+    match thread.join() {
+        Ok(closed) => Ok(closed?),
+        // A thread that panicked has said so through its guard.
+        Err(_) => Err(StoreError::Unavailable {
+            reason: "a thread of the store panicked".to_owned(),
+        }),
+    }
+}
+
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
-        self.access.close();
-        self.shared.writer.close();
-        for thread in [self.keeper.take(), self.writer.take()]
-            .into_iter()
-            .flatten()
+        if let Some(closing) = self.begin_to_close()
+            && let Err(error) = closing.finish()
         {
-            // A thread that panicked has said so through its guard.
-            let _ = thread.join();
+            tracing::warn!(%error, "the store was not closed in order");
         }
     }
 }
@@ -211,28 +291,63 @@ impl Drop for EmbeddedStore {
 fn spawn_writer(
     shared: Arc<Shared>,
     tests: Connection,
+    opened: OpenedDatabase,
     start: WriterStart,
     log: LogCare,
-) -> Result<JoinHandle<()>, StoreError> {
+) -> Result<Writing, StoreError> {
+    let write = move || {
+        let _guard = ThreadGuard {
+            shared: shared.clone(),
+            access: None,
+            reason: "the writer's thread panicked",
+        };
+        match Writer::new(shared.clone(), &tests, start, log, opened) {
+            Ok(mut writer) => writer.run()?,
+            Err(error) => {
+                let failure = Failure::from(error);
+                shared.fail(format!(
+                    "the writer could not start: {}",
+                    StoreError::from(failure)
+                ));
+                shared.check()?;
+            }
+        }
+        log::empty(&tests)?;
+        tests.close().map_err(|(_, error)| error.into())
+    };
+    spawn("store-writer", write)
+}
+
+fn spawn_keeper(
+    shared: Arc<Shared>,
+    access: Arc<Queue<AccessJob>>,
+    tenancy: &Tenancy,
+    archive: Archive,
+) -> Result<Writing, StoreError> {
+    let files = &tenancy.files;
+    let tests = files.open_reader(&files.tests(), 1_024)?;
+    let note = tenancy.progress.access_note().map_err(Failure::from)?;
+    let mut keeper = Keeper::new(shared.clone(), access.clone(), archive, tests, note);
+    spawn("store-access", move || {
+        let _guard = ThreadGuard {
+            shared,
+            access: Some(access),
+            reason: "the thread of access records panicked",
+        };
+        keeper.run()
+    })
+}
+
+fn spawn(
+    name: &str,
+    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<Writing, StoreError> {
     std::thread::Builder::new()
-        .name("store-writer".to_owned())
-        .spawn(move || {
-            let _guard = ThreadGuard {
-                shared: shared.clone(),
-                access: None,
-                reason: "the writer's thread panicked",
-            };
-            match Writer::new(shared.clone(), &tests, start, log) {
-                Ok(mut writer) => writer.run(),
-                Err(error) => shared.fail(format!("the writer could not start: {}", StoreError::from(error))),
-            }
-            if shared.failure().is_none()
-                && let Err(error) = tests.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            {
-                tracing::warn!(reason = %StoreError::from(error), "the file of tests was not closed cleanly");
-            }
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| StoreError::Unavailable {
+            reason: format!("no thread {name}: {error}"),
         })
-        .map_err(|error| StoreError::Unavailable { reason: format!("no thread for the writer: {error}") })
 }
 
 /// Tells everybody when a thread of the store ends by a panic, and drops what waits for that thread, which answers its callers.

@@ -59,6 +59,7 @@ impl EmbeddedStore {
     }
 
     pub(super) async fn record(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+        self.shared.check_ring()?;
         for _ in 0..MOST_ATTEMPTS {
             let receipt = match &test.receipt {
                 None => None,

@@ -11,11 +11,15 @@ use sistema_ts_model::{Caller, Moment, RegionCode, StructureReference, Timestamp
 
 use super::day::Day;
 use super::dictionary::{self, Dictionary};
-use super::failure::{Failure, describe, surely_not_committed};
+use super::erasing::Erasing;
+use super::failure::{Cause, Failure, describe, surely_not_committed};
 use super::index::IndexWriter;
 use super::job::{Job, RecordJob, Reply, Task};
 use super::log::{LogCare, checkpoint_failed};
+use super::noting::Noting;
+use super::opened::OpenedDatabase;
 use super::patients::Patients;
+use super::progress::TestsNote;
 use super::queue::Taken;
 use super::record::Recorded;
 use super::shared::Shared;
@@ -24,7 +28,7 @@ use crate::trusted_time::Horizon;
 use std::sync::Arc;
 
 /// How long the writer waits for work before it looks after what is left to do.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 /// Entries that an idle turn moves on in each late index.
 const IDLE_WORK: usize = 1_024;
 
@@ -35,6 +39,14 @@ pub(super) struct WriterStart {
     pub(super) patients: Patients,
     pub(super) last_row: i64,
     pub(super) last_inserted: Timestamp,
+    /// Erasures that a full disk has put off.
+    pub(super) erasing: Erasing,
+    /// Whether a full disk has put off the sweep.
+    pub(super) unswept: bool,
+    /// Commits of the file of tests so far.
+    pub(super) commits: i64,
+    /// Notes them.
+    pub(super) note: TestsNote,
 }
 
 /// The writer's state. Fields of the current transaction return to those of the last committed one when it is rolled back.
@@ -60,7 +72,7 @@ pub(super) struct Writer<'connection> {
     pub(super) begun_day: Option<(Day, [u8; 16])>,
     /// The newest row, that of the current transaction included.
     pub(super) last_row: i64,
-    committed_row: i64,
+    pub(super) committed_row: i64,
     pub(super) last_inserted: Timestamp,
     /// Tests that the current transaction adds.
     pub(super) new_rows: usize,
@@ -70,8 +82,12 @@ pub(super) struct Writer<'connection> {
     pub(super) erasures: Vec<(Day, i64)>,
     /// The care of the tests' log.
     pub(super) log: LogCare,
-    /// Rows whose erasure is done and whose intent is still noted.
-    erased: Vec<i64>,
+    /// What is still to be erased.
+    pub(super) erasing: Erasing,
+    /// Whether patients without a test wait to be swept: until then no row of theirs is given again.
+    unswept: bool,
+    /// What is noted of commits, and the files that they go to.
+    pub(super) noting: Noting,
 }
 
 /// A job done, its answer still to be sent.
@@ -81,7 +97,7 @@ enum Done {
 }
 
 /// Why a batch failed, to be told to each of its jobs.
-enum BatchFailure {
+pub(super) enum BatchFailure {
     /// Nothing of it was written.
     Undone(Failure),
     /// It may have been written.
@@ -96,14 +112,11 @@ impl BatchFailure {
             },
             BatchFailure::Undone(Failure::Batch {
                 reason,
-                damaged: true,
+                cause: Cause::Damaged,
             }) => StoreError::Corrupt {
                 what: reason.clone(),
             },
-            BatchFailure::Undone(Failure::Batch {
-                reason,
-                damaged: false,
-            }) => StoreError::Unavailable {
+            BatchFailure::Undone(Failure::Batch { reason, .. }) => StoreError::Unavailable {
                 reason: reason.clone(),
             },
             BatchFailure::Unknown(reason) => StoreError::UnknownOutcome {
@@ -119,6 +132,7 @@ impl<'connection> Writer<'connection> {
         tests: &'connection Connection,
         start: WriterStart,
         log: LogCare,
+        opened: OpenedDatabase,
     ) -> rusqlite::Result<Writer<'connection>> {
         Ok(Writer {
             shared,
@@ -147,12 +161,14 @@ impl<'connection> Writer<'connection> {
             new_receipts: 0,
             erasures: Vec::new(),
             log,
-            erased: Vec::new(),
+            erasing: start.erasing,
+            unswept: start.unswept,
+            noting: Noting::new(start.commits, start.note, opened),
         })
     }
 
-    /// Serves the queue until it is closed and empty, or writing has failed for good.
-    pub(super) fn run(&mut self) {
+    /// Serves the queue until it is closed and empty, or writing has failed for good; then closes the patients' files.
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
         let mut jobs = Vec::with_capacity(shared.options.batch_jobs);
         let mut done = Vec::with_capacity(shared.options.batch_jobs);
@@ -165,13 +181,9 @@ impl<'connection> Writer<'connection> {
                 Taken::Nothing => self.batch(&mut jobs, &mut done, IDLE_WORK),
                 Taken::Closed => break,
             }
-            if shared.failure().is_some() {
-                return;
-            }
+            shared.check()?;
         }
-        if let Err(failure) = self.patients.close() {
-            tracing::warn!(reason = %StoreError::from(failure), "a patients' file was not closed cleanly");
-        }
+        self.patients.close()
     }
 
     /// The moment of the current transaction, for the transitions of a life.
@@ -187,15 +199,7 @@ impl<'connection> Writer<'connection> {
         let count = jobs.len();
         let result = self.write(jobs, done, extra_work);
         let failure = match result {
-            Ok(()) => {
-                self.answer_before_erasures(done);
-                self.erase().err().map(|failure| {
-                    // The transition stands and its intent is noted: the next start completes it. Until then nothing may claim it is done.
-                    let reason = format!("an erasure failed: {}", StoreError::from(failure));
-                    self.shared.fail(reason.clone());
-                    BatchFailure::Unknown(reason)
-                })
-            }
+            Ok(()) => self.answer_and_erase(done, count).err(),
             Err(failure) => Some(failure),
         };
         for done in done.drain(..) {
@@ -206,6 +210,7 @@ impl<'connection> Writer<'connection> {
             jobs.drain(..).for_each(|job| refuse(job, failure));
         }
         self.look_after_logs();
+        self.retry_erasures();
         if count > 0 {
             metrics::counter!("sistema_ts_store_commits_total").increment(1);
             metrics::histogram!("sistema_ts_store_batch_jobs").record(count as f64);
@@ -213,6 +218,29 @@ impl<'connection> Writer<'connection> {
                 .record(began.elapsed().as_secs_f64());
             metrics::gauge!("sistema_ts_store_queue_depth").set(self.shared.writer.len() as f64);
         }
+    }
+
+    /// Answers the jobs of a committed batch, those that wait for an erasure after it; what is left in `done` shares the failure.
+    fn answer_and_erase(&mut self, done: &mut Vec<Done>, count: usize) -> Result<(), BatchFailure> {
+        self.look_at_files(count)?;
+        if self.erasures.is_empty() {
+            done.drain(..).for_each(|done| answer(done, None));
+            return Ok(());
+        }
+        self.answer_before_erasures(done);
+        self.erase().map_err(BatchFailure::Unknown)?;
+        self.look_at_files(count)
+    }
+
+    /// Removes patients without a test whose sweep a full disk has put off at the start.
+    fn sweep(&mut self) -> Result<(), Failure> {
+        if self.unswept {
+            let newest = Day::of(self.last_inserted);
+            let swept = self.patients.sweep_above(self.committed_row, newest);
+            swept.map_err(|failure| Failure::Alone(failure.into()))?;
+            self.unswept = false;
+        }
+        Ok(())
     }
 
     /// Moves logs that have grown into their files, now that nobody waits for this batch any more.
@@ -241,7 +269,8 @@ impl<'connection> Writer<'connection> {
         if let Err(failure) = self.fill(jobs, done, extra_work) {
             return Err(self.undo(failure));
         }
-        if let Err(failure) = self.patients.commit() {
+        let patients = self.patients.commit();
+        if let Err(failure) = patients.and_then(|()| self.count_commit()) {
             return Err(self.undo(failure));
         }
         if let Err(error) = self.commit.execute([]) {
@@ -251,8 +280,9 @@ impl<'connection> Writer<'connection> {
         self.receipts.committed();
         self.committed_row = self.last_row;
         self.shared.set_committed_row(self.committed_row);
-        self.erased.clear();
-        Ok(())
+        self.erasing.forgotten();
+        self.patients.noted();
+        self.note_commit()
     }
 
     fn set_time(&mut self) {
@@ -267,13 +297,12 @@ impl<'connection> Writer<'connection> {
         done: &mut Vec<Done>,
         extra_work: usize,
     ) -> Result<(), Failure> {
+        self.noting.changes_before = self.tests.total_changes();
         self.begin.execute([])?;
-        if !self.erased.is_empty() {
-            for row in &self.erased {
-                self.tests
-                    .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
-                    .execute([row])?;
-            }
+        for row in self.erasing.done() {
+            self.tests
+                .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
+                .execute([row])?;
         }
         self.do_all(jobs, done)?;
         if self.new_rows > 0 {
@@ -322,7 +351,7 @@ impl<'connection> Writer<'connection> {
         done: &mut Vec<Done>,
     ) -> Result<(), Failure> {
         match job {
-            Job::Record(job) => match self.record(&job.submission) {
+            Job::Record(job) => match self.sweep().and_then(|()| self.record(&job.submission)) {
                 Ok(recorded) => done.push(Done::Record(job.reply, recorded)),
                 Err(Failure::Alone(error)) => {
                     let _ = job.reply.send(Err(error));
@@ -362,7 +391,7 @@ impl<'connection> Writer<'connection> {
     fn commit_failed(&mut self, error: &rusqlite::Error) -> BatchFailure {
         let failure = Failure::Batch {
             reason: describe(error),
-            damaged: false,
+            cause: Cause::Other,
         };
         if surely_not_committed(error) {
             return self.undo(failure);
@@ -377,6 +406,7 @@ impl<'connection> Writer<'connection> {
 
     fn roll_back_all(&mut self) -> Result<(), Failure> {
         self.last_row = self.committed_row;
+        self.noting.rolled_back();
         self.erasures.clear();
         self.begun_day = None;
         self.callers.rolled_back();
@@ -397,30 +427,11 @@ impl<'connection> Writer<'connection> {
 
     /// Answers what does not wait for an erasure.
     fn answer_before_erasures(&self, done: &mut Vec<Done>) {
-        if self.erasures.is_empty() {
-            done.drain(..).for_each(|done| answer(done, None));
-            return;
-        }
         let (records, tasks): (Vec<Done>, Vec<Done>) = done
             .drain(..)
             .partition(|done| matches!(done, Done::Record(..)));
         records.into_iter().for_each(|done| answer(done, None));
         *done = tasks;
-    }
-
-    /// Erases the patients of the transitions just committed.
-    fn erase(&mut self) -> Result<(), Failure> {
-        if self.erasures.is_empty() {
-            return Ok(());
-        }
-        let mut erasures = std::mem::take(&mut self.erasures);
-        erasures.sort_unstable();
-        for of_day in erasures.chunk_by(|one, other| one.0 == other.0) {
-            let rows: Vec<i64> = of_day.iter().map(|erasure| erasure.1).collect();
-            self.patients.erase(of_day[0].0, &rows)?;
-            self.erased.extend(rows);
-        }
-        Ok(())
     }
 }
 

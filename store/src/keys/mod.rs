@@ -43,7 +43,8 @@ const FARTHEST_DAYS: u64 = 400;
 pub enum KeyError {
     /// There is no ring at the configured path. The store never makes one by itself.
     #[error(
-        "there is no key ring at {path}: for a new installation make one with `sistema-ts keys create`"
+        "there is no key ring at {path}. Put it back; only for a new installation make one with `sistema-ts keys create`, since a new ring opens \
+         none of the data that are there"
     )]
     RingMissing {
         /// The configured path.
@@ -105,7 +106,7 @@ pub enum KeyError {
     },
     /// The key of a day is not the one that the stored data were written with.
     #[error(
-        "the key of {day} is not the one that this store's data were written with: wrong ring?"
+        "the key of {day} is not the one that this store's data were written with: put the ring of these data back"
     )]
     Differs {
         /// The day.
@@ -164,6 +165,18 @@ impl KeyRing {
             parts: Mutex::new(parts),
             days: ArcSwap::default(),
         })
+    }
+
+    /// Where its file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a valid ring is at its path still, and not an older one than this.
+    pub fn is_in_place(&self) -> bool {
+        // Under the lock, so that it is not being replaced right now.
+        let parts = self.lock();
+        file::load(&self.path).is_ok_and(|found| found.oldest() >= parts.oldest())
     }
 
     /// The oldest day whose key can still be derived.

@@ -33,6 +33,8 @@ pub enum Mood {
     Off,
     /// Writes that need more room fail.
     Full,
+    /// So do those to files of patients alone.
+    FullForPatients,
     /// Syncs fail.
     SyncFails,
     /// Reads fail.
@@ -75,6 +77,17 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether a write to this file that needs more room fails.
+    pub(super) fn is_full_for(&self, path: &Path) -> bool {
+        match self.mood {
+            Mood::Full => true,
+            Mood::FullForPatients => path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("patients-")),
+            _ => false,
+        }
+    }
+
     /// Counts one write or sync, and answers whether the machine is still on for it.
     pub(super) fn count(&mut self) -> bool {
         if let Some(left) = &mut self.calls_left {

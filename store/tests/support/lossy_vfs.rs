@@ -108,7 +108,7 @@ unsafe extern "C" fn x_write(
     if !state.count() {
         return ffi::SQLITE_IOERR_WRITE;
     }
-    if state.mood == Mood::Full && offset_bytes + after.len() as u64 > file_length {
+    if state.is_full_for(&journal.path) && offset_bytes + after.len() as u64 > file_length {
         return ffi::SQLITE_FULL;
     }
     state.writes += 1;

@@ -9,7 +9,10 @@ use crate::embedded::day::Day;
 use crate::embedded::failure::Failure;
 use crate::embedded::files::{Files, WriteMode};
 use crate::embedded::log::{self, Log};
+use crate::embedded::opened::OpenedDatabase;
+use crate::embedded::progress::AccessCounts;
 use crate::embedded::schema;
+use crate::embedded::stock;
 use crate::error::StoreError;
 
 /// Pages of the log after which they are moved into the file.
@@ -29,7 +32,13 @@ struct DayFile {
     day: Day,
     connection: Connection,
     log: Log,
+    opened: OpenedDatabase,
+    /// Whether it was written since it was last looked at.
+    written: bool,
     in_transaction: bool,
+    /// How far it is, and how far it will be when the current transaction is committed.
+    counts: AccessCounts,
+    written_counts: AccessCounts,
 }
 
 impl Archive {
@@ -61,6 +70,7 @@ impl Archive {
     pub(super) fn add(&mut self, record: &AccessRecord) -> Result<(), Failure> {
         let file = self.file_to_write(Day::of(record.accessed_at))?;
         columns::insert(&file.connection, record)?;
+        file.written_counts.record = file.connection.last_insert_rowid();
         Ok(())
     }
 
@@ -70,6 +80,7 @@ impl Archive {
         file.connection
             .prepare_cached("INSERT INTO submissions (last_row, first_ms, last_ms, entries) VALUES (?1, ?2, ?3, ?4)")?
             .execute((chunk.last_row(), chunk.first_ms(), chunk.last_ms(), chunk.encode()))?;
+        file.written_counts.row = chunk.last_row();
         Ok(())
     }
 
@@ -82,6 +93,7 @@ impl Archive {
         for file in self.open.iter_mut().filter(|file| file.in_transaction) {
             file.connection.prepare_cached("COMMIT")?.execute([])?;
             file.in_transaction = false;
+            file.counts = file.written_counts;
         }
         Ok(())
     }
@@ -96,10 +108,39 @@ impl Archive {
         Ok(())
     }
 
+    /// How far the open files are.
+    pub(super) fn counts(&self) -> impl Iterator<Item = AccessCounts> {
+        self.open.iter().map(|file| file.counts)
+    }
+
+    /// Closes the files of the days before `oldest`.
+    pub(super) fn let_go(&mut self, oldest: Day) {
+        self.open.retain(|file| file.day >= oldest);
+    }
+
+    /// What is wrong with a file that was written since it was last looked at, or with any open one if `all` are to be looked at: it was
+    /// removed or replaced.
+    pub(super) fn trouble(&mut self, all: bool) -> Option<String> {
+        self.open.iter_mut().find_map(|file| {
+            let look = std::mem::take(&mut file.written) || all;
+            look.then(|| file.opened.trouble(&file.log)).flatten()
+        })
+    }
+
+    /// Moves the log of every open file into it and closes the file, for a clean end.
+    pub(super) fn close(&mut self) -> Result<(), Failure> {
+        self.open.drain(..).try_for_each(|file| {
+            log::empty(&file.connection)?;
+            let closed = file.connection.close();
+            closed.map_err(|(_, error)| error.into())
+        })
+    }
+
     /// Undoes what is not committed.
     pub(super) fn roll_back(&mut self) -> rusqlite::Result<()> {
         for file in self.open.iter_mut().filter(|file| file.in_transaction) {
             file.in_transaction = false;
+            file.written_counts = file.counts;
             // SQLite rolls back by itself after some errors.
             if !file.connection.is_autocommit() {
                 file.connection.prepare_cached("ROLLBACK")?.execute([])?;
@@ -108,7 +149,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes the files of the days before `oldest`.
+    /// Removes the files of the days before `oldest`, none of which is open.
     pub(super) fn remove_before(&mut self, oldest: Day) -> Result<usize, Failure> {
         let mut removed = 0;
         for day in self
@@ -117,7 +158,6 @@ impl Archive {
             .into_iter()
             .take_while(|day| *day < oldest)
         {
-            self.open.retain(|file| file.day != day);
             self.files.remove(&self.files.access(day))?;
             removed += 1;
         }
@@ -131,6 +171,7 @@ impl Archive {
                 .prepare_cached("BEGIN IMMEDIATE")?
                 .execute([])?;
             file.in_transaction = true;
+            file.written = true;
         }
         Ok(file)
     }
@@ -150,7 +191,8 @@ impl Archive {
         if self.open.len() >= MOST_OPEN
             && let Some(idle) = self.open.iter().position(|file| !file.in_transaction)
         {
-            self.open.remove(idle);
+            let idle = self.open.remove(idle);
+            idle.note_in(&self.files);
         }
         let mode = WriteMode {
             exclusive: false,
@@ -158,12 +200,32 @@ impl Archive {
         };
         let (connection, log) = self.files.open_writer(&self.files.access(day), mode)?;
         schema::prepare_access(&connection)?;
+        let listed = self.files.list(&self.files.access(day));
+        listed.map_err(Failure::from)?;
+        let counts = stock::access_counts(&connection, day)?;
+        let opened = OpenedDatabase::note(&self.files.access(day)).map_err(|error| {
+            StoreError::Unavailable {
+                reason: format!("a file of access records cannot be looked at: {error}"),
+            }
+        })?;
         self.open.push(DayFile {
             day,
             connection,
             log,
+            opened,
+            written: false,
             in_transaction: false,
+            counts,
+            written_counts: counts,
         });
         Ok(())
+    }
+}
+
+impl DayFile {
+    /// Notes how far it is, as it is closed.
+    fn note_in(&self, files: &Files) {
+        let counts = [self.counts.record, self.counts.row];
+        files.note(&files.access(self.day), counts);
     }
 }

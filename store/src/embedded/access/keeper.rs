@@ -11,10 +11,10 @@ use super::archive::Archive;
 use super::chunk::{Chunk, Entry};
 use crate::access::AccessRecord;
 use crate::embedded::day::Day;
-use crate::embedded::failure::{Failure, describe, surely_not_committed};
-use crate::embedded::files::Opened;
+use crate::embedded::failure::{Cause, Failure, describe, surely_not_committed};
 use crate::embedded::job::Reply;
 use crate::embedded::log::checkpoint_failed;
+use crate::embedded::progress::AccessNote;
 use crate::embedded::queue::{Queue, Taken};
 use crate::embedded::rows::{self, WITH_WARNINGS};
 use crate::embedded::shared::Shared;
@@ -51,9 +51,9 @@ pub(in crate::embedded) struct Keeper {
     archive: Archive,
     /// Reads submissions.
     tests: Connection,
-    /// The file that they are in.
-    tests_file: Opened,
-    looked_at_file: Instant,
+    /// Notes what is committed.
+    note: AccessNote,
+    looked_at_files: Instant,
     callers: HashMap<i64, String>,
     structures: HashMap<i64, String>,
     last_copy: Instant,
@@ -64,23 +64,24 @@ impl Keeper {
         shared: Arc<Shared>,
         queue: Arc<Queue<AccessJob>>,
         archive: Archive,
-        (tests, tests_file): (Connection, Opened),
+        tests: Connection,
+        note: AccessNote,
     ) -> Keeper {
         Keeper {
             shared,
             queue,
             archive,
             tests,
-            tests_file,
-            looked_at_file: Instant::now(),
+            note,
+            looked_at_files: Instant::now(),
             callers: HashMap::new(),
             structures: HashMap::new(),
             last_copy: Instant::now(),
         }
     }
 
-    /// Serves the queue until it is closed and empty, or writing has failed for good.
-    pub(in crate::embedded) fn run(&mut self) {
+    /// Serves the queue until it is closed and empty, or writing has failed for good; then closes the archive.
+    pub(in crate::embedded) fn run(&mut self) -> Result<(), Failure> {
         let mut jobs = Vec::with_capacity(BATCH);
         loop {
             let patience = if self.copy_is_due() {
@@ -89,7 +90,7 @@ impl Keeper {
                 PATIENCE
             };
             if self.queue.take(&mut jobs, BATCH, patience) == Taken::Closed {
-                return;
+                return self.archive.close();
             }
             let began = Instant::now();
             let count = jobs.len();
@@ -102,23 +103,31 @@ impl Keeper {
                 metrics::histogram!("sistema_ts_store_access_commit_seconds")
                     .record(began.elapsed().as_secs_f64());
             }
-            self.look_at_file();
+            // What it finds is in the failure.
+            let _ = self.look_at_files(false);
             if self.shared.failure().is_some() {
                 self.queue.abandon();
-                return;
+                return Ok(self.shared.check()?);
             }
         }
     }
 
-    /// Ends the store when its file of tests is no longer where a restart would look for it.
-    fn look_at_file(&mut self) {
-        if self.looked_at_file.elapsed() < PATIENCE {
-            return;
+    /// Ends the store when a file is no longer where a restart would look for it: those just written, before anything is answered, and all that
+    /// are open now and then.
+    fn look_at_files(&mut self, now: bool) -> Result<(), BatchFailure> {
+        let all = self.looked_at_files.elapsed() >= PATIENCE;
+        if !now && !all {
+            return Ok(());
         }
-        self.looked_at_file = Instant::now();
-        if !self.tests_file.is_in_place() {
-            self.shared
-                .fail("the file of tests was removed or replaced under the server".to_owned());
+        if all {
+            self.looked_at_files = Instant::now();
+        }
+        match self.archive.trouble(all) {
+            None => Ok(()),
+            Some(reason) => {
+                self.shared.fail(reason.clone());
+                Err(BatchFailure::Unknown(reason))
+            }
         }
     }
 
@@ -149,13 +158,20 @@ impl Keeper {
                     drop(reply.send(self.copy_all().map_err(BatchFailure::told)))
                 }
                 AccessJob::RemoveBefore(day, reply) => {
-                    drop(reply.send(self.archive.remove_before(day).map_err(StoreError::from)));
+                    drop(reply.send(self.remove_before(day).map_err(StoreError::from)));
                 }
                 #[cfg(test)]
                 AccessJob::Panic(_reply) => panic!("a defect, made by a test"),
                 AccessJob::Record(..) => {}
             }
         }
+    }
+
+    /// Removes the files of the days before `oldest`, which are noted no more before they are gone.
+    fn remove_before(&mut self, oldest: Day) -> Result<usize, Failure> {
+        self.archive.let_go(oldest);
+        self.note.write(self.archive.counts())?;
+        self.archive.remove_before(oldest)
     }
 
     fn copy_all(&mut self) -> Result<(), BatchFailure> {
@@ -180,7 +196,7 @@ impl Keeper {
         if let Err(error) = self.archive.commit() {
             let failure = Failure::Batch {
                 reason: describe(&error),
-                damaged: false,
+                cause: Cause::Other,
             };
             if surely_not_committed(&error) {
                 return Err(self.undo(failure));
@@ -196,7 +212,20 @@ impl Keeper {
             self.shared.set_copied_row(row);
             self.last_copy = Instant::now();
         }
-        Ok(())
+        self.note_counts()?;
+        self.look_at_files(true)
+    }
+
+    /// Notes what is committed, before it is answered. A disk without room for the note weakens only what the next start can tell.
+    fn note_counts(&mut self) -> Result<(), BatchFailure> {
+        match self.note.write(self.archive.counts()) {
+            Err(error) if !Failure::from(std::io::Error::from(error.kind())).is_full() => {
+                let reason = format!("what was committed could not be noted: {error}");
+                self.shared.fail(reason.clone());
+                Err(BatchFailure::Unknown(reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn fill<'a>(

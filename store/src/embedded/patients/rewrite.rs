@@ -17,7 +17,8 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Statement};
 use tokio::sync::oneshot;
 
-use super::{DayFile, Patients};
+use super::Patients;
+use super::day_file::DayFile;
 use crate::embedded::day::Day;
 use crate::embedded::failure::Failure;
 use crate::embedded::files::Files;

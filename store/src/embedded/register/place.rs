@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::schema::{LOG, MAP, beside};
-use crate::embedded::files::Opened;
+use crate::embedded::opened::Opened;
 use crate::register::RegisterError;
 
 /// What the folder has in the place of what is open.

@@ -58,6 +58,7 @@ async fn beside_an_older_file_of_tests_every_new_submission_still_has_its_record
     assert_eq!(archived(&fixture).await, submitted);
     fixture.close();
     std::fs::copy(&backup, &file).unwrap();
+    fixture.accept();
     fixture.reopen();
     for _ in 0..3 {
         submitted.push(fixture.record(|_| {}).await);
@@ -74,6 +75,7 @@ async fn submissions_that_expired_and_are_in_no_archive_are_not_looked_for_again
     while fixture.sweep(10).await != Expired::default() {}
     fixture.close();
     remove(&fixture, "access-");
+    fixture.accept();
     fixture.reopen();
     assert_eq!(archived(&fixture).await, []);
     let shared = &fixture.store().shared;

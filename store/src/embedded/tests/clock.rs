@@ -436,6 +436,8 @@ async fn a_ring_and_an_installation_of_the_future_work_after_the_repair() {
     let ring = fixture.folder.path().join("ring");
     std::fs::remove_file(&ring).unwrap();
     std::fs::remove_dir_all(&fixture.options.folder).unwrap();
+    // Of a new installation.
+    std::fs::remove_file(fixture.folder.path().join("ring.epoch")).unwrap();
     fixture.clock.advance_millis(20 * DAY_MILLIS);
     KeyRing::create(&ring, fixture.clock.now().rome_day()).unwrap();
     fixture.reopen();
@@ -471,6 +473,8 @@ async fn what_nobody_has_submitted_to_needs_no_more_than_a_new_start() {
     let mut fixture = Fixture::new();
     fixture.close();
     std::fs::remove_dir_all(&fixture.options.folder).unwrap();
+    // Of a new installation.
+    std::fs::remove_file(fixture.folder.path().join("ring.epoch")).unwrap();
     fixture.clock.advance_millis(20 * DAY_MILLIS);
     fixture.reopen();
     let mut sweeps = Sweeps::begin(&fixture).await;

@@ -248,6 +248,7 @@ async fn an_erasure_that_a_crash_interrupted_is_completed_at_start() {
         )
         .unwrap();
     drop(tests);
+    fixture.crashed();
     assert_eq!(
         super::super::day::Day::of_date(super::date("2026-11-24")).0,
         20_781
@@ -273,6 +274,7 @@ async fn a_patient_whose_test_was_never_committed_is_swept_at_start() {
         .execute("INSERT INTO patients (row, cun, sealed, tag) VALUES (2, 5, x'c0ffee00c0ffee00', x'00112233445566778899aabbccddeeff')", [])
         .unwrap();
     drop(patients);
+    fixture.crashed();
     fixture.reopen();
     assert!(!holds(
         &fixture.bytes_of("patients-"),

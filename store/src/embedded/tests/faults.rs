@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
-use super::{Fixture, person, receipt};
+use super::{Fixture, MORNING, person, receipt, region};
+use crate::access::{AccessDetail, AccessOutcome, AccessRecord};
 use crate::{Readiness, RecordOutcome, Store, StoreError};
+use sistema_ts_model::{Timestamp, TransactionId};
 
 #[tokio::test]
 async fn beyond_its_capacity_the_store_refuses_at_once_and_urgent_work_still_enters() {
@@ -168,12 +170,108 @@ async fn a_file_of_tests_that_is_removed_under_the_store_ends_it_and_is_not_made
     fixture.close();
     let refused = fixture.try_open();
     assert!(
-        matches!(refused, Err(StoreError::Unavailable { .. })),
+        matches!(refused, Err(StoreError::NotAsLeft { .. })),
         "{refused:?}"
     );
     std::fs::rename(&aside, &file).unwrap();
     fixture.reopen();
     assert!(fixture.store().find_test(cun).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_key_ring_that_is_removed_under_the_store_stops_submissions_until_it_is_back() {
+    let fixture = Fixture::new();
+    let cun = fixture.record(|_| {}).await;
+    let (ring, aside) = (
+        fixture.folder.path().join("ring"),
+        fixture.folder.path().join("aside"),
+    );
+    std::fs::rename(&ring, &aside).unwrap();
+    assert!(!fixture.store().readiness().await.is_ready());
+    let test = fixture.new_test(|_| {}).await;
+    let refused = fixture.store().record_test(test.clone()).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(fixture.store().failure(), None);
+    assert!(fixture.store().find_patient(cun).await.unwrap().is_some());
+    std::fs::rename(&aside, &ring).unwrap();
+    assert!(fixture.store().readiness().await.is_ready());
+    fixture.store().record_test(test).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_day_file_that_is_removed_or_replaced_under_the_store_ends_it_before_an_answer() {
+    for (name, replaced) in [
+        ("patients-2026-11-24.db", false),
+        ("patients-2026-11-24.db-wal", true),
+        ("tests.db-wal", true),
+        ("progress", false),
+    ] {
+        let fixture = Fixture::new();
+        fixture.record(|_| {}).await;
+        let file = fixture.options.folder.join(name);
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        if replaced {
+            std::fs::write(&file, bytes).unwrap();
+        }
+        let test = fixture.new_test(|_| {}).await;
+        let outcome = fixture.store().record_test(test).await;
+        assert!(outcome.is_err(), "{name}: {outcome:?}");
+        let failure = fixture.store().failure().unwrap();
+        assert!(failure.contains("removed or replaced"), "{name}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_access_records_that_is_removed_under_the_store_ends_it_before_an_answer() {
+    let fixture = Fixture::new();
+    let record = || AccessRecord {
+        accessed_at: Timestamp::from_millis(MORNING).unwrap(),
+        caller: region(),
+        outcome: AccessOutcome {
+            outcome: "0000".to_owned(),
+            errors: Vec::new(),
+        },
+        transaction: TransactionId::random(),
+        detail: AccessDetail::AslCode { operator: None },
+    };
+    fixture.store().record_access(record()).await.unwrap();
+    std::fs::remove_file(fixture.options.folder.join("access-2026-11-24.db")).unwrap();
+    let outcome = fixture.store().record_access(record()).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert!(fixture.store().failure().is_some());
+}
+
+#[tokio::test]
+async fn data_of_a_newer_program_are_told_as_that_and_not_as_damage() {
+    let mut fixture = Fixture::new();
+    fixture.record(|_| {}).await;
+    fixture.close();
+    fixture.crashed();
+    for name in ["tests.db", "patients-2026-11-24.db"] {
+        let file = fixture.options.folder.join(name);
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        let version = |version: i32| connection.pragma_update(None, "user_version", version);
+        let own: i32 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        version(own + 1).unwrap();
+        let refused = fixture.try_open().unwrap_err();
+        assert!(
+            matches!(refused, StoreError::NewerProgram { .. }),
+            "{name}: {refused:?}"
+        );
+        let told = refused.to_string();
+        assert!(
+            told.contains("newer version of this program") && !told.contains("damage"),
+            "{told}"
+        );
+        version(own).unwrap();
+    }
+    fixture.reopen();
 }
 
 /// Lets a future enter the queue.

@@ -26,6 +26,7 @@ use sistema_ts_model::{
 use tempfile::TempDir;
 
 use super::index::IndexOptions;
+use super::inventory::{Contents, State};
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::keys::KeyRing;
 use crate::trusted_time::{Reading, TrustedTime};
@@ -89,6 +90,21 @@ impl Fixture {
 
     pub(super) fn close(&mut self) {
         self.store = None;
+    }
+
+    /// Has the folder look as if the last run had ended in a crash, so that a test may change it as a crash does.
+    pub(super) fn crashed(&self) {
+        let path = self.options.folder.join("inventory");
+        let mut inventory = Contents::load(&path).unwrap().unwrap();
+        inventory.state = State::Running { run: 0 };
+        inventory.save(&path).unwrap();
+    }
+
+    /// Accepts the folder as it is, which a start would refuse.
+    pub(super) fn accept(&self) {
+        let ring = self.folder.path().join("ring");
+        let findings = EmbeddedStore::accept(&self.options, &ring).unwrap();
+        assert!(!findings.is_empty());
     }
 
     pub(super) fn reopen(&mut self) {

@@ -77,6 +77,7 @@ async fn an_operator_put_into_another_session_is_damage() {
             "UPDATE sessions SET operator = (SELECT operator FROM sessions WHERE row = 1) WHERE row = 2",
         )
         .unwrap();
+    fixture.accept();
     fixture.reopen();
     let store = fixture.store();
     assert!(store.find_session(sessions[0]).await.unwrap().is_some());

@@ -1,0 +1,108 @@
+//! Small files of text that are replaced whole, durably, and end in a line that proves the lines before.
+//!
+//! ```text
+//! sistema-ts inventory 1
+//! …
+//! check 16 hexadecimal digits: the first 8 bytes of SHA-256 over the lines before
+//! ```
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use aws_lc_rs::digest;
+
+use super::files::{remove_if_there, with_suffix};
+
+/// No such file is longer.
+const LONGEST: u64 = 1 << 20;
+
+/// Why such a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TextFault {
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// It was changed, cut, or is another file.
+    #[error("it was changed or cut, or is another file")]
+    Damaged,
+    /// A newer program has written it.
+    #[error("a newer version of this program has written it")]
+    Newer,
+}
+
+/// The lines of the file at `path` between its header and its check; `None` if there is no such file. `kind` stands in the header.
+pub(super) fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextFault> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|_| TextFault::Damaged)?;
+    let (body, check) = text.rsplit_once("check ").ok_or(TextFault::Damaged)?;
+    if check.trim_end() != check_of(body.as_bytes()) {
+        return Err(TextFault::Damaged);
+    }
+    let mut lines = body.lines();
+    let header = lines.next().unwrap_or_default();
+    match header.strip_prefix(&format!("sistema-ts {kind} ")) {
+        Some("1") => Ok(Some(lines.map(str::to_owned).collect())),
+        // The check fits: no other program writes such a file.
+        Some(version) if version.parse::<u32>().is_ok_and(|version| version > 1) => {
+            Err(TextFault::Newer)
+        }
+        _ => Err(TextFault::Damaged),
+    }
+}
+
+/// Puts a file with these lines, each with its end, in the place of the one at `path`, durably: a crash leaves the old one or the new one.
+pub(super) fn replace(path: &Path, kind: &str, lines: &str) -> std::io::Result<()> {
+    let mut text = format!("sistema-ts {kind} 1\n{lines}");
+    let check = check_of(text.as_bytes());
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "check {check}");
+    replace_bytes(path, text.as_bytes()).map(drop)
+}
+
+/// The same for a file of any bytes, which stays open for writing.
+pub(super) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let new = with_suffix(path, ".new");
+    let written = (|| {
+        remove_if_there(&new)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)?;
+        File::open(folder_of(path))?.sync_all()?;
+        Ok(file)
+    })();
+    if written.is_err() {
+        // On a full disk it would only take room.
+        let _ = remove_if_there(&new);
+    }
+    written
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn check_of(bytes: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    let mut text = String::with_capacity(16);
+    for byte in &digest.as_ref()[..8] {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
