@@ -10,79 +10,16 @@ mod front_support;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use front_support::openssl::{AUTHORITY, CLIENT, make};
 use front_support::pki::{Authority, Files};
 use front_support::{Running, listener, relaxed_limits};
 use sistema_ts::front::ListenerKind::MutualTls;
 use sistema_ts::front::{CertificateFault, ClientAuthorities, PairFiles, TlsFiles};
 use sistema_ts::pki::read_chain;
 use time::{Duration, OffsetDateTime};
-
-fn openssl(folder: &Path, arguments: &str) -> Output {
-    let output = Command::new("openssl")
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "openssl {arguments}: {errors}");
-    output
-}
-
-/// Makes `<name>.key` of a kind.
-fn make_key(folder: &Path, name: &str, kind: &str) {
-    let how = match kind.split_once(' ') {
-        Some(("EC", curve)) => format!("-algorithm EC -pkeyopt ec_paramgen_curve:{curve}"),
-        Some((algorithm, bits)) => {
-            format!("-algorithm {algorithm} -pkeyopt rsa_keygen_bits:{bits}")
-        }
-        None => format!("-algorithm {kind}"),
-    };
-    openssl(folder, &format!("genpkey {how} -out {name}.key"));
-}
-
-const AUTHORITY: &str =
-    "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
-const CLIENT: &str = "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n";
-const SUBJECT: &str = "/C=IT/O=Regione/OU=010/CN=Prova";
-
-/// Makes a certificate `<name>.pem` with a key of a kind, signed by `signer` (itself, if it is its own name).
-fn make(folder: &Path, name: &str, signer: &str, key: &str, extensions: &str, more: &str) {
-    make_key(folder, name, key);
-    let subject = match extensions.contains("CA:TRUE") && !extensions.contains("own subject") {
-        true => format!("/CN={name}"),
-        false => SUBJECT.to_owned(),
-    };
-    openssl(
-        folder,
-        &format!("req -new -key {name}.key -subj {subject} -out {name}.csr"),
-    );
-    std::fs::write(
-        folder.join(format!("{name}.ext")),
-        extensions.replace("own subject", ""),
-    )
-    .unwrap();
-    let signing = match signer == name {
-        true => format!("-signkey {name}.key"),
-        false => format!("-CA {signer}.pem -CAkey {signer}.key -CAcreateserial"),
-    };
-    // Without extensions it is of version 1.
-    let extfile = match extensions.is_empty() {
-        true => String::new(),
-        false => format!("-extfile {name}.ext"),
-    };
-    let days = match more.contains("-days") {
-        true => "",
-        false => "-days 30",
-    };
-    openssl(
-        folder,
-        &format!("x509 -req -in {name}.csr {signing} {days} {extfile} {more} -out {name}.pem"),
-    );
-}
 
 /// What OpenSSL's client gets with these arguments, which may be nothing.
 fn client(folder: &Path, address: SocketAddr, arguments: &str) -> String {

@@ -8,10 +8,11 @@
 mod front_support;
 
 use front_support::client::{connect, tls13};
+use front_support::openssl::{AUTHORITY, CLIENT, make, make_list, openssl};
 use front_support::pki::{Authority, Files, Identity};
 use front_support::{Running, listener, relaxed_limits};
 use sistema_ts::front::ListenerKind::MutualTls;
-use sistema_ts::front::{ListenerTrust, TlsFiles};
+use sistema_ts::front::{ListenerTrust, TlsFiles, TrustStore};
 
 const REVOKED: &str = "refused: client certificate revoked";
 
@@ -176,4 +177,99 @@ fn an_intermediate_that_only_chains_show_is_covered_by_its_list_or_told() {
     files.write("ca.crl", files.authority.revoking(&[intermediate.serial]));
     assert!(front.reloader.reload().is_empty());
     assert!(is_revoked(&front, &files, &good));
+}
+
+/// Takes a file that OpenSSL made into the place where the listener reads it.
+fn take(files: &Files, made: &str, place: &str) {
+    files.write(place, std::fs::read(files.path(made)).unwrap());
+}
+
+/// An authority's kind of key, the hashes with which its lists are to count, and those with which they are not supported.
+const SIGNATURES: &[(&str, &[&str], &[&str])] = &[
+    (
+        "EC P-256",
+        &["sha256", "sha384", "sha512"],
+        &["sha1", "sha224"],
+    ),
+    ("EC P-384", &["sha256", "sha384", "sha512"], &["sha1"]),
+    ("EC P-521", &["sha256", "sha384", "sha512"], &["sha224"]),
+    (
+        "RSA 2048",
+        &["sha256", "sha384", "sha512"],
+        &["sha1", "sha224"],
+    ),
+    ("ED25519", &["null"], &[]),
+    ("EC secp256k1", &[], &["sha256"]),
+    ("ED448", &[], &["null"]),
+];
+
+#[test]
+fn a_list_of_each_algorithm_that_handshakes_take_counts_and_one_of_another_is_told_as_not_supported()
+ {
+    for (key, counting, not_supported) in SIGNATURES {
+        let files = Files::new();
+        let folder = files.folder.path();
+        make(folder, "ca", "ca", key, AUTHORITY, "");
+        make(folder, "region", "ca", "EC P-256", CLIENT, "");
+        let region = Identity {
+            certificate_pem: std::fs::read_to_string(files.path("region.pem")).unwrap(),
+            key_pem: std::fs::read_to_string(files.path("region.key")).unwrap(),
+            serial: 0,
+        };
+        let list = |name: &str, hash: &str, revoked: &[&str]| {
+            make_list(folder, name, "ca", hash, revoked);
+            take(&files, &format!("{name}.crl"), "ca.crl");
+        };
+        for hash in *counting {
+            list("empty", hash, &[]);
+            let front = start(&files);
+            assert!(!is_revoked(&front, &files, &region), "{key} {hash}");
+            list("revoking", hash, &["region"]);
+            let failed = front.reloader.reload();
+            assert!(failed.is_empty(), "{key} {hash}: {failed:?}");
+            assert!(is_revoked(&front, &files, &region), "{key} {hash}");
+            let trust = in_force(&front);
+            assert!(trust.revocation_lists[0].is_verified, "{key} {hash}");
+            assert!(trust.authorities_without_list.is_empty(), "{key} {hash}");
+        }
+        for hash in *not_supported {
+            list("unusable", hash, &[]);
+            let refused = TrustStore::load(files.tls(), 16).err();
+            let told = refused
+                .map(|refused| refused.to_string())
+                .unwrap_or_default();
+            let is_right = told.contains("not supported") && !told.contains("wrong");
+            assert!(is_right && told.contains("ca.crl"), "{key} {hash}: {told}");
+            let Some(usual) = counting.first() else {
+                continue;
+            };
+            // Under a running server the list before it stays in force.
+            list("revoking", usual, &["region"]);
+            let front = start(&files);
+            take(&files, "unusable.crl", "ca.crl");
+            let failed = front.reloader.reload();
+            let told = failed[0].1.to_string();
+            assert!(told.contains("not supported"), "{key} {hash}: {told}");
+            assert!(is_revoked(&front, &files, &region), "{key} {hash}");
+        }
+    }
+}
+
+#[test]
+fn a_list_whose_signature_is_wrong_is_told_as_wrong() {
+    let files = Files::new();
+    let folder = files.folder.path();
+    make(folder, "ca", "ca", "EC P-256", AUTHORITY, "");
+    for hash in ["sha256", "sha512"] {
+        make_list(folder, "list", "ca", hash, &[]);
+        openssl(folder, "crl -in list.crl -outform DER -out list.der");
+        let mut list = std::fs::read(files.path("list.der")).unwrap();
+        files.write("ca.crl", &list);
+        assert!(TrustStore::load(files.tls(), 16).is_ok(), "{hash}");
+        *list.last_mut().unwrap() ^= 1;
+        files.write("ca.crl", list);
+        let told = TrustStore::load(files.tls(), 16).err().unwrap().to_string();
+        let is_right = told.contains("signature is wrong") && !told.contains("not supported");
+        assert!(is_right, "{hash}: {told}");
+    }
 }

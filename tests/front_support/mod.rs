@@ -6,6 +6,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 pub mod client;
+pub mod openssl;
 pub mod pki;
 
 use std::net::SocketAddr;
