@@ -174,7 +174,8 @@ fn days(days: std::io::Result<Vec<Day>>) -> Result<Vec<Day>, StoreError> {
 fn look_at_presence(examined: &mut Examined, files: &Files) -> Result<(), StoreError> {
     let Some(inventory) = examined.inventory.clone() else {
         let (patients, access) = (days(files.patient_days())?, days(files.access_days())?);
-        if !files.tests().exists() && !(patients.is_empty() && access.is_empty()) {
+        let has_archives = !patients.is_empty() || !access.is_empty();
+        if has_archives && !files.tests().exists() {
             examined.found("tests.db is missing beside files that belong to it");
         }
         return Ok(());
