@@ -8,7 +8,7 @@ use std::time::Instant;
 use sistema_ts_store::Store as _;
 
 use crate::support::chain::{Chain, IMPATIENT, told};
-use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, OPERATOR, PATIENT};
+use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, OPERATOR, PATIENT, USER, pincode_of};
 use crate::support::messages::today;
 use crate::support::{Message, Session, Submission, fiscal_code, otp, until};
 
@@ -97,7 +97,11 @@ fn who_may_not_send_a_code_is_told_so_and_nothing_is_posted() {
             by_user.clone().with("codiceOtp", "59FU36KR45"),
             "1512",
         ),
-        (Who::WithoutProfile, by_user.clone(), "2001"),
+        (
+            Who::WithoutProfile,
+            by_user.clone().with("pinCode", pincode_of(USER)),
+            "2001",
+        ),
     ] {
         let session = match session {
             Who::Region => &mut region,

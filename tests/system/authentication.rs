@@ -145,7 +145,7 @@ fn a_flood_of_checks_does_not_tell_which_users_there_are() {
         &installation,
         &[
             ("AUTHENTICATION__HASHING_QUEUE", "1"),
-            ("AUTHENTICATION__ARGON2_MEMORY_KIBIBYTES", "131072"),
+            ("AUTHENTICATION__ARGON2_MEMORY_KIBIBYTES", "524288"),
             ("AUTHENTICATION__ARGON2_PASSES", "16"),
         ],
     );

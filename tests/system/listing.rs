@@ -1,7 +1,7 @@
 //! `elencoTestEffettuati` (§2.4.3) through the real server. A failure means that a listing lacks a test that was answered before it began, has
 //! one that it should not have, names a person, goes on from a bookmark that is not its own, or is given to an operator who may not have it.
 
-use crate::support::installation::{PASSWORD, STRUCTURE, USER_WITHOUT_PROFILE, pincode_of};
+use crate::support::installation::{PASSWORD, STRUCTURE, USER, USER_WITHOUT_PROFILE, pincode_of};
 use crate::support::messages::today;
 use crate::support::{Installation, Message, Reply, Server, Session, Submission, fiscal_code};
 
@@ -210,7 +210,8 @@ fn only_an_operator_with_the_profile_lists_and_all_mistakes_are_told_at_once() {
     let another = of_user().with("identificativoUtente", fiscal_code(8));
     assert_eq!(told(another, &mut house.user()), ["2013"]);
     let mut other_user = Session::user(&house.installation, &house.server);
-    assert_eq!(told(of_user(), &mut other_user), ["2001"]);
+    let of_other_user = of_user().with("pinCode", pincode_of(USER));
+    assert_eq!(told(of_other_user, &mut other_user), ["2001"]);
     let wrong = Message::listing()
         .with("dataInizioIntervallo", "2999-01-01")
         .with("dataFineIntervallo", "2020-13-01")

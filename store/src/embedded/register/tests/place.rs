@@ -44,7 +44,9 @@ fn is_enabled(register: &EmbeddedRegister) -> bool {
 async fn with_region(place: &Place) -> EmbeddedRegister {
     let register = place.open_watching();
     register.add_caller(region(), "Prova", now()).await.unwrap();
-    assert!(is_enabled(&register) && register.is_current() && register.is_in_place());
+    assert!(is_enabled(&register) && register.is_in_place());
+    // On a busy machine the last look may be too long ago to be relied on.
+    until("the register has been looked at", || register.is_current());
     register
 }
 
