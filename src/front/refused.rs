@@ -1,19 +1,21 @@
 //! What is counted and logged of a connection that came to nothing before its first request: which listener, from where, and why, in words of
 //! this program. What the other side sent is never among them.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
+use super::judgement::CertificateFault;
 use super::listener::ConnectError;
 use crate::telemetry::{LogBudget, source_network};
 
 /// Why a connection was refused: a kind, which has a budget of its own in the log, and a reason for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) kind: Kind,
-    pub(super) reason: &'static str,
+    pub(super) reason: Cow<'static, str>,
 }
 
 /// What went wrong, roughly: a flood of one kind hides no other.
@@ -80,7 +82,7 @@ pub(super) fn tell(listener: &str, source: Option<IpAddr>, error: &ConnectError)
         return;
     };
     let source = source.map(tracing::field::display);
-    let kind_name = kind.name();
+    let (kind_name, reason) = (kind.name(), &*reason);
     if kind == Kind::Silent {
         tracing::debug!(target: "security", kind = kind_name, listener, source, reason, left_out, "connection refused");
     } else {
@@ -102,7 +104,10 @@ impl Refused {
             }
             ConnectError::Tls(error) => return Self::of_handshake(error),
         };
-        Refused { kind, reason }
+        Refused {
+            kind,
+            reason: reason.into(),
+        }
     }
 
     fn of_proxy_header(error: &super::ProxyHeaderError) -> Refused {
@@ -116,15 +121,23 @@ impl Refused {
             Header::Malformed(reason) => (Kind::ProxyHeader, *reason),
             Header::TooLong => (Kind::ProxyHeader, "the PROXY header is too long"),
         };
-        Refused { kind, reason }
+        Refused {
+            kind,
+            reason: reason.into(),
+        }
     }
 
     /// Why the handshake failed, from what rustls says. Of its errors none but the variants is looked at: some hold what the client sent.
     fn of_handshake(error: &io::Error) -> Refused {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(TlsError::InvalidCertificate(error)) = inner {
+            return Refused {
+                kind: Kind::Certificate,
+                reason: of_certificate(error),
+            };
+        }
         let (kind, reason) = match inner {
             None => (Kind::Silent, "the connection was lost within the handshake"),
-            Some(TlsError::InvalidCertificate(error)) => (Kind::Certificate, of_certificate(error)),
             Some(TlsError::NoCertificatesPresented) => {
                 (Kind::Certificate, "no client certificate was shown")
             }
@@ -144,36 +157,20 @@ impl Refused {
             }
             Some(_) => (Kind::Handshake, "the handshake failed"),
         };
-        Refused { kind, reason }
+        Refused {
+            kind,
+            reason: reason.into(),
+        }
     }
 }
 
-/// Why a client's certificate is not accepted.
-fn of_certificate(error: &CertificateError) -> &'static str {
-    use CertificateError as Error;
-    match error {
-        Error::Expired | Error::ExpiredContext { .. } => {
-            "the client's certificate, or one above it, has expired"
-        }
-        Error::NotValidYet | Error::NotValidYetContext { .. } => {
-            "the client's certificate, or one above it, is not valid yet"
-        }
-        Error::Revoked => "the client's certificate is revoked",
-        Error::UnknownIssuer => "no client authority has issued the client's certificate",
-        Error::BadSignature => "the signature of the client's certificate is wrong",
-        Error::InvalidPurpose | Error::InvalidPurposeContext { .. } => {
-            "the client's certificate is not for client authentication"
-        }
-        Error::UnsupportedSignatureAlgorithmContext { .. }
-        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the signature algorithm of the client's certificate is not supported"
-        }
-        Error::UnhandledCriticalExtension => {
-            "the client's certificate has a critical extension that is not known"
-        }
-        Error::BadEncoding => "the client's certificate cannot be read",
-        _ => "the client's certificate is not accepted",
-    }
+/// Why a client's certificate is not accepted, in the words in which `admin certificate add` refuses it.
+fn of_certificate(error: &CertificateError) -> Cow<'static, str> {
+    format!(
+        "the client's certificate is refused: {}",
+        CertificateFault::of(error)
+    )
+    .into()
 }
 
 /// What a client says when it ends the handshake.
@@ -222,6 +219,10 @@ fn of_peer(error: &PeerIncompatible) -> &'static str {
 #[cfg(test)]
 mod tests {
     //! A failure means that what a stranger sent gets into the log, or that a refused caller cannot be told why.
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
     use super::*;
 
     fn of(error: TlsError) -> Refused {
@@ -233,15 +234,21 @@ mod tests {
 
     #[test]
     fn a_certificates_fault_is_told_by_its_reason() {
+        let other = |text: &str| {
+            CertificateError::Other(OtherError(Arc::new(io::Error::other(text.to_owned()))))
+        };
         for (error, word) in [
             (CertificateError::Expired, "expired"),
             (CertificateError::NotValidYet, "not valid yet"),
-            (CertificateError::Revoked, "revoked"),
-            (CertificateError::UnknownIssuer, "no client authority"),
+            (CertificateError::UnknownIssuer, "no authority of"),
             (CertificateError::InvalidPurpose, "client authentication"),
-            (CertificateError::BadSignature, "signature"),
+            (CertificateError::BadSignature, "the key that signed it"),
+            (other("UnsupportedCertVersion"), "version 3 of X.509"),
+            (other("CaUsedAsEndEntity"), "CA:TRUE"),
+            (other("RSSMRA80A01H501U"), "the verifier of handshakes"),
         ] {
             let refused = of(TlsError::InvalidCertificate(error));
+            assert!(!refused.reason.contains("RSSMRA"));
             assert_eq!(refused.kind, Kind::Certificate);
             assert!(refused.reason.contains(word), "{}", refused.reason);
         }

@@ -258,7 +258,10 @@ fn a_refused_caller_can_be_told_why_at_the_usual_level() {
     ];
     let of = |kind, reason| told(&[&common[..], &[kind, reason]].concat());
     assert!(
-        of("\"kind\":\"certificate\"", "no client authority has issued"),
+        of(
+            "\"kind\":\"certificate\"",
+            "no authority of tls.client_authority_file has signed it"
+        ),
         "{log}"
     );
     assert!(of("\"kind\":\"handshake\"", "no TLS"), "{log}");
