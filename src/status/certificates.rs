@@ -8,6 +8,8 @@ use sistema_ts_store::register::RegisteredCaller;
 use crate::front::{ListenerTrust, Reloader, RevocationListStatus};
 use crate::immuni::BackendTls;
 
+use super::left::{Left, Subject};
+
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// How long before its end a certificate is announced.
@@ -22,35 +24,46 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// The conditions of all of them, `now` in seconds since 1970; sets the gauges of what is left.
-    pub(super) fn conditions(&self, now: i64) -> Vec<ConditionReport> {
+    /// The conditions of all of them, `now` in seconds since 1970; adds what is left.
+    pub(super) fn conditions(&self, now: i64, left: &mut Left) -> Vec<ConditionReport> {
         let mut reports = Vec::new();
         for trust in self.listeners.in_force() {
-            of_listener(&trust, now, &mut reports);
+            of_listener(&trust, now, left, &mut reports);
         }
         if let Some(immuni) = &self.immuni {
-            let (name, validity) = ("immuni", immuni.validity());
-            tell_days_left("immuni_client", name, validity.1, now);
-            reports.extend(of_validity(
-                name,
-                validity,
-                now,
-                Condition::ImmuniCertificateNotValid,
-                Condition::ImmuniCertificateEnds,
-            ));
-            if let Some(failure) = immuni.failure() {
-                reports.push(ConditionReport::of(
-                    Condition::TlsFilesNotUsable,
-                    name,
-                    failure,
-                ));
-            }
+            of_backend(immuni.validity(), immuni.failure(), now, left, &mut reports);
         }
         reports
     }
 }
 
-fn of_listener(trust: &ListenerTrust, now: i64, reports: &mut Vec<ConditionReport>) {
+fn of_backend(
+    validity: (i64, i64),
+    failure: Option<String>,
+    now: i64,
+    left: &mut Left,
+    reports: &mut Vec<ConditionReport>,
+) {
+    let name = "immuni";
+    add_days_left("immuni_client", name, validity.1, now, left);
+    reports.extend(of_validity(
+        name,
+        validity,
+        now,
+        Condition::ImmuniCertificateNotValid,
+        Condition::ImmuniCertificateEnds,
+    ));
+    reports.extend(
+        failure.map(|failure| ConditionReport::of(Condition::TlsFilesNotUsable, name, failure)),
+    );
+}
+
+fn of_listener(
+    trust: &ListenerTrust,
+    now: i64,
+    left: &mut Left,
+    reports: &mut Vec<ConditionReport>,
+) {
     if let Some(failure) = &trust.failure {
         reports.push(ConditionReport::of(
             Condition::TlsFilesNotUsable,
@@ -60,7 +73,7 @@ fn of_listener(trust: &ListenerTrust, now: i64, reports: &mut Vec<ConditionRepor
     }
     for certificate in &trust.server_certificates {
         let name = format!("{} {}", trust.listener, certificate.key_kind);
-        tell_days_left("server", &name, certificate.not_after, now);
+        add_days_left("server", &name, certificate.not_after, now, left);
         reports.extend(of_validity(
             &name,
             (certificate.not_before, certificate.not_after),
@@ -70,7 +83,7 @@ fn of_listener(trust: &ListenerTrust, now: i64, reports: &mut Vec<ConditionRepor
         ));
     }
     for list in &trust.revocation_lists {
-        of_list(list, now, reports);
+        of_list(list, now, left, reports);
     }
     for authority in &trust.authorities_without_list {
         reports.push(ConditionReport::of(
@@ -81,11 +94,16 @@ fn of_listener(trust: &ListenerTrust, now: i64, reports: &mut Vec<ConditionRepor
     }
 }
 
-fn of_list(list: &RevocationListStatus, now: i64, reports: &mut Vec<ConditionReport>) {
+fn of_list(
+    list: &RevocationListStatus,
+    now: i64,
+    left: &mut Left,
+    reports: &mut Vec<ConditionReport>,
+) {
     if let Some(next_update) = list.next_update {
         let hours = (next_update - now) as f64 / 3_600.0;
-        metrics::gauge!("sistema_ts_revocation_list_hours_left", "issuer" => list.issuer.clone())
-            .set(hours);
+        let issuer = list.issuer.clone();
+        left.add(Subject::RevocationList { issuer }, hours);
         if next_update < now {
             let text = format!("its successor was due {} ago", days(now - next_update));
             reports.push(ConditionReport::of(
@@ -113,7 +131,11 @@ fn of_list(list: &RevocationListStatus, now: i64, reports: &mut Vec<ConditionRep
 
 /// What there is to tell of the callers' registered certificates; of each caller that of the one that ends last, since the others may be on
 /// their way out.
-pub(super) fn of_callers(callers: &[Arc<RegisteredCaller>], now: i64) -> Vec<ConditionReport> {
+pub(super) fn of_callers(
+    callers: &[Arc<RegisteredCaller>],
+    now: i64,
+    left: &mut Left,
+) -> Vec<ConditionReport> {
     let mut reports = Vec::new();
     for caller in callers.iter().filter(|caller| caller.enabled) {
         let ends = caller
@@ -126,7 +148,7 @@ pub(super) fn of_callers(callers: &[Arc<RegisteredCaller>], now: i64) -> Vec<Con
             Caller::CallCenter(code) => ("call_center", code.to_string()),
             Caller::Structure(_) | Caller::Immuni => continue,
         };
-        tell_days_left(kind, &name, last, now);
+        add_days_left(kind, &name, last, now, left);
         reports.extend(of_validity(
             &format!("{kind} {name}"),
             (i64::MIN, last),
@@ -146,22 +168,22 @@ fn of_validity(
     ends: Condition,
 ) -> Option<ConditionReport> {
     let report = |condition, text: String| Some(ConditionReport::of(condition, name, text));
-    let left = not_after.saturating_sub(now);
+    let seconds = not_after.saturating_sub(now);
     if now < not_before {
         report(not_valid, "it is not valid yet".to_owned())
-    } else if left < 0 {
-        report(not_valid, format!("it ended {} ago", days(-left)))
-    } else if left < ANNOUNCED_SECONDS {
-        report(ends, format!("it ends in {}", days(left)))
+    } else if seconds < 0 {
+        report(not_valid, format!("it ended {} ago", days(-seconds)))
+    } else if seconds < ANNOUNCED_SECONDS {
+        report(ends, format!("it ends in {}", days(seconds)))
     } else {
         None
     }
 }
 
-fn tell_days_left(kind: &'static str, name: &str, not_after: i64, now: i64) {
-    let left = not_after.saturating_sub(now) as f64 / SECONDS_PER_DAY as f64;
-    metrics::gauge!("sistema_ts_certificate_days_left", "kind" => kind, "name" => name.to_owned())
-        .set(left);
+fn add_days_left(kind: &'static str, name: &str, not_after: i64, now: i64, left: &mut Left) {
+    let days = not_after.saturating_sub(now) as f64 / SECONDS_PER_DAY as f64;
+    let name = name.to_owned();
+    left.add(Subject::Certificate { kind, name }, days);
 }
 
 /// A time for people.
@@ -207,7 +229,7 @@ mod tests {
                 revocation_lists: Vec::new(),
                 authorities_without_list: Vec::new(),
             };
-            of_listener(&trust, NOW, &mut reports);
+            of_listener(&trust, NOW, &mut Left::default(), &mut reports);
             names(&reports)
         };
         assert_eq!(told(NOW - DAY, NOW + 31 * DAY), [""; 0]);
@@ -221,6 +243,34 @@ mod tests {
             told(NOW + 1, NOW + 90 * DAY),
             ["server_certificate_not_valid"]
         );
+    }
+
+    #[test]
+    fn the_certificate_for_the_backend_is_announced_likewise_and_files_that_cannot_be_used_are_told()
+     {
+        let told = |validity: (i64, i64), failure: Option<&str>| {
+            let mut reports = Vec::new();
+            let failure = failure.map(str::to_owned);
+            of_backend(validity, failure, NOW, &mut Left::default(), &mut reports);
+            names(&reports)
+        };
+        for ((not_before, not_after), expected) in [
+            ((NOW - DAY, NOW + 31 * DAY), vec![]),
+            (
+                (NOW - DAY, NOW + 30 * DAY - 1),
+                vec!["immuni_certificate_ends"],
+            ),
+            ((NOW - DAY, NOW), vec!["immuni_certificate_ends"]),
+            ((NOW - DAY, NOW - 1), vec!["immuni_certificate_not_valid"]),
+            (
+                (NOW + 1, NOW + 90 * DAY),
+                vec!["immuni_certificate_not_valid"],
+            ),
+        ] {
+            assert_eq!(told((not_before, not_after), None), expected);
+            let and_files = [expected, vec!["tls_files_not_usable"]].concat();
+            assert_eq!(told((not_before, not_after), Some("gone")), and_files);
+        }
     }
 
     #[test]
@@ -250,7 +300,7 @@ mod tests {
             ),
         ] {
             let mut reports = Vec::new();
-            of_list(&status, NOW, &mut reports);
+            of_list(&status, NOW, &mut Left::default(), &mut reports);
             assert_eq!(names(&reports), expected);
         }
     }

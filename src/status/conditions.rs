@@ -6,6 +6,7 @@ use sistema_ts_model::{Caller, Condition, ConditionReport};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::register::RegisteredCaller;
 
+use super::left::Left;
 use super::{StatusState, certificates};
 
 /// A store that takes so long to say how it is does not serve either.
@@ -46,9 +47,11 @@ impl StatusState {
         }
         reports.extend(self.lag_report());
         let now = self.server.clock.now().millis().div_euclid(1_000);
-        reports.extend(self.certificates.conditions(now));
+        let mut left = Left::default();
+        reports.extend(self.certificates.conditions(now, &mut left));
         let callers = self.server.register.snapshot().callers();
-        reports.extend(certificates::of_callers(&callers, now));
+        reports.extend(certificates::of_callers(&callers, now, &mut left));
+        self.left.show(left);
         reports.sort_by_key(|report| report.condition.severity());
         self.told.tell(&reports);
         reports

@@ -5,6 +5,7 @@ mod conditions;
 #[cfg(test)]
 mod documentation_tests;
 mod host;
+mod left;
 mod watch;
 
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub use certificates::Certificates;
 pub use host::AllowedHosts;
 pub use watch::{CONDITION_LOOK_INTERVAL, watch_conditions};
 
+use left::ShownLeft;
 use watch::Told;
 
 /// What health and metrics are told from.
@@ -43,6 +45,8 @@ pub struct StatusState {
     certificates: Certificates,
     /// The conditions that were told of.
     told: Told,
+    /// What was shown as left of certificates and lists.
+    left: ShownLeft,
 }
 
 impl StatusState {
@@ -66,6 +70,7 @@ impl StatusState {
             hosts,
             certificates,
             told: Told::default(),
+            left: ShownLeft::default(),
         }
     }
 

@@ -74,15 +74,31 @@ fn what_runs_out_or_goes_back_is_told_while_everything_is_served() {
     ] {
         assert!(holds(&server, condition), "{condition}");
     }
-    let left = server.metric(
-        "sistema_ts_certificate_days_left",
-        &["kind=\"region\"", "name=\"060\""],
-    );
-    assert!((19.0..=20.0).contains(&left), "{left}");
+    let left = || {
+        server.metric(
+            "sistema_ts_certificate_days_left",
+            &["kind=\"region\"", "name=\"060\""],
+        )
+    };
+    assert!((19.0..=20.0).contains(&left()), "{}", left());
     let hours = server.metric("sistema_ts_revocation_list_hours_left", &[]);
     assert!((29.0 * 24.0..=30.0 * 24.0).contains(&hours), "{hours}");
     let reply = Session::region(&installation, &server, "010").submit(&Submission::by_region());
     assert_eq!(reply.told(), (200, "0000"));
+
+    // Who may not call runs out of nothing.
+    installation.admin(&["region", "disable", "060"]);
+    until("its certificate is told of no more", || {
+        let ready = server.status("/health/ready");
+        !ready.text().contains("region 060")
+    });
+    assert!(left().is_nan(), "{}", left());
+    installation.admin(&["region", "enable", "060"]);
+    until("it is told of again", || {
+        let ready = server.status("/health/ready");
+        ready.text().contains("region 060")
+    });
+    assert!((19.0..=20.0).contains(&left()), "{}", left());
 
     installation.run(&["pki", "crl"]);
     installation.run(&["pki", "crl"]);
