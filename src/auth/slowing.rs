@@ -1,7 +1,7 @@
 //! Who has failed so often that others come first: a bucket of tokens for each user at a source, and for each network of a source.
 //!
 //! An attempt takes a token before its check and gives it back if the check does not fail, so that many at once get no more than one after
-//! another. Nobody is refused for an empty bucket: such an attempt waits behind those of sources that do not fail. All of it lies in memory, and
+//! another; turned away from a full waiting room it gives back the user's alone. Nobody is refused for an empty bucket: such an attempt waits behind those of sources that do not fail. All of it lies in memory, and
 //! a restart begins anew.
 
 use std::collections::HashMap;
@@ -35,7 +35,8 @@ pub struct FailureRate {
 pub struct SlowingSettings {
     /// Of one user at one source. Beyond it, failures of that user do not count against the source, where others are who do not fail.
     pub user: FailureRate,
-    /// Of one source: an IPv4 address or an IPv6 network of 64 bits; a network of 56 bits may fail twice as often, one of 48 bits four times.
+    /// Of one source: an IPv4 address or an IPv6 network of 64 bits; an IPv4 network of 24 bits and an IPv6 network of 56 may fail twice as often,
+    /// an IPv6 network of 48 bits four times.
     pub source: FailureRate,
 }
 
@@ -123,11 +124,11 @@ impl Slowing {
         }
         charge.taken[0] = Some(user);
         let mut times = 1.0;
-        // The narrowest first; an IPv4 address is the same network on all levels, and has one bucket.
+        // The narrowest first; an IPv4 address is the same network on two levels, which have one bucket.
         let mut last = None;
         for (place, network) in source.networks().into_iter().rev().enumerate() {
             if last == Some(network) {
-                break;
+                continue;
             }
             last = Some(network);
             let holder = Holder::Source(network);
@@ -144,8 +145,18 @@ impl Slowing {
 
     /// Gives the tokens back: the attempt did not fail.
     pub(super) fn give_back(&self, charge: &Charge) {
+        self.return_tokens(charge.taken.iter().flatten());
+    }
+
+    /// Gives the user's token back, and not the source's: the attempt was turned away from a waiting room that is full. Where each of many
+    /// sources has one waiting, nothing else tells those who fill the room again and again from those who come to it once.
+    pub(super) fn turned_away(&self, charge: &Charge) {
+        self.return_tokens(charge.taken.iter().take(1).flatten());
+    }
+
+    fn return_tokens<'a>(&self, holders: impl Iterator<Item = &'a Holder>) {
         let mut state = self.state();
-        for holder in charge.taken.iter().flatten() {
+        for holder in holders {
             if let Some(bucket) = state.buckets.get_mut(holder) {
                 bucket.tokens = (bucket.tokens + 1.0).min(bucket.burst);
             }
@@ -251,6 +262,24 @@ mod tests {
         assert_eq!(fails(100, "192.0.2.1"), 10);
         assert_eq!(fails(100, "::ffff:192.0.2.1"), 0);
         assert_eq!(fails(10, "192.0.2.2"), 10);
+        // The network of 24 bits has had its two times; another has not.
+        assert_eq!(fails(10, "192.0.2.3"), 0);
+        assert_eq!(fails(10, "192.0.3.1"), 10);
+    }
+
+    #[test]
+    fn who_is_turned_away_again_and_again_is_slowed_as_a_source_and_not_as_a_user() {
+        let (slowing, now) = (Slowing::new(SETTINGS), Instant::now());
+        let knock = |from: &str| {
+            let charge = slowing.take(slowing.name("mario"), &source(from), now);
+            slowing.turned_away(&charge);
+            charge.slowed
+        };
+        let slowed: Vec<bool> = (0..12).map(|_| knock("192.0.2.1")).collect();
+        assert_eq!(slowed.iter().position(|slowed| *slowed), Some(10));
+        // The user's own tokens are all there where the source is not spent.
+        assert!((0..5).all(|_| !knock("192.0.3.1")));
+        assert_eq!(unslowed(&slowing, "mario", "192.0.3.1", 5, now), 3);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The lengths of the IPv6 networks that one host, one customer and one large customer take addresses from as they like.
 const LENGTHS: [u8; Source::LEVELS] = [48, 56, 64];
 
+/// The same of an IPv4 address in IPv6 notation: its network of 24 bits, and the address itself.
+const MAPPED_LENGTHS: [u8; Source::LEVELS] = [96 + 24, 96 + 32, 96 + 32];
+
 /// A network: its first address, in IPv6 notation, and how many bits of it count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Network {
@@ -15,8 +18,16 @@ pub(super) struct Network {
     length: u8,
 }
 
-/// Where an attempt comes from: its networks, the widest first. An IPv4 address is a network of its own on every level, and the same
-/// one if it is written as IPv6.
+impl Network {
+    /// The network of so many bits, 1 to 128, in which an address lies.
+    fn of(address: Ipv6Addr, length: u8) -> Self {
+        let bits = address.to_bits() & (u128::MAX << (128 - u32::from(length)));
+        Network { bits, length }
+    }
+}
+
+/// Where an attempt comes from: its networks, the widest first. An IPv4 address lies in its network of 24 bits, the least that the internet
+/// routes, and is a network of its own on the two levels below; it is the same one if it is written as IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Source([Network; Source::LEVELS]);
 
@@ -29,11 +40,11 @@ impl Source {
         let alike = |bits, length| Source([Network { bits, length }; Self::LEVELS]);
         match address.map(|address| address.to_canonical()) {
             None => alike(0, 0),
-            Some(IpAddr::V4(address)) => alike(address.to_ipv6_mapped().to_bits(), 128),
-            Some(IpAddr::V6(address)) => Source(LENGTHS.map(|length| Network {
-                bits: address.to_bits() & (u128::MAX << (128 - u32::from(length))),
-                length,
-            })),
+            Some(IpAddr::V4(address)) => {
+                let mapped = address.to_ipv6_mapped();
+                Source(MAPPED_LENGTHS.map(|length| Network::of(mapped, length)))
+            }
+            Some(IpAddr::V6(address)) => Source(LENGTHS.map(|length| Network::of(address, length))),
         }
     }
 
@@ -77,12 +88,23 @@ mod tests {
         assert_eq!(Source::of(None).to_string(), "unknown");
     }
 
+    /// How many networks two addresses have in common.
+    fn shared(one: &str, other: &str) -> usize {
+        let (one, other) = (source(one).networks(), source(other).networks());
+        one.iter().zip(&other).filter(|(a, b)| a == b).count()
+    }
+
+    #[test]
+    fn an_ipv4_address_shares_its_network_of_24_bits_and_nothing_else() {
+        assert_eq!(shared("192.0.2.1", "192.0.2.255"), 1);
+        assert_eq!(shared("192.0.2.1", "::ffff:192.0.2.2"), 1);
+        assert_eq!(shared("192.0.2.1", "192.0.3.1"), 0);
+        // No IPv6 network holds all of IPv4.
+        assert_eq!(shared("192.0.2.1", "::"), 0);
+    }
+
     #[test]
     fn an_ipv6_address_has_three_networks() {
-        let shared = |one: &str, other: &str| {
-            let (one, other) = (source(one).networks(), source(other).networks());
-            one.iter().zip(&other).filter(|(a, b)| a == b).count()
-        };
         assert_eq!(shared("2001:db8:0:1::1", "2001:db8:0:1:ffff::9"), 3);
         assert_eq!(shared("2001:db8:0:1::1", "2001:db8:0:2::1"), 2);
         assert_eq!(shared("2001:db8:0:100::1", "2001:db8:0:200::1"), 1);

@@ -106,6 +106,15 @@ enum LeftFor {
     Gone,
 }
 
+/// Why a comparison was not made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NotCompared {
+    /// The waiting room was full, and others had as much right to be there; or the server is stopping.
+    LostItsPlace,
+    /// The wait was too long, or everybody who asked has gone.
+    Left,
+}
+
 /// What came of leaving it.
 enum Left {
     Place,
@@ -243,9 +252,10 @@ impl Check {
             mac: self.mac,
             answering: Arc::clone(&self.answering),
         };
-        let outcome = match self.answer(ticket).await {
-            Some(matches) => self.conclude(matches),
-            None => Err(BasicRefusal::Overloaded),
+        let (outcome, lost_its_place) = match self.answer(ticket).await {
+            Ok(matches) => (self.conclude(matches), false),
+            Err(NotCompared::LostItsPlace) => (Err(BasicRefusal::Overloaded), true),
+            Err(NotCompared::Left) => (Err(BasicRefusal::Overloaded), false),
         };
         let label = match &outcome {
             Ok(_) => "accepted",
@@ -258,26 +268,38 @@ impl Check {
         if matches!(outcome, Err(BasicRefusal::Unauthorized)) {
             self.note_refusal();
         } else if let Some(charge) = &self.charge {
-            self.shared.slowing.give_back(charge);
+            if lost_its_place {
+                self.shared.slowing.turned_away(charge);
+            } else {
+                self.shared.slowing.give_back(charge);
+            }
         }
         // First the end, then the word: whoever comes in between finds the pair remembered, or checks anew.
         drop(ending);
         self.answering.send_replace(Some(outcome));
     }
 
-    /// What the comparison says; `None` if it was not made: the place was lost, the wait too long, or everybody who asked has gone.
-    async fn answer(&self, mut ticket: Ticket) -> Option<Result<bool, CredentialError>> {
+    /// What the comparison says.
+    ///
+    /// # Errors
+    /// [`NotCompared`].
+    async fn answer(
+        &self,
+        mut ticket: Ticket,
+    ) -> Result<Result<bool, CredentialError>, NotCompared> {
         let deadline = tokio::time::Instant::now() + self.shared.longest_wait;
         loop {
             let reason = tokio::select! {
                 biased;
-                answer = &mut ticket.answer => return answer.ok(),
+                answer = &mut ticket.answer => return answer.map_err(|_| NotCompared::LostItsPlace),
                 () = tokio::time::sleep_until(deadline) => LeftFor::TooLong,
                 () = self.answering.closed() => LeftFor::Gone,
             };
             match self.leave(&ticket, reason) {
-                Left::Place => return None,
-                Left::CheckHasBegun => return (&mut ticket.answer).await.ok(),
+                Left::Place => return Err(NotCompared::Left),
+                Left::CheckHasBegun => {
+                    return (&mut ticket.answer).await.map_err(|_| NotCompared::Left);
+                }
                 Left::SomebodyCame => {}
             }
         }

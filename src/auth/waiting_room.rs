@@ -2,7 +2,7 @@
 //!
 //! Pairs that were right before come first, three times of four; nobody who does not hold such a pair gets among them. All others share a lane of two queues: those
 //! whose user and source have not failed too often have three turns of four, the slowed the fourth; in each the sources take turns, by
-//! network of 48, 56 and 64 bits and then by user. After a check that fails the lane rests, so that it never takes more than its part of a
+//! network of 48, 56 and 64 bits (of IPv4: 24, and the address) and then by user. After a check that fails the lane rests, so that it never takes more than its part of a
 //! hashing thread's time.
 
 use std::time::Instant;
@@ -274,6 +274,19 @@ mod tests {
                     House::new().wait_of_victim(Standing::Unknown, &host("192.0.2.1"), &flood);
                 assert!(wait.unwrap() <= 4 * HASH, "{standing:?} {count}: {wait:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_flood_from_the_addresses_of_two_ipv4_networks_costs_a_turn_of_each() {
+        let of_two_networks = |client: u64| {
+            let [.., network, host] = (client as u32).to_be_bytes();
+            source([198, 51, network % 2, host])
+        };
+        for standing in [Standing::Unknown, Standing::Slowed] {
+            let flood = hostile(5_000, standing, of_two_networks);
+            let wait = House::new().wait_of_victim(Standing::Unknown, &host("192.0.2.1"), &flood);
+            assert!(wait.unwrap() <= 6 * HASH, "{standing:?}: {wait:?}");
         }
     }
 

@@ -242,6 +242,53 @@ async fn a_full_waiting_room_refuses_the_newcomer_of_the_longest_backlog_and_tak
     }
 }
 
+#[tokio::test]
+async fn who_comes_again_and_again_to_a_full_waiting_room_is_slowed_and_who_comes_once_is_not() {
+    let house = Arc::new(
+        House::with(AuthenticatorSettings {
+            hashing_queue: 4,
+            ..settings()
+        })
+        .await,
+    );
+    let shared = &house.authenticator.shared;
+    shared.pool.rest(Duration::from_secs(3_600));
+    let waiting: Vec<_> = (0..4)
+        .map(|number| {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move {
+                let source = format!("2001:db8:{number}::1");
+                let user = format!("waiting-{number}");
+                house
+                    .check_from(&user, PASSWORD, Some(PINCODE), &source)
+                    .await
+            })
+        })
+        .collect();
+    while shared.under_way.checks().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    let is_slowed = |address: &str| {
+        let source = Source::of(Some(address.parse().unwrap()));
+        let charge = shared.slowing.take(0, &source, Instant::now());
+        shared.slowing.give_back(&charge);
+        charge.slowed
+    };
+    let (once, again) = ("198.51.100.1", "192.0.2.1");
+    for (source, times) in [(once, 1), (again, 20)] {
+        for number in 0..times {
+            let user = format!("unknown-{number}");
+            let refused = house.check_from(&user, PASSWORD, Some(PINCODE), source);
+            assert_eq!(refused.await, OVERLOADED);
+        }
+    }
+    assert!(is_slowed(again));
+    assert!(!is_slowed(once));
+    for task in waiting {
+        task.abort();
+    }
+}
+
 /// How long right users wait with real hashes: printed, since it depends on the machine; what is asserted is that they are let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_hashes_of_the_default_cost_right_users_are_let_in_within_the_longest_wait() {
