@@ -144,6 +144,17 @@ fn an_intermediate_that_only_chains_show_is_covered_by_its_list_or_told() {
         ["CN=Intermediate"]
     );
 
+    // What a client sends behind its chain is not told, though one of its two made-up authorities has signed the other.
+    let made_up = Authority::new("Made up");
+    let mut padded = chained(10);
+    padded.certificate_pem += &made_up.intermediate("Made up too").certificate_pem;
+    padded.certificate_pem += &made_up.certificate_pem;
+    assert!(!is_revoked(&front, &files, &padded));
+    assert_eq!(
+        in_force(&front).authorities_without_list,
+        ["CN=Intermediate"]
+    );
+
     // Its list does not prevent a start, and counts.
     let list = format!(
         "{}{}",

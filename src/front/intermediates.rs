@@ -31,15 +31,19 @@ impl Intermediates {
             let mut key = [0; 32];
             key.copy_from_slice(digest::digest(&digest::SHA256, &pair[1]).as_ref());
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.contains_key(&key) || known.len() >= MOST {
+            if known.len() >= MOST {
+                return;
+            }
+            if known.contains_key(&key) {
                 continue;
             }
             let Some(authority) = Authority::read(&pair[1]) else {
-                continue;
+                return;
             };
-            // A client may send more than its chain: what did not sign is no intermediate.
+            // A client may send more than its chain. What has not signed is no intermediate, and neither is anything behind it, though it
+            // may have signed something there: the log must not tell names that a client has made up.
             if signature::verify(&pair[0], &authority.public_key, provider).is_err() {
-                continue;
+                return;
             }
             let is_open =
                 !revocations.accepts(&authority) && !revocations.covers(&authority, provider);
