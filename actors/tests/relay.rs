@@ -285,6 +285,44 @@ impl ImmuniBackend for Slow {
     }
 }
 
+/// The same, for callers that wait no longer than they said.
+struct SlowWithinLimit;
+
+#[async_trait]
+impl ImmuniBackend for SlowWithinLimit {
+    async fn post(&self, _: OtpBody, _: Instant, limit: Duration) -> TryOutcome {
+        tokio::time::sleep(SLOW_POST.min(limit)).await;
+        if limit < SLOW_POST {
+            SLOW
+        } else {
+            TryOutcome::Answered(204)
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_backlog_whose_turns_come_late_has_nobody_else_told_that_the_backend_is_dead() {
+    tokio::time::pause();
+    let settings = RelaySettings {
+        try_limit: DEADLINE,
+        ..RelaySettings::default()
+    };
+    let relay = RelayHandle::start(Arc::new(SlowWithinLimit), settings, clock());
+    let mut backlog = send_all(&relay, vec![centre("CC1"); 100]);
+    let mut too_slow = 0;
+    for sent in backlog.drain(..) {
+        let (outcome, _) = sent.await.unwrap();
+        too_slow += u32::from(outcome == RelayOutcome::Unknown(NoAnswer::TooSlow));
+    }
+    // More than would open the breaker.
+    assert!(
+        too_slow > RelaySettings::default().breaker_threshold,
+        "{too_slow}"
+    );
+    let other = send_all(&relay, [centre("CC2")]).remove(0).await.unwrap();
+    assert_eq!(other.0, RelayOutcome::Authorised);
+}
+
 /// Codes that are sent at once, as many as there are callers in `all`; how many of them came to which end.
 fn send_all(relay: &RelayHandle, all: impl IntoIterator<Item = Caller>) -> Vec<Sent> {
     let send = |caller| {

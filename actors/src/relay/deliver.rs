@@ -134,6 +134,12 @@ pub(super) async fn deliver(
                 last_not_sent = reason;
                 passage.failed() || may_be_stored.is_some()
             }
+            // It had less than a try's time, since it waited long for its turn: that says something of the backlog, and nothing of the backend. Else
+            // one caller's backlog would have the breaker refuse everybody's codes.
+            TryOutcome::NoAnswer(NoAnswer::TooSlow) if limit < settings.try_limit => {
+                may_be_stored = Some(NoAnswer::TooSlow);
+                true
+            }
             TryOutcome::NoAnswer(reason) => {
                 may_be_stored = Some(reason);
                 passage.failed();
