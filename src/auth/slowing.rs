@@ -149,9 +149,11 @@ impl Slowing {
     }
 
     /// Gives the user's token back, and not the source's: the attempt was turned away from a waiting room that is full. Where each of many
-    /// sources has one waiting, nothing else tells those who fill the room again and again from those who come to it once.
+    /// sources has one waiting, nothing else tells those who fill the room again and again from those who come to it once. One that was
+    /// slowed gets back all: a network that is spent already must not fill the memory with buckets of the addresses in it.
     pub(super) fn turned_away(&self, charge: &Charge) {
-        self.return_tokens(charge.taken.iter().take(1).flatten());
+        let given_back = if charge.slowed { charge.taken.len() } else { 1 };
+        self.return_tokens(charge.taken.iter().take(given_back).flatten());
     }
 
     fn return_tokens<'a>(&self, holders: impl Iterator<Item = &'a Holder>) {
@@ -311,6 +313,21 @@ mod tests {
             slowing.give_back(&charge);
         }
         assert_eq!(unslowed(&slowing, "mario", "192.0.2.1", 10, now), 3);
+    }
+
+    #[test]
+    fn a_network_that_is_spent_fills_no_memory_however_many_of_its_addresses_knock() {
+        let (slowing, start) = (Slowing::new(SETTINGS), Instant::now());
+        let knock = |number: usize, now: Instant| {
+            let from = format!("2001:db8:1:{number:x}::1");
+            let charge = slowing.take(slowing.name(&number.to_string()), &source(&from), now);
+            slowing.turned_away(&charge);
+        };
+        (0..MAXIMUM_BUCKETS / 2).for_each(|number| knock(number, start));
+        // Before a token comes again.
+        let later = start + Duration::from_secs(2);
+        assert_eq!(unslowed(&slowing, "mario", "192.0.2.1", 1, later), 1);
+        assert!(slowing.state().buckets.len() < 1_000);
     }
 
     #[test]
