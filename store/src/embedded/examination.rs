@@ -64,7 +64,8 @@ impl Examined {
     }
 }
 
-/// Looks at the whole folder, and at the number beside the ring. `batch` is the most patients that one commit may leave without their tests.
+/// Looks at the whole folder, and at the number beside the ring. `batch` is the most patients that one commit may leave without their tests, by
+/// this run's configuration; an earlier run may have had a larger one.
 ///
 /// # Errors
 ///
@@ -267,15 +268,23 @@ fn look_at_counts(examined: &mut Examined, name: &str, counts: [i64; 2]) {
     }
 }
 
-/// Takes a file's facts, or says that it cannot be read.
+/// Takes a file's facts, or says that it cannot be read. That a disk without room keeps it from being read says nothing about the file.
 fn readable<T>(
     examined: &mut Examined,
+    files: &Files,
     name: &str,
     facts: Result<Option<T>, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     match facts {
         Ok(facts) => Ok(facts),
         Err(error @ StoreError::NewerProgram { .. }) => Err(error),
+        Err(error @ StoreError::Unavailable { .. }) if files.is_nearly_full() => {
+            Err(StoreError::Unavailable {
+                reason: format!(
+                    "the disk is full, and {name} cannot be read without a little room beside it: make room ({error})"
+                ),
+            })
+        }
         Err(error) => {
             examined.found(format!("{name} cannot be read: {error}"));
             Ok(None)
@@ -285,7 +294,7 @@ fn readable<T>(
 
 fn look_at_tests(examined: &mut Examined, files: &Files) -> Result<(), StoreError> {
     let name = name_of(&files.tests());
-    let facts = readable(examined, &name, stock::of_tests(files))?;
+    let facts = readable(examined, files, &name, stock::of_tests(files))?;
     let listed = examined
         .inventory
         .as_ref()
@@ -311,7 +320,7 @@ fn look_at_tests(examined: &mut Examined, files: &Files) -> Result<(), StoreErro
 fn look_at_access(examined: &mut Examined, files: &Files) -> Result<(), StoreError> {
     for day in days(files.access_days())? {
         let name = name_of(&files.access(day));
-        if let Some(counts) = readable(examined, &name, stock::of_access(files, day))? {
+        if let Some(counts) = readable(examined, files, &name, stock::of_access(files, day))? {
             look_at_counts(examined, &name, [counts.record, counts.row]);
             examined.access.push(counts);
         }
@@ -338,7 +347,8 @@ fn look_at_patients(
     let row = tests.counts.row;
     for day in present {
         let name = name_of(&files.patients(day));
-        let Some(facts) = readable(examined, &name, stock::of_patients(files, day, row))? else {
+        let Some(facts) = readable(examined, files, &name, stock::of_patients(files, day, row))?
+        else {
             if tests.patients.contains_key(&day) {
                 examined.found(format!("{name} holds nothing, or its log is missing"));
             }
@@ -352,6 +362,7 @@ fn look_at_patients(
             ));
         }
         // One commit may have come through without that of its tests, not more.
+        let batch = batch.max(tests.batch);
         let most = i64::try_from(batch).unwrap_or(i64::MAX);
         if facts.above > batch || facts.newest_row > row.saturating_add(most) {
             examined.found(format!(
@@ -391,7 +402,15 @@ fn look_at_progress(examined: &mut Examined, files: &Files) {
             "tests.db or its log (tests.db-wal) is older than it should be, cut, damaged or missing: what it had committed is not there",
         );
     }
-    for expected in &noted.access {
+    let listed = |day: Day| {
+        let name = name_of(&files.access(day));
+        let inventory = examined.inventory.as_ref();
+        inventory.is_some_and(|inventory| inventory.files.contains_key(&name))
+    };
+    // A file that was struck off the list was removed as it should be; after a loss of power the note may be older than that.
+    let noted_files = noted.access.iter().filter(|of| listed(of.day));
+    let noted_files: Vec<_> = noted_files.copied().collect();
+    for expected in &noted_files {
         let found = examined
             .access
             .iter()

@@ -122,11 +122,16 @@ impl Files {
 
     /// On a disk without any room, gives up what is kept for this moment: a start needs a little.
     pub(super) fn make_room(&self) {
-        if self.room().is_some_and(|room| room < 2 * RESERVE) {
+        if self.is_nearly_full() {
             tracing::warn!("the disk is full, or nearly so");
             // Without it there is nothing to give up.
             let _ = remove_if_there(&self.named(RESERVE_NAME));
         }
+    }
+
+    /// Whether the folder's disk has hardly any room left.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.room().is_some_and(|room| room < 2 * RESERVE)
     }
 
     /// Keeps a little of the disk for a start that finds it full, if there is plenty.

@@ -12,7 +12,7 @@ use super::options::EmbeddedOptions;
 use super::patients::Patients;
 use super::rows;
 use super::schema;
-use super::stock::STORE;
+use super::stock::{BATCH, STORE};
 use super::tenancy::Tenancy;
 use super::writer::WriterStart;
 use crate::error::StoreError;
@@ -30,6 +30,7 @@ pub(super) fn recover(
     now: Timestamp,
 ) -> Result<WriterStart, Failure> {
     own(tests, tenancy)?;
+    note_batch(tests, options.batch_jobs)?;
     let (last_row, last_inserted) = newest_row(tests)?;
     // By a clock that is behind, days would have to be there whose keys are gone as they should be.
     check_keys(tests, keys, now.max(last_inserted))?;
@@ -76,6 +77,16 @@ fn own(tests: &Connection, tenancy: &Tenancy) -> Result<(), Failure> {
         schema::write_number(tests, STORE, tenancy.store.cast_signed())?;
     }
     Ok(tenancy.files.list(&tenancy.files.tests())?)
+}
+
+/// Notes how many tests one commit of this run may have, before the first one, if no run before had as many: a start after a crash may find so many
+/// patients without their tests, whatever the configuration says by then.
+fn note_batch(tests: &Connection, batch: usize) -> Result<(), Failure> {
+    let batch = i64::try_from(batch).unwrap_or(i64::MAX);
+    if schema::read_number(tests, BATCH)?.is_none_or(|noted| noted < batch) {
+        schema::write_number(tests, BATCH, batch)?;
+    }
+    Ok(())
 }
 
 /// The newest row that was ever given, and its time; they are kept when the row itself has expired.

@@ -25,6 +25,8 @@ const PIECE: usize = 1 << 16;
 pub(super) const COMMITS: &str = "commits";
 /// The name in the `meta` of the file of tests of the store that it belongs to.
 pub(super) const STORE: &str = "store";
+/// The name in the `meta` of the file of tests of the most tests that one commit of any run so far may have had.
+pub(super) const BATCH: &str = "batch";
 /// How the numbers in the `meta` of the file of tests begin that say how many commits a day's file of patients had.
 pub(super) const PATIENTS_COMMITS: &str = "patients ";
 
@@ -42,6 +44,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct TestsFacts {
     pub(super) store: Option<u64>,
+    /// The most tests that one commit of any run so far may have had; 0 if that was never noted.
+    pub(super) batch: usize,
     pub(super) counts: TestsCounts,
     /// Commits of the days' files of patients when this file's last commit was made.
     pub(super) patients: BTreeMap<Day, i64>,
@@ -73,8 +77,10 @@ pub(super) fn of_tests(files: &Files) -> Result<Option<TestsFacts>, StoreError> 
         }
     }
     let (row, _) = recovery::newest_row(&connection)?;
+    let batch = schema::read_number(&connection, BATCH)?.unwrap_or(0);
     Ok(Some(TestsFacts {
         store: store.map(i64::cast_unsigned),
+        batch: usize::try_from(batch).unwrap_or(0),
         counts: TestsCounts {
             commits: schema::read_number(&connection, COMMITS)?.unwrap_or(0),
             row,
@@ -170,20 +176,19 @@ pub(super) fn take(files: &Files) -> Result<BTreeMap<String, Entry>, StoreError>
     }
     let patients = files.patient_days().map_err(unreadable)?;
     for day in patients.into_iter().rev() {
-        if let Some(facts) = of_patients(files, day, i64::MAX)? {
-            let path = files.patients(day);
-            let entry = entry(&path, [facts.commits, 0], &mut budget).map_err(unreadable)?;
-            stock.insert(name_of(&path), entry);
-        }
+        // One that was just being made, when the disk was full for example, is there as well.
+        let facts = of_patients(files, day, i64::MAX)?;
+        let path = files.patients(day);
+        let counts = [facts.map_or(0, |facts| facts.commits), 0];
+        let entry = entry(&path, counts, &mut budget).map_err(unreadable)?;
+        stock.insert(name_of(&path), entry);
     }
     let access = files.access_days().map_err(unreadable)?;
     for day in access.into_iter().rev() {
-        if let Some(facts) = of_access(files, day)? {
-            let path = files.access(day);
-            let counts = [facts.record, facts.row];
-            let entry = entry(&path, counts, &mut budget).map_err(unreadable)?;
-            stock.insert(name_of(&path), entry);
-        }
+        let facts = of_access(files, day)?.unwrap_or_default();
+        let path = files.access(day);
+        let entry = entry(&path, [facts.record, facts.row], &mut budget).map_err(unreadable)?;
+        stock.insert(name_of(&path), entry);
     }
     Ok(stock)
 }

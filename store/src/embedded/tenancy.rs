@@ -62,6 +62,8 @@ impl Tenancy {
         let progress = ProgressFile::begin(&files.progress(), &begun);
         let progress = progress.map_err(unwritable)?;
         inventory.begin_run().map_err(unwritable)?;
+        // A server that is killed has no stop to keep it at.
+        files.keep_reserve();
         Ok(Tenancy {
             files: files.listed_in(inventory.clone()),
             store,

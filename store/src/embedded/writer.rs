@@ -232,7 +232,7 @@ impl<'connection> Writer<'connection> {
         self.look_at_files(count)
     }
 
-    /// Removes patients without a test whose sweep a full disk has put off at the start.
+    /// Removes patients without a test whose sweep a full disk has put off, at the start or when a batch was undone.
     fn sweep(&mut self) -> Result<(), Failure> {
         if self.unswept {
             let newest = Day::of(self.last_inserted);
@@ -419,8 +419,14 @@ impl<'connection> Writer<'connection> {
         self.patients.roll_back()?;
         if self.new_rows > 0 {
             // Their commit may have gone through, and their rows will be given again.
-            self.patients
-                .sweep_above(self.committed_row, Day::of(self.last_inserted))?;
+            let swept = self
+                .patients
+                .sweep_above(self.committed_row, Day::of(self.last_inserted));
+            match swept {
+                // What is undone stays undone: before the next test is recorded they are swept.
+                Err(failure) if failure.is_full() => self.unswept = true,
+                swept => drop(swept?),
+            }
         }
         Ok(())
     }
