@@ -222,6 +222,37 @@ fn a_full_disk_refuses_and_recovers() {
     });
 }
 
+#[test]
+fn wherever_a_disk_fills_in_a_commit_the_store_goes_on_and_nothing_is_lost_or_half_there() {
+    // From a commit of patients that does not fit to one of both files that just does.
+    for writes in 0..24 {
+        let disk = LossyDisk::new();
+        let place = place_on(&disk);
+        let store = open(&place).unwrap();
+        runtime().block_on(async {
+            let mut answered = vec![new(&*store, 0).await];
+            store.record_test(answered[0].clone()).await.unwrap();
+            disk.fill_after(writes);
+            let (error, while_full, refused) = record_until_refused(&*store, 2).await;
+            answered.extend(while_full);
+            assert!(error.had_no_effect(), "{writes}: {error:?}");
+            assert_eq!(store.failure(), None, "after {writes} writes");
+            let refused_code = refused.reserved.cun;
+            assert!(store.find_test(refused_code).await.unwrap().is_none());
+            disk.set_mood(Mood::Well);
+            store.record_test(refused.clone()).await.unwrap();
+            answered.push(refused);
+            all_there(&*store, &answered).await;
+        });
+        drop(store);
+        let store = open(&place).unwrap();
+        runtime().block_on(async {
+            let next = new(&*store, 1_000_000).await;
+            store.record_test(next).await.unwrap();
+        });
+    }
+}
+
 /// Erasures that are intended and not done yet, as the file of tests says.
 fn intended_erasures(place: &Place) -> i64 {
     let tests = rusqlite::Connection::open_with_flags(

@@ -71,6 +71,8 @@ pub(super) struct State {
     pub(super) syncs_are_lies: bool,
     /// Writes and syncs until the machine goes off by itself.
     calls_left: Option<u64>,
+    /// Writes for which a full disk has still the room that they need.
+    room: u64,
     pub(super) files: HashMap<PathBuf, FileChanges>,
     pub(super) writes: u64,
     pub(super) syncs: u64,
@@ -78,9 +80,15 @@ pub(super) struct State {
 
 impl State {
     /// Whether a write to this file that needs more room fails.
-    pub(super) fn is_full_for(&self, path: &Path) -> bool {
+    pub(super) fn is_full_for(&mut self, path: &Path) -> bool {
         match self.mood {
-            Mood::Full => true,
+            Mood::Full => match self.room.checked_sub(1) {
+                Some(left) => {
+                    self.room = left;
+                    false
+                }
+                None => true,
+            },
             Mood::FullForPatients => path
                 .file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with("patients-")),
@@ -135,6 +143,12 @@ impl LossyDisk {
     /// Whether the machine is off.
     pub fn is_off(&self) -> bool {
         self.state.lock().unwrap().mood == Mood::Off
+    }
+
+    /// From now on the disk is full, after so many more writes that need room.
+    pub fn fill_after(&self, writes: u64) {
+        let mut state = self.state.lock().unwrap();
+        (state.mood, state.room) = (Mood::Full, writes);
     }
 
     /// From now on syncs are answered and not done.

@@ -104,6 +104,41 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_just_being_made_at_a_stop_keeps_no_start_out() {
+    let mut fixture = Fixture::new();
+    fixture.record(|_| {}).await;
+    // As a full disk leaves them, when there is room again and the server is stopped before anything else is written.
+    for name in ["access-2026-11-23.db", "patients-2026-11-23.db"] {
+        std::fs::File::create_new(fixture.options.folder.join(name)).unwrap();
+    }
+    for _ in 0..2 {
+        fixture.reopen();
+        fixture.record(|_| {}).await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_a_start_judges_by_the_batches_of_the_runs_before() {
+    let mut fixture = Fixture::new();
+    let first = fixture.record(|_| {}).await;
+    fixture.close();
+    fixture.crashed();
+    // What a batch of several tests leaves when the process dies between its two commits.
+    let patients = fixture.options.folder.join("patients-2026-11-24.db");
+    let patients = rusqlite::Connection::open(patients).unwrap();
+    for row in 2..=5 {
+        let insert =
+            "INSERT INTO patients SELECT ?1, cun + ?1, sealed, tag FROM patients WHERE row = 1";
+        assert_eq!(patients.execute(insert, [row]).unwrap(), 1);
+    }
+    patients.close().unwrap();
+    fixture.options.batch_jobs = 1;
+    fixture.reopen();
+    let found = fixture.store().find_test(first).await.unwrap();
+    assert!(found.is_some());
+}
+
+#[tokio::test]
 async fn a_writer_that_dies_takes_the_readiness_with_it_and_answers_everybody() {
     let fixture = Fixture::new();
     let test = fixture.new_test(|_| {}).await;
