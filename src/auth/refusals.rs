@@ -111,44 +111,15 @@ impl Flood {
 mod tests {
     //! A failure means that a flood fills the log, or that nobody is told of one.
     #![allow(clippy::unwrap_used)]
-    use std::io;
-    use std::sync::{Mutex, PoisonError};
     use std::time::Instant;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Lines {
-        fn of(&self, what: &str) -> Vec<String> {
-            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-            let lines = text.lines().filter(|line| line.contains(what));
-            lines.map(str::to_owned).collect()
-        }
-    }
+    use crate::telemetry::captured::CapturedLog;
 
     #[tokio::test]
     async fn a_flood_is_one_line_a_period_with_its_counts() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let _installed = tracing::subscriber::set_default(subscriber);
+        let log = CapturedLog::default();
+        let _installed = tracing::dispatcher::set_default(&log.subscriber());
         let refusals = Refusals::new(Duration::from_millis(10));
         let source = Source::of(None);
         let user = UserId::parse("mario").unwrap();
@@ -166,11 +137,11 @@ mod tests {
             (0..unregistered).for_each(|_| note(None, true));
             periods += 1;
             let begun = Instant::now();
-            while lines.of("slowed").len() < periods {
+            while log.lines_with("slowed").len() < periods {
                 assert!(begun.elapsed() < Duration::from_secs(10), "no line");
                 tokio::task::yield_now().await;
             }
-            let told = lines.of("slowed");
+            let told = log.lines_with("slowed");
             let last = told.last().unwrap();
             assert!(
                 last.contains(&format!("of_registered_users={registered} ")),
@@ -181,10 +152,10 @@ mod tests {
                 "{last}"
             );
         }
-        assert_eq!(lines.of("slowed").len(), 2, "one line a period");
+        assert_eq!(log.lines_with("slowed").len(), 2, "one line a period");
         note(Some(&user), false);
         note(None, false);
-        let single = lines.of("credentials refused");
+        let single = log.lines_with("credentials refused");
         assert_eq!(
             single.iter().filter(|line| line.contains("mario")).count(),
             1

@@ -76,50 +76,24 @@ fn tell_end((condition, subject): &Subject) {
 #[cfg(test)]
 mod tests {
     //! A failure means that a condition is told to nobody, that its end is not, or that one that lasts fills the log.
-    #![allow(clippy::unwrap_used)]
-    use std::io;
-    use std::sync::Arc;
-
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
-
-    /// What was logged.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Lines {
-        /// What came since the last call.
-        fn taken(&self) -> String {
-            String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-        }
-    }
+    use crate::telemetry::captured::CapturedLog;
 
     #[test]
     fn a_condition_is_told_once_when_it_begins_and_once_when_it_ends() {
-        let (lines, recorder) = (Lines::default(), PrometheusBuilder::new().build_recorder());
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let subscriber = tracing::Dispatch::new(subscriber);
+        let (log, recorder) = (
+            CapturedLog::default(),
+            PrometheusBuilder::new().build_recorder(),
+        );
+        let subscriber = log.subscriber();
         let told = Told::default();
         let look = |reports: &[ConditionReport]| {
             tracing::dispatcher::with_default(&subscriber, || {
                 metrics::with_local_recorder(&recorder, || told.tell(reports));
             });
-            lines.taken()
+            log.taken()
         };
         let gauge = |name: &str, value: u8| {
             let line = format!("sistema_ts_condition{{name=\"{name}\"}} {value}\n");

@@ -25,6 +25,8 @@ use self::output::{Output, StandardError};
 use crate::config::{LogFormat, LogLevel, LoggingSection};
 
 mod budget;
+#[cfg(test)]
+pub(crate) mod captured;
 mod libraries;
 mod line;
 mod metrics;

@@ -18,19 +18,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use sistema_ts_model::SystemClock;
 use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::{Store, StoreError};
-use support::crash::{Log, check, hear, load};
+use support::crash::{Log, check, hear, load, runtime};
 use support::place::Place;
 
 /// Answered tests of each of the two loads.
 const ANSWERED: usize = 150;
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
 
 /// An installation's folders at three moments, and what was answered until the later two.
 struct Copies {

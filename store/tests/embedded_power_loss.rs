@@ -17,17 +17,9 @@ use rand::{RngExt, SeedableRng};
 use sistema_ts_model::{FirstSymbol, SystemClock, TestResult};
 use sistema_ts_store::conformance::world::{cancellation, new_test};
 use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
-use support::crash::{Log, check, check_receipts, hear, load};
+use support::crash::{Log, check, check_receipts, hear, load, runtime};
 use support::lossy_disk::{LossyDisk, Mood, forget_shared_memory};
 use support::place::Place;
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
 
 fn open(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
     place

@@ -16,19 +16,11 @@ use std::time::{Duration, Instant};
 
 use sistema_ts_model::SystemClock;
 use sistema_ts_store::Store;
-use support::crash::{Log, check, check_receipts, hear, load};
+use support::crash::{Log, check, check_receipts, hear, load, runtime};
 use support::place::Place;
 
 const CHILD_FOLDER: &str = "SISTEMA_TS_CRASH_CHILD_FOLDER";
 const CHILD_PERSON: &str = "SISTEMA_TS_CRASH_CHILD_PERSON";
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
 
 /// The child. Does nothing when it is run as an ordinary test.
 #[test]

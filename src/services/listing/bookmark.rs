@@ -194,16 +194,20 @@ mod tests {
         }
     }
 
+    fn filters<'a>(caller: &'a Caller, scope: &'a ListingScope) -> Filters<'a> {
+        Filters {
+            caller,
+            scope,
+            from: at(0),
+            to: at(1),
+        }
+    }
+
     #[test]
     fn it_is_read_back_for_a_day_and_fits() {
         let region = RegionCode::parse("010").unwrap();
         let (caller, scope) = (Caller::Region(region), ListingScope::Region(region));
-        let filters = Filters {
-            caller: &caller,
-            scope: &scope,
-            from: at(0),
-            to: at(1),
-        };
+        let filters = filters(&caller, &scope);
         let text = bookmark().write(&key(), &filters, at(10)).unwrap();
         assert_eq!(text.len(), 92);
         let read = |now| Bookmark::read(&text, &key(), &filters, now);
@@ -215,12 +219,7 @@ mod tests {
     fn nobody_can_read_a_number_in_it_nor_compare_two() {
         let region = RegionCode::parse("010").unwrap();
         let (caller, scope) = (Caller::Region(region), ListingScope::Region(region));
-        let filters = Filters {
-            caller: &caller,
-            scope: &scope,
-            from: at(0),
-            to: at(1),
-        };
+        let filters = filters(&caller, &scope);
         let sealed = |bookmark: Bookmark| {
             let text = bookmark.write(&key(), &filters, at(10)).unwrap();
             URL_SAFE_NO_PAD.decode(text).unwrap()
@@ -255,12 +254,7 @@ mod tests {
         let [composed, decomposed, other] = ["Citt\u{e0}", "Citta\u{300}", "Citta"].map(|text| {
             ListingScope::Description(region, StructureDescription::parse(text).unwrap())
         });
-        let filters = |scope| Filters {
-            caller: &caller,
-            scope,
-            from: at(0),
-            to: at(1),
-        };
+        let filters = |scope| filters(&caller, scope);
         let text = bookmark()
             .write(&key(), &filters(&composed), at(10))
             .unwrap();

@@ -401,3 +401,12 @@ async fn accesses(store: &dyn Store) -> HashMap<Cun, usize> {
         }
     }
 }
+
+/// A runtime with two threads, so that what is written and what is asked meet.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}

@@ -2,6 +2,17 @@
 
 use super::*;
 
+impl House {
+    /// Gives the user another password and pincode.
+    async fn give_new_credential(&self) {
+        let new = self.hash("a new password", "9876543210");
+        self.register
+            .set_user_credential(&mario(), new, None, self.now())
+            .await
+            .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_right_pair_is_remembered_and_a_wrong_one_always_pays() {
     let house = House::new().await;
@@ -61,12 +72,7 @@ async fn a_change_of_the_user_ends_what_was_remembered() {
         .await
         .unwrap();
     house.right().await.unwrap();
-    let new = house.hash("a new password", "9876543210");
-    house
-        .register
-        .set_user_credential(&mario(), new, None, house.now())
-        .await
-        .unwrap();
+    house.give_new_credential().await;
     assert_eq!(house.right().await, UNAUTHORIZED);
     assert!(
         house
@@ -136,12 +142,7 @@ async fn what_is_remembered_ends_after_its_last_use_and_after_twelve_hours_in_an
 async fn a_pair_that_is_not_right_any_more_comes_first_once_at_most() {
     let house = House::new().await;
     let (user, mac) = remembered(&house).await;
-    let new = house.hash("a new password", "9876543210");
-    house
-        .register
-        .set_user_credential(&mario(), new, None, house.now())
-        .await
-        .unwrap();
+    house.give_new_credential().await;
     let remembered = &house.authenticator.shared.remembered;
     assert!(remembered.was_right(&user.id, &mac));
     assert_eq!(house.right().await, UNAUTHORIZED);

@@ -11,8 +11,8 @@ use sistema_ts_model::{
     TransactionId,
 };
 
-use super::{DAY_MILLIS, Fixture, cancellation, date, person, receipt, region};
-use crate::access::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord};
+use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, receipt, region};
+use crate::access::{AccessQuery, AccessRecord};
 use crate::embedded::{ClockRepair, repair_clock};
 use crate::keys::{KeyRing, Renewal};
 use crate::trusted_time::{Reading, TrustedTime};
@@ -67,21 +67,6 @@ fn repair(fixture: &Fixture) -> ClockRepair {
     repair_clock(&fixture.options, &ring, fixture.clock.now()).unwrap()
 }
 
-fn access_record(fixture: &Fixture) -> AccessRecord {
-    AccessRecord {
-        accessed_at: fixture.clock.now(),
-        caller: region(),
-        outcome: AccessOutcome {
-            outcome: "0000".to_owned(),
-            errors: Vec::new(),
-        },
-        transaction: TransactionId::random(),
-        detail: AccessDetail::AslCode {
-            operator: Some(person(1)),
-        },
-    }
-}
-
 /// Access records of an interval, all if it is from the beginning to the end of time.
 async fn found(fixture: &Fixture, from: Timestamp, to: Timestamp) -> Vec<AccessRecord> {
     let query = AccessQuery {
@@ -130,7 +115,7 @@ async fn some_positives(fixture: &Fixture) -> Vec<Cun> {
     }
     fixture
         .store()
-        .record_access(access_record(fixture))
+        .record_access(access_record(fixture.clock.now()))
         .await
         .unwrap();
     codes
@@ -254,7 +239,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
     assert!(matches!(outcome, OpenOutcome::Opened(_)));
     fixture
         .store()
-        .record_access(access_record(fixture))
+        .record_access(access_record(fixture.clock.now()))
         .await
         .unwrap();
     // Some submissions are copied to the archive, the newest is not.

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
-use super::{Fixture, MORNING, person, receipt, region};
-use crate::access::{AccessDetail, AccessOutcome, AccessRecord};
+use super::{Fixture, MORNING, access_record, person, receipt};
 use crate::{Readiness, RecordOutcome, Store, StoreError};
-use sistema_ts_model::{Timestamp, TransactionId};
+use sistema_ts_model::Timestamp;
 
 #[tokio::test]
 async fn beyond_its_capacity_the_store_refuses_at_once_and_urgent_work_still_enters() {
@@ -263,16 +262,7 @@ async fn a_day_file_that_is_removed_or_replaced_under_the_store_ends_it_before_a
 #[tokio::test]
 async fn a_file_of_access_records_that_is_removed_under_the_store_ends_it_before_an_answer() {
     let fixture = Fixture::new();
-    let record = || AccessRecord {
-        accessed_at: Timestamp::from_millis(MORNING).unwrap(),
-        caller: region(),
-        outcome: AccessOutcome {
-            outcome: "0000".to_owned(),
-            errors: Vec::new(),
-        },
-        transaction: TransactionId::random(),
-        detail: AccessDetail::AslCode { operator: None },
-    };
+    let record = || access_record(Timestamp::from_millis(MORNING).unwrap());
     fixture.store().record_access(record()).await.unwrap();
     std::fs::remove_file(fixture.options.folder.join("access-2026-11-24.db")).unwrap();
     let outcome = fixture.store().record_access(record()).await;

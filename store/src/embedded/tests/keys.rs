@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{Days, NaiveDate};
 use rusqlite::Connection;
-use sistema_ts_model::{CodiceFiscale, Cun, Timestamp, TransactionId};
+use sistema_ts_model::{CodiceFiscale, Cun, Timestamp};
 
-use super::{DAY_MILLIS, Fixture, MORNING, date, person, region};
-use crate::access::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord};
+use super::{DAY_MILLIS, Fixture, MORNING, access_record, date, person, region};
+use crate::access::AccessQuery;
 use crate::keys::{KeyRing, Purpose};
 use crate::{Store, StoreError};
 
@@ -120,18 +120,7 @@ async fn records(fixture: &Fixture) -> Result<usize, StoreError> {
 #[tokio::test]
 async fn an_access_record_stays_for_twelve_months_and_goes_after_them() {
     let fixture = Fixture::new();
-    let record = AccessRecord {
-        accessed_at: Timestamp::from_millis(MORNING).unwrap(),
-        caller: region(),
-        outcome: AccessOutcome {
-            outcome: "0000".to_owned(),
-            errors: Vec::new(),
-        },
-        transaction: TransactionId::random(),
-        detail: AccessDetail::AslCode {
-            operator: Some(person(1)),
-        },
-    };
+    let record = access_record(Timestamp::from_millis(MORNING).unwrap());
     fixture.store().record_access(record).await.unwrap();
     // 2027-11-24: twelve months to the day.
     fixture.clock.advance_millis(365 * DAY_MILLIS);

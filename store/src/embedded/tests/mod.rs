@@ -28,6 +28,7 @@ use tempfile::TempDir;
 use super::index::IndexOptions;
 use super::inventory::{Contents, State};
 use super::{EmbeddedOptions, EmbeddedStore};
+use crate::access::{AccessDetail, AccessOutcome, AccessRecord};
 use crate::keys::KeyRing;
 use crate::trusted_time::{Reading, TrustedTime};
 use crate::{
@@ -209,4 +210,20 @@ pub(super) fn person(number: u32) -> CodiceFiscale {
     let body = format!("{number:07}001");
     let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
     code.unwrap()
+}
+
+/// The record of a code of the ASL that was sent for a region.
+pub(super) fn access_record(at: Timestamp) -> AccessRecord {
+    AccessRecord {
+        accessed_at: at,
+        caller: region(),
+        outcome: AccessOutcome {
+            outcome: "0000".to_owned(),
+            errors: Vec::new(),
+        },
+        transaction: TransactionId::random(),
+        detail: AccessDetail::AslCode {
+            operator: Some(person(1)),
+        },
+    }
 }

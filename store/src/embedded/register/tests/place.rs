@@ -50,6 +50,12 @@ async fn with_region(place: &Place) -> EmbeddedRegister {
     register
 }
 
+/// Disables the region as a command does, and waits until the server's register has seen it.
+async fn disable_by(command: &EmbeddedRegister, register: &EmbeddedRegister) {
+    command.set_caller_enabled(region(), false).await.unwrap();
+    until("the region is disabled", || !is_enabled(register));
+}
+
 #[tokio::test]
 async fn what_is_changed_in_a_copy_that_took_the_files_place_is_seen() {
     let place = Place::new();
@@ -65,8 +71,7 @@ async fn what_is_changed_in_a_copy_that_took_the_files_place_is_seen() {
     }
     fs::rename(copy, place.file()).unwrap();
     let command = place.open();
-    command.set_caller_enabled(region(), false).await.unwrap();
-    until("the region is disabled", || !is_enabled(&register));
+    disable_by(&command, &register).await;
     until("the server is ready again", || {
         register.is_current() && register.is_in_place()
     });
@@ -83,12 +88,7 @@ async fn a_copy_moved_over_the_file_alone_is_read_with_the_log_that_commands_rea
     let copy = place.folder.path().join("copy.db");
     fs::copy(place.file(), &copy).unwrap();
     fs::rename(copy, place.file()).unwrap();
-    place
-        .open()
-        .set_caller_enabled(region(), false)
-        .await
-        .unwrap();
-    until("the region is disabled", || !is_enabled(&register));
+    disable_by(&place.open(), &register).await;
 }
 
 #[tokio::test]
@@ -109,12 +109,7 @@ async fn a_file_that_is_gone_is_told_until_it_is_back() {
     until("its return is noticed", || {
         register.is_in_place() && register.is_current()
     });
-    place
-        .open()
-        .set_caller_enabled(region(), false)
-        .await
-        .unwrap();
-    until("the region is disabled", || !is_enabled(&register));
+    disable_by(&place.open(), &register).await;
 }
 
 #[tokio::test]
@@ -133,8 +128,7 @@ async fn a_log_that_was_removed_is_missed_and_nothing_of_it_is_lost() {
         assert!(is_enabled(&register));
         let command = place.open();
         assert!(is_enabled(&command), "the change is in the file now");
-        command.set_caller_enabled(region(), false).await.unwrap();
-        until("the region is disabled", || !is_enabled(&register));
+        disable_by(&command, &register).await;
     }
 }
 
