@@ -86,12 +86,16 @@ pub(crate) fn check_ten(value: &str) -> Result<[u8; 10], CodeError> {
 
 /// What is wrong with a text that is not ten ASCII characters.
 fn not_ten_ascii(value: &str) -> CodeError {
-    // No character has more than four bytes: whatever is longer than ten of them is not looked at.
-    if value.len() > 40 || value.chars().count() != 10 {
+    // No character has more than four bytes: whatever is longer than a code with a prefix of three is not looked at.
+    if value.len() > 52 {
         return CodeError::Length;
     }
+    // Before the length: a prefix in which a letter is another alphabet's is none.
     if let Some(position) = foreign_position(value) {
         return CodeError::Foreign { position };
+    }
+    if value.chars().count() != 10 {
+        return CodeError::Length;
     }
     // Ten characters, one of them not ASCII; one before it may be outside the alphabet as well.
     let outside = value.chars().take_while(|character| {

@@ -36,6 +36,9 @@ const WRONG_CUNS: &[(&str, Outcome)] = &[
     ("59fu 36kr 45", Outcome::CunCheck),
     // A Cyrillic letter that looks like the Latin one.
     ("CUN-59FU36КR46", Outcome::ForeignSymbol),
+    // In the prefix, and everywhere.
+    ("СUN-59FU36KR46", Outcome::ForeignSymbol),
+    ("ＣＵＮ－５９ＦＵ３６ＫＲ４６", Outcome::ForeignSymbol),
 ];
 
 const TABLE: &[Mistaken] = &[
