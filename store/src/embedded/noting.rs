@@ -65,6 +65,20 @@ impl Writer<'_> {
         }
     }
 
+    /// Ends the store when a file that a batch is about to write was cut or is no longer in place: its commit would lengthen a log that was cut, with a
+    /// hole where its older pages were.
+    pub(super) fn look_before_writing(&mut self) -> Result<(), BatchFailure> {
+        let trouble = self.noting.opened.trouble(self.log.log());
+        match trouble.or_else(|| self.patients.trouble_of(self.day)) {
+            None => Ok(()),
+            Some(reason) => {
+                self.shared.fail(reason.clone());
+                let nothing_written = StoreError::Unavailable { reason };
+                Err(BatchFailure::Undone(nothing_written.into()))
+            }
+        }
+    }
+
     /// Writes down how far the patients' files are, and that this transaction is one more, if it changes anything. So a start can tell that
     /// all these commits are there.
     pub(super) fn count_commit(&mut self) -> Result<(), Failure> {

@@ -318,6 +318,12 @@ impl Patients {
         })
     }
 
+    /// What is wrong with a day's file, if it is open.
+    pub(super) fn trouble_of(&self, day: Day) -> Option<String> {
+        let file = self.open.iter().find(|file| file.day == day)?;
+        file.opened.trouble(&file.log)
+    }
+
     /// Finds out whether today's file takes what is written to it, within the current transaction.
     pub(super) fn probe(&mut self, day: Day, now: Timestamp) -> Result<(), Failure> {
         let file = self.file_to_write(day)?;

@@ -266,6 +266,9 @@ impl<'connection> Writer<'connection> {
         extra_work: usize,
     ) -> Result<(), BatchFailure> {
         self.set_time();
+        if !jobs.is_empty() {
+            self.look_before_writing()?;
+        }
         if let Err(failure) = self.fill(jobs, done, extra_work) {
             return Err(self.undo(failure));
         }
