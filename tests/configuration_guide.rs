@@ -19,8 +19,8 @@ The server and its command line read one TOML file, named by `--configuration FI
   empty value. Only a name with two underscores is one of these: others that begin with `SISTEMA_TS_` are not looked at, since Kubernetes gives
   every container `SISTEMA_TS_PORT`, `SISTEMA_TS_SERVICE_HOST` and the like beside a service named `sistema-ts`.
 - **Unknown sections and keys are refused**, in the file and among these variables.
-- **Bounds are hard** and checked at start. All faults of file, environment and bounds are told at once, each with its line or variable and its
-  key; no message repeats a value. A file that is no TOML hides the keys behind the mistake until it is mended.
+- **Bounds are hard** and checked at start. All faults of file, environment and bounds are told at once, each with its key, and
+  what cannot be read with its line or variable as well; no message repeats a value. A file that is no TOML hides the keys behind the mistake until it is mended.
 - **Relative paths** are taken from the folder of the file.
 - **Units** are part of each key's name.
 ";

@@ -387,7 +387,7 @@ catalogue! {
         "Go on: the app can upload.";
     /// The backend has authorised this code before, for somebody else.
     CodeAuthorisedElsewhere = "5002", Backend, Error,
-        "Immuni: codice OTP già autorizzato in precedenza. Se l'app non prosegue, farvi generare un nuovo codice.",
+        "Immuni: codice OTP già autorizzato in precedenza. Se l'app non prosegue, farle generare un nuovo codice.",
         "It may have been you, by a request whose answer was lost. If the app goes on, all is done; else have it show a new code, and send that.";
     /// The backend has refused the code.
     CodeRefused = "5003", Backend, Error,
@@ -399,7 +399,7 @@ catalogue! {
         "Repeat the request; the verification stays valid until it lapses.";
     /// The code was sent and no answer settled whether it was authorised.
     DeliveryUnknown = "5005", Backend, Error,
-        "Immuni: esito ignoto, il codice può essere stato autorizzato. Se l'app prosegue è fatto, altrimenti riprovare.",
+        "Immuni: esito ignoto, il codice può essere stato autorizzato. Se l'app prosegue, l'invio è riuscito; altrimenti riprovare.",
         "Ask whether the app goes on. If so confirm; if not repeat the request with the same verification.";
 }
 

@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             };
             writeln!(
                 output,
-                "The clock is confirmed: {now}. What is destroyed goes by it from now on; it was {lag_seconds} seconds behind."
+                "The clock is confirmed: {now}. What is destroyed goes by it from now on; the time by which it went so far was {lag_seconds} seconds behind."
             )
         }
         Command::Repair => {

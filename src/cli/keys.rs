@@ -67,7 +67,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             KeyRing::renew(path, today, from)?;
             writeln!(
                 output,
-                "{}: renewed from {from} on; a running server takes it up by itself within minutes.",
+                "{}: renewed from {from} on; a running server takes it up by itself within a minute.",
                 path.display()
             )
         }

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 
 *For whoever runs the server. The tables are made from `model/src/condition.rs`; the test that compares them writes them anew.*
 
-A condition holds for a time and wants somebody to know. While it holds, `/health/ready` has a line for it (`name: text`), the gauge
+A condition holds for a time and wants somebody to know. While it holds, `/health/ready` has a line for it (`name: text`, or `name (whose): text`), the gauge
 `sistema_ts_condition{name=\"…\"}` is 1, else 0, and the log gets one warning when it begins and one line when it ends. The server looks every ten
 seconds, and whenever `/health/ready` is asked. Names do not change.
 ";

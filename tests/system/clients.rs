@@ -162,7 +162,7 @@ fn walks_the_chain(mut client: Command) {
         .admin(&[&["user", "profiles", ASL_USER], &profiles[..]].concat());
     let probe = Message::cancellation("?", PATIENT)
         .without("tipoAutenticazione")
-        .with("pinCode", pincode_of(USER));
+        .with("pinCode", pincode_of(ASL_USER));
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     until("the server sees the profiles", || {
         user.ask(&probe).findings() == ["1501"]
@@ -183,7 +183,7 @@ fn walks_the_chain(mut client: Command) {
         },
         "operator": DESK,
         "asl_operator": ASL_OPERATOR,
-        "pincode": pincode_of(USER),
+        "pincode": pincode_of(ASL_USER),
         "patient": PATIENT,
         "card": CARD,
         "cun": cun,

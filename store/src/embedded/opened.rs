@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::with_suffix;
 use super::log::Log;
@@ -35,9 +36,13 @@ impl Opened {
 
     /// Whether the path still leads to it, and it has at least so many bytes.
     fn holds(&self, bytes: u64) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|now| {
-            now.dev() == self.device && now.ino() == self.number && now.len() >= bytes
-        })
+        self.bytes().is_some_and(|now| now >= bytes)
+    }
+
+    /// How many bytes it has, if the path still leads to it.
+    fn bytes(&self) -> Option<u64> {
+        let now = std::fs::metadata(&self.path).ok()?;
+        (now.dev() == self.device && now.ino() == self.number).then_some(now.len())
     }
 
     /// What is said of a file that is no longer in place.
@@ -51,23 +56,29 @@ impl Opened {
 #[derive(Debug)]
 pub(super) struct OpenedDatabase {
     file: Opened,
+    /// The most bytes that the file has been seen to have. The store's files only grow: pages that become free are used again.
+    file_bytes: AtomicU64,
     log: Opened,
 }
 
 impl OpenedDatabase {
     /// Notes a file that a connection has open in the mode of the log, and has read.
     pub(super) fn note(path: &Path) -> std::io::Result<OpenedDatabase> {
+        let file = Opened::note(path.to_owned())?;
         Ok(OpenedDatabase {
-            file: Opened::note(path.to_owned())?,
+            file_bytes: AtomicU64::new(file.bytes().unwrap_or(0)),
+            file,
             log: Opened::note(with_suffix(path, "-wal"))?,
         })
     }
 
-    /// What is wrong, if one of the two is no longer in place or the log has lost pages of the last commit.
+    /// What is wrong, if one of the two is no longer in place, the file has become shorter, or the log has lost pages of the last commit.
     pub(super) fn trouble(&self, log: &Log) -> Option<String> {
-        [(&self.file, 0), (&self.log, log.bytes())]
-            .into_iter()
-            .find(|(file, bytes)| !file.holds(*bytes))
-            .map(|(file, _)| file.told())
+        let has_not_become_shorter =
+            |bytes| bytes >= self.file_bytes.fetch_max(bytes, Ordering::Relaxed);
+        if !self.file.bytes().is_some_and(has_not_become_shorter) {
+            return Some(self.file.told());
+        }
+        (!self.log.holds(log.bytes())).then(|| self.log.told())
     }
 }

@@ -65,7 +65,9 @@ pub enum RegisterError {
     #[error("there is a register in {0} already")]
     AlreadyMade(std::path::PathBuf),
     /// There is no register where one was expected.
-    #[error("there is no register in {0}: make one with `sistema-ts admin init`")]
+    #[error(
+        "there is no register in {0}: is its disk mounted? Put `register.db` back, or for a new installation make one with `sistema-ts admin init`"
+    )]
     NotFound(std::path::PathBuf),
     /// The register was written under another key.
     #[error("the register was made with another register key")]
