@@ -37,11 +37,16 @@ impl Flood {
         Flood((0..count).map(guesser).collect())
     }
 
-    /// Waits until so many checks were made, so that the flood is at its height.
+    /// Waits until a hundred checks were made, so that the flood is at its height.
     async fn is_under_way(house: &House) {
+        Self::has_had_checks(house, 100).await;
+    }
+
+    /// Waits until so many more checks were made.
+    async fn has_had_checks(house: &House, checks: usize) {
         let before = house.hashes();
         let begun = Instant::now();
-        while house.hashes() < before + 100 {
+        while house.hashes() < before + checks {
             assert!(begun.elapsed() < Duration::from_secs(60), "no flood");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -301,7 +306,7 @@ async fn with_hashes_of_the_default_cost_right_users_are_let_in_within_the_longe
         let source = format!("2001:db8:7:{:x}::1", (number * 977 + guess) % 65_536);
         (format!("unknown-{number}-{guess}"), source)
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    Flood::has_had_checks(&house, 5).await;
     for round in 0..5 {
         let user = format!("right-{round}");
         house.add_user(&user, PASSWORD, PINCODE).await;
