@@ -117,20 +117,26 @@ async fn a_file_that_was_just_being_made_at_a_stop_keeps_no_start_out() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_cut_under_the_store_ends_it_before_it_is_written_again() {
-    for name in ["tests.db-wal", "patients-2026-11-24.db-wal"] {
+async fn a_file_or_log_that_is_cut_under_the_store_ends_it_before_it_is_written_again() {
+    for name in [
+        "tests.db",
+        "tests.db-wal",
+        "patients-2026-11-24.db",
+        "patients-2026-11-24.db-wal",
+    ] {
         let fixture = Fixture::new();
         fixture.record(|_| {}).await;
-        let log = std::fs::File::options()
+        let cut = std::fs::File::options()
             .write(true)
             .open(fixture.options.folder.join(name))
             .unwrap();
-        let half = log.metadata().unwrap().len() / 2;
-        log.set_len(half).unwrap();
+        let half = cut.metadata().unwrap().len() / 2;
+        assert!(half > 0, "{name}");
+        cut.set_len(half).unwrap();
         let test = fixture.new_test(|_| {}).await;
         let refused = fixture.store().record_test(test).await;
         assert!(refused.is_err(), "{name}: {refused:?}");
-        assert_eq!(log.metadata().unwrap().len(), half, "{name}");
+        assert_eq!(cut.metadata().unwrap().len(), half, "{name}");
         assert!(!fixture.store().readiness().await.is_ready(), "{name}");
     }
 }
