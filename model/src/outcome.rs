@@ -399,7 +399,7 @@ catalogue! {
         "Repeat the request; the verification stays valid until it lapses.";
     /// The code was sent and no answer settled whether it was authorised.
     DeliveryUnknown = "5005", Backend, Error,
-        "Immuni: esito ignoto, il codice può essere stato autorizzato. Se l'app prosegue, l'invio è riuscito; altrimenti riprovare.",
+        "Immuni: esito ignoto, il codice può essere stato autorizzato. Se l'app prosegue è riuscito, altrimenti riprovare.",
         "Ask whether the app goes on. If so confirm; if not repeat the request with the same verification.";
 }
 
