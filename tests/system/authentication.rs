@@ -154,16 +154,24 @@ fn a_flood_of_checks_does_not_tell_which_users_there_are() {
     };
     let message = Submission::by_structure();
     let (mut registered, mut made_up) = (session(USER), session("nessuno.qui"));
-    let mut flood: Vec<Session> = (0..4)
-        .map(|name| session(&format!("inventato-{name}")))
-        .collect();
-    for session in &mut flood {
+    let (turned_away, under_way) = (
+        || server.metric("sistema_ts_auth_checks_turned_away_total", &[]),
+        || server.metric("sistema_ts_auth_checks_under_way", &[]),
+    );
+    // One more asks at a time, until one is being checked and one waits. However long the first takes to leave the waiting room for its check, those
+    // who come meanwhile are turned away.
+    let mut flood: Vec<Session> = Vec::new();
+    until("the waiting room is full", || {
+        let mut session = session(&format!("inventato-{}", flood.len()));
         let bytes = session.bytes(&message);
         session.client.send(bytes);
-    }
-    // One is being checked and one waits: the two others are turned away.
-    until("the waiting room is full", || {
-        server.metric("sistema_ts_auth_checks_turned_away_total", &[]) > 1.0
+        flood.push(session);
+        let asked = flood.len() as f64;
+        until("the newcomer waits or is turned away", || {
+            let before = turned_away();
+            before + under_way() == asked && turned_away() == before
+        });
+        under_way() == 2.0
     });
     let told = |session: &mut Session| {
         let answer = session.client.answer();
