@@ -5,30 +5,16 @@
 //! under way, and sends the next when its answer is there. Verifications and unlocks are an open loop: they leave at their times, and
 //! count from these. Listings are read by a thread each.
 
-mod answer;
-mod arguments;
-mod connection;
-mod counts;
-mod cpu;
-mod desk;
-mod engine;
+mod callers;
 mod error;
-mod listing;
-mod listing_scan;
-mod paced;
-mod people;
-mod report;
-mod request;
-mod target;
-mod timer;
-mod tls;
+mod former;
+mod measure;
+mod pacing;
+mod wire;
 
-pub use arguments::run;
-pub use desk::{DeskReport, Operators, Positives, unlock, verify};
-pub use engine::{Settings, submit};
 pub use error::LoadtestError;
-pub use listing::{Listing, ListingReport, list};
-pub use paced::Pace;
-pub use report::{Latency, Method, Report, Window};
-pub use request::{Credentials, Submission};
-pub use target::Target;
+pub use former::{
+    Credentials, DeskReport, Latency, Listing, ListingReport, Method, Operators, Pace, Positives,
+    Report, Settings, Submission, Window, list, run, submit, unlock, verify,
+};
+pub use wire::target::Target;

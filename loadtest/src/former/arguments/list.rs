@@ -9,7 +9,7 @@ use sistema_ts_model::{Clock as _, CodiceFiscale, SystemClock};
 
 use super::{TargetArguments, with_report};
 use crate::error::LoadtestError;
-use crate::listing::{Listing, list};
+use crate::former::listing::{Listing, list};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {

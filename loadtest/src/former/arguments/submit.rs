@@ -9,10 +9,10 @@ use sistema_ts_model::{
 };
 
 use super::with_report;
-use crate::engine::{Settings, submit};
 use crate::error::LoadtestError;
-use crate::request::{Credentials, Submission};
-use crate::target::Target;
+use crate::former::engine::{Settings, submit};
+use crate::former::request::{Credentials, Submission};
+use crate::wire::target::Target;
 
 #[derive(Debug, Args)]
 pub(super) struct SubmitArguments {

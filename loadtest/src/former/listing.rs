@@ -13,12 +13,12 @@ use rustls::{ClientConnection, StreamOwned};
 use serde::Serialize;
 use sistema_ts_model::{Cun, Service};
 
-use crate::cpu::Process;
 use crate::error::LoadtestError;
-use crate::listing_scan::{Frame, Scan, Tests};
-use crate::report::Method;
-use crate::request::message;
-use crate::target::Target;
+use crate::former::report::Method;
+use crate::former::request::message;
+use crate::measure::process::Process;
+use crate::wire::listing::{Frame, Scan, Tests};
+use crate::wire::target::Target;
 
 /// Answers that one reader follows at most, whatever bookmarks come.
 const MOST_ANSWERS: u64 = 100_000;

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::error::LoadtestError;
-use crate::target::Target;
+use crate::wire::target::Target;
 
 /// Load tests of the Sistema TS services, with made-up people only.
 #[derive(Debug, Parser)]

@@ -3,7 +3,7 @@
 use memchr::{memchr, memmem};
 use sistema_ts_model::Cun;
 
-use crate::people::Numbers;
+use crate::callers::people::Numbers;
 
 /// Longest head of an answer, and longest thing between two tags.
 const LONGEST: usize = 16 * 1024;

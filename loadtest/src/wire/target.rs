@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::error::LoadtestError;
-use crate::tls::client_config;
+use crate::wire::tls::client_config;
 
 /// Where a server listens, and how to connect to it.
 #[derive(Clone)]

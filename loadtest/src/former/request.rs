@@ -7,7 +7,7 @@ use base64::Engine as _;
 use chrono::{Days, NaiveDate};
 use sistema_ts_model::{Service, StructureReference};
 
-use crate::people::{Numbers, card_digits, fiscal_codes};
+use crate::callers::people::{Numbers, card_digits, fiscal_codes};
 
 /// How many made-up people the requests are about, at most.
 pub(crate) const PEOPLE: usize = 65_536;

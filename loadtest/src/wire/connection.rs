@@ -7,8 +7,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConnection;
 
-use crate::answer::{Answer, AnswerError, AnswerReader};
-use crate::target::Target;
+use crate::wire::answer::{Answer, AnswerError, AnswerReader};
+use crate::wire::target::Target;
 
 /// What ended a connection.
 #[derive(Debug, thiserror::Error)]

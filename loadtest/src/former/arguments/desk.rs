@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{TargetArguments, with_report};
-use crate::desk::{DeskReport, Operators, Positives, unlock, verify};
 use crate::error::LoadtestError;
-use crate::paced::Pace;
+use crate::former::desk::{DeskReport, Operators, Positives, unlock, verify};
+use crate::former::paced::Pace;
 
 #[derive(Debug, Args)]
 struct PaceArguments {

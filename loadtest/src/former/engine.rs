@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
-use crate::answer::Answer;
-use crate::connection::{Broken, Connection, Progress};
-use crate::counts::{Counts, latencies};
-use crate::cpu::{self, Process};
 use crate::error::LoadtestError;
-use crate::report::{Latency, Report, Window};
-use crate::request::{Requests, Sent, Submission};
-use crate::target::Target;
+use crate::former::counts::{Counts, latencies};
+use crate::former::report::{Latency, Report, Window};
+use crate::former::request::{Requests, Sent, Submission};
+use crate::measure::process::{self as cpu, Process};
+use crate::wire::answer::Answer;
+use crate::wire::connection::{Broken, Connection, Progress};
+use crate::wire::target::Target;
 
 /// Connections whose handshake is under way at the same time, before the run.
 const HANDSHAKES: usize = 64;

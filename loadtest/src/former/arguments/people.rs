@@ -8,9 +8,9 @@ use chrono::{Days, NaiveDate};
 use clap::Args;
 use sistema_ts_model::{Clock as _, SystemClock};
 
+use crate::callers::people::{Numbers, card_digits, fiscal_codes};
 use crate::error::LoadtestError;
-use crate::people::{Numbers, card_digits, fiscal_codes};
-use crate::request::PEOPLE;
+use crate::former::request::PEOPLE;
 
 /// Before this come the digits that nobody is asked for.
 const CARD_PREFIX: &str = "803800000000";

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
-use crate::answer::Answer;
-use crate::connection::{Broken, Connection, Progress};
-use crate::counts::latencies;
-use crate::cpu::Process;
 use crate::error::LoadtestError;
-use crate::target::Target;
-use crate::timer::Timer;
+use crate::former::counts::latencies;
+use crate::measure::process::Process;
+use crate::pacing::timer::Timer;
+use crate::wire::answer::Answer;
+use crate::wire::connection::{Broken, Connection, Progress};
+use crate::wire::target::Target;
 
 /// The timer among the connections' tokens.
 const TIMER: Token = Token(usize::MAX - 1);

@@ -8,10 +8,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use sistema_ts_model::{Clock as _, SystemClock};
 
-use crate::counts::Counts;
-use crate::engine::Settings;
-use crate::request::Credentials;
-use crate::target::Target;
+use crate::former::counts::Counts;
+use crate::former::engine::Settings;
+use crate::former::request::Credentials;
+use crate::wire::target::Target;
 
 /// Latencies, in microseconds unless a field's name says otherwise, from the moment a request is handed to TLS to the last byte of its answer.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::answer::Answer;
+use crate::wire::answer::Answer;
 
 /// Longest latency that is told apart: five minutes, in nanoseconds.
 const LONGEST: u64 = 300_000_000_000;

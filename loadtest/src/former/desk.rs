@@ -11,13 +11,13 @@ use sistema_ts_model::{
     CUN_COUNT, CardDigits, Clock as _, CodiceFiscale, Cun, Service, SystemClock,
 };
 
-use crate::answer::Answer;
+use crate::callers::people::Numbers;
 use crate::error::LoadtestError;
-use crate::paced::{self, Outcome, Pace, Source};
-use crate::people::Numbers;
-use crate::report::{Latency, Method, write_counts, write_memory};
-use crate::request::message;
-use crate::target::Target;
+use crate::former::paced::{self, Outcome, Pace, Source};
+use crate::former::report::{Latency, Method, write_counts, write_memory};
+use crate::former::request::message;
+use crate::wire::answer::Answer;
+use crate::wire::target::Target;
 
 /// How many verifications a second open the sessions of a run of unlocks, before its clock starts.
 const OPENING_RATE: f64 = 400.0;

@@ -1,0 +1,3 @@
+//! Who calls, and about whom.
+
+pub(crate) mod people;

@@ -1,0 +1,3 @@
+//! When requests leave.
+
+pub(crate) mod timer;
