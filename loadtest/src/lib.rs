@@ -8,8 +8,10 @@
 mod callers;
 mod error;
 mod former;
+pub mod ledger;
 mod measure;
 mod pacing;
+pub mod report;
 mod wire;
 
 pub use error::LoadtestError;
