@@ -10,8 +10,8 @@ use chrono::NaiveDate;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
 use sistema_ts::front::Charset;
-use sistema_ts::services::submission::rules::{RuleContext, ValidSubmission, validate};
-use sistema_ts::soap::messages::invio_esecuzione_test::{ANSWER, InvioEsecuzioneTest, REQUEST};
+use sistema_ts::services::submission::rules::{Request, RuleContext, validate};
+use sistema_ts::soap::messages::submission::{ANSWER, REQUEST, RawSubmission};
 use sistema_ts::soap::{AnswerHead, body_text, decode, encode_answer};
 use sistema_ts_model::{
     Caller, CodiceFiscaleOptions, Cun, Finding, Outcome, RegionCode, Timestamp, TransactionId,
@@ -56,9 +56,9 @@ impl Bench {
         })
     }
 
-    fn read(&self) -> Option<ValidSubmission> {
+    fn read(&self) -> Option<Request> {
         let text = body_text(black_box(REQUEST_BODY).as_bytes(), Charset::Utf8).ok()?;
-        let raw = InvioEsecuzioneTest::from(decode(&text, &REQUEST).ok()?);
+        let raw = RawSubmission::from(decode(&text, &REQUEST).ok()?);
         let context = RuleContext {
             caller: &self.caller,
             today: self.today,
@@ -83,7 +83,7 @@ impl Bench {
                 let text = body_text(black_box(REQUEST_BODY).as_bytes(), Charset::Utf8).ok()?;
                 decode(&text, &REQUEST)
                     .ok()
-                    .map(InvioEsecuzioneTest::from)
+                    .map(RawSubmission::from)
                     .map(|raw| raw.pin_code.is_some())
             });
         });

@@ -12,8 +12,8 @@ use std::path::Path;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use chrono::NaiveDate;
 use sistema_ts::front::{MediaTypeError, check_media_type};
-use sistema_ts::services::submission::rules::{RuleContext, ValidSubmission, validate};
-use sistema_ts::soap::messages::invio_esecuzione_test::{InvioEsecuzioneTest, REQUEST};
+use sistema_ts::services::submission::rules::{Request, RuleContext, validate};
+use sistema_ts::soap::messages::submission::{REQUEST, RawSubmission};
 use sistema_ts::soap::{Malformed, SoapFault, body_text, decode};
 use sistema_ts_model::{Caller, CodiceFiscaleOptions, Finding, Outcome, RegionCode};
 
@@ -82,10 +82,10 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What the server would make of the request, sent by region 010 on 31 October 2020.
-fn judge(recorded: &Recorded) -> Result<Result<ValidSubmission, Vec<Finding>>, SoapFault> {
+fn judge(recorded: &Recorded) -> Result<Result<Request, Vec<Finding>>, SoapFault> {
     let charset = check_media_type(&recorded.headers)?;
     let text = body_text(&recorded.body, charset)?;
-    let raw = InvioEsecuzioneTest::from(decode(&text, &REQUEST)?);
+    let raw = RawSubmission::from(decode(&text, &REQUEST)?);
     let caller = Caller::Region(RegionCode::parse("010").unwrap());
     Ok(validate(
         &raw,

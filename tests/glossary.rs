@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sistema_ts::soap::description::{Content, Element};
 use sistema_ts::soap::messages::{
-    annullamento_esecuzione_test, conferma_sblocco_immuni, elenco_test_effettuati,
-    invio_codice_otp, invio_esecuzione_test, sblocco_codice_immuni, verifica_positivita,
+    asl_otp, cancellation, confirmation, listing, submission, unlock, verification,
 };
 use sistema_ts_model::{AuthenticationKind, Service, TestKind, TestResult, Verdict};
 
@@ -88,20 +87,20 @@ fn collect_names(elements: &[Element], names: &mut BTreeSet<&'static str>) {
 fn every_element_value_and_service_has_its_line() {
     let mut names = BTreeSet::new();
     for message in [
-        &invio_esecuzione_test::REQUEST,
-        &invio_esecuzione_test::ANSWER,
-        &annullamento_esecuzione_test::REQUEST,
-        &annullamento_esecuzione_test::ANSWER,
-        &elenco_test_effettuati::REQUEST,
-        &elenco_test_effettuati::ANSWER,
-        &verifica_positivita::REQUEST,
-        &verifica_positivita::ANSWER,
-        &sblocco_codice_immuni::REQUEST,
-        &sblocco_codice_immuni::ANSWER,
-        &conferma_sblocco_immuni::REQUEST,
-        &conferma_sblocco_immuni::ANSWER,
-        &invio_codice_otp::REQUEST,
-        &invio_codice_otp::ANSWER,
+        &submission::REQUEST,
+        &submission::ANSWER,
+        &cancellation::REQUEST,
+        &cancellation::ANSWER,
+        &listing::REQUEST,
+        &listing::ANSWER,
+        &verification::REQUEST,
+        &verification::ANSWER,
+        &unlock::REQUEST,
+        &unlock::ANSWER,
+        &confirmation::REQUEST,
+        &confirmation::ANSWER,
+        &asl_otp::REQUEST,
+        &asl_otp::ANSWER,
     ] {
         collect_names(message.elements, &mut names);
     }

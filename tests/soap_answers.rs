@@ -10,7 +10,7 @@ use std::path::Path;
 
 use sistema_ts::front::Charset;
 use sistema_ts::soap::messages;
-use sistema_ts::soap::messages::invio_esecuzione_test::ANSWER;
+use sistema_ts::soap::messages::submission::ANSWER;
 use sistema_ts::soap::{
     AnswerHead, AnswerWriter, asks_for_wsdl, body_text, decode, encode_answer, wsdl,
 };

@@ -10,8 +10,7 @@ use proptest::sample::{Index, select};
 use sistema_ts::front::Charset;
 use sistema_ts::soap::description::{Content, Element, Message, Occurs};
 use sistema_ts::soap::messages::{
-    annullamento_esecuzione_test, conferma_sblocco_immuni, elenco_test_effettuati,
-    invio_codice_otp, invio_esecuzione_test, sblocco_codice_immuni, verifica_positivita,
+    asl_otp, cancellation, confirmation, listing, submission, unlock, verification,
 };
 use sistema_ts::soap::{SoapFault, body_text, decode};
 
@@ -20,13 +19,13 @@ const MOST_ROWS: usize = 10;
 
 fn requests() -> Vec<&'static Message> {
     vec![
-        &invio_esecuzione_test::REQUEST,
-        &annullamento_esecuzione_test::REQUEST,
-        &elenco_test_effettuati::REQUEST,
-        &verifica_positivita::REQUEST,
-        &sblocco_codice_immuni::REQUEST,
-        &conferma_sblocco_immuni::REQUEST,
-        &invio_codice_otp::REQUEST,
+        &submission::REQUEST,
+        &cancellation::REQUEST,
+        &listing::REQUEST,
+        &verification::REQUEST,
+        &unlock::REQUEST,
+        &confirmation::REQUEST,
+        &asl_otp::REQUEST,
     ]
 }
 

@@ -6,7 +6,7 @@
 mod soap_support;
 
 use sistema_ts::front::Charset;
-use sistema_ts::soap::messages::invio_esecuzione_test::{REQUEST, node};
+use sistema_ts::soap::messages::submission::{REQUEST, node};
 use sistema_ts::soap::{SoapFault, body_text, decode};
 use soap_support::{CONFIRM_REQUEST, ELEMENTS, SOAP, envelope, read, with};
 

@@ -6,44 +6,44 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
     /// `invioEsecuzioneTest` (§2.4.1): a region or a structure submits a result and gets its CUN.
-    SubmitTest,
+    Submission,
     /// `annullamentoEsecuzioneTest` (§2.4.2): the same caller cancels it.
-    CancelTest,
+    Cancellation,
     /// `elencoTestEffettuati` (§2.4.3): the tests that a region or structure has submitted.
-    ListTests,
+    Listing,
     /// `verificaPositivita` (§3.3.1): the call centre checks CUN and health card.
-    VerifyPositive,
+    Verification,
     /// `sbloccoCodiceImmuni` (§3.3.2): the call centre unlocks the app.
-    UnlockCode,
+    Unlock,
     /// `confermaSbloccoImmuni` (§3.3.3): the call centre confirms or annuls the unlock.
-    ConfirmUnlock,
+    Confirmation,
     /// `invioCodiceOtp` (§5.1): an ASL unlocks the app.
-    SendOtp,
+    AslOtp,
 }
 
 impl Service {
     /// All services, in the order of the document.
     pub const ALL: [Self; 7] = [
-        Self::SubmitTest,
-        Self::CancelTest,
-        Self::ListTests,
-        Self::VerifyPositive,
-        Self::UnlockCode,
-        Self::ConfirmUnlock,
-        Self::SendOtp,
+        Self::Submission,
+        Self::Cancellation,
+        Self::Listing,
+        Self::Verification,
+        Self::Unlock,
+        Self::Confirmation,
+        Self::AslOtp,
     ];
 
     /// The name on the wire: operation, and last segment of the path.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::SubmitTest => "invioEsecuzioneTest",
-            Self::CancelTest => "annullamentoEsecuzioneTest",
-            Self::ListTests => "elencoTestEffettuati",
-            Self::VerifyPositive => "verificaPositivita",
-            Self::UnlockCode => "sbloccoCodiceImmuni",
-            Self::ConfirmUnlock => "confermaSbloccoImmuni",
-            Self::SendOtp => "invioCodiceOtp",
+            Self::Submission => "invioEsecuzioneTest",
+            Self::Cancellation => "annullamentoEsecuzioneTest",
+            Self::Listing => "elencoTestEffettuati",
+            Self::Verification => "verificaPositivita",
+            Self::Unlock => "sbloccoCodiceImmuni",
+            Self::Confirmation => "confermaSbloccoImmuni",
+            Self::AslOtp => "invioCodiceOtp",
         }
     }
 
@@ -51,13 +51,13 @@ impl Service {
     #[must_use]
     pub const fn element(self) -> &'static str {
         match self {
-            Self::SubmitTest => "InvioEsecuzioneTest",
-            Self::CancelTest => "AnnullamentoEsecuzioneTest",
-            Self::ListTests => "ElencoTestEffettuati",
-            Self::VerifyPositive => "VerificaPositivita",
-            Self::UnlockCode => "SbloccoCodiceImmuni",
-            Self::ConfirmUnlock => "ConfermaSbloccoImmuni",
-            Self::SendOtp => "InvioCodiceOtp",
+            Self::Submission => "InvioEsecuzioneTest",
+            Self::Cancellation => "AnnullamentoEsecuzioneTest",
+            Self::Listing => "ElencoTestEffettuati",
+            Self::Verification => "VerificaPositivita",
+            Self::Unlock => "SbloccoCodiceImmuni",
+            Self::Confirmation => "ConfermaSbloccoImmuni",
+            Self::AslOtp => "InvioCodiceOtp",
         }
     }
 

@@ -40,19 +40,19 @@ use crate::front::{
 };
 use crate::immuni::BackendTls;
 use crate::services;
-use crate::services::asl_code::InvioCodiceOtpService;
-use crate::services::asl_code::under_way::UnderWay;
-use crate::services::cancellation::AnnullamentoEsecuzioneTestService;
-use crate::services::confirmation::ConfermaSbloccoImmuniService;
+use crate::services::asl_otp::AslOtp;
+use crate::services::asl_otp::under_way::UnderWay;
+use crate::services::cancellation::Cancellation;
+use crate::services::confirmation::Confirmation;
 use crate::services::ending::Ending;
 use crate::services::endpoint::{PublishedWsdl, SoapService};
-use crate::services::listing::{BookmarkKey, ElencoTestEffettuatiService};
+use crate::services::listing::{BookmarkKey, Listing};
 use crate::services::metrics::Metrics;
 use crate::services::security_log::CodeReferences;
 use crate::services::state::{ServerState, WorkerState};
-use crate::services::submission::InvioEsecuzioneTestService;
-use crate::services::unlock::SbloccoCodiceImmuniService;
-use crate::services::verification::VerificaPositivitaService;
+use crate::services::submission::Submission;
+use crate::services::unlock::Unlock;
+use crate::services::verification::Verification;
 use crate::soap::render_refusal;
 use crate::status::{self, AllowedHosts, Certificates, StatusState};
 use crate::telemetry::{self, TelemetryError};
@@ -422,22 +422,22 @@ fn services(config: &mut web::ServiceConfig, server: &Arc<ServerState>, allocato
 
 /// Adds the services that both kinds of caller have: certificates, and users with a password.
 fn add_shared(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
-    add::<InvioEsecuzioneTestService>(config, public_url);
-    add::<AnnullamentoEsecuzioneTestService>(config, public_url);
-    add::<ElencoTestEffettuatiService>(config, public_url);
+    add::<Submission>(config, public_url);
+    add::<Cancellation>(config, public_url);
+    add::<Listing>(config, public_url);
     // Without a way to the backend there is nobody to send a code to.
     if server.relay.is_some() {
-        add::<InvioCodiceOtpService>(config, public_url);
+        add::<AslOtp>(config, public_url);
     }
 }
 
 /// Adds the services of the call centre.
 fn add_call_center(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
-    add::<VerificaPositivitaService>(config, public_url);
+    add::<Verification>(config, public_url);
     if server.relay.is_some() {
-        add::<SbloccoCodiceImmuniService>(config, public_url);
+        add::<Unlock>(config, public_url);
     }
-    add::<ConfermaSbloccoImmuniService>(config, public_url);
+    add::<Confirmation>(config, public_url);
 }
 
 fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {

@@ -139,10 +139,10 @@ impl Claimed {
 /// Whether a service is for callers of this kind, when they prove themselves by certificate (Tables 1 and 8, §5.2).
 fn is_for(service: Service, caller: &Caller) -> bool {
     match service {
-        Service::SubmitTest | Service::CancelTest | Service::ListTests | Service::SendOtp => {
+        Service::Submission | Service::Cancellation | Service::Listing | Service::AslOtp => {
             matches!(caller, Caller::Region(_))
         }
-        Service::VerifyPositive | Service::UnlockCode | Service::ConfirmUnlock => {
+        Service::Verification | Service::Unlock | Service::Confirmation => {
             matches!(caller, Caller::CallCenter(_))
         }
     }

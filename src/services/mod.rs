@@ -4,7 +4,7 @@
 //! answer.
 
 pub mod access;
-pub mod asl_code;
+pub mod asl_otp;
 pub mod cancellation;
 pub mod confirmation;
 mod delivery;
@@ -18,8 +18,6 @@ pub mod metrics;
 pub mod option_filter;
 mod receipt;
 pub mod rules;
-#[cfg(test)]
-mod rules_testing;
 pub mod security_log;
 pub mod state;
 pub mod submission;

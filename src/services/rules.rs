@@ -349,3 +349,6 @@ fn date_outcome(error: DateError) -> Outcome {
         DateError::Future => Outcome::DateInFuture,
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing;

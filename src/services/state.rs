@@ -9,7 +9,7 @@ use sistema_ts_store::Store;
 use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
-use super::asl_code::under_way::UnderWay;
+use super::asl_otp::under_way::UnderWay;
 use super::desk::DeskSettings;
 use super::ending::Ending;
 use super::listing::BookmarkKey;

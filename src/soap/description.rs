@@ -281,7 +281,7 @@ const fn same(left: &str, right: &str) -> bool {
 #[cfg(test)]
 mod tests {
     //! Failure here means that a node number does not lead back to the element that it was asked for.
-    use crate::soap::messages::invio_esecuzione_test::REQUEST;
+    use crate::soap::messages::submission::REQUEST;
 
     #[test]
     fn nodes_number_the_elements_in_reading_order() {

@@ -453,5 +453,4 @@ pub fn render_refusal(refusal: &Refusal) -> RefusalBody {
 }
 
 #[cfg(test)]
-#[path = "fault_tests.rs"]
 pub(crate) mod tests;

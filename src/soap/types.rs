@@ -8,28 +8,28 @@ use super::description::{Element, Facet, Occurs, StructureType, TextType};
 pub const NAMESPACE: &str = "urn:sistemats:tipi:v1";
 
 /// Three digits of a region.
-pub static CODICE_REGIONE: TextType = TextType {
+pub static REGION_CODE: TextType = TextType {
     name: "CodiceRegione",
     facets: &[Facet::Pattern("[0-9]{3}")],
     documentation: "Codice della regione o provincia autonoma: tre cifre (041 Bolzano, 042 Trento).",
 };
 
 /// Three digits of an ASL.
-pub static CODICE_ASL: TextType = TextType {
+pub static ASL_CODE: TextType = TextType {
     name: "CodiceAsl",
     facets: &[Facet::Pattern("[0-9]{3}")],
     documentation: "Codice della ASL: tre cifre.",
 };
 
 /// One to six letters or digits of a structure.
-pub static CODICE_STRUTTURA: TextType = TextType {
+pub static STRUCTURE_CODE: TextType = TextType {
     name: "CodiceStruttura",
     facets: &[Facet::Pattern("[0-9A-Za-z]{1,6}")],
     documentation: "Codice della struttura nella ASL: da 1 a 6 lettere o cifre.",
 };
 
 /// A structure described in words.
-pub static DESCRIZIONE_STRUTTURA: TextType = TextType {
+pub static STRUCTURE_DESCRIPTION: TextType = TextType {
     name: "DescrizioneStruttura",
     facets: &[Facet::MinLength(1), Facet::MaxLength(256)],
     documentation: "Descrizione di una struttura non censita nel Sistema TS.",
@@ -43,21 +43,21 @@ pub static CODICE_FISCALE: TextType = TextType {
 };
 
 /// The kind of test.
-pub static TIPOLOGIA_TEST: TextType = TextType {
+pub static TEST_KIND: TextType = TextType {
     name: "TipologiaTest",
     facets: &[Facet::Pattern("M")],
     documentation: "Tipologia del test: M, tampone molecolare.",
 };
 
 /// The result of a test.
-pub static ESITO_TEST: TextType = TextType {
+pub static TEST_RESULT: TextType = TextType {
     name: "EsitoTest",
     facets: &[Facet::Pattern("[PN]")],
     documentation: "Esito del test: P positivo, N negativo.",
 };
 
 /// How a region or call centre authenticated its user (§2.3, §3.3).
-pub static TIPO_AUTENTICAZIONE: TextType = TextType {
+pub static AUTHENTICATION_KIND: TextType = TextType {
     name: "TipoAutenticazione",
     facets: &[Facet::Pattern("2F|CNS|CIE|SPID")],
     documentation: "Autenticazione dell'utente presso il chiamante: 2F due fattori, CNS, CIE, SPID.",
@@ -71,74 +71,69 @@ pub static PIN_CODE: TextType = TextType {
 };
 
 /// The caller's own key of a request.
-pub static IDENTIFICATIVO_RICHIESTA: TextType = TextType {
+pub static REQUEST_KEY: TextType = TextType {
     name: "IdentificativoRichiesta",
     facets: &[Facet::Pattern("[!-~]([ -~]{0,62}[!-~])?")],
     documentation: "Chiave scelta dal chiamante: la stessa richiesta inviata di nuovo con la stessa chiave riceve la prima risposta.",
 };
 
 /// A mobile number.
-pub static CELLULARE: TextType = TextType {
+pub static MOBILE_NUMBER: TextType = TextType {
     name: "Cellulare",
     facets: &[Facet::Pattern("\\+?[0-9]{6,15}")],
     documentation: "Numero di cellulare: da 6 a 15 cifre, con un eventuale + iniziale.",
 };
 
 /// An e-mail address.
-pub static EMAIL: TextType = TextType {
+pub static EMAIL_ADDRESS: TextType = TextType {
     name: "Email",
     facets: &[Facet::MaxLength(254)],
     documentation: "Indirizzo e-mail.",
 };
 
 /// The identifier of a transaction.
-pub static IDENTIFICATIVO_TRANSAZIONE: TextType = TextType {
+pub static TRANSACTION_ID: TextType = TextType {
     name: "IdentificativoTransazione",
     facets: &[Facet::MinLength(1), Facet::MaxLength(36)],
     documentation: "Identificativo della transazione: il CUN del test, oppure un UUID.",
 };
 
 /// What became of a request.
-pub static ESITO: TextType = TextType {
+pub static VERDICT_CODE: TextType = TextType {
     name: "Esito",
     facets: &[Facet::Pattern("[0-9]{4}")],
     documentation: "Esito: 0000 eseguita, 0001 eseguita con avvisi, 9999 non eseguita.",
 };
 
 /// Whether a finding is an error or a warning.
-pub static TIPO_ERRORE: TextType = TextType {
+pub static SEVERITY: TextType = TextType {
     name: "TipoErrore",
     facets: &[Facet::Pattern("[EW]")],
     documentation: "E errore, W avviso.",
 };
 
 /// The code of a finding.
-pub static CODICE_ERRORE: TextType = TextType {
+pub static OUTCOME_CODE: TextType = TextType {
     name: "CodiceErrore",
     facets: &[Facet::Pattern("[0-9]{4}")],
     documentation: "Codice dell'errore o dell'avviso.",
 };
 
 /// The three codes of a registered structure.
-pub static IDENTIFICATIVO_STRUTTURA: StructureType = StructureType {
+pub static STRUCTURE_ID: StructureType = StructureType {
     name: "IdentificativoStruttura",
     elements: &[
         Element::text(
             "codiceRegione",
             Occurs::Once,
-            &CODICE_REGIONE,
+            &REGION_CODE,
             "Regione della struttura.",
         ),
-        Element::text(
-            "codiceAsl",
-            Occurs::Once,
-            &CODICE_ASL,
-            "ASL della struttura.",
-        ),
+        Element::text("codiceAsl", Occurs::Once, &ASL_CODE, "ASL della struttura."),
         Element::text(
             "codiceStruttura",
             Occurs::Once,
-            &CODICE_STRUTTURA,
+            &STRUCTURE_CODE,
             "Struttura nella ASL.",
         ),
     ],
@@ -153,28 +148,28 @@ pub static CUN: TextType = TextType {
 };
 
 /// A CUN to the letter.
-pub static CUN_ESATTO: TextType = TextType {
+pub static EXACT_CUN: TextType = TextType {
     name: "CunEsatto",
     facets: &[Facet::Pattern("CUN-[AEFHIJKLQRSUWXYZ1-9]{10}")],
     documentation: "CUN: CUN- e 10 simboli, di cui l'ultimo di controllo.",
 };
 
 /// A one-time code of the app.
-pub static CODICE_OTP: TextType = TextType {
+pub static OTP: TextType = TextType {
     name: "CodiceOtp",
     facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
     documentation: "Codice OTP generato dall'app: 10 simboli, di cui l'ultimo di controllo; minuscole, spazi, trattini e punti sono ammessi.",
 };
 
 /// The last digits of a health card.
-pub static NUMERO_TESSERA: TextType = TextType {
+pub static CARD_DIGITS: TextType = TextType {
     name: "NumeroTesseraSanitaria",
     facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
     documentation: "Ultime 8 cifre del numero della tessera sanitaria (TEAM); spazi, trattini e punti sono ammessi.",
 };
 
 /// The id of a verification.
-pub static ID_VERIFICA: TextType = TextType {
+pub static SESSION_ID: TextType = TextType {
     name: "IdVerificaTampone",
     facets: &[Facet::Pattern(
         "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
@@ -183,83 +178,83 @@ pub static ID_VERIFICA: TextType = TextType {
 };
 
 /// Confirmation or annulment.
-pub static TIPO_COMUNICAZIONE: TextType = TextType {
+pub static CONFIRMATION_KIND: TextType = TextType {
     name: "TipoComunicazione",
     facets: &[Facet::Pattern("[CA]")],
     documentation: "C conferma dello sblocco, A annullamento.",
 };
 
 /// An optional date: as a text, since some toolkits drop an optional xs:date without a word.
-pub static DATA_FACOLTATIVA: TextType = TextType {
+pub static OPTIONAL_DATE: TextType = TextType {
     name: "DataFacoltativa",
     facets: &[Facet::Pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")],
     documentation: "Data nella forma AAAA-MM-GG.",
 };
 
 /// A place in a listing.
-pub static SEGNALIBRO: TextType = TextType {
+pub static BOOKMARK: TextType = TextType {
     name: "Segnalibro",
     facets: &[Facet::MaxLength(128)],
     documentation: "Punto da cui proseguire un elenco: si ripete come è stato ricevuto.",
 };
 
 /// The key of an option.
-pub static CHIAVE: TextType = TextType {
+pub static OPTION_KEY: TextType = TextType {
     name: "Chiave",
     facets: &[Facet::MinLength(1), Facet::MaxLength(64)],
     documentation: "Chiave di un'informazione inviata dal client.",
 };
 
 /// The value of an option.
-pub static VALORE: TextType = TextType {
+pub static OPTION_VALUE: TextType = TextType {
     name: "Valore",
     facets: &[Facet::MinLength(1), Facet::MaxLength(256)],
     documentation: "Valore di un'informazione inviata dal client; mai dati dell'assistito.",
 };
 
 /// One option.
-pub static OPZIONE: StructureType = StructureType {
+pub static OPTION: StructureType = StructureType {
     name: "Opzione",
     elements: &[
-        Element::text("chiave", Occurs::Once, &CHIAVE, "Chiave."),
-        Element::text("valore", Occurs::Once, &VALORE, "Valore."),
+        Element::text("chiave", Occurs::Once, &OPTION_KEY, "Chiave."),
+        Element::text("valore", Occurs::Once, &OPTION_VALUE, "Valore."),
     ],
     documentation: "Un'informazione inviata dal client.",
 };
 
 /// The options of a confirmation.
-pub static OPZIONI: StructureType = StructureType {
+pub static OPTIONS: StructureType = StructureType {
     name: "Opzioni",
     elements: &[Element::structure(
         "opzione",
         Occurs::Many,
-        &OPZIONE,
+        &OPTION,
         "Un'informazione.",
     )],
     documentation: "Informazioni inviate dal client: al massimo 10 coppie chiave e valore (errore 1551).",
 };
 
 /// One test of a listing.
-pub static TEST: StructureType = StructureType {
+pub static LISTED_TEST: StructureType = StructureType {
     name: "Test",
     elements: &[
         Element::structure(
             "identificativoStruttura",
             Occurs::Optional,
-            &IDENTIFICATIVO_STRUTTURA,
+            &STRUCTURE_ID,
             "Struttura che ha eseguito il tampone, se censita.",
         ),
         Element::text(
             "descrizioneStruttura",
             Occurs::Optional,
-            &DESCRIZIONE_STRUTTURA,
+            &STRUCTURE_DESCRIPTION,
             "Struttura che ha eseguito il tampone, altrimenti.",
         ),
         Element::built_in("dataPrelievo", Occurs::Once, "date", "Data del prelievo."),
         Element::text(
             "identificativoTest",
             Occurs::Once,
-            &CUN_ESATTO,
+            &EXACT_CUN,
             "CUN del test.",
         ),
         Element::built_in(
@@ -268,11 +263,11 @@ pub static TEST: StructureType = StructureType {
             "date",
             "Giorno in cui il test è stato comunicato.",
         ),
-        Element::text("esitoTest", Occurs::Once, &ESITO_TEST, "Esito del test."),
+        Element::text("esitoTest", Occurs::Once, &TEST_RESULT, "Esito del test."),
         Element::text(
             "tipologiaTest",
             Occurs::Once,
-            &TIPOLOGIA_TEST,
+            &TEST_KIND,
             "Tipologia del test.",
         ),
     ],
@@ -280,18 +275,23 @@ pub static TEST: StructureType = StructureType {
 };
 
 /// The tests of a listing.
-pub static LISTA_TEST: StructureType = StructureType {
+pub static TEST_LIST: StructureType = StructureType {
     name: "ListaTest",
-    elements: &[Element::structure("test", Occurs::Many, &TEST, "Un test.")],
+    elements: &[Element::structure(
+        "test",
+        Occurs::Many,
+        &LISTED_TEST,
+        "Un test.",
+    )],
     documentation: "I test, in ordine di comunicazione.",
 };
 
 /// One finding of an answer.
-pub static ERRORE: StructureType = StructureType {
+pub static FINDING: StructureType = StructureType {
     name: "Errore",
     elements: &[
-        Element::text("codice", Occurs::Once, &CODICE_ERRORE, "Codice."),
-        Element::text("tipo", Occurs::Once, &TIPO_ERRORE, "Errore o avviso."),
+        Element::text("codice", Occurs::Once, &OUTCOME_CODE, "Codice."),
+        Element::text("tipo", Occurs::Once, &SEVERITY, "Errore o avviso."),
         Element::built_in(
             "campo",
             Occurs::Optional,
@@ -309,12 +309,12 @@ pub static ERRORE: StructureType = StructureType {
 };
 
 /// The findings of an answer.
-pub static LISTA_ERRORI: StructureType = StructureType {
+pub static FINDING_LIST: StructureType = StructureType {
     name: "ListaErrori",
     elements: &[Element::structure(
         "errore",
         Occurs::Many,
-        &ERRORE,
+        &FINDING,
         "Un errore o un avviso.",
     )],
     documentation: "Tutti gli errori e gli avvisi di una richiesta.",
@@ -324,7 +324,7 @@ pub static LISTA_ERRORI: StructureType = StructureType {
 pub const TRANSACTION: Element = Element::text(
     "identificativoTransazione",
     Occurs::Once,
-    &IDENTIFICATIVO_TRANSAZIONE,
+    &TRANSACTION_ID,
     "Identificativo della transazione.",
 );
 
@@ -337,11 +337,15 @@ pub const MOMENT: Element = Element::built_in(
 );
 
 /// `esito`, the third.
-pub const OUTCOME: Element =
-    Element::text("esito", Occurs::Once, &ESITO, "Esito della transazione.");
+pub const VERDICT: Element = Element::text(
+    "esito",
+    Occurs::Once,
+    &VERDICT_CODE,
+    "Esito della transazione.",
+);
 
 /// `descrizioneEsito`, the fourth.
-pub const OUTCOME_TEXT: Element = Element::built_in(
+pub const VERDICT_TEXT: Element = Element::built_in(
     "descrizioneEsito",
     Occurs::Once,
     "string",
@@ -352,9 +356,9 @@ pub const OUTCOME_TEXT: Element = Element::built_in(
 pub const FINDINGS: Element = Element::structure(
     "listaErrori",
     Occurs::Optional,
-    &LISTA_ERRORI,
+    &FINDING_LIST,
     "Errori e avvisi, se ce ne sono.",
 );
 
 /// The five elements with which every answer begins, for those that have no others.
-pub static ANSWER_HEAD: [Element; 5] = [TRANSACTION, MOMENT, OUTCOME, OUTCOME_TEXT, FINDINGS];
+pub static ANSWER_HEAD: [Element; 5] = [TRANSACTION, MOMENT, VERDICT, VERDICT_TEXT, FINDINGS];

@@ -26,13 +26,13 @@ impl AccessRecord {
     /// The service that was called.
     pub fn service(&self) -> Service {
         match self.detail {
-            AccessDetail::Submission { .. } => Service::SubmitTest,
-            AccessDetail::Cancellation { .. } => Service::CancelTest,
-            AccessDetail::Listing { .. } => Service::ListTests,
-            AccessDetail::Verification { .. } => Service::VerifyPositive,
-            AccessDetail::Unlock { .. } => Service::UnlockCode,
-            AccessDetail::Confirmation { .. } => Service::ConfirmUnlock,
-            AccessDetail::AslCode { .. } => Service::SendOtp,
+            AccessDetail::Submission { .. } => Service::Submission,
+            AccessDetail::Cancellation { .. } => Service::Cancellation,
+            AccessDetail::Listing { .. } => Service::Listing,
+            AccessDetail::Verification { .. } => Service::Verification,
+            AccessDetail::Unlock { .. } => Service::Unlock,
+            AccessDetail::Confirmation { .. } => Service::Confirmation,
+            AccessDetail::AslCode { .. } => Service::AslOtp,
         }
     }
 

@@ -102,7 +102,7 @@ fn profiles_and_state_of_a_user_reach_the_running_server() {
             .user("mario")
             .unwrap()
             .profiles
-            .contains(Service::SubmitTest)
+            .contains(Service::Submission)
     );
     house.done(&[
         "user",
@@ -113,7 +113,7 @@ fn profiles_and_state_of_a_user_reach_the_running_server() {
     ]);
     server.sees("the profiles", |snapshot| {
         let profiles = snapshot.user("mario").unwrap().profiles;
-        profiles.iter().eq([Service::CancelTest, Service::SendOtp])
+        profiles.iter().eq([Service::Cancellation, Service::AslOtp])
     });
     assert!(
         house

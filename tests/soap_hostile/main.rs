@@ -7,7 +7,7 @@ mod headers;
 #[path = "../soap_support/mod.rs"]
 mod soap_support;
 
-use sistema_ts::soap::messages::invio_esecuzione_test::REQUEST;
+use sistema_ts::soap::messages::submission::REQUEST;
 use sistema_ts::soap::{Limit, Malformed, SoapFault};
 use soap_support::{ELEMENTS, SOAP, envelope, read, with};
 

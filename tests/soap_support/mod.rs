@@ -7,7 +7,7 @@ pub mod writer;
 
 use sistema_ts::front::Charset;
 use sistema_ts::soap::description::{Element, Facet, Message, Occurs, StructureType, TextType};
-use sistema_ts::soap::messages::invio_esecuzione_test::REQUEST;
+use sistema_ts::soap::messages::submission::REQUEST;
 use sistema_ts::soap::types;
 use sistema_ts::soap::{SoapFault, body_text, decode};
 
@@ -51,25 +51,25 @@ pub static LIST_REQUEST: Message = Message {
         Element::text(
             "tipoAutenticazione",
             Occurs::Optional,
-            &types::TIPO_AUTENTICAZIONE,
+            &types::AUTHENTICATION_KIND,
             "-",
         ),
         Element::text("pinCode", Occurs::Optional, &types::PIN_CODE, "-"),
         Element::structure(
             "identificativoStruttura",
             Occurs::Optional,
-            &types::IDENTIFICATIVO_STRUTTURA,
+            &types::STRUCTURE_ID,
             "-",
         ),
         Element::text(
             "descrizioneStruttura",
             Occurs::Optional,
-            &types::DESCRIZIONE_STRUTTURA,
+            &types::STRUCTURE_DESCRIPTION,
             "-",
         ),
         Element::built_in("dataInizioIntervallo", Occurs::Once, "date", "-"),
         Element::built_in("dataFineIntervallo", Occurs::Once, "date", "-"),
-        Element::text("tipologiaTest", Occurs::Once, &types::TIPOLOGIA_TEST, "-"),
+        Element::text("tipologiaTest", Occurs::Once, &types::TEST_KIND, "-"),
         Element::text(
             "identificativoUtente",
             Occurs::Once,
@@ -90,25 +90,25 @@ static TEST: StructureType = StructureType {
         Element::structure(
             "identificativoStruttura",
             Occurs::Optional,
-            &types::IDENTIFICATIVO_STRUTTURA,
+            &types::STRUCTURE_ID,
             "-",
         ),
         Element::text(
             "descrizioneStruttura",
             Occurs::Optional,
-            &types::DESCRIZIONE_STRUTTURA,
+            &types::STRUCTURE_DESCRIPTION,
             "-",
         ),
         Element::built_in("dataPrelievo", Occurs::Once, "date", "-"),
         Element::text(
             "identificativoTest",
             Occurs::Once,
-            &types::IDENTIFICATIVO_TRANSAZIONE,
+            &types::TRANSACTION_ID,
             "-",
         ),
         Element::built_in("dataInserimento", Occurs::Once, "date", "-"),
-        Element::text("esitoTest", Occurs::Once, &types::ESITO_TEST, "-"),
-        Element::text("tipologiaTest", Occurs::Once, &types::TIPOLOGIA_TEST, "-"),
+        Element::text("esitoTest", Occurs::Once, &types::TEST_RESULT, "-"),
+        Element::text("tipologiaTest", Occurs::Once, &types::TEST_KIND, "-"),
     ],
     documentation: "-",
 };
@@ -127,13 +127,13 @@ pub static LIST_ANSWER: Message = Message {
         Element::text(
             "identificativoTransazione",
             Occurs::Once,
-            &types::IDENTIFICATIVO_TRANSAZIONE,
+            &types::TRANSACTION_ID,
             "-",
         ),
         Element::built_in("dataOra", Occurs::Once, "dateTime", "-"),
-        Element::text("esito", Occurs::Once, &types::ESITO, "-"),
+        Element::text("esito", Occurs::Once, &types::VERDICT_CODE, "-"),
         Element::built_in("descrizioneEsito", Occurs::Once, "string", "-"),
-        Element::structure("listaErrori", Occurs::Optional, &types::LISTA_ERRORI, "-"),
+        Element::structure("listaErrori", Occurs::Optional, &types::FINDING_LIST, "-"),
         Element::structure("listaTest", Occurs::Optional, &TEST_LIST, "-"),
         Element::built_in("segnalibro", Occurs::Optional, "string", "-"),
     ],
@@ -169,7 +169,7 @@ pub static CONFIRM_REQUEST: Message = Message {
         Element::text(
             "tipoAutenticazione",
             Occurs::Optional,
-            &types::TIPO_AUTENTICAZIONE,
+            &types::AUTHENTICATION_KIND,
             "-",
         ),
         Element::built_in("cun", Occurs::Once, "string", "-"),
@@ -183,7 +183,7 @@ const _: () = CONFIRM_REQUEST.assert_decodable();
 
 /// The values that the server reads from a body, in the order of [`writer::ELEMENTS`].
 pub fn read_all(body: &[u8]) -> Result<Vec<Option<String>>, SoapFault> {
-    use sistema_ts::soap::messages::invio_esecuzione_test::node;
+    use sistema_ts::soap::messages::submission::node;
     const NODES: [usize; 13] = [
         node::AUTHENTICATION_KIND,
         node::PIN_CODE,

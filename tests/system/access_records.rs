@@ -31,7 +31,7 @@ fn records(chain: Chain) -> Vec<AccessRecord> {
     };
     let page = runtime().block_on(store.search_access(query)).unwrap();
     let mut records = page.records;
-    records.retain(|record| record.service() != Service::SubmitTest);
+    records.retain(|record| record.service() != Service::Submission);
     records
 }
 
@@ -73,11 +73,11 @@ fn each_access_has_a_record_with_the_fields_of_its_section() {
     assert_eq!(
         told,
         [
-            (Service::VerifyPositive, "9999", "3001".to_owned()),
-            (Service::VerifyPositive, "0000", String::new()),
-            (Service::UnlockCode, "0000", String::new()),
-            (Service::ConfirmUnlock, "0000", String::new()),
-            (Service::SendOtp, "0000", String::new()),
+            (Service::Verification, "9999", "3001".to_owned()),
+            (Service::Verification, "0000", String::new()),
+            (Service::Unlock, "0000", String::new()),
+            (Service::Confirmation, "0000", String::new()),
+            (Service::AslOtp, "0000", String::new()),
         ]
     );
     let recorded: Vec<_> = records
@@ -146,7 +146,7 @@ fn a_post_whose_caller_has_left_has_its_record() {
     let unlock = records.last().unwrap();
     assert_eq!(
         (unlock.service(), unlock.outcome.outcome.as_str()),
-        (Service::UnlockCode, "0000")
+        (Service::Unlock, "0000")
     );
 }
 

@@ -398,7 +398,7 @@ fn recorded_outcomes(installation: &Installation) -> Vec<String> {
         let listings = page
             .records
             .iter()
-            .filter(|record| record.service() == Service::ListTests);
+            .filter(|record| record.service() == Service::Listing);
         outcomes.extend(listings.map(|record| record.outcome.outcome.clone()));
         after = page.next;
         if after.is_none() {

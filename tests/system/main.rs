@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
 mod access_records;
-mod asl_code;
+mod asl_otp;
 mod authentication;
 mod backend_trouble;
 mod callers;

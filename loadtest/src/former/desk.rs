@@ -210,7 +210,7 @@ pub fn verify(
     let outcome = paced::run(target, pace, &mut source)?;
     Ok(DeskReport::new(
         target,
-        Service::VerifyPositive,
+        Service::Verification,
         pace,
         outcome,
     ))
@@ -261,7 +261,7 @@ pub fn unlock(
         std::fs::File::create(path).map_err(LoadtestError::file(path))?;
     }
     let outcome = paced::run(target, &pace, &mut source)?;
-    Ok(DeskReport::new(target, Service::UnlockCode, &pace, outcome))
+    Ok(DeskReport::new(target, Service::Unlock, &pace, outcome))
 }
 
 struct Verifications<'s> {
@@ -282,7 +282,7 @@ impl Source for Verifications<'_> {
         let (cun, digits) = in_turn(&self.positives.0, number);
         let operator = in_turn(&self.operators.0, number);
         message(
-            Service::VerifyPositive,
+            Service::Verification,
             self.host,
             &[
                 ("tipoAutenticazione", "2F"),
@@ -316,7 +316,7 @@ impl Source for Unlocks<'_> {
         let operator = in_turn(&self.operators.0, number);
         let session = in_turn(&self.sessions, number);
         message(
-            Service::UnlockCode,
+            Service::Unlock,
             self.host,
             &[
                 ("tipoAutenticazione", "2F"),

@@ -323,7 +323,7 @@ fn request(target: &Target, listing: &Listing, bookmark: Option<&str>) -> Vec<u8
         elements.push(("segnalibro", bookmark));
     }
     let mut bytes = Vec::new();
-    message(Service::ListTests, &target.host, &elements, &mut bytes);
+    message(Service::Listing, &target.host, &elements, &mut bytes);
     bytes
 }
 

@@ -224,8 +224,8 @@ fn envelope_end(body: &mut String, service: Service) {
 
 /// A message as the common tools write it, indented, one element a line.
 fn template(submission: &Submission, host: &str) -> (Vec<u8>, Places) {
-    let mut body = envelope_start(Service::SubmitTest, " xmlns:tip=\"urn:sistemats:tipi:v1\"");
-    let mut head = head(Service::SubmitTest, host);
+    let mut body = envelope_start(Service::Submission, " xmlns:tip=\"urn:sistemats:tipi:v1\"");
+    let mut head = head(Service::Submission, host);
     match &submission.credentials {
         Credentials::Certificate => {
             element(&mut body, "tipoAutenticazione", "2F");
@@ -275,7 +275,7 @@ fn template(submission: &Submission, host: &str) -> (Vec<u8>, Places) {
     let swab_date = element(&mut body, "dataPrelievo", "2020-01-01");
     element(&mut body, "tipologiaTest", "M");
     let result = element(&mut body, "esitoTest", "N");
-    envelope_end(&mut body, Service::SubmitTest);
+    envelope_end(&mut body, Service::Submission);
     head_end(&mut head, &body);
     let shift = |place: Range<usize>| place.start + head.len()..place.end + head.len();
     let places = Places {

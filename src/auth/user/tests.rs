@@ -116,7 +116,7 @@ impl House {
             fiscal_code: CodiceFiscale::parse("RSSMRA80A01H501U").unwrap(),
             credential: self.hash(password, pincode),
             expires_at: None,
-            profiles: Profiles::NONE.with(Service::SubmitTest),
+            profiles: Profiles::NONE.with(Service::Submission),
         };
         self.register.add_user(user, self.now()).await.unwrap();
     }

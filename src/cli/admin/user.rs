@@ -20,10 +20,10 @@ use crate::cli::{CliError, MILLIS_PER_DAY};
 
 /// The services that are called with user id, password and pincode (§2.3, §5.1).
 const USER_SERVICES: [Service; 4] = [
-    Service::SubmitTest,
-    Service::CancelTest,
-    Service::ListTests,
-    Service::SendOtp,
+    Service::Submission,
+    Service::Cancellation,
+    Service::Listing,
+    Service::AslOtp,
 ];
 
 #[derive(Debug, Subcommand)]

@@ -10,25 +10,23 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
-use self::rules::{ValidCancellation, receipt_of};
+use self::rules::{Request, receipt_of};
 use super::access::record_access;
 use super::endpoint::{Answered, Call, SoapService};
 use super::rules::{structure_of, with_registered_structure};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::annullamento_esecuzione_test::{
-    ANSWER, AnnullamentoEsecuzioneTest, REQUEST, STRUCTURE_NODES,
-};
+use crate::soap::messages::cancellation::{ANSWER, REQUEST, RawCancellation, STRUCTURE_NODES};
 use crate::soap::messages::shared::RawStructure;
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// The service.
-pub struct AnnullamentoEsecuzioneTestService;
+pub struct Cancellation;
 
 #[async_trait(?Send)]
-impl SoapService for AnnullamentoEsecuzioneTestService {
-    const SERVICE: Service = Service::CancelTest;
+impl SoapService for Cancellation {
+    const SERVICE: Service = Service::Cancellation;
     const LANE: Lane = Lane::Submission;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
     const REQUEST: &'static Message = &REQUEST;
@@ -41,7 +39,7 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
         let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-        let raw = AnnullamentoEsecuzioneTest::take(&mut fields);
+        let raw = RawCancellation::take(&mut fields);
         let structure = structure_of(&identifier, &raw.structure_description.text);
         let checked = call.if_allowed(|| {
             with_registered_structure(
@@ -72,7 +70,7 @@ impl SoapService for AnnullamentoEsecuzioneTestService {
 async fn cancel(
     server: &ServerState,
     call: &Call,
-    cancellation: ValidCancellation,
+    cancellation: Request,
     request_key_field: &'static str,
 ) -> Result<Answered, SoapFault> {
     let transaction = TransactionId::random();

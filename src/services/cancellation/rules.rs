@@ -9,14 +9,14 @@ use sistema_ts_store::ReceiptRequest;
 use crate::services::endpoint::Call;
 use crate::services::receipt::Content;
 use crate::services::rules::{Mistakes, StructureRule, cun_outcome};
-use crate::soap::messages::annullamento_esecuzione_test::{
-    AUTHENTICATION, AnnullamentoEsecuzioneTest, REQUEST, STRUCTURE_NODES,
+use crate::soap::messages::cancellation::{
+    AUTHENTICATION, REQUEST, RawCancellation, STRUCTURE_NODES,
 };
 use crate::soap::messages::shared::RawStructure;
 
 /// A cancellation in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct ValidCancellation {
+pub(super) struct Request {
     pub(super) authentication: Option<AuthenticationKind>,
     pub(super) request_key: Option<RequestKey>,
     pub(super) structure: StructureReference,
@@ -30,11 +30,11 @@ pub(super) struct ValidCancellation {
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &AnnullamentoEsecuzioneTest<'_>,
+    raw: &RawCancellation<'_>,
     identifier: &Option<RawStructure<'_>>,
     call: &Call,
     options: CodiceFiscaleOptions,
-) -> Result<ValidCancellation, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     let mut mistakes = Mistakes::of(&REQUEST);
     let authentication = mistakes.authentication(
         AUTHENTICATION,
@@ -56,7 +56,7 @@ pub(super) fn validate(
     let kind = mistakes.test_kind(raw.test_kind.node, &raw.test_kind.text);
     match (structure, fiscal_code, cun, kind) {
         (Some(structure), Some(fiscal_code), Some(cun), Some(kind)) if mistakes.is_empty() => {
-            Ok(ValidCancellation {
+            Ok(Request {
                 authentication,
                 request_key,
                 structure,
@@ -73,7 +73,7 @@ pub(super) fn validate(
 const FORM: u8 = 1;
 
 /// The receipt of a cancellation that has a key: all that it says but fiscal code and pincode.
-pub(super) fn receipt_of(cancellation: &ValidCancellation, key: &RequestKey) -> ReceiptRequest {
+pub(super) fn receipt_of(cancellation: &Request, key: &RequestKey) -> ReceiptRequest {
     let mut content = Content::of_form(FORM);
     content.push(cancellation.authentication.map_or("", |kind| kind.as_str()));
     content.push_structure(&cancellation.structure);
@@ -83,5 +83,4 @@ pub(super) fn receipt_of(cancellation: &ValidCancellation, key: &RequestKey) -> 
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

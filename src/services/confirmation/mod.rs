@@ -11,9 +11,7 @@ use async_trait::async_trait;
 use sistema_ts_model::{
     AnnulRefusal, ConfirmRefusal, Effect, Finding, Outcome, Service, TransactionId,
 };
-use sistema_ts_store::{
-    AccessDetail, AnnulOutcome, ConfirmOutcome, Confirmation, ConfirmationKind,
-};
+use sistema_ts_store::{AccessDetail, AnnulOutcome, ConfirmOutcome, ConfirmationKind};
 
 use self::rules::{Named, Request};
 use super::access::record_access;
@@ -22,15 +20,15 @@ use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::conferma_sblocco_immuni::{ANSWER, ConfermaSbloccoImmuni, REQUEST};
+use crate::soap::messages::confirmation::{ANSWER, REQUEST, RawConfirmation};
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// The service.
-pub struct ConfermaSbloccoImmuniService;
+pub struct Confirmation;
 
 #[async_trait(?Send)]
-impl SoapService for ConfermaSbloccoImmuniService {
-    const SERVICE: Service = Service::ConfirmUnlock;
+impl SoapService for Confirmation {
+    const SERVICE: Service = Service::Confirmation;
     const LANE: Lane = Lane::CallCenter;
     const PIN_CODE_NODE: Option<usize> = None;
     const REQUEST: &'static Message = &REQUEST;
@@ -42,7 +40,7 @@ impl SoapService for ConfermaSbloccoImmuniService {
         mut fields: Fields<'_>,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let raw = ConfermaSbloccoImmuni::take(&mut fields);
+        let raw = RawConfirmation::take(&mut fields);
         let rows = std::mem::take(&mut fields.rows);
         let named = Named::of(
             &raw,
@@ -87,13 +85,13 @@ async fn confirm_or_annul(
     request: Request,
     places: &Places,
 ) -> Result<Option<Finding>, SoapFault> {
-    let service = ConfermaSbloccoImmuniService::SERVICE;
+    let service = Confirmation::SERVICE;
     let refused = operator_finding(server, call, service, &request.operator, places.operator);
     if refused.is_some() {
         return Ok(refused);
     }
     let cun = request.cun;
-    let confirmation = Confirmation {
+    let confirmation = sistema_ts_store::Confirmation {
         cun,
         session: request.session,
         operator: request.operator,

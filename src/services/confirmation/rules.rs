@@ -7,9 +7,7 @@ use crate::services::endpoint::Call;
 use crate::services::option_filter::RecordedOptions;
 use crate::services::rules::{Mistakes, cun_outcome, well_formed};
 use crate::soap::Row;
-use crate::soap::messages::conferma_sblocco_immuni::{
-    AUTHENTICATION, ConfermaSbloccoImmuni, OPTION, REQUEST,
-};
+use crate::soap::messages::confirmation::{AUTHENTICATION, OPTION, REQUEST, RawConfirmation};
 
 /// Most options of a request (§3.3.3). The schema does not say it: some generators make a single element of a bounded list.
 const MOST_OPTIONS: usize = 10;
@@ -40,7 +38,7 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(
-        raw: &ConfermaSbloccoImmuni<'_>,
+        raw: &RawConfirmation<'_>,
         rows: &[Row<'_>],
         options: CodiceFiscaleOptions,
         recorded: &RecordedOptions,
@@ -71,7 +69,7 @@ fn pair<'r>(row: &'r Row<'_>) -> Option<(&'r str, &'r str)> {
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &ConfermaSbloccoImmuni<'_>,
+    raw: &RawConfirmation<'_>,
     rows: &[Row<'_>],
     call: &Call,
     options: CodiceFiscaleOptions,
@@ -115,5 +113,4 @@ pub(super) fn validate(
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

@@ -20,7 +20,7 @@ pub use self::bookmark::BookmarkKey;
 
 use self::answer::Parts;
 use self::bookmark::{Bookmark, Filters};
-use self::rules::ValidListing;
+use self::rules::Request;
 use self::walk::Walk;
 use super::access::record_access;
 use super::desk::operator_finding;
@@ -29,9 +29,7 @@ use super::rules::{structure_of, well_formed, with_registered_structure};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::elenco_test_effettuati::{
-    ANSWER, ElencoTestEffettuati, REQUEST, STRUCTURE_NODES,
-};
+use crate::soap::messages::listing::{ANSWER, REQUEST, RawListing, STRUCTURE_NODES};
 use crate::soap::messages::shared::RawStructure;
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
@@ -40,11 +38,11 @@ use crate::soap::{AnswerHead, Fields, SoapFault};
 pub const KNOWN_BEFORE: usize = 25_000;
 
 /// The service.
-pub struct ElencoTestEffettuatiService;
+pub struct Listing;
 
 #[async_trait(?Send)]
-impl SoapService for ElencoTestEffettuatiService {
-    const SERVICE: Service = Service::ListTests;
+impl SoapService for Listing {
+    const SERVICE: Service = Service::Listing;
     const LANE: Lane = Lane::Listing;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
     const REQUEST: &'static Message = &REQUEST;
@@ -57,7 +55,7 @@ impl SoapService for ElencoTestEffettuatiService {
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
         let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-        let raw = ElencoTestEffettuati::take(&mut fields);
+        let raw = RawListing::take(&mut fields);
         let structure = structure_of(&identifier, &raw.structure_description.text);
         let operator = well_formed(&raw.operator.text, |text| {
             CodiceFiscale::parse_with(text, server.fiscal_codes)
@@ -111,7 +109,7 @@ impl Access {
 fn begin(
     server: &ServerState,
     call: &Call,
-    listing: &ValidListing,
+    listing: &Request,
 ) -> Result<Option<Bookmark>, Vec<Finding>> {
     let Some(text) = &listing.bookmark else {
         return Ok(None);
@@ -122,7 +120,7 @@ fn begin(
         .map_err(|outcome| vec![Finding::on(field, outcome)])
 }
 
-fn filters<'a>(call: &'a Call, listing: &'a ValidListing) -> Filters<'a> {
+fn filters<'a>(call: &'a Call, listing: &'a Request) -> Filters<'a> {
     Filters {
         caller: &call.caller,
         scope: &listing.scope,
@@ -134,7 +132,7 @@ fn filters<'a>(call: &'a Call, listing: &'a ValidListing) -> Filters<'a> {
 async fn list(
     server: &Arc<ServerState>,
     call: &Call,
-    listing: ValidListing,
+    listing: Request,
     bookmark: Option<Bookmark>,
     access: Access,
 ) -> Result<Answered, SoapFault> {

@@ -9,9 +9,7 @@ use sistema_ts_store::ListingScope;
 use super::KNOWN_BEFORE;
 use crate::services::endpoint::Call;
 use crate::services::rules::{Mistakes, StructureRule};
-use crate::soap::messages::elenco_test_effettuati::{
-    AUTHENTICATION, ElencoTestEffettuati, REQUEST, STRUCTURE_NODES,
-};
+use crate::soap::messages::listing::{AUTHENTICATION, REQUEST, RawListing, STRUCTURE_NODES};
 use crate::soap::messages::shared::RawStructure;
 
 /// Longest interval, in days, both ends included.
@@ -22,7 +20,7 @@ const MOST_ELEMENTS: usize = 1_000_000;
 
 /// A request in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct ValidListing {
+pub(super) struct Request {
     pub(super) scope: ListingScope,
     /// First moment, included.
     pub(super) from: Timestamp,
@@ -38,11 +36,11 @@ pub(super) struct ValidListing {
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &ElencoTestEffettuati<'_>,
+    raw: &RawListing<'_>,
     identifier: &Option<RawStructure<'_>>,
     call: &Call,
     options: CodiceFiscaleOptions,
-) -> Result<ValidListing, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     let mut mistakes = Mistakes::of(&REQUEST);
     mistakes.authentication(
         AUTHENTICATION,
@@ -75,7 +73,7 @@ pub(super) fn validate(
         (Some((from, to)), Some(TestKind::Molecular), Some(_), Some(scope))
             if mistakes.is_empty() =>
         {
-            Ok(ValidListing {
+            Ok(Request {
                 scope,
                 from,
                 to,
@@ -90,7 +88,7 @@ pub(super) fn validate(
 /// The interval of communication, from its first moment to that after its last.
 fn interval(
     mistakes: &mut Mistakes,
-    raw: &ElencoTestEffettuati<'_>,
+    raw: &RawListing<'_>,
     today: NaiveDate,
 ) -> Option<(Timestamp, Timestamp)> {
     let first = mistakes.past_date(raw.first_day.node, &raw.first_day.text, today);
@@ -124,5 +122,4 @@ fn scope(caller: &Caller, structure: Option<StructureReference>) -> Option<Listi
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

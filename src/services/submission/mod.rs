@@ -7,25 +7,25 @@ use async_trait::async_trait;
 use sistema_ts_model::{Finding, Outcome, Service, StructureReference, Timestamp, TransactionId};
 use sistema_ts_store::{AccessDetail, NewTest, RecordOutcome, SubmissionAccess};
 
-use self::rules::{RuleContext, ValidSubmission};
+use self::rules::{Request, RuleContext};
 use super::access::record_access;
 use super::endpoint::{Answered, Call, SoapService};
 use super::rules::{structure_of, with_registered_structure};
 use super::state::WorkerState;
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::invio_esecuzione_test::{ANSWER, InvioEsecuzioneTest, REQUEST, node};
+use crate::soap::messages::submission::{ANSWER, REQUEST, RawSubmission, node};
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// Reserved codes that may turn out to be taken before a submission gives up: one is already unlikely (see `docs/architecture.md`).
 const CODES_TRIED: usize = 4;
 
 /// The service.
-pub struct InvioEsecuzioneTestService;
+pub struct Submission;
 
 #[async_trait(?Send)]
-impl SoapService for InvioEsecuzioneTestService {
-    const SERVICE: Service = Service::SubmitTest;
+impl SoapService for Submission {
+    const SERVICE: Service = Service::Submission;
     const LANE: Lane = Lane::Submission;
     const PIN_CODE_NODE: Option<usize> = Some(node::PIN_CODE);
     const REQUEST: &'static Message = &REQUEST;
@@ -37,7 +37,7 @@ impl SoapService for InvioEsecuzioneTestService {
         fields: Fields<'_>,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let raw = InvioEsecuzioneTest::from(fields);
+        let raw = RawSubmission::from(fields);
         let structure = structure_of(&raw.structure, &raw.structure_description);
         let valid = call.if_allowed(|| {
             let context = RuleContext {
@@ -66,7 +66,7 @@ impl SoapService for InvioEsecuzioneTestService {
 async fn record(
     worker: &WorkerState,
     call: Call,
-    submission: ValidSubmission,
+    submission: Request,
 ) -> Result<Answered, SoapFault> {
     let receipt = submission
         .request_key

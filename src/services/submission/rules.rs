@@ -8,7 +8,7 @@ use sistema_ts_model::{
 };
 
 use crate::services::rules::{Mistakes, StructureRule};
-use crate::soap::messages::invio_esecuzione_test::{InvioEsecuzioneTest, REQUEST, node};
+use crate::soap::messages::submission::{REQUEST, RawSubmission, node};
 
 /// What the rules depend on beside the message.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub struct RuleContext<'a> {
 
 /// A submission in which every value is right in itself. Whether its structure is registered is not known yet.
 #[derive(Debug, Clone)]
-pub struct ValidSubmission {
+pub struct Request {
     /// How the region authenticated its user; `None` for a structure.
     pub authentication: Option<AuthenticationKind>,
     /// The caller's own key.
@@ -47,9 +47,9 @@ pub struct ValidSubmission {
 /// # Errors
 /// All its mistakes, in the order of the message's elements; for a caller that may not submit, that alone.
 pub fn validate(
-    raw: &InvioEsecuzioneTest<'_>,
+    raw: &RawSubmission<'_>,
     context: RuleContext<'_>,
-) -> Result<ValidSubmission, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     if !matches!(context.caller, Caller::Region(_) | Caller::Structure(_)) {
         return Err(vec![Finding::whole(Outcome::ServiceNotAllowed)]);
     }
@@ -80,7 +80,7 @@ pub fn validate(
         (Some(structure), Some(fiscal_code), Some(swab_date), Some(kind), Some(result))
             if mistakes.is_empty() =>
         {
-            Ok(ValidSubmission {
+            Ok(Request {
                 authentication,
                 request_key,
                 structure,
@@ -96,7 +96,7 @@ pub fn validate(
 }
 
 /// A mobile number or an e-mail address, not both.
-fn contact(mistakes: &mut Mistakes, raw: &InvioEsecuzioneTest<'_>) -> Option<Contact> {
+fn contact(mistakes: &mut Mistakes, raw: &RawSubmission<'_>) -> Option<Contact> {
     let mobile = mistakes.optional(node::MOBILE_NUMBER, &raw.mobile_number, |text| {
         MobileNumber::parse(text).map_err(|_| Outcome::MobileNumberMalformed)
     });
@@ -110,5 +110,4 @@ fn contact(mistakes: &mut Mistakes, raw: &InvioEsecuzioneTest<'_>) -> Option<Con
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

@@ -14,7 +14,7 @@ use sistema_ts_model::{ClaimRefusal, Finding, Outcome, Presenter, Service, Trans
 use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock};
 use tokio::time::Instant;
 
-use self::rules::{Named, Unlock};
+use self::rules::{Named, Request};
 use super::access::record_access;
 use super::delivery::{meaning, new_claim, reserve, settle};
 use super::desk::operator_finding;
@@ -22,15 +22,15 @@ use super::endpoint::{Answered, Call, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::sblocco_codice_immuni::{ANSWER, REQUEST, SbloccoCodiceImmuni};
+use crate::soap::messages::unlock::{ANSWER, REQUEST, RawUnlock};
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// The service.
-pub struct SbloccoCodiceImmuniService;
+pub struct Unlock;
 
 #[async_trait(?Send)]
-impl SoapService for SbloccoCodiceImmuniService {
-    const SERVICE: Service = Service::UnlockCode;
+impl SoapService for Unlock {
+    const SERVICE: Service = Service::Unlock;
     const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = None;
     const REQUEST: &'static Message = &REQUEST;
@@ -42,7 +42,7 @@ impl SoapService for SbloccoCodiceImmuniService {
         mut fields: Fields<'_>,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let raw = SbloccoCodiceImmuni::take(&mut fields);
+        let raw = RawUnlock::take(&mut fields);
         let named = Named::of(&raw, server.fiscal_codes);
         let operator_field = REQUEST.name_of(raw.operator.node);
         let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
@@ -70,11 +70,11 @@ impl SoapService for SbloccoCodiceImmuniService {
 async fn unlock(
     server: &ServerState,
     call: &Call,
-    request: Unlock,
+    request: Request,
     operator_field: &'static str,
     slot: &mut Option<RelaySlot>,
 ) -> Result<Option<Finding>, SoapFault> {
-    let service = SbloccoCodiceImmuniService::SERVICE;
+    let service = Unlock::SERVICE;
     let refused = operator_finding(server, call, service, &request.operator, operator_field);
     if refused.is_some() {
         return Ok(refused);

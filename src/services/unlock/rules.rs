@@ -7,11 +7,11 @@ use sistema_ts_model::{
 
 use crate::services::endpoint::Call;
 use crate::services::rules::{Mistakes, well_formed};
-use crate::soap::messages::sblocco_codice_immuni::{AUTHENTICATION, REQUEST, SbloccoCodiceImmuni};
+use crate::soap::messages::unlock::{AUTHENTICATION, REQUEST, RawUnlock};
 
 /// A request in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct Unlock {
+pub(super) struct Request {
     pub(super) operator: CodiceFiscale,
     pub(super) session: SessionId,
     pub(super) post: OtpPost,
@@ -25,7 +25,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn of(raw: &SbloccoCodiceImmuni<'_>, options: CodiceFiscaleOptions) -> Self {
+    pub(super) fn of(raw: &RawUnlock<'_>, options: CodiceFiscaleOptions) -> Self {
         Self {
             operator: well_formed(&raw.operator.text, |text| {
                 CodiceFiscale::parse_with(text, options)
@@ -41,10 +41,10 @@ impl Named {
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &SbloccoCodiceImmuni<'_>,
+    raw: &RawUnlock<'_>,
     call: &Call,
     options: CodiceFiscaleOptions,
-) -> Result<Unlock, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     let mut mistakes = Mistakes::of(&REQUEST);
     mistakes.authentication(
         AUTHENTICATION,
@@ -60,7 +60,7 @@ pub(super) fn validate(
     });
     match (otp, symptoms, operator, session) {
         (Some(otp), Some(symptoms), Some(operator), Some(session)) if mistakes.is_empty() => {
-            Ok(Unlock {
+            Ok(Request {
                 operator,
                 session,
                 post: OtpPost::new(otp, symptoms),
@@ -71,5 +71,4 @@ pub(super) fn validate(
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

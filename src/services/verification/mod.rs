@@ -14,7 +14,7 @@ use sistema_ts_store::{
     SessionView,
 };
 
-use self::rules::{Named, Verification};
+use self::rules::{Named, Request};
 use super::access::record_access;
 use super::desk::operator_finding;
 use super::endpoint::{AnswerBody, Answered, Call, SoapService};
@@ -22,15 +22,15 @@ use super::security_log;
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::verifica_positivita::{ANSWER, REQUEST, VerificaPositivita};
+use crate::soap::messages::verification::{ANSWER, REQUEST, RawVerification};
 use crate::soap::{AnswerHead, AnswerWriter, Fields, SoapFault};
 
 /// The service.
-pub struct VerificaPositivitaService;
+pub struct Verification;
 
 #[async_trait(?Send)]
-impl SoapService for VerificaPositivitaService {
-    const SERVICE: Service = Service::VerifyPositive;
+impl SoapService for Verification {
+    const SERVICE: Service = Service::Verification;
     const LANE: Lane = Lane::CallCenter;
     const PIN_CODE_NODE: Option<usize> = None;
     const REQUEST: &'static Message = &REQUEST;
@@ -42,7 +42,7 @@ impl SoapService for VerificaPositivitaService {
         mut fields: Fields<'_>,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let raw = VerificaPositivita::take(&mut fields);
+        let raw = RawVerification::take(&mut fields);
         let operator_field = REQUEST.name_of(raw.operator.node);
         // For the access record: what is well-formed of a message that may have mistakes elsewhere.
         let named = Named::of(&raw, server.fiscal_codes);
@@ -81,11 +81,11 @@ enum Fate {
 async fn verify(
     server: &ServerState,
     call: &Call,
-    verification: Verification,
+    verification: Request,
     operator_field: &'static str,
     transaction: TransactionId,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
-    let service = VerificaPositivitaService::SERVICE;
+    let service = Verification::SERVICE;
     let operator = &verification.operator;
     if let Some(finding) = operator_finding(server, call, service, operator, operator_field) {
         return Ok(Err(finding));
@@ -166,7 +166,7 @@ async fn verify(
 async fn check(
     server: &ServerState,
     call: &Call,
-    verification: &Verification,
+    verification: &Request,
     patient: Option<&PatientView>,
 ) -> Result<(bool, bool), SoapFault> {
     let person = patient.map(|patient| &patient.fiscal_code);

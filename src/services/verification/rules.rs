@@ -6,11 +6,11 @@ use sistema_ts_model::{
 
 use crate::services::endpoint::Call;
 use crate::services::rules::{Mistakes, cun_outcome, well_formed};
-use crate::soap::messages::verifica_positivita::{AUTHENTICATION, REQUEST, VerificaPositivita};
+use crate::soap::messages::verification::{AUTHENTICATION, REQUEST, RawVerification};
 
 /// A request in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct Verification {
+pub(super) struct Request {
     pub(super) operator: CodiceFiscale,
     pub(super) digits: CardDigits,
     pub(super) cun: Cun,
@@ -23,7 +23,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn of(raw: &VerificaPositivita<'_>, options: CodiceFiscaleOptions) -> Self {
+    pub(super) fn of(raw: &RawVerification<'_>, options: CodiceFiscaleOptions) -> Self {
         Self {
             operator: well_formed(&raw.operator.text, |text| {
                 CodiceFiscale::parse_with(text, options)
@@ -38,10 +38,10 @@ impl Named {
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &VerificaPositivita<'_>,
+    raw: &RawVerification<'_>,
     call: &Call,
     options: CodiceFiscaleOptions,
-) -> Result<Verification, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     let mut mistakes = Mistakes::of(&REQUEST);
     let kind = mistakes.authentication(
         AUTHENTICATION,
@@ -59,17 +59,14 @@ pub(super) fn validate(
         Cun::parse_spoken(text).map_err(cun_outcome)
     });
     match (kind, operator, digits, cun) {
-        (Some(_), Some(operator), Some(digits), Some(cun)) if mistakes.is_empty() => {
-            Ok(Verification {
-                operator,
-                digits,
-                cun,
-            })
-        }
+        (Some(_), Some(operator), Some(digits), Some(cun)) if mistakes.is_empty() => Ok(Request {
+            operator,
+            digits,
+            cun,
+        }),
         _ => Err(mistakes.into_findings()),
     }
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

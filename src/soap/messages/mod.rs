@@ -7,49 +7,37 @@ use super::description::Message;
 
 pub mod shared;
 
-pub mod annullamento_esecuzione_test;
-pub mod conferma_sblocco_immuni;
-pub mod elenco_test_effettuati;
-pub mod invio_codice_otp;
-pub mod invio_esecuzione_test;
-pub mod sblocco_codice_immuni;
-pub mod verifica_positivita;
+pub mod asl_otp;
+pub mod cancellation;
+pub mod confirmation;
+pub mod listing;
+pub mod submission;
+pub mod unlock;
+pub mod verification;
 
 /// Every service with its request and its answer, in the order of the document.
 pub static ALL: [(Service, &Message, &Message); Service::ALL.len()] = [
     (
-        Service::SubmitTest,
-        &invio_esecuzione_test::REQUEST,
-        &invio_esecuzione_test::ANSWER,
+        Service::Submission,
+        &submission::REQUEST,
+        &submission::ANSWER,
     ),
     (
-        Service::CancelTest,
-        &annullamento_esecuzione_test::REQUEST,
-        &annullamento_esecuzione_test::ANSWER,
+        Service::Cancellation,
+        &cancellation::REQUEST,
+        &cancellation::ANSWER,
     ),
+    (Service::Listing, &listing::REQUEST, &listing::ANSWER),
     (
-        Service::ListTests,
-        &elenco_test_effettuati::REQUEST,
-        &elenco_test_effettuati::ANSWER,
+        Service::Verification,
+        &verification::REQUEST,
+        &verification::ANSWER,
     ),
+    (Service::Unlock, &unlock::REQUEST, &unlock::ANSWER),
     (
-        Service::VerifyPositive,
-        &verifica_positivita::REQUEST,
-        &verifica_positivita::ANSWER,
+        Service::Confirmation,
+        &confirmation::REQUEST,
+        &confirmation::ANSWER,
     ),
-    (
-        Service::UnlockCode,
-        &sblocco_codice_immuni::REQUEST,
-        &sblocco_codice_immuni::ANSWER,
-    ),
-    (
-        Service::ConfirmUnlock,
-        &conferma_sblocco_immuni::REQUEST,
-        &conferma_sblocco_immuni::ANSWER,
-    ),
-    (
-        Service::SendOtp,
-        &invio_codice_otp::REQUEST,
-        &invio_codice_otp::ANSWER,
-    ),
+    (Service::AslOtp, &asl_otp::REQUEST, &asl_otp::ANSWER),
 ];

@@ -11,7 +11,7 @@ use crate::soap::types;
 pub const AUTHENTICATION_KIND: Element = Element::text(
     "tipoAutenticazione",
     Occurs::Optional,
-    &types::TIPO_AUTENTICAZIONE,
+    &types::AUTHENTICATION_KIND,
     "Da indicare sempre con il certificato (senza: errore 1011), mai con utente e password (errore 1013).",
 );
 
@@ -19,7 +19,7 @@ pub const AUTHENTICATION_KIND: Element = Element::text(
 pub const CERTIFICATE_AUTHENTICATION_KIND: Element = Element::text(
     "tipoAutenticazione",
     Occurs::Optional,
-    &types::TIPO_AUTENTICAZIONE,
+    &types::AUTHENTICATION_KIND,
     "Come il sistema chiamante ha autenticato l'operatore. Da indicare sempre: la richiesta senza è respinta con l'errore 1011.",
 );
 
@@ -35,7 +35,7 @@ pub const PIN_CODE: Element = Element::text(
 pub const REQUEST_KEY: Element = Element::text(
     "identificativoRichiesta",
     Occurs::Optional,
-    &types::IDENTIFICATIVO_RICHIESTA,
+    &types::REQUEST_KEY,
     "Chiave della richiesta: rende sicuro inviarla di nuovo.",
 );
 
@@ -51,7 +51,7 @@ pub const OPERATOR: Element = Element::text(
 pub const STRUCTURE: Element = Element::structure(
     "identificativoStruttura",
     Occurs::Optional,
-    &types::IDENTIFICATIVO_STRUTTURA,
+    &types::STRUCTURE_ID,
     "Struttura che ha eseguito il tampone. Dalla struttura è obbligatorio; dalla regione, in alternativa a descrizioneStruttura.",
 );
 
@@ -59,7 +59,7 @@ pub const STRUCTURE: Element = Element::structure(
 pub const STRUCTURE_DESCRIPTION: Element = Element::text(
     "descrizioneStruttura",
     Occurs::Optional,
-    &types::DESCRIZIONE_STRUTTURA,
+    &types::STRUCTURE_DESCRIPTION,
     "Solo dalla regione, in alternativa a identificativoStruttura.",
 );
 
@@ -67,7 +67,7 @@ pub const STRUCTURE_DESCRIPTION: Element = Element::text(
 pub const TEST_KIND: Element = Element::text(
     "tipologiaTest",
     Occurs::Once,
-    &types::TIPOLOGIA_TEST,
+    &types::TEST_KIND,
     "Tipologia del test.",
 );
 

@@ -67,7 +67,7 @@ impl EmbeddedStore {
         for _ in 0..MOST_ATTEMPTS {
             let key = request.receipt.as_ref().map(|receipt| {
                 self.shared
-                    .receipt_key(&request.caller, Service::CancelTest, &receipt.key)
+                    .receipt_key(&request.caller, Service::Cancellation, &receipt.key)
             });
             let cun = request.cun;
             let shared = self.shared.clone();

@@ -66,7 +66,7 @@ impl EmbeddedStore {
                 Some(request) => {
                     let key =
                         self.shared
-                            .receipt_key(&test.caller, Service::SubmitTest, &request.key);
+                            .receipt_key(&test.caller, Service::Submission, &request.key);
                     match self.find_receipt(key).await? {
                         ReceiptFound::Row(row) => match self.replay(&test, request, *row).await? {
                             Some(outcome) => return Ok(outcome),

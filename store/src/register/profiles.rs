@@ -50,11 +50,11 @@ impl Profiles {
     #[must_use]
     pub fn of_operators(caller: &Caller) -> Self {
         let services: &[Service] = match caller {
-            Caller::Region(_) => &[Service::ListTests, Service::SendOtp],
+            Caller::Region(_) => &[Service::Listing, Service::AslOtp],
             Caller::CallCenter(_) => &[
-                Service::VerifyPositive,
-                Service::UnlockCode,
-                Service::ConfirmUnlock,
+                Service::Verification,
+                Service::Unlock,
+                Service::Confirmation,
             ],
             Caller::Structure(_) | Caller::Immuni => &[],
         };
@@ -82,13 +82,13 @@ impl fmt::Debug for Profiles {
 
 fn bit(service: Service) -> u8 {
     match service {
-        Service::SubmitTest => 1,
-        Service::CancelTest => 1 << 1,
-        Service::ListTests => 1 << 2,
-        Service::VerifyPositive => 1 << 3,
-        Service::UnlockCode => 1 << 4,
-        Service::ConfirmUnlock => 1 << 5,
-        Service::SendOtp => 1 << 6,
+        Service::Submission => 1,
+        Service::Cancellation => 1 << 1,
+        Service::Listing => 1 << 2,
+        Service::Verification => 1 << 3,
+        Service::Unlock => 1 << 4,
+        Service::Confirmation => 1 << 5,
+        Service::AslOtp => 1 << 6,
     }
 }
 

@@ -81,7 +81,7 @@ impl Submission {
         add("esitoTest", &Some(self.result.clone()));
         add("numeroCellulare", &self.mobile);
         add("contattoEmail", &self.email);
-        envelope(Service::SubmitTest, &body)
+        envelope(Service::Submission, &body)
     }
 }
 
@@ -124,7 +124,7 @@ impl Message {
 
     /// `annullamentoEsecuzioneTest` by a region, of a test of [`super::installation::STRUCTURE`].
     pub fn cancellation(cun: &str, patient: &str) -> Self {
-        Self::to(Service::CancelTest)
+        Self::to(Service::Cancellation)
             .with("tipoAutenticazione", "2F")
             .with_structure(super::installation::STRUCTURE)
             .with("codiceFiscaleAssistito", patient)
@@ -134,7 +134,7 @@ impl Message {
 
     /// `elencoTestEffettuati` by region 010, of what was communicated today.
     pub fn listing() -> Self {
-        Self::to(Service::ListTests)
+        Self::to(Service::Listing)
             .with("tipoAutenticazione", "2F")
             .with("dataInizioIntervallo", today())
             .with("dataFineIntervallo", today())
@@ -150,7 +150,7 @@ impl Message {
 
     /// `verificaPositivita`.
     pub fn verification(operator: &str, card: &str, cun: &str) -> Self {
-        Self::to(Service::VerifyPositive)
+        Self::to(Service::Verification)
             .with("tipoAutenticazione", "2F")
             .with("codiceFiscaleOperatore", operator)
             .with("numeroTesseraSanitaria", card)
@@ -159,7 +159,7 @@ impl Message {
 
     /// `sbloccoCodiceImmuni`, of symptoms that began today.
     pub fn unlock(operator: &str, session: &str, otp: &str) -> Self {
-        Self::to(Service::UnlockCode)
+        Self::to(Service::Unlock)
             .with("tipoAutenticazione", "2F")
             .with("codiceOtp", otp)
             .with("dataInizioSintomi", today())
@@ -169,7 +169,7 @@ impl Message {
 
     /// `confermaSbloccoImmuni` of kind `C` or `A`, without the id of a verification.
     pub fn confirmation(kind: &str, operator: &str, cun: &str) -> Self {
-        Self::to(Service::ConfirmUnlock)
+        Self::to(Service::Confirmation)
             .with("tipoAutenticazione", "2F")
             .with("idTipoComunicazione", kind)
             .with("codiceFiscaleOperatore", operator)
@@ -178,7 +178,7 @@ impl Message {
 
     /// `invioCodiceOtp` by a region's operator, without a day of symptoms.
     pub fn asl_code_of_region(operator: &str, otp: &str, patient: &str) -> Self {
-        Self::to(Service::SendOtp)
+        Self::to(Service::AslOtp)
             .with("tipoAutenticazione", "2F")
             .with("codiceFiscaleOperatore", operator)
             .with("codiceOtp", otp)
@@ -187,7 +187,7 @@ impl Message {
 
     /// `invioCodiceOtp` by a user, without a day of symptoms.
     pub fn asl_code_of_user(otp: &str, patient: &str) -> Self {
-        Self::to(Service::SendOtp)
+        Self::to(Service::AslOtp)
             .with("pinCode", pincode_of(ASL_USER))
             .with("codiceOtp", otp)
             .with("codiceFiscaleAssistito", patient)

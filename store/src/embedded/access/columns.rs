@@ -136,23 +136,23 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
             .ok_or_else(|| rows::corrupt("an access record's address"))
     };
     let detail = match service {
-        Service::SubmitTest => AccessDetail::Submission {
+        Service::Submission => AccessDetail::Submission {
             structure: structure(row)?,
         },
-        Service::CancelTest => AccessDetail::Cancellation {
+        Service::Cancellation => AccessDetail::Cancellation {
             structure: structure(row)?,
         },
-        Service::ListTests => AccessDetail::Listing {
+        Service::Listing => AccessDetail::Listing {
             structure: structure(row)?,
             operator,
         },
-        Service::VerifyPositive => AccessDetail::Verification {
+        Service::Verification => AccessDetail::Verification {
             operator,
             session: session(row)?,
             cun: cun(row)?,
             client_address: client_address(row)?,
         },
-        Service::UnlockCode => AccessDetail::Unlock {
+        Service::Unlock => AccessDetail::Unlock {
             operator,
             authentication: optional(row, 9, |text| AuthenticationKind::parse(text).ok())?,
             ended_at: Timestamp::from_millis_clamped(
@@ -161,7 +161,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
             session: session(row)?,
             client_address: client_address(row)?,
         },
-        Service::ConfirmUnlock => AccessDetail::Confirmation {
+        Service::Confirmation => AccessDetail::Confirmation {
             operator,
             kind: optional(row, 13, ConfirmationKind::parse)?,
             session: session(row)?,
@@ -169,7 +169,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
             options: optional(row, 14, decode_options)?.unwrap_or_default(),
             client_address: client_address(row)?,
         },
-        Service::SendOtp => AccessDetail::AslCode { operator },
+        Service::AslOtp => AccessDetail::AslCode { operator },
     };
     let errors: String = row.get(7)?;
     Ok(AccessRecord {

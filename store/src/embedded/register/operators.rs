@@ -256,7 +256,7 @@ pub(super) fn check_listing_operators(
         params![
             format!("{region}-"),
             format!("{region}."),
-            Service::ListTests.name()
+            Service::Listing.name()
         ],
         |row| {
             let user =
@@ -272,7 +272,7 @@ pub(super) fn check_listing_operators(
     each(
         transaction,
         "SELECT person, fiscal_code FROM operators WHERE caller = ?1 AND instr(profiles, ?2) > 0",
-        params![caller.to_key().as_str(), Service::ListTests.name()],
+        params![caller.to_key().as_str(), Service::Listing.name()],
         |row| {
             let person = key
                 .open_operator(&caller, &row.get(0).map_err(failed)?, &blob(row, 1)?)

@@ -56,7 +56,7 @@ async fn what_was_registered_is_found_after_reopening() {
     assert_eq!(user.fiscal_code.expose(), FISCAL_CODE);
     assert_eq!(user.structure, structure());
     assert!(
-        user.profiles.contains(Service::SubmitTest) && !user.profiles.contains(Service::ListTests)
+        user.profiles.contains(Service::Submission) && !user.profiles.contains(Service::Listing)
     );
 }
 
@@ -226,7 +226,7 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
     let place = Place::new();
     let register = place.open();
     with_structure(&register).await;
-    let listing = Profiles::NONE.with(Service::ListTests);
+    let listing = Profiles::NONE.with(Service::Listing);
     let codes = [
         "RSSMRA80A01H501U",
         "VRDLGU75B02F205P",
@@ -264,7 +264,7 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
             .user("user3")
             .unwrap()
             .profiles
-            .contains(Service::ListTests)
+            .contains(Service::Listing)
     );
     let mut fourth = new_user("user4", &codes[3]);
     fourth.profiles = listing;

@@ -76,7 +76,7 @@ fn new_user(id: &str, fiscal_code: &str) -> NewUser {
         fiscal_code: CodiceFiscale::parse(fiscal_code).unwrap(),
         credential: CredentialHash::new("$argon2id$test"),
         expires_at: None,
-        profiles: Profiles::NONE.with(Service::SubmitTest),
+        profiles: Profiles::NONE.with(Service::Submission),
     }
 }
 

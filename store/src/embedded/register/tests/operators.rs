@@ -37,7 +37,7 @@ async fn with_call_center(register: &EmbeddedRegister, caller: Caller) {
 }
 
 fn listing() -> Profiles {
-    only(Service::ListTests)
+    only(Service::Listing)
 }
 
 /// Made-up person `index`, below ten.
@@ -67,7 +67,7 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
     let again = register.add_operator(one, person(0), all, now()).await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
     register
-        .set_operator_profiles(one, person(0), only(Service::VerifyPositive))
+        .set_operator_profiles(one, person(0), only(Service::Verification))
         .await
         .unwrap();
     register
@@ -80,7 +80,7 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
     drop(register);
     let snapshot = place.open().snapshot();
     let entry = snapshot.operator(&one, &person(0)).unwrap();
-    assert_eq!(entry.profiles, only(Service::VerifyPositive));
+    assert_eq!(entry.profiles, only(Service::Verification));
     assert!(!entry.enabled);
     assert!(snapshot.operator(&two, &person(0)).is_none());
     assert!(snapshot.operator(&one, &person(1)).is_none());
@@ -161,14 +161,14 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
 
     // Registered again, with what is given then alone.
     register
-        .add_operator(caller, person(0), only(Service::VerifyPositive), now())
+        .add_operator(caller, person(0), only(Service::Verification), now())
         .await
         .unwrap();
     elsewhere.refresh().await.unwrap();
     let again = elsewhere.snapshot();
     assert_eq!(
         again.operator(&caller, &person(0)).unwrap().profiles,
-        only(Service::VerifyPositive)
+        only(Service::Verification)
     );
 }
 
@@ -218,7 +218,7 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
         .snapshot()
         .operators(&region())
         .iter()
-        .filter(|operator| operator.profiles.contains(Service::ListTests))
+        .filter(|operator| operator.profiles.contains(Service::Listing))
         .count();
     assert_eq!((given, holders), (3, 3));
 }
@@ -230,9 +230,9 @@ async fn a_profile_is_for_the_callers_that_have_its_service() {
     with_region(&register).await;
     with_call_center(&register, call_center("cc1")).await;
     for (caller, service) in [
-        (region(), Service::VerifyPositive),
-        (region(), Service::SubmitTest),
-        (call_center("cc1"), Service::ListTests),
+        (region(), Service::Verification),
+        (region(), Service::Submission),
+        (call_center("cc1"), Service::Listing),
     ] {
         let refused = register
             .add_operator(caller, person(0), only(service), now())
@@ -259,12 +259,12 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
     with_region(&register).await;
     with_structure(&register).await;
     let user = |id: &str, index: usize| NewUser {
-        profiles: only(Service::ListTests),
+        profiles: only(Service::Listing),
         ..new_user(id, PEOPLE[index])
     };
     register.add_user(user("uno", 0), now()).await.unwrap();
     // The same person as an operator is no second one.
-    let listing = only(Service::ListTests);
+    let listing = only(Service::Listing);
     for index in [0, 1, 2] {
         register
             .add_operator(region(), person(index), listing, now())
@@ -284,7 +284,7 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
     ));
     assert!(too_many(register.add_user(user("quattro", 3), now()).await));
     register
-        .add_operator(region(), person(3), only(Service::SendOtp), now())
+        .add_operator(region(), person(3), only(Service::AslOtp), now())
         .await
         .unwrap();
     assert!(too_many(
@@ -298,7 +298,7 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
             .operator(&region(), &person(3))
             .unwrap()
             .profiles,
-        only(Service::SendOtp)
+        only(Service::AslOtp)
     );
     register
         .set_operator_profiles(region(), person(2), Profiles::NONE)

@@ -5,14 +5,14 @@
 use sistema_ts_store::RecordedValue;
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     WRONG_SESSIONS, by_call_centre,
 };
 use crate::soap::Fields;
 
 fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
-    let raw = ConfermaSbloccoImmuni::take(&mut fields);
+    let raw = RawConfirmation::take(&mut fields);
     let rows = std::mem::take(&mut fields.rows);
     let options = CodiceFiscaleOptions::default();
     validate(&raw, &rows, &by_call_centre(), options)
@@ -119,7 +119,7 @@ fn options_have_a_key_and_a_value_and_their_lengths_are_counted_in_characters() 
 fn an_access_record_names_what_is_right_and_the_options_that_may_stay() {
     let message = Form {
         rules: &|mut fields| {
-            let raw = ConfermaSbloccoImmuni::take(&mut fields);
+            let raw = RawConfirmation::take(&mut fields);
             let rows = std::mem::take(&mut fields.rows);
             let recorded = RecordedOptions::new(&["canale".to_owned()]);
             let options = CodiceFiscaleOptions::default();

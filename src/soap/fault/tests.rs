@@ -168,10 +168,10 @@ fn every_fault_but_those_of_headers_has_a_code_of_its_own_that_no_outcome_has() 
 
 #[test]
 fn an_unknown_outcome_speaks_of_a_key_only_where_the_request_has_one() {
-    use crate::soap::messages::{invio_esecuzione_test, verifica_positivita};
+    use crate::soap::messages::{submission, verification};
     for (request, has_key) in [
-        (&invio_esecuzione_test::REQUEST, true),
-        (&verifica_positivita::REQUEST, false),
+        (&submission::REQUEST, true),
+        (&verification::REQUEST, false),
     ] {
         let fault = SoapFault::OutcomeUnknown { has_key: !has_key }.of_request(request);
         let text = fault.on_wire().text;

@@ -12,7 +12,7 @@ const NAMESPACE: &str = "urn:sistemats:elencoTestEffettuati:v1";
 const LISTED_STRUCTURE: Element = Element::structure(
     "identificativoStruttura",
     Occurs::Optional,
-    &types::IDENTIFICATIVO_STRUTTURA,
+    &types::STRUCTURE_ID,
     "Struttura di cui elencare i test. Dalla struttura è obbligatorio, ed è il proprio; dalla regione è facoltativo: senza, e senza descrizioneStruttura, si elencano i test di tutta la regione.",
 );
 
@@ -20,7 +20,7 @@ const LISTED_STRUCTURE: Element = Element::structure(
 const LISTED_STRUCTURE_DESCRIPTION: Element = Element::text(
     "descrizioneStruttura",
     Occurs::Optional,
-    &types::DESCRIZIONE_STRUTTURA,
+    &types::STRUCTURE_DESCRIPTION,
     "Struttura di cui elencare i test, come fu descritta nell'invio: facoltativa, solo dalla regione, in alternativa a identificativoStruttura.",
 );
 
@@ -61,7 +61,7 @@ pub static REQUEST: Message = Message {
         Element::text(
             "segnalibro",
             Occurs::Optional,
-            &types::SEGNALIBRO,
+            &types::BOOKMARK,
             "Segnalibro di una risposta precedente, da cui proseguire.",
         ),
     ],
@@ -75,19 +75,19 @@ pub static ANSWER: Message = Message {
     elements: &[
         types::TRANSACTION,
         types::MOMENT,
-        types::OUTCOME,
-        types::OUTCOME_TEXT,
+        types::VERDICT,
+        types::VERDICT_TEXT,
         types::FINDINGS,
         Element::structure(
             "listaTest",
             Occurs::Optional,
-            &types::LISTA_TEST,
+            &types::TEST_LIST,
             "I test: presente con esito 0000 e 0001, anche se non ce ne sono.",
         ),
         Element::text(
             "segnalibro",
             Occurs::Optional,
-            &types::SEGNALIBRO,
+            &types::BOOKMARK,
             "Presente se ci sono altri test.",
         ),
     ],
@@ -98,7 +98,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct ElencoTestEffettuati of REQUEST {
+    pub struct RawListing of REQUEST {
         authentication_kind: "tipoAutenticazione",
         pin_code: "pinCode",
         structure_description: "descrizioneStruttura",

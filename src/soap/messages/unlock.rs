@@ -17,7 +17,7 @@ pub static REQUEST: Message = Message {
         Element::text(
             "codiceOtp",
             Occurs::Once,
-            &types::CODICE_OTP,
+            &types::OTP,
             "Codice OTP generato dall'app.",
         ),
         Element::built_in(
@@ -30,7 +30,7 @@ pub static REQUEST: Message = Message {
         Element::text(
             "idVerificaTampone",
             Occurs::Once,
-            &types::ID_VERIFICA,
+            &types::SESSION_ID,
             "Identificativo della verifica, ottenuto dallo stesso operatore.",
         ),
     ],
@@ -49,7 +49,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct SbloccoCodiceImmuni of REQUEST {
+    pub struct RawUnlock of REQUEST {
         authentication_kind: "tipoAutenticazione",
         otp: "codiceOtp",
         symptoms_started_on: "dataInizioSintomi",

@@ -5,11 +5,11 @@ use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions, Finding, Outcome};
 
 use crate::services::endpoint::Call;
 use crate::services::rules::{Mistakes, past_date, well_formed};
-use crate::soap::messages::invio_codice_otp::{AUTHENTICATION, InvioCodiceOtp, REQUEST};
+use crate::soap::messages::asl_otp::{AUTHENTICATION, REQUEST, RawAslOtp};
 
 /// A request in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct AslCode {
+pub(super) struct Request {
     pub(super) fiscal_code: CodiceFiscale,
     pub(super) post: OtpPost,
 }
@@ -17,7 +17,7 @@ pub(super) struct AslCode {
 /// The health operator that the access record names (§5.2): of a user, whose credentials they are; of a region, whom the message names, if that
 /// is well-formed.
 pub(super) fn operator_of(
-    raw: &InvioCodiceOtp<'_>,
+    raw: &RawAslOtp<'_>,
     call: &Call,
     options: CodiceFiscaleOptions,
 ) -> Option<CodiceFiscale> {
@@ -34,10 +34,10 @@ pub(super) fn operator_of(
 /// # Errors
 /// All its mistakes.
 pub(super) fn validate(
-    raw: &InvioCodiceOtp<'_>,
+    raw: &RawAslOtp<'_>,
     call: &Call,
     options: CodiceFiscaleOptions,
-) -> Result<AslCode, Vec<Finding>> {
+) -> Result<Request, Vec<Finding>> {
     let mut mistakes = Mistakes::of(&REQUEST);
     mistakes.authentication(
         AUTHENTICATION,
@@ -66,7 +66,7 @@ pub(super) fn validate(
     };
     let fiscal_code = mistakes.fiscal_code(raw.fiscal_code.node, &raw.fiscal_code.text, options);
     match (otp, symptoms, fiscal_code) {
-        (Some(otp), Some(symptoms), Some(fiscal_code)) if mistakes.is_empty() => Ok(AslCode {
+        (Some(otp), Some(symptoms), Some(fiscal_code)) if mistakes.is_empty() => Ok(Request {
             fiscal_code,
             post: OtpPost::new(otp, symptoms),
         }),
@@ -75,5 +75,4 @@ pub(super) fn validate(
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

@@ -3,18 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Judged, Mistaken, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     by_call_centre,
 };
 use crate::soap::Fields;
 
-fn rules(mut fields: Fields<'_>) -> Result<Verification, Vec<Finding>> {
-    let raw = VerificaPositivita::take(&mut fields);
+fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    let raw = RawVerification::take(&mut fields);
     validate(&raw, &by_call_centre(), CodiceFiscaleOptions::default())
 }
 
-fn form() -> Form<'static, Verification> {
+fn form() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -84,7 +84,7 @@ fn a_right_verification_is_taken_as_it_was_meant() {
         "\u{feff}CUN\u{2013}59FU\u{202f}36KR\u{200b}46\u{200f}",
         "CUN-59FU\n36KR\t46",
     ] {
-        let taken: Judged<Verification> = form().with(&[("cun", spoken)]);
+        let taken: Judged<Request> = form().with(&[("cun", spoken)]);
         assert_eq!(taken.unwrap().cun, right.cun, "{spoken}");
     }
     for spoken in [
@@ -94,7 +94,7 @@ fn a_right_verification_is_taken_as_it_was_meant() {
         "0001\u{a0}2345\u{200e}",
         "00_01:23\u{ad}45",
     ] {
-        let taken: Judged<Verification> = form().with(&[("numeroTesseraSanitaria", spoken)]);
+        let taken: Judged<Request> = form().with(&[("numeroTesseraSanitaria", spoken)]);
         assert_eq!(taken.unwrap().digits.expose(), "00012345", "{spoken}");
     }
 }
@@ -103,7 +103,7 @@ fn a_right_verification_is_taken_as_it_was_meant() {
 fn an_access_record_names_what_is_right_of_a_wrong_message() {
     let message = Form {
         rules: &|mut fields| {
-            let raw = VerificaPositivita::take(&mut fields);
+            let raw = RawVerification::take(&mut fields);
             Ok(Named::of(&raw, CodiceFiscaleOptions::default()))
         },
         message: &REQUEST,

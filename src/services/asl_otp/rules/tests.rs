@@ -3,18 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, OTHER_FISCAL_CODE, WRONG_AUTHENTICATIONS, WRONG_CODES,
     WRONG_DATES, WRONG_FISCAL_CODES, WRONG_PIN_CODES, by_region, by_user,
 };
 use crate::soap::Fields;
 
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<AslCode, Vec<Finding>> {
-    let raw = InvioCodiceOtp::take(&mut fields);
+fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
+    let raw = RawAslOtp::take(&mut fields);
     validate(&raw, call, CodiceFiscaleOptions::default())
 }
 
-fn by_a_region() -> Form<'static, AslCode> {
+fn by_a_region() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -28,7 +28,7 @@ fn by_a_region() -> Form<'static, AslCode> {
     }
 }
 
-fn by_a_user() -> Form<'static, AslCode> {
+fn by_a_user() -> Form<'static, Request> {
     let right = vec![
         ("codiceOtp", CODE.to_owned()),
         ("codiceFiscaleAssistito", OTHER_FISCAL_CODE.to_owned()),
@@ -120,7 +120,7 @@ fn the_operator_of_record_is_the_users_own_or_the_one_whom_the_region_names() {
             message: &REQUEST,
             right: by_a_region().right,
             rules: &|mut fields| {
-                let raw = InvioCodiceOtp::take(&mut fields);
+                let raw = RawAslOtp::take(&mut fields);
                 Ok(operator_of(&raw, &call, CodiceFiscaleOptions::default()))
             },
         };

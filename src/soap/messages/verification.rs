@@ -18,7 +18,7 @@ pub static REQUEST: Message = Message {
         Element::text(
             "numeroTesseraSanitaria",
             Occurs::Once,
-            &types::NUMERO_TESSERA,
+            &types::CARD_DIGITS,
             "Ultime 8 cifre del numero della tessera sanitaria.",
         ),
         Element::text(
@@ -38,13 +38,13 @@ pub static ANSWER: Message = Message {
     elements: &[
         types::TRANSACTION,
         types::MOMENT,
-        types::OUTCOME,
-        types::OUTCOME_TEXT,
+        types::VERDICT,
+        types::VERDICT_TEXT,
         types::FINDINGS,
         Element::text(
             "idVerificaTampone",
             Occurs::Optional,
-            &types::ID_VERIFICA,
+            &types::SESSION_ID,
             "Da indicare a sbloccoCodiceImmuni, dallo stesso operatore.",
         ),
         Element::built_in(
@@ -61,7 +61,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct VerificaPositivita of REQUEST {
+    pub struct RawVerification of REQUEST {
         authentication_kind: "tipoAutenticazione",
         operator: "codiceFiscaleOperatore",
         card: "numeroTesseraSanitaria",

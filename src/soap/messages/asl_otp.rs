@@ -24,13 +24,13 @@ pub static REQUEST: Message = Message {
         Element::text(
             "codiceOtp",
             Occurs::Once,
-            &types::CODICE_OTP,
+            &types::OTP,
             "Codice OTP generato dall'app.",
         ),
         Element::text(
             "dataInizioSintomi",
             Occurs::Optional,
-            &types::DATA_FACOLTATIVA,
+            &types::OPTIONAL_DATE,
             "Data dei primi sintomi; senza, la data di oggi.",
         ),
         Element::text(
@@ -55,7 +55,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct InvioCodiceOtp of REQUEST {
+    pub struct RawAslOtp of REQUEST {
         authentication_kind: "tipoAutenticazione",
         pin_code: "pinCode",
         operator: "codiceFiscaleOperatore",

@@ -36,25 +36,25 @@ pub static REQUEST: Message = Message {
         Element::text(
             "tipologiaTest",
             Occurs::Once,
-            &types::TIPOLOGIA_TEST,
+            &types::TEST_KIND,
             "Tipologia del test eseguito.",
         ),
         Element::text(
             "esitoTest",
             Occurs::Once,
-            &types::ESITO_TEST,
+            &types::TEST_RESULT,
             "Esito del test.",
         ),
         Element::text(
             "numeroCellulare",
             Occurs::Optional,
-            &types::CELLULARE,
+            &types::MOBILE_NUMBER,
             "Cellulare dell'assistito, in alternativa a contattoEmail.",
         ),
         Element::text(
             "contattoEmail",
             Occurs::Optional,
-            &types::EMAIL,
+            &types::EMAIL_ADDRESS,
             "E-mail dell'assistito, in alternativa a numeroCellulare.",
         ),
     ],
@@ -109,7 +109,7 @@ pub mod node {
 }
 
 /// The request's values as they came: each is there or not, and none is judged yet. `Debug` shows none of them.
-pub struct InvioEsecuzioneTest<'a> {
+pub struct RawSubmission<'a> {
     /// `tipoAutenticazione`
     pub authentication_kind: Option<FieldText<'a>>,
     /// `pinCode`
@@ -134,7 +134,7 @@ pub struct InvioEsecuzioneTest<'a> {
     pub email_address: Option<FieldText<'a>>,
 }
 
-impl<'a> From<Fields<'a>> for InvioEsecuzioneTest<'a> {
+impl<'a> From<Fields<'a>> for RawSubmission<'a> {
     fn from(mut fields: Fields<'a>) -> Self {
         let structure = RawStructure::take(&mut fields, node::STRUCTURE_NODES);
         Self {
@@ -153,7 +153,7 @@ impl<'a> From<Fields<'a>> for InvioEsecuzioneTest<'a> {
     }
 }
 
-impl fmt::Debug for InvioEsecuzioneTest<'_> {
+impl fmt::Debug for RawSubmission<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("InvioEsecuzioneTest(..)")
     }

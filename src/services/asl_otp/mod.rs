@@ -16,7 +16,7 @@ use sistema_ts_model::{Caller, CodiceFiscale, Finding, Outcome, Service, Transac
 use sistema_ts_store::{AccessDetail, AslCodeAdmission, CountAslCode};
 
 use self::person::{Claimed, Looked, in_steps};
-use self::rules::AslCode;
+use self::rules::Request;
 use super::access::record_access;
 use super::delivery::{meaning, new_claim, reserve, settle};
 use super::desk::operator_finding;
@@ -25,15 +25,15 @@ use super::security_log;
 use super::state::{ServerState, WorkerState};
 use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::invio_codice_otp::{ANSWER, InvioCodiceOtp, REQUEST};
+use crate::soap::messages::asl_otp::{ANSWER, REQUEST, RawAslOtp};
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// The service.
-pub struct InvioCodiceOtpService;
+pub struct AslOtp;
 
 #[async_trait(?Send)]
-impl SoapService for InvioCodiceOtpService {
-    const SERVICE: Service = Service::SendOtp;
+impl SoapService for AslOtp {
+    const SERVICE: Service = Service::AslOtp;
     const LANE: Lane = Lane::Relay;
     const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
     const REQUEST: &'static Message = &REQUEST;
@@ -45,7 +45,7 @@ impl SoapService for InvioCodiceOtpService {
         mut fields: Fields<'_>,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let raw = InvioCodiceOtp::take(&mut fields);
+        let raw = RawAslOtp::take(&mut fields);
         let operator = rules::operator_of(&raw, &call, server.fiscal_codes);
         let operator_field = REQUEST.name_of(raw.operator.node);
         let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
@@ -76,7 +76,7 @@ impl SoapService for InvioCodiceOtpService {
 async fn send(
     server: &ServerState,
     call: &Call,
-    request: AslCode,
+    request: Request,
     (operator, operator_field): (Option<&CodiceFiscale>, &'static str),
     transaction: TransactionId,
     slot: &mut Option<RelaySlot>,
@@ -84,7 +84,7 @@ async fn send(
     // A user was authenticated as the operator that it is; a region's operator is named, which the rules have seen to.
     let operator = operator.ok_or(SoapFault::Internal)?;
     if let Caller::Region(_) = call.caller {
-        let service = InvioCodiceOtpService::SERVICE;
+        let service = AslOtp::SERVICE;
         let refused = operator_finding(server, call, service, operator, operator_field);
         if refused.is_some() {
             return Ok(refused);
@@ -135,7 +135,7 @@ async fn post(
     relay: &dyn OtpSender,
     slot: &mut RelaySlot,
     claimed: Claimed,
-    request: AslCode,
+    request: Request,
 ) -> Option<Outcome> {
     let Claimed {
         person,

@@ -17,21 +17,21 @@ pub static REQUEST: Message = Message {
         Element::text(
             "idTipoComunicazione",
             Occurs::Once,
-            &types::TIPO_COMUNICAZIONE,
+            &types::CONFIRMATION_KIND,
             "C conferma, A annullamento.",
         ),
         OPERATOR,
         Element::text(
             "idVerificaTampone",
             Occurs::Optional,
-            &types::ID_VERIFICA,
+            &types::SESSION_ID,
             "Può mancare se l'operazione non è contestuale alla chiamata dell'assistito.",
         ),
         Element::text("cun", Occurs::Once, &types::CUN, "CUN sbloccato."),
         Element::structure(
             "opzioni",
             Occurs::Optional,
-            &types::OPZIONI,
+            &types::OPTIONS,
             "Informazioni inviate dal client.",
         ),
     ],
@@ -50,7 +50,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct ConfermaSbloccoImmuni of REQUEST {
+    pub struct RawConfirmation of REQUEST {
         authentication_kind: "tipoAutenticazione",
         kind: "idTipoComunicazione",
         operator: "codiceFiscaleOperatore",

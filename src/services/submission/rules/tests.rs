@@ -26,7 +26,7 @@ fn structure() -> Caller {
 fn judge(
     caller: &Caller,
     changes: &[(&str, &str)],
-) -> Result<ValidSubmission, Vec<(&'static str, Outcome)>> {
+) -> Result<Request, Vec<(&'static str, Outcome)>> {
     let mut values: Vec<(&str, &str)> = vec![
         ("tipoAutenticazione", "2F"),
         ("pinCode", "1234567890"),
@@ -66,7 +66,7 @@ fn judge(
             .collect::<String>(),
     );
     let text = body_text(body.as_bytes(), Charset::Utf8).unwrap();
-    let raw = InvioEsecuzioneTest::from(decode(&text, &REQUEST).unwrap());
+    let raw = RawSubmission::from(decode(&text, &REQUEST).unwrap());
     let context = RuleContext {
         caller,
         today: today(),

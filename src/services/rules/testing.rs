@@ -16,8 +16,8 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::register::{CredentialHash, Profiles, RegisteredUser, UserId};
 
-use super::endpoint::{Call, Places};
 use crate::front::Charset;
+use crate::services::endpoint::{Call, Places};
 use crate::soap::description::Message;
 use crate::soap::{Fields, body_text, decode};
 

@@ -28,7 +28,7 @@ pub static REQUEST: Message = Message {
         Element::text(
             "identificativoTransazione",
             Occurs::Once,
-            &types::CUN_ESATTO,
+            &types::EXACT_CUN,
             "CUN del test da annullare.",
         ),
         TEST_KIND,
@@ -48,7 +48,7 @@ const _: () = REQUEST.assert_decodable();
 
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
-    pub struct AnnullamentoEsecuzioneTest of REQUEST {
+    pub struct RawCancellation of REQUEST {
         authentication_kind: "tipoAutenticazione",
         pin_code: "pinCode",
         request_key: "identificativoRichiesta",

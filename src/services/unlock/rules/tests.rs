@@ -3,18 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_CODES, WRONG_DATES,
     WRONG_FISCAL_CODES, WRONG_SESSIONS, by_call_centre,
 };
 use crate::soap::Fields;
 
-fn rules(mut fields: Fields<'_>) -> Result<Unlock, Vec<Finding>> {
-    let raw = SbloccoCodiceImmuni::take(&mut fields);
+fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    let raw = RawUnlock::take(&mut fields);
     validate(&raw, &by_call_centre(), CodiceFiscaleOptions::default())
 }
 
-fn form() -> Form<'static, Unlock> {
+fn form() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -79,7 +79,7 @@ fn a_right_unlock_is_taken_as_it_was_meant() {
 fn an_access_record_names_what_is_right_of_a_wrong_message() {
     let message = Form {
         rules: &|mut fields| {
-            let raw = SbloccoCodiceImmuni::take(&mut fields);
+            let raw = RawUnlock::take(&mut fields);
             Ok(Named::of(&raw, CodiceFiscaleOptions::default()))
         },
         message: &REQUEST,

@@ -101,5 +101,4 @@ impl<P: People + ?Sized> Looked<'_, P> {
 }
 
 #[cfg(test)]
-#[path = "person_tests.rs"]
 mod tests;

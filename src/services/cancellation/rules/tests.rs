@@ -5,19 +5,19 @@
 use sistema_ts_model::{Caller, Outcome};
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES, WRONG_PIN_CODES,
     by_region, by_user,
 };
 use crate::soap::Fields;
 
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<ValidCancellation, Vec<Finding>> {
+fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
     let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-    let raw = AnnullamentoEsecuzioneTest::take(&mut fields);
+    let raw = RawCancellation::take(&mut fields);
     validate(&raw, &identifier, call, CodiceFiscaleOptions::default())
 }
 
-fn by_a_region() -> Form<'static, ValidCancellation> {
+fn by_a_region() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -34,7 +34,7 @@ fn by_a_region() -> Form<'static, ValidCancellation> {
     }
 }
 
-fn by_a_user() -> Form<'static, ValidCancellation> {
+fn by_a_user() -> Form<'static, Request> {
     let mut form = by_a_region();
     form.right.remove(0);
     Form {

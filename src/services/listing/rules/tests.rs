@@ -5,19 +5,19 @@
 use sistema_ts_model::StructureId;
 
 use super::*;
-use crate::services::rules_testing::{
+use crate::services::rules::testing::{
     FISCAL_CODE, Form, Mistaken, OTHER_FISCAL_CODE, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     WRONG_PIN_CODES, by_region, by_user,
 };
 use crate::soap::Fields;
 
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<ValidListing, Vec<Finding>> {
+fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
     let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-    let raw = ElencoTestEffettuati::take(&mut fields);
+    let raw = RawListing::take(&mut fields);
     validate(&raw, &identifier, call, CodiceFiscaleOptions::default())
 }
 
-fn by_a_region() -> Form<'static, ValidListing> {
+fn by_a_region() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -33,7 +33,7 @@ fn by_a_region() -> Form<'static, ValidListing> {
     }
 }
 
-fn by_a_user() -> Form<'static, ValidListing> {
+fn by_a_user() -> Form<'static, Request> {
     let mut form = by_a_region();
     form.right.remove(0);
     for (name, text) in IDENTIFIER {
@@ -160,7 +160,7 @@ fn an_interval_has_one_to_thirty_one_days_from_midnight_to_midnight_in_rome() {
 #[test]
 fn a_region_lists_all_its_tests_or_those_of_what_it_names_and_a_user_its_structures() {
     let own = StructureId::parse("010-101-000123").unwrap();
-    let scope = |form: Form<'_, ValidListing>, changes: &[(&str, &str)]| {
+    let scope = |form: Form<'_, Request>, changes: &[(&str, &str)]| {
         form.with(changes).map(|listing| listing.scope)
     };
     assert!(matches!(
