@@ -51,14 +51,13 @@ bench-codes: ## Codes, dates and messages, in nanoseconds
 bench-front: ## The front without SOAP and store, beside the least that could serve
 	cargo bench --locked --bench front
 
-bench-store: ## The store alone, its index, and the layouts that were weighed, each over two million rows
-	cargo bench --locked -p sistema-ts-store --bench embedded -- 2000000
-	cargo bench --locked -p sistema-ts-store --bench index
-	cargo bench --locked -p sistema-ts-store --bench layouts
+bench-store: ## The store alone and its index, each over two million rows
+	cargo bench --locked -p sistema-ts-embedded --bench embedded -- 2000000
+	cargo bench --locked -p sistema-ts-embedded --bench index
 
 bench-cards: ## An import of a million health cards, one that is killed on its way, and checks of single cards
 	@scripts/bench-cards
-	cargo bench --locked -p sistema-ts-store --bench cards
+	cargo bench --locked -p sistema-ts-embedded --bench cards
 
 bench-submissions: setup ## Two million submissions over mutual TLS, beside the same server answering a constant
 	@scripts/bench-submissions

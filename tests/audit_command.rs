@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use command_support::{output_with_input, succeeded};
 use serde_json::Value;
+use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, SessionId, StructureId,
     StructureReference, SystemClock, TestKind, TestResult, Timestamp, TransactionId,
 };
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{
     AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, NewTest, RecordOutcome,

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use sistema_ts_embedded::cards::EmbeddedCardRegister;
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun};
 use sistema_ts_store::cards::{CardError, CardRegister as _};
-use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
 use sistema_ts_store::register::RegisterKey;
 
 const HEADER: &str = "codice_fiscale;numero_tessera;valida_dal;valida_al";

@@ -17,8 +17,8 @@ use front_support::{listener, relaxed_limits};
 use sistema_ts::front::ListenerKind::MutualTls;
 use sistema_ts::front::{Front, FrontSettings, plain_refusal, spawn_signal_handlers};
 use sistema_ts::serve::refresh_at_hang_up;
+use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{Caller, RegionCode, Timestamp};
-use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_store::register::{Register, RegisterKey};
 
 /// A register that never looks for changes by itself.

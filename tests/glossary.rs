@@ -46,7 +46,13 @@ fn words_of_the_sources() -> BTreeSet<String> {
         }
     }
     let mut words = BTreeSet::new();
-    for folder in ["src", "model/src", "store/src", "actors/src"] {
+    for folder in [
+        "src",
+        "model/src",
+        "store/src",
+        "embedded/src",
+        "actors/src",
+    ] {
         visit(&root().join(folder), &mut words);
     }
     words

@@ -86,7 +86,13 @@ fn sources() -> String {
         }
     }
     let mut text = String::new();
-    for folder in ["src", "model/src", "store/src", "actors/src"] {
+    for folder in [
+        "src",
+        "model/src",
+        "store/src",
+        "embedded/src",
+        "actors/src",
+    ] {
         visit(&root().join(folder), &mut text);
     }
     text
@@ -100,9 +106,9 @@ fn every_metric_that_a_guide_names_is_counted_somewhere() {
     for (name, guide) in guides() {
         for word in guide.split(|character| !is_part(character)) {
             // The program's crates and folders are no metrics.
-            let is_metric = word
-                .strip_prefix("sistema_ts_")
-                .is_some_and(|rest| !["store", "model", "actors", "loadtest"].contains(&rest));
+            let is_metric = word.strip_prefix("sistema_ts_").is_some_and(|rest| {
+                !["store", "embedded", "model", "actors", "loadtest"].contains(&rest)
+            });
             if is_metric {
                 assert!(
                     sources.contains(&format!("\"{word}\"")),

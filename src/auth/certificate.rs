@@ -102,8 +102,8 @@ mod tests {
     use std::sync::Arc;
 
     use rustls_pki_types::CertificateDer;
+    use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
     use sistema_ts_model::{CallCenterCode, RegionCode, Timestamp};
-    use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
     use sistema_ts_store::register::{Register, RegisterKey};
 
     use super::*;

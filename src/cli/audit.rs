@@ -8,11 +8,11 @@ use chrono::{DateTime, Days, MappedLocalTime, NaiveDateTime, TimeZone as _};
 use chrono_tz::Europe::Rome;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use sistema_ts_embedded::AccessArchive;
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, Service, SessionId, StructureReference, SystemClock,
     Timestamp, TransactionId, parse_date,
 };
-use sistema_ts_store::embedded::AccessArchive;
 use sistema_ts_store::{
     AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
     StoreError,

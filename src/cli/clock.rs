@@ -4,9 +4,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use sistema_ts_embedded::{confirm_clock, repair_clock};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::StoreError;
-use sistema_ts_store::embedded::{confirm_clock, repair_clock};
 use sistema_ts_store::keys::Renewal;
 
 use super::CliError;

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use sistema_ts_store::embedded::EmbeddedStore;
+use sistema_ts_embedded::EmbeddedStore;
 
 use super::CliError;
 use super::configuration::ConfigurationArguments;

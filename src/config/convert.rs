@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::RelaySettings;
+use sistema_ts_embedded::EmbeddedOptions;
+use sistema_ts_embedded::register::RegisterOptions;
 use sistema_ts_store::GuessBudgets;
-use sistema_ts_store::embedded::EmbeddedOptions;
-use sistema_ts_store::embedded::register::RegisterOptions;
 
 use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};

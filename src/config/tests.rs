@@ -225,7 +225,7 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
 #[test]
 fn the_defaults_are_those_of_the_store_itself() {
     let options = Configuration::default().embedded_options();
-    let store = sistema_ts_store::embedded::EmbeddedOptions::in_folder("data");
+    let store = sistema_ts_embedded::EmbeddedOptions::in_folder("data");
     assert_eq!(format!("{options:?}"), format!("{store:?}"));
     let budgets = Configuration::default().guess_budgets();
     assert_eq!(budgets, sistema_ts_store::GuessBudgets::default());

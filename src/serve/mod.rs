@@ -20,11 +20,11 @@ use sistema_ts_actors::{
     AllocatorSettings, Allocators, CunSource, Retention, SessionRegistrySettings, Sessions,
     WorkerCunPool,
 };
+use sistema_ts_embedded::EmbeddedStore;
+use sistema_ts_embedded::cards::EmbeddedCardRegister;
+use sistema_ts_embedded::register::EmbeddedRegister;
 use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
 use sistema_ts_store::cards::CardError;
-use sistema_ts_store::embedded::EmbeddedStore;
-use sistema_ts_store::embedded::cards::EmbeddedCardRegister;
-use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::permissions::{PermissionError, check_data_folder};
 use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};

@@ -13,7 +13,7 @@ use crate::keys::cut;
 use crate::register::{RegisterKey, RegisterKeyError};
 
 /// Length of a keyed hash, in bytes: enough that no two of some hundred million entries meet.
-pub(crate) const HASH: usize = 16;
+pub const HASH_LENGTH: usize = 16;
 
 /// Why a card could not be checked, or cards not be imported. No text holds a code or a digit.
 #[derive(Debug, Error)]
@@ -86,7 +86,7 @@ pub trait CardRegister: Send + Sync {
 pub struct CardKey {
     people: hmac::Key,
     cards: hmac::Key,
-    check: [u8; HASH],
+    check: [u8; HASH_LENGTH],
 }
 
 impl std::fmt::Debug for CardKey {
@@ -115,27 +115,31 @@ impl CardKey {
     }
 
     /// What shows that two holders hold the same key, and says nothing else about it.
-    pub(crate) fn check_value(&self) -> &[u8; HASH] {
+    #[must_use]
+    pub fn check_value(&self) -> &[u8; HASH_LENGTH] {
         &self.check
     }
 
     /// What stands for a person.
-    pub(crate) fn person(&self, fiscal_code: &CodiceFiscale) -> [u8; HASH] {
+    #[must_use]
+    pub fn person(&self, fiscal_code: &CodiceFiscale) -> [u8; HASH_LENGTH] {
         // No fiscal code is as short as "check".
         cut(hmac::sign(&self.people, fiscal_code.expose().as_bytes()))
     }
 
     /// What stands for the person that a code did not lead to: no hash of a person, since no fiscal code has a dash.
-    pub(crate) fn nobody(&self, cun: Cun) -> [u8; HASH] {
+    #[must_use]
+    pub fn nobody(&self, cun: Cun) -> [u8; HASH_LENGTH] {
         cut(hmac::sign(&self.people, &cun.to_text()))
     }
 
     /// What stands for a card of a person.
-    pub(crate) fn card(
+    #[must_use]
+    pub fn card(
         &self,
         fiscal_code: Option<&CodiceFiscale>,
         digits: &CardDigits,
-    ) -> [u8; HASH] {
+    ) -> [u8; HASH_LENGTH] {
         let code = fiscal_code.map_or("nobody at all...", CodiceFiscale::expose);
         let mut context = hmac::Context::with_key(&self.cards);
         context.update(digits.expose().as_bytes());

@@ -78,7 +78,8 @@ pub enum GuessAdmission {
 
 impl GuessAdmission {
     /// Whether the guess is counted against its operator and its caller: then its code is looked up, whatever comes of it.
-    pub(crate) fn is_counted(&self) -> bool {
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
         match self {
             Self::Admitted { .. } | Self::CodeExhausted { .. } => true,
             Self::OperatorExhausted { .. }
@@ -91,15 +92,41 @@ impl GuessAdmission {
 /// Proof that a guess was counted. It is no `Clone`, so that it is taken off once at most.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GuessTicket {
-    /// Each count that was raised: its key and the beginning of its window; what they mean is the store's matter.
-    pub(crate) counts: Vec<(Counted, [u8; 16], Timestamp)>,
+    raised: Vec<RaisedCount>,
 }
 
-/// One count.
+impl GuessTicket {
+    /// A store's proof that it has raised these counts, and no others, for one guess.
+    #[must_use]
+    pub fn new(raised: Vec<RaisedCount>) -> Self {
+        Self { raised }
+    }
+
+    /// The counts to be lowered when the ticket is given back.
+    #[must_use]
+    pub fn raised(&self) -> &[RaisedCount] {
+        &self.raised
+    }
+}
+
+/// A count that was raised for a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GuessCounter {
-    pub(crate) window_started: Timestamp,
-    pub(crate) failures: u32,
+pub struct RaisedCount {
+    /// What was counted.
+    pub counted: Counted,
+    /// The key under which the store keeps the count: a keyed hash, which names neither operator nor code.
+    pub key: [u8; 16],
+    /// The beginning of the window in which it was raised. A count whose window is another one by now has nothing of this guess in it.
+    pub window_started: Timestamp,
+}
+
+/// A count, as a store keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuessCounter {
+    /// When the first failure in it was counted.
+    pub window_started: Timestamp,
+    /// How many were counted since.
+    pub failures: u32,
 }
 
 /// The wish to send a code of the ASL (§5.1), to be counted against its operator whatever comes of it.
@@ -144,10 +171,14 @@ pub enum Forgiveness {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
+pub enum Counted {
+    /// Failures of an operator.
     Operator,
+    /// Failures for a code, of whichever operator.
     Code,
+    /// Failures of all operators of a caller.
     Caller,
+    /// Failures of an operator for one code.
     OperatorOfCode,
     /// How often the failures of a code were forgiven; no failure itself.
     Forgiven,
@@ -157,7 +188,7 @@ pub(crate) enum Counted {
 
 impl Counted {
     /// What a guess counts against.
-    pub(crate) const OF_A_GUESS: [Self; 4] = [
+    pub const OF_A_GUESS: [Self; 4] = [
         Self::Operator,
         Self::Code,
         Self::Caller,
@@ -165,7 +196,8 @@ impl Counted {
     ];
 
     /// Length of the window, in milliseconds.
-    pub(crate) const fn window_millis(self) -> i64 {
+    #[must_use]
+    pub const fn window_millis(self) -> i64 {
         match self {
             Self::Operator | Self::Caller | Self::AslCode => GUESS_WINDOW_MILLIS,
             // Forgiving comes after the first failure, so what it has forgiven ends before the note of it does.
@@ -174,7 +206,8 @@ impl Counted {
     }
 
     /// How many a guess may find counted; what is no failure has no limit here.
-    pub(crate) const fn budget(self, budgets: GuessBudgets) -> u32 {
+    #[must_use]
+    pub const fn budget(self, budgets: GuessBudgets) -> u32 {
         match self {
             Self::Operator => budgets.operator,
             Self::Code => budgets.code,
@@ -188,7 +221,8 @@ impl Counted {
 impl GuessCounter {
     /// The count as it stands now: that of a window which has ended is a new one. A clock that went back leaves a window in the future, which
     /// counts on and ends as any other.
-    pub(crate) fn as_of(stored: Option<Self>, counted: Counted, now: Timestamp) -> Self {
+    #[must_use]
+    pub fn as_of(stored: Option<Self>, counted: Counted, now: Timestamp) -> Self {
         match stored {
             Some(counter)
                 if now.millis() - counter.window_started.millis() < counted.window_millis() =>
@@ -203,18 +237,23 @@ impl GuessCounter {
     }
 
     /// When the window ends.
-    pub(crate) fn ends_at(self, counted: Counted) -> Timestamp {
+    #[must_use]
+    pub fn ends_at(self, counted: Counted) -> Timestamp {
         self.window_started.plus_millis(counted.window_millis())
     }
 
-    pub(crate) fn raised(self) -> Self {
+    /// The count with one failure more.
+    #[must_use]
+    pub fn raised(self) -> Self {
         Self {
             failures: self.failures.saturating_add(1),
             ..self
         }
     }
 
-    pub(crate) fn lowered(self) -> Self {
+    /// The count with one failure less.
+    #[must_use]
+    pub fn lowered(self) -> Self {
         Self {
             failures: self.failures.saturating_sub(1),
             ..self

@@ -1,13 +1,13 @@
-//! What a store of Sistema TS must do, the embedded store, and the conformance suite that every store passes.
+//! What a store of Sistema TS must do, the rules and the sealing of data that every store shares, and the conformance suite that every
+//! store passes.
 //!
-//! [`Store`] speaks the language of the service ("record a test", "claim an unlock"), never that of tables, so that the embedded
-//! store and a cluster can both be behind it. Everything that a method has answered is durable.
+//! [`Store`] speaks the language of the service ("record a test", "claim an unlock"), never that of tables, so that a store within the
+//! process and a cluster can both be behind it. Everything that a method has answered is durable.
 
 mod access;
 pub mod cards;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-pub mod embedded;
 mod error;
 mod guess;
 pub mod keys;
@@ -25,8 +25,8 @@ pub use access::{
 };
 pub use error::StoreError;
 pub use guess::{
-    AslCodeAdmission, CountAslCode, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
-    GuessAdmission, GuessBudgets, GuessTicket,
+    AslCodeAdmission, CountAslCode, Counted, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS,
+    Guess, GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, RaisedCount,
 };
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use serde_json::Value;
 use sistema_ts::auth::{Authenticator, BasicCredentials, BasicRefusal};
 use sistema_ts::config::Configuration;
+use sistema_ts_embedded::register::EmbeddedRegister;
 use sistema_ts_model::{CallCenterCode, Caller, PinCode, RegionCode, SystemClock};
-use sistema_ts_store::embedded::register::EmbeddedRegister;
 use sistema_ts_store::register::{Register, RegisterKey, RegisterSnapshot};
 
 use crate::command_support::{output_with_input, succeeded};

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sistema_ts_embedded::cards::{CardEntry, CardImport, ImportProgress};
 use sistema_ts_model::{CardDigits, Clock as _, CodiceFiscale, SystemClock};
-use sistema_ts_store::embedded::cards::{CardEntry, CardImport, ImportProgress};
 use sistema_ts_store::register::RegisterKey;
 
 use crate::support::chain::{Chain, told};

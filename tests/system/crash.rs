@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use rand::RngExt as _;
 use rusqlite::{Connection, OpenFlags};
+use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::{Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId};
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{AccessQuery, ListingRequest, ListingScope, Store};
 

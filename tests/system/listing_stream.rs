@@ -9,11 +9,11 @@ use std::sync::{Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
+use sistema_ts_embedded::EmbeddedStore;
 use sistema_ts_model::{
     Caller, CodiceFiscale, FirstSymbol, RegionCode, Service, StructureDescription, StructureId,
     StructureReference, SystemClock, TestKind, TestResult,
 };
-use sistema_ts_store::embedded::EmbeddedStore;
 use sistema_ts_store::{
     AccessQuery, NewTest, RecordOutcome, ReservedCun, Store as _, SubmissionAccess,
 };

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::{
     Caller, Clock, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode, StructureDescription,
     StructureReference, TestKind, TestResult, Timestamp,
 };
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{
     CodiceFiscale, ManualClock, Service, StructureDescription, StructureId, Timestamp,
 };
-use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_store::register::{NewUser, Profiles, Register, RegisterKey, UserId};
 use tempfile::TempDir;
 

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
-use sistema_ts_store::embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_store::register::{RegisterError, RegisterKey, RegisterKeyError};
 
 use self::output::Output;
@@ -171,7 +171,7 @@ impl Context {
 /// Without a key: either nothing was made yet, or the key is lost.
 fn missing_key(configuration: &Configuration) -> AdminError {
     let folder = &configuration.store.data_folder;
-    let register = folder.join(sistema_ts_store::embedded::register::REGISTER_FILE);
+    let register = folder.join(sistema_ts_embedded::register::REGISTER_FILE);
     if register.exists() {
         let key = configuration.register.key_file.clone();
         AdminError::KeyLost { register, key }
@@ -216,7 +216,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn init(configuration: &Configuration, output: Output) -> Result<(), CliError> {
     let key_file = &configuration.register.key_file;
     let folder = &configuration.store.data_folder;
-    let register = folder.join(sistema_ts_store::embedded::register::REGISTER_FILE);
+    let register = folder.join(sistema_ts_embedded::register::REGISTER_FILE);
     // Asked before a key is made: a register whose key is gone needs that key, not a new one.
     if register.exists() {
         return Err(AdminError::from(RegisterError::AlreadyMade(folder.clone())).into());

@@ -13,9 +13,9 @@ use std::process::ExitCode;
 
 use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
+use sistema_ts_embedded::cards::{CardImport, EmbeddedCardRegister, ImportProgress};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::cards::{CardError, CardRegister as _};
-use sistema_ts_store::embedded::cards::{CardImport, EmbeddedCardRegister, ImportProgress};
 use sistema_ts_store::register::{RegisterKey, RegisterKeyError};
 use zeroize::Zeroizing;
 

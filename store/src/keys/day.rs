@@ -42,9 +42,12 @@ impl std::fmt::Debug for DayKey {
 /// What a sealed text is, and whose: bound to the ciphertext, so that one cannot be put in another's place.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum Purpose {
+pub enum Purpose {
+    /// The fiscal code of a tested person.
     FiscalCode = 1,
+    /// The phone or e-mail of a tested person.
     Contact = 2,
+    /// The fiscal code of an operator whose unlock holds a code.
     Operator = 3,
 }
 
@@ -79,12 +82,11 @@ impl DayKey {
     }
 
     /// Seals a text that belongs to a code, under a random nonce.
-    pub(crate) fn seal(
-        &self,
-        purpose: Purpose,
-        cun: Cun,
-        text: &str,
-    ) -> Result<SealedBytes, KeyError> {
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Crypto`] if the cryptographic library fails.
+    pub fn seal(&self, purpose: Purpose, cun: Cun, text: &str) -> Result<SealedBytes, KeyError> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| KeyError::Crypto)?;
         let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + TAG_LEN);
@@ -103,12 +105,8 @@ impl DayKey {
     }
 
     /// Opens what [`DayKey::seal`] made. `None` if it was made under another key, for another code or purpose, or is damaged.
-    pub(crate) fn open(
-        &self,
-        purpose: Purpose,
-        cun: Cun,
-        sealed: &[u8],
-    ) -> Option<Zeroizing<String>> {
+    #[must_use]
+    pub fn open(&self, purpose: Purpose, cun: Cun, sealed: &[u8]) -> Option<Zeroizing<String>> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = Zeroizing::new(ciphertext.to_vec());
@@ -122,12 +120,14 @@ impl DayKey {
     }
 
     /// The keyed hash by which this person's positives of this day are found.
-    pub(crate) fn lookup_tag(&self, fiscal_code: &CodiceFiscale) -> LookupTag {
+    #[must_use]
+    pub fn lookup_tag(&self, fiscal_code: &CodiceFiscale) -> LookupTag {
         cut(hmac::sign(&self.lookup, fiscal_code.expose().as_bytes()))
     }
 
     /// The keyed hash of a code and a negative's fiscal code: enough to check a cancellation, useless to find a person.
-    pub(crate) fn negative_mac(&self, cun: Cun, fiscal_code: &CodiceFiscale) -> Mac {
+    #[must_use]
+    pub fn negative_mac(&self, cun: Cun, fiscal_code: &CodiceFiscale) -> Mac {
         let code = fiscal_code.expose().as_bytes();
         let mut message = Zeroizing::new([0_u8; 14 + 16]);
         message[..14].copy_from_slice(&cun.to_text());
@@ -137,13 +137,15 @@ impl DayKey {
     }
 
     /// The keyed hash of a message's content without fiscal code, contact and pincode.
-    pub(crate) fn receipt_mac(&self, content: &[u8]) -> Mac {
+    #[must_use]
+    pub fn receipt_mac(&self, content: &[u8]) -> Mac {
         cut(hmac::sign(&self.receipt, content))
     }
 }
 
 /// Compares two keyed hashes in constant time.
-pub(crate) fn same_mac(left: &[u8], right: &[u8]) -> bool {
+#[must_use]
+pub fn same_mac(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
@@ -155,7 +157,8 @@ fn aad(purpose: Purpose, cun: Cun) -> Aad<[u8; 15]> {
 }
 
 /// The first 16 bytes of a keyed hash.
-pub(crate) fn cut(tag: hmac::Tag) -> Mac {
+#[must_use]
+pub fn cut(tag: hmac::Tag) -> Mac {
     let mut cut = [0; 16];
     cut.copy_from_slice(&tag.as_ref()[..16]);
     cut

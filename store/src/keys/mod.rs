@@ -28,8 +28,7 @@ use thiserror::Error;
 use crate::permissions::PermissionError;
 
 pub use clock::kernel_clock_is_synchronised;
-pub use day::{CheckValue, DayKey, LookupTag, Mac, SealedBytes};
-pub(crate) use day::{Purpose, cut, same_mac};
+pub use day::{CheckValue, DayKey, LookupTag, Mac, Purpose, SealedBytes, cut, same_mac};
 use file::{RingParts, RingState};
 pub use renewal::{RENEWAL_AHEAD_DAYS, Renewal};
 

@@ -181,7 +181,8 @@ impl RegisterKey {
     }
 
     /// What stands for a person among the operators of a caller: a keyed hash, by which nobody is found without the key.
-    pub(crate) fn person(&self, caller: &Caller, fiscal_code: &CodiceFiscale) -> [u8; 16] {
+    #[must_use]
+    pub fn person(&self, caller: &Caller, fiscal_code: &CodiceFiscale) -> [u8; 16] {
         let mut context = hmac::Context::with_key(&self.people);
         // No caller's key holds a zero byte, so that no two pairs have the same text.
         context.update(caller.to_key().as_bytes());
@@ -191,7 +192,10 @@ impl RegisterKey {
     }
 
     /// Seals an operator's fiscal code for the entry of one user, under a random nonce.
-    pub(crate) fn seal(
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn seal_user(
         &self,
         user: &UserId,
         fiscal_code: &CodiceFiscale,
@@ -200,7 +204,10 @@ impl RegisterKey {
     }
 
     /// Seals the fiscal code of an operator of a caller, for the entry of that person there.
-    pub(crate) fn seal_operator(
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Crypto`] if the cryptographic library fails.
+    pub fn seal_operator(
         &self,
         caller: &Caller,
         fiscal_code: &CodiceFiscale,
@@ -212,7 +219,8 @@ impl RegisterKey {
     }
 
     /// Opens what [`RegisterKey::seal_operator`] sealed for the same caller and person.
-    pub(crate) fn open_operator(
+    #[must_use]
+    pub fn open_operator(
         &self,
         caller: &Caller,
         person: &[u8; 16],
@@ -245,8 +253,9 @@ impl RegisterKey {
         Ok(sealed)
     }
 
-    /// Opens what [`RegisterKey::seal`] sealed for the same user.
-    pub(crate) fn open(&self, user: &UserId, sealed: &[u8]) -> Option<CodiceFiscale> {
+    /// Opens what [`RegisterKey::seal_user`] sealed for the same user.
+    #[must_use]
+    pub fn open_user(&self, user: &UserId, sealed: &[u8]) -> Option<CodiceFiscale> {
         self.open_for(user.as_str().as_bytes(), sealed)
     }
 
@@ -315,8 +324,8 @@ mod tests {
         assert_eq!(made.check_value(), read.check_value());
         assert_eq!(*made.pepper().unwrap(), *read.pepper().unwrap());
         let user = UserId::parse("mario.rossi").unwrap();
-        let sealed = made.seal(&user, &fiscal_code()).unwrap();
-        assert_eq!(read.open(&user, &sealed), Some(fiscal_code()));
+        let sealed = made.seal_user(&user, &fiscal_code()).unwrap();
+        assert_eq!(read.open_user(&user, &sealed), Some(fiscal_code()));
     }
 
     #[test]
@@ -328,15 +337,15 @@ mod tests {
             UserId::parse("mario").unwrap(),
             UserId::parse("luigi").unwrap(),
         );
-        let sealed = key.seal(&mario, &fiscal_code()).unwrap();
-        assert_eq!(key.open(&luigi, &sealed), None);
-        assert_eq!(other.open(&mario, &sealed), None);
-        assert_eq!(key.open(&mario, &sealed[..20]), None);
-        assert_eq!(key.open(&mario, &[]), None);
+        let sealed = key.seal_user(&mario, &fiscal_code()).unwrap();
+        assert_eq!(key.open_user(&luigi, &sealed), None);
+        assert_eq!(other.open_user(&mario, &sealed), None);
+        assert_eq!(key.open_user(&mario, &sealed[..20]), None);
+        assert_eq!(key.open_user(&mario, &[]), None);
         assert_ne!(key.check_value(), other.check_value());
         assert_ne!(
             sealed,
-            key.seal(&mario, &fiscal_code()).unwrap(),
+            key.seal_user(&mario, &fiscal_code()).unwrap(),
             "the nonce is random"
         );
         assert!(

@@ -22,7 +22,6 @@ mod types;
 pub use key::{RegisterKey, RegisterKeyError};
 pub use network::canonical_network;
 pub use profiles::Profiles;
-pub(crate) use snapshot::Operators;
 pub use snapshot::RegisterSnapshot;
 pub use types::{
     CredentialHash, Fingerprint, IdentifierError, NewUser, RegisteredCaller, RegisteredCertificate,

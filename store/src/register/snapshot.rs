@@ -11,18 +11,73 @@ use super::{
 };
 
 /// The operators of one caller.
-pub(crate) type Operators = HashMap<CodiceFiscale, Arc<RegisteredOperator>>;
+type Operators = HashMap<CodiceFiscale, Arc<RegisteredOperator>>;
 
 /// What is registered, at one moment. It never changes; a change of the register makes another.
 #[derive(Debug, Default, Clone)]
 pub struct RegisterSnapshot {
-    pub(crate) generation: u64,
-    pub(crate) callers: HashMap<Caller, Arc<RegisteredCaller>>,
-    pub(crate) certificates: HashMap<Fingerprint, Arc<RegisteredCaller>>,
-    pub(crate) structures: HashMap<StructureId, Arc<RegisteredStructure>>,
-    pub(crate) users: HashMap<UserId, Arc<RegisteredUser>>,
-    pub(crate) networks: HashMap<Caller, Vec<IpNet>>,
-    pub(crate) operators: HashMap<Caller, Arc<Operators>>,
+    generation: u64,
+    callers: HashMap<Caller, Arc<RegisteredCaller>>,
+    certificates: HashMap<Fingerprint, Arc<RegisteredCaller>>,
+    structures: HashMap<StructureId, Arc<RegisteredStructure>>,
+    users: HashMap<UserId, Arc<RegisteredUser>>,
+    networks: HashMap<Caller, Vec<IpNet>>,
+    operators: HashMap<Caller, Arc<Operators>>,
+}
+
+/// How a store makes the next snapshot: from the one before, with what has changed since.
+impl RegisterSnapshot {
+    /// Begins the snapshot of a later generation, with all that is in this one.
+    #[must_use]
+    pub fn next(&self, generation: u64) -> Self {
+        Self {
+            generation,
+            ..self.clone()
+        }
+    }
+
+    /// Puts these in the place of all callers, and their certificates in the place of all certificates.
+    pub fn replace_callers(&mut self, callers: impl IntoIterator<Item = RegisteredCaller>) {
+        self.callers.clear();
+        self.certificates.clear();
+        for entry in callers {
+            let entry = Arc::new(entry);
+            for certificate in &entry.certificates {
+                self.certificates
+                    .insert(certificate.fingerprint, Arc::clone(&entry));
+            }
+            self.callers.insert(entry.caller, entry);
+        }
+    }
+
+    /// Puts these in the place of all networks. Those of one caller stay in the order in which they come.
+    pub fn replace_networks(&mut self, networks: impl IntoIterator<Item = (Caller, IpNet)>) {
+        self.networks.clear();
+        for (caller, network) in networks {
+            self.networks.entry(caller).or_default().push(network);
+        }
+    }
+
+    /// Puts a structure in the place of the one with the same identifier, if there is one.
+    pub fn put_structure(&mut self, entry: RegisteredStructure) {
+        self.structures.insert(entry.id, Arc::new(entry));
+    }
+
+    /// Puts a user in the place of the one with the same id, if there is one.
+    pub fn put_user(&mut self, entry: RegisteredUser) {
+        self.users.insert(entry.id.clone(), Arc::new(entry));
+    }
+
+    /// Puts an operator in the place of the same caller's with the same fiscal code, if there is one.
+    pub fn put_operator(&mut self, entry: RegisteredOperator) {
+        let operators = self.operators.entry(entry.caller).or_default();
+        Arc::make_mut(operators).insert(entry.fiscal_code.clone(), Arc::new(entry));
+    }
+
+    /// Takes all operators out, since one at least was removed: those who are left are put in again.
+    pub fn clear_operators(&mut self) {
+        self.operators.clear();
+    }
 }
 
 impl RegisterSnapshot {

@@ -10,8 +10,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sistema_ts::pki::{Authority, Kind, Subject};
+use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::SystemClock;
-use sistema_ts_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_store::keys::KeyRing;
 
 use super::command::{output_with_input, succeeded};

@@ -1,0 +1,302 @@
+//! A failure means that what a check does tells whether there is such a person or how many cards they hold, that somebody who asks while the
+//! register is replaced is told neither what the old one says nor what the new one does, that a register that was replaced stays on the disk, or
+//! that one which is gone or cannot be read says no instead of nothing.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::cards::test_place::{Place, digits, now, person};
+use crate::cards::{CardEntry, CardImport, ImportProgress};
+
+impl Place {
+    fn register(&self, cards: &[(u32, u32)]) {
+        let mut import = CardImport::begin(&self.data(), &self.key, b"cards", true).unwrap();
+        for (who, number) in cards {
+            let entry = CardEntry {
+                fiscal_code: person(*who),
+                digits: digits(*number),
+                valid_from: day(),
+                valid_to: None,
+            };
+            import.add(&entry, ImportProgress::default()).unwrap();
+        }
+        import
+            .finish(ImportProgress::default(), now(), 100)
+            .unwrap();
+    }
+
+    fn reader(&self) -> (CardKey, Reader) {
+        let key = CardKey::derived_from(&self.key).unwrap();
+        let reader = Reader {
+            path: Paths::in_folder(&self.data()).register,
+            key_check: *key.check_value(),
+            open: None,
+            steps: 0,
+        };
+        (key, reader)
+    }
+}
+
+fn day() -> NaiveDate {
+    "2026-01-01".parse().unwrap()
+}
+
+fn cun(number: u64) -> Cun {
+    Cun::from_number(number).unwrap()
+}
+
+#[test]
+fn a_check_takes_the_same_steps_whoever_is_asked_for() {
+    let place = Place::new();
+    let mut cards: Vec<(u32, u32)> = (0..500).map(|who| (who, who)).collect();
+    // Of the first hundred people some hold up to six more: fewer than are read in any case.
+    cards.extend((0..100).flat_map(|who| (0..who % 7).map(move |more| (who, 1_000 + more))));
+    place.register(&cards);
+    let (key, mut reader) = place.reader();
+    let number = day_number(day());
+    // The last people in the file have fewer than so many cards behind them: they are left out, and say so by their number.
+    let last = {
+        let open = reader.current().unwrap().unwrap();
+        let mut select = open
+            .connection
+            .prepare("SELECT person FROM cards ORDER BY person DESC LIMIT 1 OFFSET 8")
+            .unwrap();
+        select
+            .query_row([], |row| row.get::<_, [u8; HASH_LENGTH]>(0))
+            .unwrap()
+    };
+    let mut steps = std::collections::BTreeMap::new();
+    let mut asked = 0;
+    let mut ask =
+        |hash: [u8; HASH_LENGTH], card: [u8; HASH_LENGTH], expected: bool, what: &'static str| {
+            if hash >= last {
+                return;
+            }
+            assert_eq!(reader.matches(&hash, &card, number).unwrap(), expected);
+            steps
+                .entry(reader.steps)
+                .or_insert_with(std::collections::BTreeSet::new)
+                .insert(what);
+            asked += 1;
+        };
+    for who in 0..500 {
+        let code = person(who);
+        let right = key.card(Some(&code), &digits(who));
+        let wrong = key.card(Some(&code), &digits(99_999_999));
+        ask(key.person(&code), right, true, "a card of the person's");
+        ask(key.person(&code), wrong, false, "another card");
+        ask(
+            key.nobody(cun(u64::from(who))),
+            key.card(None, &digits(who)),
+            false,
+            "nobody",
+        );
+        let unknown = person(10_000 + who);
+        let card = key.card(Some(&unknown), &digits(who));
+        ask(key.person(&unknown), card, false, "nobody who has a card");
+    }
+    assert!(asked > 1_900, "{asked}");
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert!(*steps.keys().next().unwrap() > 0);
+}
+
+#[test]
+fn nobody_has_a_place_of_his_own_for_each_code() {
+    let place = Place::new();
+    let key = CardKey::derived_from(&place.key).unwrap();
+    assert_eq!(key.nobody(cun(7)), key.nobody(cun(7)));
+    assert_ne!(key.nobody(cun(7)), key.nobody(cun(8)));
+}
+
+#[test]
+fn who_holds_more_cards_than_are_read_at_least_holds_them_all() {
+    let place = Place::new();
+    let cards: Vec<(u32, u32)> = (0..30)
+        .flat_map(|who| (0..30).map(move |number| (who, 100 * who + number)))
+        .collect();
+    place.register(&cards);
+    let (key, mut reader) = place.reader();
+    let number = day_number(day());
+    for (who, card) in cards {
+        let code = person(who);
+        let hash = key.card(Some(&code), &digits(card));
+        assert!(reader.matches(&key.person(&code), &hash, number).unwrap());
+        let next = person((who + 1) % 30);
+        assert!(!reader.matches(&key.person(&next), &hash, number).unwrap());
+    }
+}
+
+#[test]
+fn who_asks_while_the_register_is_replaced_is_told_by_one_of_the_two() {
+    let place = Arc::new(Place::new());
+    // Person 1 holds card 1 in each register; person 2 has card 2 in every other one, and card 3 in those between.
+    place.register(&[(1, 1), (2, 2)]);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let asker = std::thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            let holds = |who: u32, number: u32| {
+                let (person, digits) = (person(who), digits(number));
+                let matches = register.matches(Some(&person), cun(1), &digits, day());
+                runtime.block_on(matches).unwrap()
+            };
+            let (mut asked, mut seen) = (0_u32, [false; 2]);
+            while !is_over.load(Ordering::Acquire) {
+                assert!(holds(1, 1), "neither the old nor the new one");
+                seen[0] |= holds(2, 2);
+                seen[1] |= holds(2, 3);
+                asked += 1;
+            }
+            (asked, seen)
+        }
+    });
+    for round in 0..40 {
+        place.register(&[(1, 1), (2, 2 + round % 2)]);
+    }
+    is_over.store(true, Ordering::Release);
+    let (asked, seen) = asker.join().unwrap();
+    assert!(asked > 0);
+    assert_eq!(seen, [true; 2], "no register was seen to change");
+}
+
+#[test]
+fn a_reader_without_work_lets_go_of_a_register_that_was_replaced() {
+    let place = Place::new();
+    place.register(&[(1, 1)]);
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let held = || {
+        std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter(|path| path.starts_with(place.data()))
+            .any(|path| path.to_string_lossy().ends_with("cards.db (deleted)"))
+    };
+    assert!(!held());
+    place.register(&[(1, 2)]);
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while held() {
+        assert!(Instant::now() < give_up, "the old register is still open");
+        std::thread::yield_now();
+    }
+    drop(register);
+}
+
+/// What is done to the file of a register under its reader.
+type Trouble = fn(&Place, &Path);
+
+#[tokio::test]
+async fn a_register_that_cannot_be_read_says_nothing_and_one_that_comes_is_read() {
+    fn garbage(_: &Place, file: &Path) {
+        std::fs::write(file, vec![0x5a; 16_384]).unwrap();
+    }
+    fn of_another_key(_: &Place, file: &Path) {
+        let other = Place::new();
+        other.register(&[(1, 1)]);
+        std::fs::rename(other.data().join("cards.db"), file).unwrap();
+    }
+    fn cut_to(file: &Path, part: u64) {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length / 4 * part).unwrap();
+    }
+    let troubles: [(&str, Trouble); 7] = [
+        ("removed", |_, file| std::fs::remove_file(file).unwrap()),
+        ("moved away", |place, file| {
+            std::fs::rename(file, place.data().join("away")).unwrap();
+        }),
+        ("replaced by garbage", |place, file| {
+            std::fs::remove_file(file).unwrap();
+            garbage(place, file);
+        }),
+        ("overwritten", garbage),
+        ("of another key", of_another_key),
+        ("emptied", |_, file| cut_to(file, 0)),
+        ("cut to half", |_, file| cut_to(file, 2)),
+    ];
+    for (what, trouble) in troubles {
+        let place = Place::new();
+        // Many pages, of which a check reads a few.
+        let cards: Vec<(u32, u32)> = (0..2_000).map(|who| (who, who)).collect();
+        place.register(&cards);
+        let file = place.data().join("cards.db");
+        let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+        let holds = async |who: u32, number: u32| {
+            let (person, digits) = (person(who), digits(number));
+            register
+                .matches(Some(&person), cun(1), &digits, day())
+                .await
+        };
+        assert!(holds(1, 1).await.unwrap(), "{what}");
+        trouble(&place, &file);
+        for who in 0..50 {
+            let right = holds(who, who).await;
+            assert!(right.is_err(), "{what}: {right:?}");
+            assert!(holds(who, who + 1).await.is_err(), "{what}");
+        }
+        assert!(!matches!(register.status().await, Ok(Some(_))), "{what}");
+        place.register(&[(1, 2)]);
+        assert!(holds(1, 2).await.unwrap(), "{what}");
+        assert!(!holds(1, 1).await.unwrap(), "{what}");
+        assert_eq!(register.status().await.unwrap().unwrap().cards, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_register_written_over_in_place_is_not_mixed_with_what_is_in_memory() {
+    let place = Place::new();
+    let cards =
+        |shift: u32| -> Vec<(u32, u32)> { (0..2_000).map(|who| (who, who + shift)).collect() };
+    place.register(&cards(1));
+    let file = place.data().join("cards.db");
+    let second = std::fs::read(&file).unwrap();
+    place.register(&cards(0));
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let holds = async |who: u32, number: u32| {
+        let (person, digits) = (person(who), digits(number));
+        let matches = register.matches(Some(&person), cun(1), &digits, day());
+        matches.await.unwrap()
+    };
+    for who in 0..2_000 {
+        assert!(holds(who, who).await);
+    }
+    // The same file, with another register's bytes.
+    std::fs::write(&file, second).unwrap();
+    for who in 0..2_000 {
+        assert!(holds(who, who + 1).await && !holds(who, who).await);
+    }
+}
+
+#[tokio::test]
+async fn damage_that_a_check_has_met_is_told_until_another_register_comes() {
+    let place = Place::new();
+    let cards: Vec<(u32, u32)> = (0..2_000).map(|who| (who, who)).collect();
+    place.register(&cards);
+    let file = place.data().join("cards.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // All but the first pages, which say what the file is.
+    let about = bytes.len() / 8;
+    bytes[about..].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
+    let mut failed = 0;
+    for who in 0..200 {
+        let (person, digits) = (person(who), digits(who));
+        let matches = register.matches(Some(&person), cun(1), &digits, day());
+        // Never a no.
+        match matches.await {
+            Ok(holds) => assert!(holds),
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(failed > 100, "{failed}");
+    assert!(register.status().await.is_err());
+    place.register(&cards);
+    assert_eq!(register.status().await.unwrap().unwrap().cards, 2_000);
+}

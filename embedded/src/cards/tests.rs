@@ -1,0 +1,280 @@
+//! A failure means that a card counts that is not registered or not valid, that one which is does not, that an interrupted import loses or
+//! doubles cards or shows itself half done, or that a file names a person or a card.
+#![allow(clippy::unwrap_used)]
+
+use sistema_ts_model::Cun;
+use sistema_ts_store::cards::CardRegister as _;
+
+use super::*;
+use crate::cards::EmbeddedCardRegister;
+use crate::cards::test_place::{Place, digits, now, person};
+
+impl Place {
+    fn begin(&self, source: &str) -> CardImport {
+        CardImport::begin_with(&self.data(), &self.key, source.as_bytes(), false, 10).unwrap()
+    }
+
+    fn import(&self, entries: &[CardEntry]) -> u64 {
+        let mut import = self.begin("a whole import");
+        for (index, entry) in entries.iter().enumerate() {
+            import.add(entry, at(index as u64 + 1)).unwrap();
+        }
+        import.finish(at(entries.len() as u64), now(), 100).unwrap()
+    }
+
+    fn open(&self) -> EmbeddedCardRegister {
+        EmbeddedCardRegister::open(&self.data(), &self.key).unwrap()
+    }
+}
+
+/// All that a register says of cards.
+fn rows(place: &Place) -> Vec<Entry> {
+    let register = open_whole(&place.data().join("cards.db")).unwrap();
+    let mut select = register
+        .prepare("SELECT person, card, from_day, to_day FROM cards ORDER BY 1, 2, 3, 4")
+        .unwrap();
+    let mut rows = select.query([]).unwrap();
+    std::iter::from_fn(|| next(&mut rows).unwrap()).collect()
+}
+
+fn at(line: u64) -> ImportProgress {
+    ImportProgress {
+        offset: 40 * line,
+        lines: line,
+        bad_lines: 0,
+        blank_lines: 0,
+    }
+}
+
+fn cun() -> Cun {
+    Cun::from_number(1).unwrap()
+}
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn card(who: u32, number: u32) -> CardEntry {
+    CardEntry {
+        fiscal_code: person(who),
+        digits: digits(number),
+        valid_from: date("2020-01-01"),
+        valid_to: Some(date("2026-12-31")),
+    }
+}
+
+async fn holds(register: &EmbeddedCardRegister, who: u32, number: u32, day: &str) -> bool {
+    let (person, digits) = (person(who), digits(number));
+    let matches = register.matches(Some(&person), cun(), &digits, date(day));
+    matches.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_card_is_its_persons_on_its_days_alone() {
+    let place = Place::new();
+    let mut open_ended = card(1, 22_222_222);
+    open_ended.valid_to = None;
+    let entries = [card(1, 11_111_111), open_ended, card(2, 33_333_333)];
+    assert_eq!(place.import(&entries), 3);
+    let register = place.open();
+    for (who, number, day, expected) in [
+        (1, 11_111_111, "2020-01-01", true),
+        (1, 11_111_111, "2026-12-31", true),
+        (1, 11_111_111, "2019-12-31", false),
+        (1, 11_111_111, "2027-01-01", false),
+        (1, 22_222_222, "2090-01-01", true),
+        (1, 33_333_333, "2026-01-01", false),
+        (2, 33_333_333, "2026-01-01", true),
+        (2, 11_111_111, "2026-01-01", false),
+        (3, 11_111_111, "2026-01-01", false),
+    ] {
+        assert_eq!(
+            holds(&register, who, number, day).await,
+            expected,
+            "{who} {number} {day}"
+        );
+    }
+    assert!(
+        !register
+            .matches(None, cun(), &digits(11_111_111), date("2026-01-01"))
+            .await
+            .unwrap()
+    );
+    let status = register.status().await.unwrap().unwrap();
+    assert_eq!((status.cards, status.imported_at), (3, now()));
+}
+
+#[tokio::test]
+async fn an_open_register_sees_the_next_import_whole_and_no_part_of_it_before() {
+    let place = Place::new();
+    let register = place.open();
+    assert_eq!(register.status().await.unwrap(), None);
+    let (anybody, any) = (person(1), digits(1));
+    let none = register.matches(Some(&anybody), cun(), &any, date("2026-01-01"));
+    assert!(matches!(none.await, Err(CardError::Missing)));
+    place.import(&[card(1, 1)]);
+    assert!(holds(&register, 1, 1, "2026-01-01").await);
+    let mut import = place.begin("the next one");
+    for line in 1..=25 {
+        import.add(&card(2, line), at(line.into())).unwrap();
+        assert!(!holds(&register, 2, line, "2026-01-01").await);
+        assert!(holds(&register, 1, 1, "2026-01-01").await);
+    }
+    import.finish(at(25), now(), 100).unwrap();
+    assert!(
+        !holds(&register, 1, 1, "2026-01-01").await,
+        "replaced by the next import"
+    );
+    for line in 1..=25 {
+        assert!(holds(&register, 2, line, "2026-01-01").await);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_import_goes_on_from_its_last_run_and_comes_to_the_same() {
+    let entries: Vec<CardEntry> = (0..57).map(|line| card(line % 13, line)).collect();
+    let place = Place::new();
+    for stop in [0, 3, 10, 24, 56] {
+        let mut import = place.begin("a source");
+        let mut line = import.progress().lines;
+        while line < stop {
+            import.add(&entries[line as usize], at(line + 1)).unwrap();
+            line += 1;
+        }
+        // Dropped: what is not in a run is lost, and so is its place.
+        assert_eq!(import.progress().lines, line / 10 * 10);
+    }
+    let other = place.begin("another source");
+    assert_eq!(
+        other.progress(),
+        ImportProgress::default(),
+        "not the same source"
+    );
+    drop(other);
+    let mut import = place.begin("a source");
+    assert_eq!(import.progress().lines, 0, "given up for the other");
+    for line in 0..57 {
+        import.add(&entries[line as usize], at(line + 1)).unwrap();
+        if line == 33 {
+            drop(import);
+            import = place.begin("a source");
+            let from = import.progress().lines;
+            assert_eq!(from, 30);
+            for line in from..=33 {
+                import.add(&entries[line as usize], at(line + 1)).unwrap();
+            }
+        }
+    }
+    assert_eq!(import.finish(at(57), now(), 100).unwrap(), 57);
+    let register = place.open();
+    for line in 0..57 {
+        assert!(
+            holds(&register, line % 13, line, "2026-01-01").await,
+            "{line}"
+        );
+    }
+    let interrupted = rows(&place);
+    assert_eq!(place.import(&entries), 57);
+    assert_eq!(
+        interrupted,
+        rows(&place),
+        "not what an unbroken import makes"
+    );
+    let left: Vec<_> = std::fs::read_dir(place.data())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name != "cards.db" && name != "cards.lock")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn doubles_count_once_and_nothing_replaces_nothing() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..40).map(|_| card(1, 1)).collect();
+    assert_eq!(place.import(&entries), 1);
+    let nothing = place.begin("nothing").finish(at(0), now(), 100);
+    assert!(matches!(nothing, Err(CardError::Empty)));
+    assert!(holds(&place.open(), 1, 1, "2026-01-01").await);
+}
+
+#[tokio::test]
+async fn a_register_that_lost_much_replaces_nothing_unless_that_is_allowed() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..100).map(|who| card(who, who)).collect();
+    assert_eq!(place.import(&entries), 100);
+    let attempt = |count: usize, maximum_loss: u64| {
+        let mut import = place.begin(&format!("{count}"));
+        let from = import.progress().lines as usize;
+        for (line, entry) in entries.iter().enumerate().take(count).skip(from) {
+            import.add(entry, at(line as u64 + 1)).unwrap();
+        }
+        import.finish(at(count as u64), now(), maximum_loss)
+    };
+    let refused = attempt(89, 10);
+    assert!(
+        matches!(
+            refused,
+            Err(CardError::FarFewer {
+                cards: 89,
+                registered: 100
+            })
+        ),
+        "{refused:?}"
+    );
+    assert!(holds(&place.open(), 99, 99, "2026-01-01").await);
+    assert!(!place.data().join("cards-new.db").exists());
+    // What was taken is there for another try, which allows it.
+    assert_eq!(place.begin("89").progress().lines, 89);
+    assert_eq!(attempt(89, 11).unwrap(), 89);
+    assert!(!holds(&place.open(), 99, 99, "2026-01-01").await);
+    assert_eq!(attempt(81, 10).unwrap(), 81, "a tenth of 89 is 8.9");
+    assert!(matches!(attempt(80, 0), Err(CardError::FarFewer { .. })));
+    assert_eq!(attempt(1, 100).unwrap(), 1);
+}
+
+#[test]
+fn one_import_at_a_time() {
+    let place = Place::new();
+    let first = place.begin("one");
+    let second = CardImport::begin(&place.data(), &place.key, b"two", false);
+    assert!(matches!(second, Err(CardError::ImportUnderWay)));
+    drop(first);
+    place.begin("two");
+}
+
+#[tokio::test]
+async fn another_key_opens_nothing() {
+    let place = Place::new();
+    place.import(&[card(1, 1)]);
+    let other = RegisterKey::create(&place.folder.path().join("other")).unwrap();
+    let opened = EmbeddedCardRegister::open(&place.data(), &other).unwrap();
+    assert!(matches!(opened.status().await, Err(CardError::WrongKey)));
+}
+
+#[test]
+fn no_file_names_a_person_or_a_card() {
+    let place = Place::new();
+    let entries: Vec<CardEntry> = (0..25).map(|who| card(who, 81_234_567 + who)).collect();
+    let mut import = place.begin("half an import");
+    for (line, entry) in entries.iter().enumerate() {
+        import.add(entry, at(line as u64 + 1)).unwrap();
+    }
+    drop(import);
+    let search = || {
+        for file in std::fs::read_dir(place.data()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            for entry in &entries {
+                for secret in [entry.fiscal_code.expose(), entry.digits.expose()] {
+                    let found = bytes
+                        .windows(secret.len())
+                        .any(|part| part == secret.as_bytes());
+                    assert!(!found);
+                }
+            }
+        }
+    };
+    search();
+    place.import(&entries);
+    search();
+}

@@ -1,0 +1,201 @@
+//! The store's contract, fulfilled: each method is where its name says.
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    ClaimId, CodiceFiscale, Condition, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId,
+    Settlement,
+};
+use sistema_ts_store::trusted_time::{Horizon, NotedTime};
+use sistema_ts_store::{
+    AccessPage, AccessQuery, AccessRecord, AnnulOutcome, AslCodeAdmission, CancelOutcome,
+    CancelTest, ClaimOutcome, ClaimUnlock, ClockFault, ConfirmOutcome, Confirmation, CountAslCode,
+    Expired, Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage,
+    ListingRequest, NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome,
+    Readiness, RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
+};
+
+use super::access::{self, AccessJob};
+use super::queue::Lane;
+use super::schema;
+use super::store::EmbeddedStore;
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn reserve(
+        &self,
+        first: FirstSymbol,
+        count: usize,
+    ) -> Result<Vec<ReservedCun>, StoreError> {
+        self.reserve_codes(first, count).await
+    }
+
+    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+        self.record(test).await
+    }
+
+    async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
+        self.test_of(cun).await
+    }
+
+    async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError> {
+        self.test_of_digest(digest).await
+    }
+
+    async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
+        self.patient_of(cun).await
+    }
+
+    async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
+        self.count_guess(guess).await
+    }
+
+    async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
+        self.uncount_guess(ticket).await
+    }
+
+    async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
+        self.forgive(cun).await
+    }
+
+    async fn begin_verification(
+        &self,
+        guess: Guess,
+    ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
+        self.count_and_look_up(guess).await
+    }
+
+    async fn finish_verification(
+        &self,
+        session: OpenSession,
+        ticket: GuessTicket,
+    ) -> Result<OpenOutcome, StoreError> {
+        self.open_and_uncount(session, ticket).await
+    }
+
+    async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {
+        self.open_verified(session).await
+    }
+
+    async fn find_session(&self, session: SessionId) -> Result<Option<SessionView>, StoreError> {
+        self.session_view(session).await
+    }
+
+    async fn claim_unlock(&self, claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+        self.claim(claim).await
+    }
+
+    async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError> {
+        self.settle(settlement).await
+    }
+
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConfirmOutcome, StoreError> {
+        self.confirm_unlock(confirmation).await
+    }
+
+    async fn annul(&self, confirmation: Confirmation) -> Result<AnnulOutcome, StoreError> {
+        self.annul_unlock(confirmation).await
+    }
+
+    async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
+        self.cancel_test(cancellation).await
+    }
+
+    async fn count_asl_code(&self, wish: CountAslCode) -> Result<AslCodeAdmission, StoreError> {
+        self.count_code_of_asl(wish).await
+    }
+
+    async fn claim_person(
+        &self,
+        fiscal_code: CodiceFiscale,
+        claim: NewClaim,
+    ) -> Result<PersonOutcome, StoreError> {
+        self.claim_for_person(fiscal_code, claim).await
+    }
+
+    async fn settle_person(
+        &self,
+        person: PersonClaim,
+        claim: ClaimId,
+        outcome: PostOutcome,
+    ) -> Result<usize, StoreError> {
+        self.settle_for_person(person, claim, outcome).await
+    }
+
+    async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
+        self.expire(limit, horizon).await
+    }
+
+    async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+        self.read_noted_time().await
+    }
+
+    async fn note_time(&self, time: NotedTime) -> Result<(), StoreError> {
+        self.write_noted_time(time).await
+    }
+
+    fn clock_fault(&self) -> Option<ClockFault> {
+        self.shared.clock_fault()
+    }
+
+    async fn rewrite_erased(&self) -> Result<usize, StoreError> {
+        self.rewrite_days().await
+    }
+
+    async fn listing_mark(&self) -> Result<ListingMark, StoreError> {
+        Ok(self.mark())
+    }
+
+    async fn list_page(&self, request: ListingRequest) -> Result<ListingPage, StoreError> {
+        self.page(request).await
+    }
+
+    async fn record_access(&self, record: AccessRecord) -> Result<(), StoreError> {
+        self.ask_keeper(|reply| AccessJob::Record(Box::new(record), reply))
+            .await
+    }
+
+    async fn search_access(&self, query: AccessQuery) -> Result<AccessPage, StoreError> {
+        self.ask_keeper(AccessJob::CopyAll).await?;
+        let files = self.files.clone();
+        self.listings
+            .read(move |_| access::search(&files, &query, i64::MAX))
+            .await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.close_in_order().await
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.shared.failure().map(str::to_owned)
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let mut readiness = Readiness::default();
+        if let Some(failure) = self.shared.failure() {
+            readiness.add(Condition::StoreFailed, failure);
+        }
+        let now = self.shared.now();
+        if let Err(error) = self.shared.keys.day(now.rome_day()) {
+            readiness.add(Condition::KeysMissing, error.to_string());
+        }
+        self.shared.look_at_ring();
+        if let Err(error) = self.shared.check_ring() {
+            readiness.add(Condition::KeysMissing, error.to_string());
+        }
+        if let Some(fault) = self.shared.clock_fault() {
+            readiness.add(Condition::ClockBehind, fault.to_string());
+        }
+        // That the writer answers is part of it, and that the disk takes what it writes: a transaction without a change would not tell.
+        if readiness.is_ready() {
+            let probe = self.write(Lane::Urgent, |writer| {
+                schema::write_number(writer.tests, "probed_ms", writer.now.millis())?;
+                writer.patients.probe(writer.day, writer.now)
+            });
+            if let Err(error) = probe.await {
+                readiness.add(Condition::StoreNotWriting, error.to_string());
+            }
+        }
+        readiness
+    }
+}

@@ -1,0 +1,335 @@
+//! What goes when its time has come: dead claims, lapsed sessions, expired tests with their patients, old receipts, days' keys.
+
+use chrono::Months;
+use rusqlite::Connection;
+use sistema_ts_model::{CUN_LIFE_MILLIS, KNOWN_CODES_MONTHS, Moment, TestResult, Timestamp};
+use sistema_ts_store::keys::oldest_live_day;
+use sistema_ts_store::trusted_time::{Horizon, NotedTime};
+use sistema_ts_store::{Expired, StoreError};
+
+use super::access::AccessJob;
+use super::day::Day;
+use super::failure::Failure;
+use super::queue::Lane;
+use super::rows::{self, TestRow};
+use super::schema;
+use super::store::EmbeddedStore;
+use super::writer::Writer;
+
+/// How long access records are kept (§2.5, §3.4, §5.2), in months.
+const ACCESS_MONTHS: u32 = 12;
+
+/// Names of the noted time's parts in `meta`.
+const NOTED: [&str; 5] = [
+    "trusted_ms",
+    "trusted_wall_ms",
+    "trusted_waiting_ms",
+    "trusted_pace_ms",
+    "trusted_made_up_ms",
+];
+
+impl EmbeddedStore {
+    pub(super) async fn expire(
+        &self,
+        limit: usize,
+        horizon: Horizon,
+    ) -> Result<Expired, StoreError> {
+        let copied_row = self.shared.copied_row();
+        let (expired, uncopied) = self
+            .write(Lane::Usual, move |writer| {
+                writer.expire(limit.max(1), copied_row, horizon)
+            })
+            .await?;
+        if uncopied {
+            self.ask_keeper(AccessJob::CopyAll).await?;
+        }
+        if !expired.more {
+            self.drop_old_keys(horizon);
+            let oldest = horizon.time().rome_day() - Months::new(ACCESS_MONTHS);
+            self.ask_keeper(|reply| AccessJob::RemoveBefore(Day::of_date(oldest), reply))
+                .await?;
+        }
+        Ok(expired)
+    }
+
+    /// Destroys the keys of the days that no code lives from any more. A failure is none of the sweep: it is told to the operator of the
+    /// service, and tried again with the next one.
+    fn drop_old_keys(&self, horizon: Horizon) {
+        if let Err(error) = self.shared.keys.advance(horizon) {
+            tracing::warn!(%error, "old day keys were not destroyed");
+            metrics::counter!("sistema_ts_store_key_destruction_refused_total").increment(1);
+        }
+    }
+
+    pub(super) async fn read_noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+        self.write(Lane::Urgent, |writer| {
+            if let Some(noted) = read_noted(writer.tests)? {
+                return Ok(Some(noted));
+            }
+            if writer.last_row > 0 {
+                return Ok(Some(NotedTime::at(writer.last_inserted)));
+            }
+            // A store that is still empty; but the ring was made on a day of its own, and its keys are to lose.
+            let after = writer.shared.keys.oldest().succ_opt();
+            let after = after.map(Timestamp::start_of_rome_day);
+            let now = writer.shared.clock.now();
+            Ok(after.filter(|after| *after <= now).map(NotedTime::at))
+        })
+        .await
+    }
+
+    pub(super) async fn write_noted_time(&self, time: NotedTime) -> Result<(), StoreError> {
+        self.write(Lane::Usual, move |writer| write_noted(writer.tests, time))
+            .await
+    }
+}
+
+/// The trusted time as it was noted last.
+pub(super) fn read_noted(tests: &Connection) -> Result<Option<NotedTime>, Failure> {
+    let mut numbers = [0; 5];
+    for (number, name) in numbers.iter_mut().zip(NOTED) {
+        match schema::read_number(tests, name)? {
+            Some(read) => *number = read,
+            None => return Ok(None),
+        }
+    }
+    let [trusted, wall, waiting_millis, pace_millis, made_up_millis] = numbers;
+    let noted = NotedTime {
+        trusted: Timestamp::from_millis_clamped(trusted),
+        wall: Timestamp::from_millis_clamped(wall),
+        waiting_millis,
+        pace_millis,
+        made_up_millis,
+    };
+    Ok(Some(noted.within_ranges()))
+}
+
+/// Notes the trusted time within the current transaction.
+pub(super) fn write_noted(tests: &Connection, time: NotedTime) -> Result<(), Failure> {
+    let numbers = [
+        time.trusted.millis(),
+        time.wall.millis(),
+        time.waiting_millis,
+        time.pace_millis,
+        time.made_up_millis,
+    ];
+    for (number, name) in numbers.into_iter().zip(NOTED) {
+        schema::write_number(tests, name, number)?;
+    }
+    Ok(())
+}
+
+impl Writer<'_> {
+    /// Does one call's share. Answers also whether tests stay for now because their access records are not copied yet.
+    fn expire(
+        &mut self,
+        limit: usize,
+        copied_row: i64,
+        horizon: Horizon,
+    ) -> Result<(Expired, bool), Failure> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.horizon = Some(horizon);
+        let caught_up = self.catch_up_claims(limit, horizon)?;
+        self.forget_sessions_and_receipts(horizon)?;
+        self.forget_guesses(horizon)?;
+        self.remove_patients_of_dead_days(horizon)?;
+        let over = horizon.time().minus_millis(CUN_LIFE_MILLIS);
+        let past_retention = horizon
+            .time()
+            .minus_millis(self.shared.options.retention_millis);
+        let erased = if past_retention < over {
+            self.erase_persons(over, limit)?
+        } else {
+            0
+        };
+        let (removed, uncopied) = self.remove_tests(past_retention, copied_row, limit)?;
+        self.move_floors(horizon)?;
+        let more = uncopied || [caught_up, erased, removed].contains(&limit);
+        let expired = Expired {
+            tests: usize::try_from(removed).unwrap_or(usize::MAX),
+            more,
+        };
+        Ok((expired, uncopied))
+    }
+
+    /// Writes down what claims mean whose holders are dead.
+    fn catch_up_claims(&mut self, limit: i64, horizon: Horizon) -> Result<i64, Failure> {
+        let due: Vec<i64> = {
+            let mut select = self
+                .tests
+                .prepare_cached("SELECT row FROM claims WHERE due_ms <= ?1 LIMIT ?2")?;
+            let rows = select.query_map((horizon.time().millis(), limit), |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let moment = Moment {
+            now: horizon.time(),
+            ..self.moment()
+        };
+        for number in &due {
+            match TestRow::read(self.tests, *number)? {
+                Some(row) => {
+                    let step = row.life.catch_up(&row.origin(), moment);
+                    self.obey(&row, step)?;
+                }
+                None => {
+                    self.tests
+                        .prepare_cached("DELETE FROM claims WHERE row = ?1")?
+                        .execute([number])?;
+                }
+            }
+        }
+        Ok(due.len() as i64)
+    }
+
+    fn forget_sessions_and_receipts(&mut self, horizon: Horizon) -> Result<(), Failure> {
+        let lapsed = self
+            .tests
+            .prepare_cached("DELETE FROM sessions WHERE lapses_ms <= ?1")?
+            .execute([horizon.time().millis()])?;
+        if lapsed > 0 {
+            // Each named its operator.
+            self.log.wants_clearing();
+        }
+        let over = horizon.time().minus_millis(CUN_LIFE_MILLIS);
+        self.tests
+            .prepare_cached("DELETE FROM cancellations WHERE at_ms <= ?1")?
+            .execute([over.millis()])?;
+        Ok(())
+    }
+
+    /// Unlinks the patients' files of the days that no code lives from any more.
+    fn remove_patients_of_dead_days(&mut self, horizon: Horizon) -> Result<(), Failure> {
+        let oldest = Day::of_date(oldest_live_day(horizon.time()));
+        let dead: Vec<Day> = self
+            .patients
+            .days()
+            .take_while(|day| *day < oldest)
+            .collect();
+        dead.into_iter()
+            .try_for_each(|day| self.patients.remove_day(day))
+    }
+
+    /// Of tests that are kept longer than their codes live: erases contact, fiscal code and sessions of those whose code is over.
+    fn erase_persons(&mut self, over: Timestamp, limit: i64) -> Result<i64, Failure> {
+        let erased_through = schema::read_number(self.tests, "erased_row")?.unwrap_or(0);
+        let due = self.due_rows(erased_through, over, limit)?;
+        let Some(last) = due.last() else { return Ok(0) };
+        self.tests
+            .prepare_cached(
+                "UPDATE tests SET contact = NULL, negative = NULL
+                 WHERE row > ?1 AND row <= ?2 AND (contact IS NOT NULL OR negative IS NOT NULL)",
+            )?
+            .execute((erased_through, last.row))?;
+        self.forget_patients(&due)?;
+        schema::write_number(self.tests, "erased_row", last.row)?;
+        Ok(due.len() as i64)
+    }
+
+    /// Removes tests past their retention, with all that belongs to them, as far as they are copied to the archive of access
+    /// records; answers how many, and whether others are not copied yet. Their codes stay known.
+    fn remove_tests(
+        &mut self,
+        past: Timestamp,
+        copied_row: i64,
+        limit: i64,
+    ) -> Result<(i64, bool), Failure> {
+        let mut due = self.due_rows(0, past, limit)?;
+        let all = due.len();
+        due.retain(|row| row.row <= copied_row);
+        let uncopied = due.len() < all;
+        let (Some(first), Some(last)) = (due.first(), due.last()) else {
+            return Ok((0, uncopied));
+        };
+        // From these rows the newest entries of the index of codes could no longer be restored.
+        self.codes.cover(self.tests, last.row.max(0) as u64)?;
+        self.forget_patients(&due)?;
+        self.tests
+            .prepare_cached("DELETE FROM claims WHERE row <= ?1")?
+            .execute([last.row])?;
+        self.tests
+            .prepare_cached("DELETE FROM tests WHERE row >= ?1 AND row <= ?2")?
+            .execute((first.row, last.row))?;
+        // When no test is left, these say where the numbering and the time went on.
+        schema::write_number(self.tests, "expired_row", last.row)?;
+        schema::write_number(self.tests, "expired_ms", last.inserted_at.millis())?;
+        Ok((due.len() as i64, uncopied))
+    }
+
+    /// The oldest rows above `after` that were inserted at `until` or before.
+    fn due_rows(&self, after: i64, until: Timestamp, limit: i64) -> Result<Vec<DueRow>, Failure> {
+        let mut select = self.tests.prepare_cached(
+            "SELECT row, inserted_ms, flags, key_day FROM tests WHERE row > ?1 ORDER BY row LIMIT ?2",
+        )?;
+        let rows = select.query_map((after, limit), |row| {
+            let inserted_at = Timestamp::from_millis_clamped(row.get(1)?);
+            let key_day = row.get::<_, Option<i32>>(3)?.map(Day);
+            Ok(DueRow {
+                row: row.get(0)?,
+                inserted_at,
+                key_day: key_day.unwrap_or_else(|| Day::of(inserted_at)),
+                positive: rows::decode_result(row.get(2)?) == TestResult::Positive,
+            })
+        })?;
+        // Rows are in the order of their insertion.
+        Ok(rows
+            .take_while(|row| row.as_ref().map_or(true, |row| row.inserted_at <= until))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets the sessions of these rows, and notes the erasure of their patients.
+    fn forget_patients(&mut self, due: &[DueRow]) -> Result<(), Failure> {
+        let (Some(first), Some(last)) = (due.first(), due.last()) else {
+            return Ok(());
+        };
+        // Of their contacts and negatives' MACs, too.
+        self.log.wants_clearing();
+        self.tests
+            .prepare_cached("DELETE FROM sessions WHERE row >= ?1 AND row <= ?2")?
+            .execute((first.row, last.row))?;
+        for row in due.iter().filter(|row| row.positive) {
+            let day = row.key_day;
+            if !self.patients.has(day) {
+                continue;
+            }
+            self.tests
+                .prepare_cached("INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)")?
+                .execute((row.row, day.0))?;
+            self.erasures.push((day, row.row));
+        }
+        Ok(())
+    }
+
+    /// Lets the late indexes forget what is too old: receipts after 14 days, codes after 13 months.
+    fn move_floors(&mut self, horizon: Horizon) -> Result<(), Failure> {
+        let first_live: Option<i64> = {
+            let oldest_day = Day::of(horizon.time().minus_millis(CUN_LIFE_MILLIS));
+            self.tests
+                .prepare_cached("SELECT min(first_row) FROM days WHERE day >= ?1")?
+                .query_row([oldest_day.0], |row| row.get(0))?
+        };
+        if let Some(row) = first_live {
+            self.receipts.set_floor(row.max(0) as u64);
+        }
+        let oldest_known =
+            Day::of_date(horizon.time().rome_day() - Months::new(KNOWN_CODES_MONTHS));
+        let first_known: Option<i64> = self
+            .tests
+            .prepare_cached("SELECT min(first_row) FROM days WHERE day >= ?1")?
+            .query_row([oldest_known.0], |row| row.get(0))?;
+        if let Some(row) = first_known {
+            self.codes.set_floor(row.max(0) as u64);
+        }
+        self.tests
+            .prepare_cached("DELETE FROM days WHERE day < ?1")?
+            .execute([oldest_known.0])?;
+        Ok(())
+    }
+}
+
+/// A row whose time has come.
+struct DueRow {
+    row: i64,
+    inserted_at: Timestamp,
+    key_day: Day,
+    positive: bool,
+}

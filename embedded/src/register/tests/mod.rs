@@ -1,0 +1,91 @@
+//! The register in its file: a place of its own for each test, and short ways to say what is registered there.
+#![allow(clippy::unwrap_used)]
+
+mod entries;
+mod operators;
+mod place;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sistema_ts_model::{
+    Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
+};
+use sistema_ts_store::register::{
+    CredentialHash, NewUser, Profiles, Register, RegisterKey, UserId,
+};
+use tempfile::TempDir;
+
+use super::{EmbeddedRegister, RegisterOptions};
+
+const FISCAL_CODE: &str = "RSSMRA80A01H501U";
+
+struct Place {
+    folder: TempDir,
+    key: Arc<RegisterKey>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
+        EmbeddedRegister::create(&folder.path().join("data"), &key).unwrap();
+        Place { folder, key }
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn open(&self) -> EmbeddedRegister {
+        EmbeddedRegister::open(
+            &self.data(),
+            Arc::clone(&self.key),
+            RegisterOptions::default(),
+        )
+        .unwrap()
+    }
+
+    fn open_watching(&self) -> EmbeddedRegister {
+        let options = RegisterOptions {
+            poll_interval: Some(Duration::from_millis(10)),
+            ..RegisterOptions::default()
+        };
+        EmbeddedRegister::open(&self.data(), Arc::clone(&self.key), options).unwrap()
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis_clamped(1_780_000_000_000)
+}
+
+fn region() -> Caller {
+    Caller::Region(RegionCode::parse("010").unwrap())
+}
+
+fn structure() -> StructureId {
+    StructureId::parse("010-101-000123").unwrap()
+}
+
+fn user_id(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+fn new_user(id: &str, fiscal_code: &str) -> NewUser {
+    NewUser {
+        id: user_id(id),
+        structure: structure(),
+        fiscal_code: CodiceFiscale::parse(fiscal_code).unwrap(),
+        credential: CredentialHash::new("$argon2id$test"),
+        expires_at: None,
+        profiles: Profiles::NONE.with(Service::Submission),
+    }
+}
+
+async fn with_structure(register: &EmbeddedRegister) {
+    let description = StructureDescription::parse("Ospedale di prova").unwrap();
+    register
+        .add_structure(structure(), &description, now())
+        .await
+        .unwrap();
+}

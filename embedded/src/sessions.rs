@@ -1,0 +1,211 @@
+//! Sessions and unlocks (§3.3), applied by the writer ahead of submissions.
+
+use sistema_ts_model::{
+    ClaimRefusal, GivenSession, Presenter, Session, SessionDigest, SessionId, Settlement,
+};
+use sistema_ts_store::{
+    AnnulOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, GuessTicket,
+    OpenOutcome, OpenSession, SessionView, SettleUnlock, StoreError,
+};
+
+use super::failure::Failure;
+use super::guarded::{StoredSession, region_of};
+use super::queue::Lane;
+use super::store::EmbeddedStore;
+use super::writer::Writer;
+
+impl EmbeddedStore {
+    pub(super) async fn open_verified(
+        &self,
+        request: OpenSession,
+    ) -> Result<OpenOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| writer.open_session(&request))
+            .await
+    }
+
+    /// Opens a session and takes its guess off the counts, in one transaction.
+    pub(super) async fn open_and_uncount(
+        &self,
+        request: OpenSession,
+        ticket: GuessTicket,
+    ) -> Result<OpenOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| {
+            let outcome = writer.open_session(&request)?;
+            if let OpenOutcome::Opened(_) = outcome {
+                writer.uncount_guess(&ticket)?;
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
+    pub(super) async fn session_view(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<SessionView>, StoreError> {
+        let shared = self.shared.clone();
+        self.lookups
+            .read(move |connection| {
+                let stored = StoredSession::read(connection, &shared.keys, SessionDigest::of(&id))?;
+                Ok(stored.map(|stored| stored.into_view(id)))
+            })
+            .await
+    }
+
+    pub(super) async fn claim(&self, request: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| writer.claim(&request))
+            .await
+    }
+
+    pub(super) async fn settle(&self, request: SettleUnlock) -> Result<Settlement, StoreError> {
+        self.write(Lane::Urgent, move |writer| {
+            let Some(row) = writer.test(request.cun)? else {
+                return Ok(Settlement::Stale);
+            };
+            let step = row.life.settle(
+                &row.origin(),
+                request.claim,
+                request.outcome,
+                writer.moment(),
+            );
+            writer.obey(&row, step)
+        })
+        .await
+    }
+
+    pub(super) async fn confirm_unlock(
+        &self,
+        request: Confirmation,
+    ) -> Result<ConfirmOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| {
+            let Some(row) = writer.test(request.cun)? else {
+                return Ok(ConfirmOutcome::Unknown);
+            };
+            let step = writer.with_given_session(&request, |given, presenter| {
+                row.life
+                    .confirm(&row.origin(), given, presenter, writer.moment())
+            })?;
+            Ok(match writer.obey(&row, step)? {
+                Ok(effect) => ConfirmOutcome::Done(effect),
+                Err(refusal) => ConfirmOutcome::Refused(refusal),
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn annul_unlock(
+        &self,
+        request: Confirmation,
+    ) -> Result<AnnulOutcome, StoreError> {
+        self.write(Lane::Urgent, move |writer| {
+            let Some(row) = writer.test(request.cun)? else {
+                return Ok(AnnulOutcome::Unknown);
+            };
+            let step = writer.with_given_session(&request, |given, presenter| {
+                row.life
+                    .annul(&row.origin(), given, presenter, writer.moment())
+            })?;
+            Ok(match writer.obey(&row, step)? {
+                Ok(effect) => AnnulOutcome::Done(effect),
+                Err(refusal) => AnnulOutcome::Refused(refusal),
+            })
+        })
+        .await
+    }
+}
+
+impl Writer<'_> {
+    fn open_session(&mut self, request: &OpenSession) -> Result<OpenOutcome, Failure> {
+        let Some(row) = self.test(request.cun)? else {
+            return Ok(OpenOutcome::Unknown);
+        };
+        let step = row.life.open_session(&row.origin(), self.moment());
+        if let Err(refusal) = self.obey(&row, step)? {
+            return Ok(OpenOutcome::Refused(refusal));
+        }
+        let presenter = Presenter {
+            operator: &request.operator,
+            caller: &request.caller,
+        };
+        let session = Session::open(
+            &request.session,
+            presenter,
+            &row.origin(),
+            self.now,
+            request.lifetime_millis,
+        );
+        self.add_session(&row, &session)?;
+        let stored = StoredSession {
+            session,
+            region: region_of(&row)?,
+            swab_day: row.swab_day,
+            row,
+        };
+        Ok(OpenOutcome::Opened(stored.into_view(request.session)))
+    }
+
+    fn claim(&mut self, request: &ClaimUnlock) -> Result<ClaimOutcome, Failure> {
+        let Some(stored) = self.session(SessionDigest::of(&request.session))? else {
+            return Ok(ClaimOutcome::NoSuchSession);
+        };
+        let StoredSession { session, row, .. } = stored;
+        let presenter = Presenter {
+            operator: &request.operator,
+            caller: &request.caller,
+        };
+        let step = row.life.claim(
+            &row.origin(),
+            &session,
+            presenter,
+            request.claim,
+            self.moment(),
+        );
+        Ok(match self.obey(&row, step)? {
+            Ok(claimed) => ClaimOutcome::Claimed {
+                cun: row.cun,
+                claimed,
+            },
+            Err(ClaimRefusal::SessionNotYours) => ClaimOutcome::NoSuchSession,
+            Err(refusal) => ClaimOutcome::Refused(refusal),
+        })
+    }
+
+    /// Calls `transition` with the session that a confirmation or an annulment names, if it names one.
+    fn with_given_session<T>(
+        &self,
+        request: &Confirmation,
+        transition: impl FnOnce(Option<GivenSession<'_>>, Presenter<'_>) -> T,
+    ) -> Result<T, Failure> {
+        let presenter = Presenter {
+            operator: &request.operator,
+            caller: &request.caller,
+        };
+        let Some(id) = &request.session else {
+            return Ok(transition(None, presenter));
+        };
+        let digest = SessionDigest::of(id);
+        let entry = self.session(digest)?.map(|stored| stored.session);
+        Ok(transition(
+            Some(GivenSession {
+                digest,
+                entry: entry.as_ref(),
+            }),
+            presenter,
+        ))
+    }
+}
+
+impl StoredSession {
+    fn into_view(self, id: SessionId) -> SessionView {
+        SessionView {
+            session: id,
+            cun: self.row.cun,
+            operator: self.session.operator,
+            caller: self.session.caller,
+            region: self.region,
+            swab_date: self.swab_day.date(),
+            opened_at: self.session.opened_at,
+            lapses_at: self.session.lapses_at,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Reserving codes and recording tests, on the caller's side of the writer's queue.
+
+use rusqlite::Connection;
+use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
+use sistema_ts_store::keys::{DayKey, Purpose, same_mac};
+use sistema_ts_store::{NewTest, ReceiptRequest, RecordOutcome, ReservedCun, StoreError};
+use tokio::sync::oneshot;
+
+use super::job::{Job, RecordJob};
+use super::queue::Lane;
+use super::record::{ReceiptEntry, Recorded, Submission};
+use super::rows::{self, RECEIPT_LEN, TestRow};
+use super::store::EmbeddedStore;
+
+/// How often a submission is prepared anew because the day changed, or a receipt appeared, while it waited. Each happens once
+/// in practice; more means a clock or a disk gone wrong.
+const MOST_ATTEMPTS: usize = 8;
+
+/// What a look for a receipt found.
+enum ReceiptFound {
+    /// The row that it is bound to.
+    Row(Box<TestRow>),
+    /// None up to this row.
+    NoneThrough(i64),
+}
+
+impl EmbeddedStore {
+    pub(super) async fn reserve_codes(
+        &self,
+        first: FirstSymbol,
+        count: usize,
+    ) -> Result<Vec<ReservedCun>, StoreError> {
+        let shared = self.shared.clone();
+        self.lookups
+            .read(move |connection| {
+                // First the row, then the view, then the snapshot: each may only know more than the one before.
+                let checked_through = shared.committed_row();
+                let view = shared.codes.view();
+                let snapshot = connection.unchecked_transaction()?;
+                let mut rng = rand::rng();
+                let mut reserved = Vec::with_capacity(count);
+                for _ in 0..count {
+                    let cun = Cun::random_with_first(first, &mut rng);
+                    if view
+                        .candidates(&snapshot, rows::cun_key(&cun.digest()))?
+                        .is_empty()
+                    {
+                        reserved.push(ReservedCun {
+                            cun,
+                            checked_through,
+                        });
+                    }
+                }
+                snapshot.commit()?;
+                Ok(reserved)
+            })
+            .await
+    }
+
+    pub(super) async fn record(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+        self.shared.check_ring()?;
+        for _ in 0..MOST_ATTEMPTS {
+            let receipt = match &test.receipt {
+                None => None,
+                Some(request) => {
+                    let key =
+                        self.shared
+                            .receipt_key(&test.caller, Service::Submission, &request.key);
+                    match self.find_receipt(key).await? {
+                        ReceiptFound::Row(row) => match self.replay(&test, request, *row).await? {
+                            Some(outcome) => return Ok(outcome),
+                            None => continue,
+                        },
+                        ReceiptFound::NoneThrough(checked_through) => {
+                            Some((key, &request.content, checked_through))
+                        }
+                    }
+                }
+            };
+            if let Some(fault) = self.shared.clock_fault() {
+                return Err(fault.into());
+            }
+            let key = self.shared.keys.day(self.shared.now().rome_day())?;
+            let receipt = receipt.map(|(hash, content, checked_through)| {
+                new_receipt(&key, hash, content, checked_through)
+            });
+            let submission = Submission::prepare(&test, &key, receipt)?;
+            let (reply, answer) = oneshot::channel();
+            self.shared.submit(
+                Lane::Usual,
+                Job::Record(Box::new(RecordJob { submission, reply })),
+            )?;
+            match self.answer(answer).await? {
+                Recorded::Inserted(inserted_at) => {
+                    return Ok(RecordOutcome::Recorded {
+                        cun: test.reserved.cun,
+                        inserted_at,
+                    });
+                }
+                Recorded::CodeTaken => return Ok(RecordOutcome::CodeTaken),
+                Recorded::ReceiptAppeared | Recorded::DayChanged => {}
+            }
+        }
+        Err(StoreError::Unavailable {
+            reason: "a submission could not be prepared for the writer's day: is the clock right?"
+                .to_owned(),
+        })
+    }
+
+    /// The row that a receipt is bound to, if it still counts.
+    async fn find_receipt(&self, key: [u8; 16]) -> Result<ReceiptFound, StoreError> {
+        // Nearly every key is new, and memory tells so: without a reader's thread. The row comes before the view, as below.
+        let checked_through = self.shared.committed_row();
+        if self
+            .shared
+            .receipts
+            .view()
+            .is_surely_absent(rows::first_eight(&key))
+        {
+            return Ok(ReceiptFound::NoneThrough(checked_through));
+        }
+        let shared = self.shared.clone();
+        self.lookups
+            .read(move |connection: &Connection| {
+                let checked_through = shared.committed_row();
+                let oldest = shared.now().minus_millis(CUN_LIFE_MILLIS);
+                for candidate in shared
+                    .receipts
+                    .candidates(connection, rows::first_eight(&key))?
+                {
+                    if let Some(row) = TestRow::read(connection, candidate as i64)?
+                        && row.inserted_at > oldest
+                        && row.receipt.is_some_and(|receipt| receipt[..16] == key)
+                    {
+                        return Ok(ReceiptFound::Row(Box::new(row)));
+                    }
+                }
+                Ok(ReceiptFound::NoneThrough(checked_through))
+            })
+            .await
+    }
+
+    /// What a repeated submission is answered. `None` if the row changed meanwhile: look again.
+    async fn replay(
+        &self,
+        test: &NewTest,
+        request: &ReceiptRequest,
+        row: TestRow,
+    ) -> Result<Option<RecordOutcome>, StoreError> {
+        let key = self.shared.keys.day(row.day().date())?;
+        let bound = row
+            .receipt
+            .as_ref()
+            .map_or(&[][..], |receipt| &receipt[16..]);
+        if !same_mac(bound, &key.receipt_mac(&request.content)) {
+            return Ok(Some(RecordOutcome::RequestKeyReused));
+        }
+        let moment = Moment {
+            now: self.shared.now(),
+            clock_error_millis: self.shared.options.clock_error_millis,
+        };
+        let state = row.life.state_at(&row.origin(), moment);
+        if state.is_over() {
+            return Ok(Some(RecordOutcome::ReplayedErased {
+                cancelled: state == CunState::Cancelled,
+            }));
+        }
+        let same_person = match row.result {
+            TestResult::Negative => row
+                .negative
+                .map(|bound| same_mac(&bound, &key.negative_mac(row.cun, &test.fiscal_code))),
+            TestResult::Positive => {
+                let (day, number) = (row.day(), row.row);
+                let tag = self
+                    .write(Lane::Usual, move |writer| writer.patients.tag(day, number))
+                    .await?;
+                tag.map(|bound| same_mac(&bound, &key.lookup_tag(&test.fiscal_code)))
+            }
+        };
+        Ok(match same_person {
+            None => None,
+            Some(true) if same_contact(&key, &row, test)? => Some(RecordOutcome::Replayed {
+                cun: row.cun,
+                inserted_at: row.inserted_at,
+            }),
+            Some(_) => Some(RecordOutcome::RequestKeyReused),
+        })
+    }
+}
+
+fn new_receipt(key: &DayKey, hash: [u8; 16], content: &[u8], checked_through: i64) -> ReceiptEntry {
+    let mut stored = [0; RECEIPT_LEN];
+    stored[..16].copy_from_slice(&hash);
+    stored[16..].copy_from_slice(&key.receipt_mac(content));
+    ReceiptEntry {
+        stored,
+        checked_through,
+    }
+}
+
+/// Whether a live row's contact is the one that the message brings.
+fn same_contact(key: &DayKey, row: &TestRow, test: &NewTest) -> Result<bool, StoreError> {
+    let Some(sealed) = &row.contact else {
+        return Ok(test.contact.is_none());
+    };
+    let opened =
+        key.open(Purpose::Contact, row.cun, sealed)
+            .ok_or_else(|| StoreError::Corrupt {
+                what: "a sealed contact".to_owned(),
+            })?;
+    Ok(test
+        .contact
+        .as_ref()
+        .is_some_and(|contact| *contact.to_sealed_text() == *opened))
+}

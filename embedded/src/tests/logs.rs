@@ -1,0 +1,127 @@
+//! The care of the logs. A failure: a log that grows without bound while the store is written and read, or that keeps what was
+//! erased from the file.
+
+use sistema_ts_model::{Caller, SessionId};
+use sistema_ts_store::{OpenSession, Store};
+
+use super::super::queue::Lane;
+use super::{Fixture, cancellation, mobile, person};
+
+fn length(fixture: &Fixture, name: &str) -> u64 {
+    std::fs::metadata(fixture.options.folder.join(name)).map_or(0, |file| file.len())
+}
+
+#[tokio::test]
+async fn the_log_of_the_tests_stays_bounded_and_its_pages_reach_the_file() {
+    let fixture = Fixture::with(|options| options.checkpoint_pages = 50);
+    let mut last = None;
+    let mut longest = 0;
+    for number in 0..1_500 {
+        last = Some(
+            fixture
+                .record(|test| test.fiscal_code = person(number + 1))
+                .await,
+        );
+        longest = longest.max(length(&fixture, "tests.db-wal"));
+    }
+    // Every commit adds some pages; the thread beside looks twenty times a second at the latest.
+    let written = 1_500 * 3 * 4_096;
+    assert!(longest < written / 2, "the log grew to {longest} bytes");
+    assert!(length(&fixture, "tests.db") > 100 * 1_024);
+    assert!(
+        fixture
+            .store()
+            .find_test(last.unwrap())
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// The sealed contact of row 1.
+async fn sealed_contact(fixture: &Fixture) -> Vec<u8> {
+    blob(fixture, "SELECT contact FROM tests WHERE row = 1").await
+}
+
+/// What a query of one value says, read on the writer.
+async fn blob(fixture: &Fixture, query: &'static str) -> Vec<u8> {
+    let (reply, value) = std::sync::mpsc::channel();
+    let read = fixture.store().write(Lane::Usual, move |writer| {
+        let value: Vec<u8> = writer.tests.query_row(query, [], |row| row.get(0))?;
+        reply.send(value).unwrap();
+        Ok(())
+    });
+    read.await.unwrap();
+    value.recv().unwrap()
+}
+
+fn holds(fixture: &Fixture, wanted: &[u8]) -> bool {
+    let bytes = fixture.bytes_of("tests.db");
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Waits no longer than the care of the log takes for all of these to be gone.
+async fn are_cleared(fixture: &Fixture, wanted: &[&[u8]]) {
+    let clear = |writer: &mut super::super::writer::Writer<'_>| {
+        writer.log.clear_now();
+        Ok(())
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    fixture.store().write(Lane::Usual, clear).await.unwrap();
+    while wanted.iter().any(|wanted| holds(fixture, wanted)) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "erased bytes are still in the files"
+        );
+        fixture
+            .store()
+            .write(Lane::Usual, |_| Ok(()))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_erased_contact_leaves_the_log_too() {
+    let fixture = Fixture::new();
+    let cun = fixture
+        .record(|test| test.contact = Some(mobile("+393331234567")))
+        .await;
+    let sealed = sealed_contact(&fixture).await;
+    assert!(holds(&fixture, &sealed));
+    fixture.store().cancel(cancellation(cun)).await.unwrap();
+    are_cleared(&fixture, &[&sealed]).await;
+}
+
+#[tokio::test]
+async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() {
+    for retention_days in [14, 20] {
+        let fixture = Fixture::with(|options| {
+            options.retention_millis = retention_days * super::DAY_MILLIS;
+        });
+        let cun = fixture
+            .record(|test| test.contact = Some(mobile("+393331234567")))
+            .await;
+        let open = OpenSession {
+            cun,
+            session: SessionId::random(),
+            operator: person(900),
+            caller: Caller::from_key("Ccc1").unwrap(),
+            lifetime_millis: 1_800_000,
+        };
+        fixture.store().open_session(open).await.unwrap();
+        let sealed = sealed_contact(&fixture).await;
+        let operator = blob(&fixture, "SELECT operator FROM sessions").await;
+        assert!(holds(&fixture, &sealed) && holds(&fixture, &operator));
+        // It stands nowhere in clear.
+        assert!(!holds(&fixture, person(900).expose().as_bytes()));
+        // The session lapses, within the first hour.
+        fixture.clock.advance_millis(3_600_000);
+        fixture.sweep(100).await;
+        are_cleared(&fixture, &[&operator]).await;
+        assert!(holds(&fixture, &sealed));
+        fixture.clock.advance_millis(15 * super::DAY_MILLIS);
+        while fixture.sweep(100).await.more {}
+        are_cleared(&fixture, &[&sealed]).await;
+    }
+}

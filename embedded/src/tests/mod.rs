@@ -1,0 +1,228 @@
+//! What is peculiar to the embedded store; what every store must do is in the conformance suite.
+//!
+//! A failure: something answered that a new opening does not find, or finds otherwise; a wrong answer of a single operation.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod claims;
+mod clock;
+mod erasure;
+mod faults;
+mod keys;
+mod logs;
+mod lookups;
+mod records;
+mod searches;
+mod sessions;
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use sistema_ts_model::{
+    Caller, Clock as _, CodiceFiscale, Contact, Cun, FirstSymbol, ManualClock, MobileNumber,
+    RegionCode, RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp,
+    TransactionId,
+};
+use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::trusted_time::{Reading, TrustedTime};
+use sistema_ts_store::{
+    AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, ReceiptRequest,
+    RecordOutcome, ReservedCun, Store, SubmissionAccess,
+};
+use tempfile::TempDir;
+
+use super::index::IndexOptions;
+use super::inventory::{Contents, State};
+use super::{EmbeddedOptions, EmbeddedStore};
+
+/// 2026-11-24, 08:00 in Rome.
+pub(super) const MORNING: i64 = 1_795_503_600_000;
+pub(super) const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A store in a folder of its own, under a clock that stands still.
+pub(super) struct Fixture {
+    pub(super) folder: TempDir,
+    pub(super) clock: ManualClock,
+    store: Option<EmbeddedStore>,
+    pub(super) options: EmbeddedOptions,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Fixture {
+        Fixture::with(|_| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut EmbeddedOptions)) -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(Timestamp::from_millis(MORNING).unwrap());
+        let oldest = Timestamp::from_millis(MORNING).unwrap().rome_day();
+        KeyRing::create(&folder.path().join("ring"), oldest).unwrap();
+        let mut options = EmbeddedOptions::in_folder(folder.path().join("data"));
+        // Small enough that the tests reach the files.
+        options.codes = IndexOptions {
+            memory_entries: 64,
+            ..IndexOptions::default()
+        };
+        options.receipts = options.codes;
+        change(&mut options);
+        let mut fixture = Fixture {
+            folder,
+            clock,
+            store: None,
+            options,
+        };
+        fixture.reopen();
+        fixture
+    }
+
+    pub(super) fn store(&self) -> &EmbeddedStore {
+        self.store.as_ref().unwrap()
+    }
+
+    pub(super) fn try_open(&self) -> Result<EmbeddedStore, sistema_ts_store::StoreError> {
+        let ring = KeyRing::load(&self.folder.path().join("ring"))?;
+        EmbeddedStore::open(
+            self.options.clone(),
+            Arc::new(ring),
+            Arc::new(self.clock.clone()),
+        )
+    }
+
+    pub(super) fn close(&mut self) {
+        self.store = None;
+    }
+
+    /// Has the folder look as if the last run had ended in a crash, so that a test may change it as a crash does.
+    pub(super) fn crashed(&self) {
+        let path = self.options.folder.join("inventory");
+        let mut inventory = Contents::load(&path).unwrap().unwrap();
+        inventory.state = State::Running { run: 0 };
+        inventory.save(&path).unwrap();
+    }
+
+    /// Accepts the folder as it is, which a start would refuse.
+    pub(super) fn accept(&self) {
+        let ring = self.folder.path().join("ring");
+        let findings = EmbeddedStore::accept(&self.options, &ring).unwrap();
+        assert!(!findings.is_empty());
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.close();
+        self.store = Some(self.try_open().unwrap());
+    }
+
+    /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
+    pub(super) async fn sweep(&self, limit: usize) -> Expired {
+        let reading = Reading {
+            wall: self.clock.now(),
+            monotonic: self.clock.monotonic(),
+        };
+        let horizon = TrustedTime::begin(None, reading).horizon();
+        self.store().expire_due(limit, horizon).await.unwrap()
+    }
+
+    /// Every byte of the data folder's files whose name begins so.
+    pub(super) fn bytes_of(&self, prefix: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(&self.options.folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_str().unwrap().starts_with(prefix) {
+                bytes.extend(std::fs::read(entry.path()).unwrap());
+            }
+        }
+        bytes
+    }
+
+    pub(super) async fn reserve(&self) -> ReservedCun {
+        let first = FirstSymbol::from_index(7).unwrap();
+        self.store().reserve(first, 1).await.unwrap().pop().unwrap()
+    }
+
+    /// Records a test and answers its code.
+    pub(super) async fn record(&self, change: impl FnOnce(&mut NewTest)) -> Cun {
+        let test = self.new_test(change).await;
+        match self.store().record_test(test).await.unwrap() {
+            RecordOutcome::Recorded { cun, .. } => cun,
+            other => panic!("not recorded: {other:?}"),
+        }
+    }
+
+    pub(super) async fn new_test(&self, change: impl FnOnce(&mut NewTest)) -> NewTest {
+        let mut test = NewTest {
+            reserved: self.reserve().await,
+            caller: region(),
+            structure: structure(),
+            fiscal_code: person(1),
+            swab_date: date("2026-11-23"),
+            kind: TestKind::Molecular,
+            result: TestResult::Positive,
+            contact: Some(mobile("+393331234567")),
+            receipt: None,
+            access: SubmissionAccess {
+                accessed_at: Timestamp::from_millis(MORNING - 5).unwrap(),
+                with_warnings: false,
+            },
+        };
+        change(&mut test);
+        test
+    }
+}
+
+pub(super) fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub(super) fn region() -> Caller {
+    Caller::Region(RegionCode::parse("010").unwrap())
+}
+
+pub(super) fn structure() -> StructureReference {
+    StructureReference::Identifier(StructureId::parse("010-101-000123").unwrap())
+}
+
+pub(super) fn mobile(number: &str) -> Contact {
+    Contact::Mobile(MobileNumber::parse(number).unwrap())
+}
+
+/// The cancellation of a test as [`Fixture::record`] makes one.
+pub(super) fn cancellation(cun: Cun) -> CancelTest {
+    CancelTest {
+        cun,
+        caller: region(),
+        structure: structure(),
+        fiscal_code: person(1),
+        transaction: TransactionId::random(),
+        receipt: None,
+    }
+}
+
+pub(super) fn receipt(key: &str, content: &str) -> Option<ReceiptRequest> {
+    Some(ReceiptRequest {
+        key: RequestKey::parse(key).unwrap(),
+        content: content.as_bytes().to_vec(),
+    })
+}
+
+/// One of many synthetic people: a provisional code with the right check digit.
+pub(super) fn person(number: u32) -> CodiceFiscale {
+    let body = format!("{number:07}001");
+    let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
+    code.unwrap()
+}
+
+/// The record of a code of the ASL that was sent for a region.
+pub(super) fn access_record(at: Timestamp) -> AccessRecord {
+    AccessRecord {
+        accessed_at: at,
+        caller: region(),
+        outcome: AccessOutcome {
+            outcome: "0000".to_owned(),
+            errors: Vec::new(),
+        },
+        transaction: TransactionId::random(),
+        detail: AccessDetail::AslCode {
+            operator: Some(person(1)),
+        },
+    }
+}
