@@ -42,15 +42,16 @@ impl EmbeddedStore {
 
 impl Writer<'_> {
     pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
-        let forgiven = self.current_count(&self.forgiven_key(guess.cun), Counted::Forgiven)?;
-        let keys = keys_of(&self.shared.receipt_hash, guess, forgiven.failures);
-        let mut counters = [forgiven; 4];
-        for ((counter, key), counted) in counters.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
-            *counter = self.current_count(key, counted)?;
+        let of_code = KeysOfCode::new(&self.shared.receipt_hash, guess.cun);
+        let forgiven = self.current_count(&of_code.forgiven(), Counted::Forgiven)?;
+        let keys = keys_of(&of_code, guess, forgiven.counter.failures);
+        let mut counts = [forgiven; 4];
+        for ((count, key), counted) in counts.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
+            *count = self.current_count(key, counted)?;
         }
-        let is_exhausted =
-            |counted: Counted| counters[counted as usize].failures >= counted.budget(guess.budgets);
-        let until = |counted: Counted| counters[counted as usize].ends_at(counted);
+        let failures = |counted: Counted| counts[counted as usize].counter.failures;
+        let is_exhausted = |counted: Counted| failures(counted) >= counted.budget(guess.budgets);
+        let until = |counted: Counted| counts[counted as usize].counter.ends_at(counted);
         if is_exhausted(Counted::Operator) {
             let until = until(Counted::Operator);
             return Ok(GuessAdmission::OperatorExhausted { until });
@@ -63,23 +64,23 @@ impl Writer<'_> {
             return Ok(GuessAdmission::OperatorOfCodeExhausted);
         }
         let code_exhausted = is_exhausted(Counted::Code);
-        let mut counts = Vec::with_capacity(counters.len());
+        let mut raised = Vec::with_capacity(counts.len());
         // The code's own count is written in any case, raised or not: the work tells nothing.
         for (key, counted) in keys.into_iter().zip(Counted::OF_A_GUESS) {
-            let counter = &mut counters[counted as usize];
+            let count = &mut counts[counted as usize];
             if counted != Counted::Code || !code_exhausted {
-                *counter = counter.raised();
-                counts.push(RaisedCount {
+                count.counter = count.counter.raised();
+                raised.push(RaisedCount {
                     counted,
                     key,
-                    window_started: counter.window_started,
+                    window_started: count.counter.window_started,
                 });
             }
-            self.store_guess_counter(&key, counted, *counter)?;
+            self.store_count(&key, counted, *count)?;
         }
-        let ticket = GuessTicket::new(counts);
+        let ticket = GuessTicket::new(raised);
         let left = |counted: Counted| {
-            let failures = counters[counted as usize].failures;
+            let failures = counts[counted as usize].counter.failures;
             counted.budget(guess.budgets).saturating_sub(failures)
         };
         let operator_left = left(Counted::Operator);
@@ -102,7 +103,11 @@ impl Writer<'_> {
             if let Some(counter) = self.guess_counter(&raised.key)?
                 && counter.window_started == raised.window_started
             {
-                self.store_guess_counter(&raised.key, raised.counted, counter.lowered())?;
+                let lowered = Count {
+                    counter: counter.lowered(),
+                    is_stored: true,
+                };
+                self.store_count(&raised.key, raised.counted, lowered)?;
             }
         }
         Ok(())
@@ -111,48 +116,46 @@ impl Writer<'_> {
     fn count_asl_code(&mut self, wish: &CountAslCode) -> Result<AslCodeAdmission, Failure> {
         let operator = wish.operator.expose().as_bytes();
         let key = keyed(&self.shared.receipt_hash, [b"asl code", operator]);
-        let sent = self.current_count(&key, Counted::AslCode)?;
-        if sent.failures >= wish.per_hour {
-            let until = sent.ends_at(Counted::AslCode);
+        let mut sent = self.current_count(&key, Counted::AslCode)?;
+        if sent.counter.failures >= wish.per_hour {
+            let until = sent.counter.ends_at(Counted::AslCode);
             return Ok(AslCodeAdmission::Exhausted { until });
         }
-        self.store_guess_counter(&key, Counted::AslCode, sent.raised())?;
+        sent.counter = sent.counter.raised();
+        self.store_count(&key, Counted::AslCode, sent)?;
         Ok(AslCodeAdmission::Admitted)
     }
 
     /// Notes that the failures of a code are forgiven. Its counts get other keys by that, so that a guess under way takes nothing off the new
     /// ones; the old ones end with their windows.
     fn forgive(&mut self, cun: Cun) -> Result<Forgiveness, Failure> {
-        let key = self.forgiven_key(cun);
-        let forgiven = self.current_count(&key, Counted::Forgiven)?;
-        let code_key = code_key(&self.shared.receipt_hash, cun, forgiven.failures);
-        let failures = self.current_count(&code_key, Counted::Code)?.failures;
+        let of_code = KeysOfCode::new(&self.shared.receipt_hash, cun);
+        let mut forgiven = self.current_count(&of_code.forgiven(), Counted::Forgiven)?;
+        let times = forgiven.counter.failures;
+        let code = self.current_count(&of_code.code(times), Counted::Code)?;
+        let failures = code.counter.failures;
         if failures == 0 {
             return Ok(Forgiveness::NothingCounted);
         }
-        if forgiven.failures >= FORGIVENESSES {
+        if times >= FORGIVENESSES {
             return Ok(Forgiveness::NoneLeft);
         }
-        let forgiven = forgiven.raised();
-        self.store_guess_counter(&key, Counted::Forgiven, forgiven)?;
+        forgiven.counter = forgiven.counter.raised();
+        self.store_count(&of_code.forgiven(), Counted::Forgiven, forgiven)?;
         Ok(Forgiveness::Forgiven {
             failures,
-            left: FORGIVENESSES - forgiven.failures,
+            left: FORGIVENESSES - forgiven.counter.failures,
         })
     }
 
-    /// The key under which is counted how often the failures of a code were forgiven.
-    fn forgiven_key(&self, cun: Cun) -> [u8; 16] {
-        keyed(
-            &self.shared.receipt_hash,
-            [b"forgiven", &cun.to_text(), b""],
-        )
-    }
-
     /// The count under this key as it stands now.
-    fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<GuessCounter, Failure> {
+    fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<Count, Failure> {
         let stored = self.guess_counter(key)?;
-        Ok(GuessCounter::as_of(stored, counted, self.now))
+        let counter = GuessCounter::as_of(stored, counted, self.now);
+        Ok(Count {
+            counter,
+            is_stored: stored.is_some_and(|stored| stored.window_started == counter.window_started),
+        })
     }
 
     /// Forgets the counts whose windows have ended.
@@ -178,47 +181,87 @@ impl Writer<'_> {
         Ok(counter)
     }
 
-    fn store_guess_counter(
-        &self,
-        key: &[u8; 16],
-        counted: Counted,
-        counter: GuessCounter,
-    ) -> Result<(), Failure> {
-        self.tests
-            .prepare_cached("INSERT OR REPLACE INTO guesses (key, window_ms, failures, ends_ms) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((key, counter.window_started.millis(), counter.failures, counter.ends_at(counted).millis()))?;
+    fn store_count(&self, key: &[u8; 16], counted: Counted, count: Count) -> Result<(), Failure> {
+        let Count { counter, is_stored } = count;
+        if is_stored {
+            // Within a window its end stays as it is, so the index by ends is not written.
+            self.tests
+                .prepare_cached("UPDATE guesses SET failures = ?2 WHERE key = ?1")?
+                .execute((key, counter.failures))?;
+        } else {
+            self.tests
+                .prepare_cached("INSERT OR REPLACE INTO guesses (key, window_ms, failures, ends_ms) VALUES (?1, ?2, ?3, ?4)")?
+                .execute((key, counter.window_started.millis(), counter.failures, counter.ends_at(counted).millis()))?;
+        }
         Ok(())
     }
 }
 
+/// A count, and whether its row has this very window already.
+#[derive(Clone, Copy)]
+struct Count {
+    counter: GuessCounter,
+    is_stored: bool,
+}
+
 /// The key of each count, in the order of [`Counted::OF_A_GUESS`]: a keyed hash, so that the table names neither operator nor code.
-fn keys_of(key: &hmac::Key, guess: &Guess, forgiven: u32) -> [[u8; 16]; 4] {
+fn keys_of(of_code: &KeysOfCode<'_>, guess: &Guess, forgiven: u32) -> [[u8; 16]; 4] {
+    let key = of_code.key;
     let caller = guess.caller.to_key();
     let caller = caller.as_bytes();
     let operator = guess.operator.expose().as_bytes();
-    let code = guess.cun.to_text();
     [
         keyed(key, [b"operator", caller, operator]),
-        code_key(key, guess.cun, forgiven),
+        of_code.code(forgiven),
         keyed(key, [b"caller", caller, b""]),
-        // Of the person, through whichever caller.
-        keyed(
-            key,
-            [
-                b"operator of code",
-                operator,
-                &code,
-                &forgiven.to_be_bytes(),
-            ],
-        ),
+        of_code.operator(operator, forgiven),
     ]
 }
 
-/// The key of a code's count after so many times that it was forgiven.
-fn code_key(key: &hmac::Key, cun: Cun, forgiven: u32) -> [u8; 16] {
-    let forgiven = forgiven.to_be_bytes();
-    let times: &[u8] = if forgiven == [0; 4] { b"" } else { &forgiven };
-    keyed(key, [b"code", &cun.to_text(), times])
+/// The keys of the counts about one code. All begin alike, so that they lie in one page of the table: it is read and written once for all.
+struct KeysOfCode<'key> {
+    key: &'key hmac::Key,
+    cun: [u8; 14],
+    /// The key of the code's own count as long as nothing was forgiven.
+    first: [u8; 16],
+}
+
+impl<'key> KeysOfCode<'key> {
+    fn new(key: &'key hmac::Key, cun: Cun) -> Self {
+        let cun = cun.to_text();
+        KeysOfCode {
+            key,
+            cun,
+            first: keyed(key, [b"code", &cun, b""]),
+        }
+    }
+
+    /// That of the code itself, after so many times that it was forgiven.
+    fn code(&self, forgiven: u32) -> [u8; 16] {
+        match forgiven {
+            0 => self.first,
+            times => self.beside(keyed(self.key, [b"code", &self.cun, &times.to_be_bytes()])),
+        }
+    }
+
+    /// That of an operator, through whichever caller, after so many times that the code was forgiven.
+    fn operator(&self, operator: &[u8], forgiven: u32) -> [u8; 16] {
+        let forgiven = forgiven.to_be_bytes();
+        let parts: [&[u8]; 4] = [b"operator of code", operator, &self.cun, &forgiven];
+        self.beside(keyed(self.key, parts))
+    }
+
+    /// That under which is counted how often the code's failures were forgiven.
+    fn forgiven(&self) -> [u8; 16] {
+        self.beside(keyed(self.key, [b"forgiven", &self.cun, b""]))
+    }
+
+    /// The eight bytes that tell this count from the others about the code, after the eight that tell the code.
+    fn beside(&self, hash: [u8; 16]) -> [u8; 16] {
+        let mut key = self.first;
+        key[8..].copy_from_slice(&hash[..8]);
+        key
+    }
 }
 
 fn keyed<const PARTS: usize>(key: &hmac::Key, parts: [&[u8]; PARTS]) -> [u8; 16] {
