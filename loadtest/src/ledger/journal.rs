@@ -131,14 +131,9 @@ impl Ledger {
     }
 
     /// Writes down what became of a request.
-    pub fn settle(
-        &mut self,
-        id: RequestId,
-        settlement: &Settlement,
-        now: Instant,
-    ) -> Result<(), LedgerError> {
+    pub fn settle(&mut self, id: RequestId, settlement: &Settlement) -> Result<(), LedgerError> {
         debug_assert!(id.0 < self.next, "a request of another ledger");
-        let half = encode_settlement(settlement, self.millis(now));
+        let half = encode_settlement(settlement, u32::try_from(self.next).unwrap_or(u32::MAX));
         self.write(id.0, true, &half)
     }
 

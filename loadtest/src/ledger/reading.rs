@@ -95,11 +95,13 @@ impl Iterator for Entries {
             self.next += 1;
             let (first, second) = record.split_at(HALF);
             if let Some((left_ms, intent)) = decode_intent(first) {
+                let settled = decode_settlement(second);
                 return Some(Ok(Entry {
                     id,
                     left_ms,
                     intent,
-                    settled: decode_settlement(second),
+                    settled: settled.map(|(_, settlement)| settlement),
+                    settled_before: settled.map_or(u64::MAX, |(before, _)| u64::from(before)),
                 }));
             }
         }
@@ -145,12 +147,12 @@ mod tests {
         let first = ledger.intend(&an_intent(7), now).unwrap();
         let second = ledger.intend(&an_intent(8), now).unwrap();
         let accepted = Settlement::answered(200, Some(*b"0000"), 0);
-        ledger.settle(second, &accepted, now).unwrap();
+        ledger.settle(second, &accepted).unwrap();
         let check = |entries: &[Entry]| {
             let persons: Vec<_> = entries.iter().map(|entry| entry.intent.person).collect();
             assert_eq!(persons, [7, 8]);
             assert_eq!((entries[0].id, entries[0].class()), (first, Class::Unknown));
-            assert_eq!(entries[1].settled.unwrap().1, accepted);
+            assert_eq!(entries[1].settled, Some(accepted));
         };
         check(&entries(&path));
         ledger.close().unwrap();
@@ -172,7 +174,7 @@ mod tests {
         // The first is of a segment that is not mapped any more.
         for id in [0, 3 * RECORDS, count - 1] {
             ledger
-                .settle(RequestId(id), &Settlement::UNANSWERED, now)
+                .settle(RequestId(id), &Settlement::UNANSWERED)
                 .unwrap();
         }
         ledger.close().unwrap();
@@ -193,7 +195,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..4 {
             let id = ledger.intend(&an_intent(number), now).unwrap();
-            ledger.settle(id, &Settlement::UNSENT, now).unwrap();
+            ledger.settle(id, &Settlement::UNSENT).unwrap();
         }
         ledger.close().unwrap();
         let mut file = File::options().write(true).open(&path).unwrap();

@@ -38,7 +38,7 @@ pub enum Kind {
     Annul = 7,
     /// `invioCodiceOtp`
     SendCode = 8,
-    /// No request: the caller was revoked or disabled, and each later request of it must be refused.
+    /// No request: the caller was revoked or disabled, which the server knows by now, and each later request of it must be refused.
     Revoked = 9,
     /// No request: the caller is admitted again.
     Admitted = 10,
@@ -246,9 +246,11 @@ pub struct Entry {
     pub left_ms: u32,
     /// What it asked.
     pub intent: Intent,
-    /// What became of it, and when, in milliseconds since the ledger's beginning; `None` if the harness did not live to
-    /// see it, which is unknown.
-    pub settled: Option<(u32, Settlement)>,
+    /// What became of it; `None` if the harness did not live to see it, which is unknown.
+    pub settled: Option<Settlement>,
+    /// How many requests had left when it was settled: those from this place on left after its answer was there.
+    /// [`u64::MAX`] as long as it is not settled.
+    pub settled_before: u64,
 }
 
 impl Entry {
@@ -256,7 +258,7 @@ impl Entry {
     #[must_use]
     pub fn class(&self) -> Class {
         self.settled
-            .map_or(Class::Unknown, |(_, settlement)| settlement.class)
+            .map_or(Class::Unknown, |settlement| settlement.class)
     }
 
     /// What was answered, if it was done.
@@ -264,7 +266,6 @@ impl Entry {
     pub fn done(&self) -> Option<&Settlement> {
         self.settled
             .as_ref()
-            .map(|(_, settlement)| settlement)
             .filter(|settlement| settlement.class == Class::Done)
     }
 }
@@ -369,7 +370,7 @@ pub(super) fn decode_intent(half: &[u8]) -> Option<(u32, Intent)> {
 
 const NO_OUTCOME: u16 = u16::MAX;
 
-pub(super) fn encode_settlement(settlement: &Settlement, at_ms: u32) -> [u8; HALF] {
+pub(super) fn encode_settlement(settlement: &Settlement, before: u32) -> [u8; HALF] {
     let cun = settlement.cun.map_or(0, Cun::number);
     // 0 stands for none; a time outside the range is brought to its nearer end.
     let data_ora = settlement.data_ora.map_or(0, |time| {
@@ -385,7 +386,7 @@ pub(super) fn encode_settlement(settlement: &Settlement, at_ms: u32) -> [u8; HAL
         .put(settlement.status.to_le_bytes())
         .put(settlement.outcome.unwrap_or(NO_OUTCOME).to_le_bytes())
         .put(settlement.finding.to_le_bytes())
-        .put(at_ms.to_le_bytes())
+        .put(before.to_le_bytes())
         .put(cun.to_le_bytes())
         .put((data_ora | u64::from(settlement.session) << 40).to_le_bytes())
         .sealed()
@@ -397,7 +398,7 @@ pub(super) fn decode_settlement(half: &[u8]) -> Option<(u32, Settlement)> {
     let status = u16::from_le_bytes(fields.take());
     let outcome = u16::from_le_bytes(fields.take());
     let finding = u16::from_le_bytes(fields.take());
-    let at_ms = u32::from_le_bytes(fields.take());
+    let before = u32::from_le_bytes(fields.take());
     let number = u64::from_le_bytes(fields.take());
     let time_and_session = u64::from_le_bytes(fields.take());
     let data_ora = Some(time_and_session & FORTY_BITS)
@@ -416,7 +417,7 @@ pub(super) fn decode_settlement(half: &[u8]) -> Option<(u32, Settlement)> {
         data_ora,
         session: (time_and_session >> 40) as u32,
     };
-    Some((at_ms, settlement))
+    Some((before, settlement))
 }
 
 #[cfg(test)]

@@ -1,0 +1,240 @@
+//! Judges the books of a run by the rules, from the ledger's file and the listings that were read.
+//!
+//! The files are read in passes, each of which looks at a part of the codes or keys alone, so that the memory that is needed does
+//! not grow with the run.
+
+use std::collections::{HashMap, HashSet};
+
+use super::codes::Codes;
+use super::keys::{ERASED, Group, of_key};
+use super::listed::Listing;
+use super::rules::{Findings, Rule};
+use super::{Books, Class, Entry, Kind, LedgerError};
+use crate::report::Truth;
+
+/// Codes, or keys, that one pass holds at about the most: some 50 MB.
+const IN_ONE_PASS: u64 = 250_000;
+
+/// A caller as the rules need it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallerFacts {
+    /// Whether nobody else submits for this caller while the run lasts, so that its listings hold nothing but what was there before
+    /// and what was sent.
+    pub exclusive: bool,
+}
+
+/// What there is to judge.
+pub struct Case<'c> {
+    /// The books.
+    pub books: &'c Books,
+    /// The callers, by their numbers.
+    pub callers: &'c [CallerFacts],
+    /// The listings that were read before the run and after it.
+    pub listings: &'c [Listing],
+    /// How long after [`Kind::Revoked`] a request of that caller may still be served, in milliseconds: 0 for one server, 1,000 for
+    /// others that learn of it.
+    pub revocation_ms: u32,
+}
+
+/// One pass of several.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    number: u64,
+    of: u64,
+}
+
+impl Pass {
+    fn all(items: u64) -> impl Iterator<Item = Self> {
+        let of = items.div_ceil(IN_ONE_PASS).max(1);
+        (0..of).map(move |number| Self { number, of })
+    }
+
+    /// Whether what has this number is looked at in this pass.
+    pub(super) fn takes(self, number: u64) -> bool {
+        // A multiplication spreads numbers that follow each other.
+        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % self.of == self.number
+    }
+}
+
+impl Case<'_> {
+    /// Looks at everything and tells what was found.
+    pub fn judge(&self) -> Result<Truth, LedgerError> {
+        let mut findings = Findings::new();
+        let mut overview = self.overview(&mut findings)?;
+        for pass in Pass::all(overview.with_key) {
+            self.judge_keys(pass, &mut overview, &mut findings)?;
+        }
+        let listed: u64 = self.listings.iter().map(Listing::count).sum();
+        for pass in Pass::all(overview.with_code.max(listed)) {
+            let codes = Codes::read(self, pass, &overview, &mut findings)?;
+            codes.judge(self, &mut overview, &mut findings);
+        }
+        self.judge_order(&mut findings)?;
+        overview.judge_strays(self, &mut findings);
+        Ok(Truth {
+            done: overview.classes[0],
+            refused: overview.classes[1],
+            unknown: overview.classes[2],
+            rules: findings.into_results(),
+        })
+    }
+
+    pub(super) fn is_exclusive(&self, caller: u16) -> bool {
+        self.callers
+            .get(usize::from(caller))
+            .is_some_and(|facts| facts.exclusive)
+    }
+
+    /// What one reading of the books tells.
+    fn overview(&self, findings: &mut Findings) -> Result<Overview, LedgerError> {
+        let mut overview = Overview::default();
+        let mut revoked: HashMap<u16, u32> = HashMap::new();
+        for entry in self.books.entries()? {
+            let entry = entry?;
+            let intent = &entry.intent;
+            match intent.kind {
+                Kind::Revoked => {
+                    revoked.insert(
+                        intent.caller,
+                        entry.left_ms.saturating_add(self.revocation_ms),
+                    );
+                    continue;
+                }
+                Kind::Admitted => {
+                    revoked.remove(&intent.caller);
+                    continue;
+                }
+                Kind::SendCode if entry.class() != Class::Refused => {
+                    overview.sent_codes_to.insert(intent.person);
+                }
+                _ => {}
+            }
+            overview.classes[entry.class() as usize - 1] += 1;
+            overview.with_key += u64::from(intent.key.is_some());
+            let is_test = intent.kind == Kind::Submit && entry.done().is_some();
+            overview.with_code += u64::from(is_test || intent.cun.is_some());
+            if intent.kind == Kind::Submit {
+                overview.submitted(&entry, findings);
+            }
+            if revoked
+                .get(&intent.caller)
+                .is_some_and(|since| entry.left_ms >= *since)
+            {
+                findings.looked_at(Rule::RevokedRefused, 1);
+                if entry.done().is_some() {
+                    findings.broken(Rule::RevokedRefused, || example(&entry));
+                }
+            }
+        }
+        Ok(overview)
+    }
+
+    fn judge_keys(
+        &self,
+        pass: Pass,
+        overview: &mut Overview,
+        findings: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        let mut groups: HashMap<_, Group> = HashMap::new();
+        for entry in self.books.entries()? {
+            let entry = entry?;
+            let Some(key) = of_key(&entry).filter(|key| pass.takes(key.number())) else {
+                continue;
+            };
+            groups.entry(key).or_default().add(&entry, findings);
+        }
+        for (key, group) in groups {
+            if group.judge(findings) && key.kind == Kind::Submit {
+                *overview.unknown.entry(key.caller).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The order of listings, by the times that were noted beside the tests that are known.
+    fn judge_order(&self, findings: &mut Findings) -> Result<(), LedgerError> {
+        for listing in self.listings {
+            let (mut last_day, mut last_time) = (0, 0);
+            for (place, test) in listing.tests()?.enumerate() {
+                let (listed, time) = test?;
+                let is_earlier = listed.day < last_day || (time != 0 && time < last_time);
+                if is_earlier {
+                    findings.broken(Rule::ListedInOrder, || {
+                        format!("listing of caller {}, test {}", listing.caller, place + 1)
+                    });
+                }
+                last_day = listed.day;
+                last_time = if time == 0 { last_time } else { time };
+            }
+            findings.looked_at(Rule::ListedInOrder, listing.count());
+        }
+        Ok(())
+    }
+}
+
+/// What is small and needed throughout.
+#[derive(Default)]
+pub(super) struct Overview {
+    /// Done, refused, unknown.
+    classes: [u64; 3],
+    with_key: u64,
+    with_code: u64,
+    /// Submissions of each caller that are unknown for ever: at most so many tests that nobody was told of may be listed.
+    unknown: HashMap<u16, u64>,
+    /// People for whom an ASL sent a code, or may have: their CUNs may be used up without a word.
+    pub(super) sent_codes_to: HashSet<u32>,
+    /// By listing: tests that nobody was told of.
+    pub(super) strays: HashMap<usize, u64>,
+}
+
+impl Overview {
+    fn submitted(&mut self, entry: &Entry, findings: &mut Findings) {
+        let intent = &entry.intent;
+        if entry.class() == Class::Unknown {
+            findings.looked_at(Rule::UnknownWholeOrNot, 1);
+            if intent.key.is_none() {
+                *self.unknown.entry(intent.caller).or_default() += 1;
+            }
+        }
+        let is_without_code = entry
+            .done()
+            .is_some_and(|answer| answer.cun.is_none() && answer.finding != ERASED);
+        if is_without_code {
+            findings.looked_at(Rule::CunOnce, 1);
+            findings.broken(Rule::CunOnce, || example(entry));
+        }
+    }
+
+    fn judge_strays(&self, case: &Case<'_>, findings: &mut Findings) {
+        for (number, listing) in case.listings.iter().enumerate() {
+            let is_judged = !listing.is_before
+                && listing
+                    .covers
+                    .iter()
+                    .all(|caller| case.is_exclusive(*caller));
+            if !is_judged {
+                continue;
+            }
+            let unknown = |caller: &u16| self.unknown.get(caller).copied().unwrap_or(0);
+            let allowed: u64 = listing.covers.iter().map(unknown).sum();
+            let strays = self.strays.get(&number).copied().unwrap_or(0);
+            findings.looked_at(Rule::OnlyWhatWasSent, listing.count());
+            findings.broken_by(Rule::OnlyWhatWasSent, strays.saturating_sub(allowed), || {
+                format!(
+                    "listing of caller {}: {strays} tests that nobody was told of, {allowed} submissions without an answer",
+                    listing.caller
+                )
+            });
+        }
+    }
+}
+
+/// A violation is told by the number of its request: codes and people are nobody's business.
+pub(super) fn example(entry: &Entry) -> String {
+    format!(
+        "request {} of caller {}, {:.3} s after the beginning",
+        entry.id.0,
+        entry.intent.caller,
+        f64::from(entry.left_ms) / 1000.0
+    )
+}
