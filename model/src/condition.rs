@@ -103,8 +103,8 @@ catalogue! {
     RevocationListWentBack = "revocation_list_went_back", Announces, "put the authority's newest list back; administration.md says how to give the newer one up";
     /// An authority that signs clients' certificates has no revocation list: what it revokes is not refused.
     AuthorityWithoutRevocationList = "authority_without_revocation_list", Announces, "add the authority's list to `tls.client_revocation_list_file`";
-    /// A revocation list is of no accepted authority: it counts only for certificates whose chain shows its issuer.
-    RevocationListWithoutAuthority = "revocation_list_without_authority", Announces, "add its issuer's certificate to `tls.client_authority_file`, or take the list out";
+    /// A revocation list is of no accepted authority, nor of one below them that a client has shown: it waits until a client shows its issuer.
+    RevocationListWithoutAuthority = "revocation_list_without_authority", Announces, "nothing, if clients will show its issuer; if not, add the issuer's certificate to `tls.client_authority_file`, or take the list out";
 }
 
 /// A condition that holds now.

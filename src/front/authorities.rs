@@ -1,5 +1,6 @@
 //! What there is to know of an authority that signs client certificates.
 
+use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 
 use super::certificate::raw_name;
@@ -7,6 +8,10 @@ use super::certificate::raw_name;
 /// An authority: a name and a key. The same name with another key is another authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
+    /// Its certificate: one of them, if it was renewed with its key.
+    pub(super) certificate: CertificateDer<'static>,
+    /// The name in DER of the authority that signed the certificate.
+    pub(super) issuer_name: Vec<u8>,
     /// Its name in DER.
     pub(super) name: Vec<u8>,
     /// Its name for people.
@@ -31,6 +36,8 @@ impl Authority {
                 _ => None,
             });
         Some(Self {
+            certificate: der.to_vec().into(),
+            issuer_name: raw_name(certificate.issuer()).to_vec(),
             name: raw_name(certificate.subject()).to_vec(),
             title: certificate.subject().to_string(),
             public_key: certificate.public_key().raw.to_vec(),

@@ -128,7 +128,7 @@ impl ClientAuthorities {
             file: file.to_owned(),
             source,
         })?;
-        let (verifier, _) = verifier_of(&content, file, &provider)?;
+        let verifier = verifier_of(&content, file, &provider)?.verifier;
         Ok(Self { verifier })
     }
 

@@ -1,107 +1,104 @@
 //! The newest revocation list of each authority, kept beside the data: a file with an older list, or without one, lets nobody in again, and
 //! neither does a restart.
 
-use std::fs::OpenOptions;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use rustls::crypto::CryptoProvider;
 
-use super::authorities::Authority;
-use super::revocation::{RevocationList, RevocationSet};
+use super::revocation::RevocationList;
+use super::revocation_set::{LoadedList, MOST_UNCHECKED, RevocationSet};
 
-/// Which lists are in force: of each series the newest of those that the files hold, that were in force before, and that were kept.
-pub(super) fn newest(
-    from_files: Vec<RevocationList>,
-    before: &RevocationSet,
-    kept: Vec<RevocationList>,
-    authorities: Vec<Authority>,
-) -> RevocationSet {
-    let mut in_force: Vec<(Arc<RevocationList>, bool)> = Vec::new();
-    let files = from_files.into_iter().map(|list| (Arc::new(list), false));
-    let is_accepted = |list: &&Arc<RevocationList>| {
-        let signer = list.signer();
-        let mut keys = authorities.iter().map(|authority| &*authority.public_key);
-        signer.is_some_and(|signer| keys.any(|key| key == signer))
+/// What the name of a list begins with whose issuer nobody has shown yet, so that nobody has checked it.
+const UNCHECKED: &str = "unchecked-";
+
+/// The lists in the folder. One that cannot be read is no matter, as a folder that is not there.
+pub(super) fn read(folder: &Path) -> Vec<LoadedList> {
+    let list = |(name, path): (String, PathBuf)| {
+        let der = std::fs::read(path).ok()?;
+        let list = RevocationList::read(der.into()).ok()?;
+        Some(LoadedList::kept(list, !name.starts_with(UNCHECKED)))
     };
-    let earlier = before.in_force().filter(is_accepted).cloned();
-    let earlier = earlier.chain(kept.into_iter().map(Arc::new));
-    for (list, is_kept) in files.chain(earlier.map(|list| (list, true))) {
-        let same = in_force
-            .iter_mut()
-            .find(|(other, _)| list.series().is_some() && other.series() == list.series());
-        match same {
-            None if is_kept && list.signer().is_none() => {}
-            None => in_force.push((list, is_kept)),
-            Some(other) if other.0.is_older_than(&list) => *other = (list, is_kept),
-            Some(_) => {}
-        }
-    }
-    let mut set = RevocationSet::new(authorities);
-    for (list, is_kept) in in_force {
-        set.add(list, is_kept);
-    }
-    set
+    names(folder)
+        .into_iter()
+        .map(|name| (name.clone(), folder.join(name)))
+        .filter_map(list)
+        .collect()
 }
 
-/// The lists in the folder that accepted authorities have signed; others are no matter, as a folder that is not there.
-pub(super) fn read(
-    folder: &Path,
-    authorities: &[Authority],
-    provider: &CryptoProvider,
-) -> Vec<RevocationList> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let lists = entries.filter_map(|entry| {
-        let path = entry.ok()?.path();
-        let is_list = path.extension().is_some_and(|extension| extension == "crl");
-        let der = std::fs::read(is_list.then_some(path)?).ok()?;
-        let list = RevocationList::read(der.into(), authorities, provider).ok()?;
-        list.signer().is_some().then_some(list)
-    });
-    lists.collect()
-}
-
-/// Writes those lists into the folder that are not there yet.
+/// Writes those lists into the folder that are not there yet, and removes those that were never checked and are needed no more.
 ///
 /// # Errors
 /// What the system says; the lists are in force all the same, for as long as the process lives.
 pub(super) fn keep(folder: &Path, set: &RevocationSet) -> io::Result<()> {
-    for list in set.in_force() {
-        let Some(series) = list.series() else {
+    let mut unchecked = BTreeSet::new();
+    for loaded in set.loaded() {
+        let Some(name) = file_name(loaded) else {
             continue;
         };
-        let path = folder.join(file_name(series));
-        let is_there = std::fs::read(&path).is_ok_and(|kept| kept == **list.der());
+        if loaded.signer.is_none() {
+            if unchecked.len() >= MOST_UNCHECKED {
+                continue;
+            }
+            unchecked.insert(name.clone());
+        }
+        let path = folder.join(name);
+        let is_there = std::fs::read(&path).is_ok_and(|kept| kept == **loaded.list.der());
         if !is_there {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(folder)?;
-            replace(&path, list.der())?;
+            replace(&path, loaded.list.der())?;
+        }
+    }
+    // After the others: a list whose issuer was shown stands in its other place by now.
+    for name in names(folder) {
+        if name.starts_with(UNCHECKED) && !unchecked.contains(&name) {
+            std::fs::remove_file(folder.join(name))?;
         }
     }
     Ok(())
 }
 
-fn file_name((issuer, signer, scope): (&[u8], &[u8], &[u8])) -> String {
+/// Names of the lists in the folder, in their order.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".crl"))
+        .collect()
+}
+
+/// Where a list is kept: the newest of each issuer, key and part in one place, one that was never checked in its own. `None` for a list that
+/// waits again for its issuer, since it is in its place already.
+fn file_name(loaded: &LoadedList) -> Option<String> {
+    let list = &loaded.list;
+    match &loaded.signer {
+        Some(signer) => Some(format!(
+            "{}.crl",
+            digest_of(&[list.issuer_name(), signer, list.scope()])
+        )),
+        None if loaded.was_checked => None,
+        None => Some(format!("{UNCHECKED}{}.crl", digest_of(&[list.der()]))),
+    }
+}
+
+fn digest_of(parts: &[&[u8]]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in [issuer, signer, scope] {
+    for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
     let digest = context.finish();
-    let mut name: String = digest.as_ref()[..16]
+    digest.as_ref()[..16]
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect();
-    name.push_str(".crl");
-    name
+        .collect()
 }
 
-/// In one step: a reader finds the old list or the new one.
+/// In one step: a reader finds the old list or the new one, after a loss of power too.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside: PathBuf = path.with_extension("new");
     let mut options = OpenOptions::new();
@@ -113,5 +110,8 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         .open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&beside, path)
+    std::fs::rename(&beside, path)?;
+    // A path of a list has a folder above it.
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

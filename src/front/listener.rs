@@ -165,10 +165,14 @@ impl Listener {
             .peer_certificates()
             .map(ClientCertificate::from_chain)
             .transpose()?;
-        if let Some(certificate) = certificate.as_ref().filter(|_| !resumed) {
-            state
-                .intermediates
-                .note(certificate, &state.revocations, &state.provider);
+        if let Some(certificate) = &certificate {
+            let shown = state.unknown_intermediates(certificate);
+            if !shown.is_empty() {
+                // Before the first request, which is judged by their lists; not on this thread, since lists may have to be written. What a
+                // panic in there leaves out is done at the next handshake.
+                let trust = Arc::clone(trust);
+                let _ = tokio::task::spawn_blocking(move || trust.learn(shown)).await;
+            }
         }
         let info = self.info(peer, *source, resumed, certificate, state.authorities_since);
         Ok((stream, info, source_slot))

@@ -12,7 +12,8 @@ use sistema_ts_store::permissions::check_secret_file;
 
 use super::authorities::Authority;
 use super::kept_lists;
-use super::revocation::{RevocationList, RevocationSet};
+use super::revocation::RevocationList;
+use super::revocation_set::{LoadedList, RevocationSet};
 use super::server_certificates::{PairFiles, PairMaterial, ServerCertificates};
 use super::settings::TlsFiles;
 use super::trust::TrustError;
@@ -32,6 +33,8 @@ pub(super) struct Material {
 /// Who may show which certificate, as the files say.
 pub(super) struct ClientTrust {
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// What the verifier trusts in.
+    pub(super) roots: Arc<RootCertStore>,
     pub(super) revocations: RevocationSet,
 }
 
@@ -78,32 +81,33 @@ impl Material {
         else {
             return Ok(ClientTrust {
                 verifier: None,
+                roots: Arc::new(RootCertStore::empty()),
                 revocations: RevocationSet::default(),
             });
         };
-        let (verifier, authorities) = verifier_of(content, file, provider)?;
+        let clients = verifier_of(content, file, provider)?;
         let mut lists = Vec::new();
         for (content, file) in self.revocation_lists.iter().zip(&files.revocation_lists) {
             let found = Content::revocation_lists(content)
                 .map_err(|source| TrustError::content(file, source))?;
-            for list in found {
-                let list =
-                    RevocationList::read(list, &authorities, provider).map_err(|source| {
-                        TrustError::RevocationList {
-                            file: file.clone(),
-                            source,
-                        }
-                    })?;
-                lists.push(list);
+            for der in found {
+                let list = RevocationList::read(der).and_then(|list| {
+                    let signer = list.signer(&clients.authorities, provider)?;
+                    Ok(LoadedList::of_files(list, signer))
+                });
+                lists.push(list.map_err(|source| TrustError::RevocationList {
+                    file: file.clone(),
+                    source,
+                })?);
             }
         }
         let folder = files.kept_lists.as_deref();
-        let kept = folder.map_or_else(Vec::new, |folder| {
-            kept_lists::read(folder, &authorities, provider)
-        });
-        let revocations = kept_lists::newest(lists, before, kept, authorities);
+        let kept = folder.map_or_else(Vec::new, kept_lists::read);
+        let revocations =
+            RevocationSet::succeeding(before, clients.authorities, lists, kept, provider);
         Ok(ClientTrust {
-            verifier: Some(verifier),
+            verifier: Some(clients.verifier),
+            roots: clients.roots,
             revocations,
         })
     }
@@ -120,24 +124,38 @@ impl Material {
     }
 }
 
+/// Who may sign client certificates, as a file of authorities says.
+pub(super) struct AcceptedAuthorities {
+    /// The verifier of handshakes.
+    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+    /// What it trusts in.
+    pub(super) roots: Arc<RootCertStore>,
+    pub(super) authorities: Vec<Authority>,
+}
+
 /// The verifier of handshakes, made of a file of authorities; the authorities besides.
 pub(super) fn verifier_of(
     content: &[u8],
     file: &Path,
     provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Authority>), TrustError> {
+) -> Result<AcceptedAuthorities, TrustError> {
     let certificates: Vec<CertificateDer<'static>> =
         Content::certificates(content).map_err(|source| TrustError::content(file, source))?;
     let mut roots = RootCertStore::empty();
     for certificate in &certificates {
         roots.add(certificate.clone())?;
     }
+    let roots = Arc::new(roots);
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
             .allow_unauthenticated()
             .build()?;
     let authorities = certificates.iter().filter_map(|der| Authority::read(der));
-    Ok((verifier, authorities.collect()))
+    Ok(AcceptedAuthorities {
+        verifier,
+        roots,
+        authorities: authorities.collect(),
+    })
 }
 
 /// What new connections are made with.

@@ -53,14 +53,12 @@ impl Reloader {
     pub fn in_force(&self) -> Vec<ListenerTrust> {
         let trust = |(listener, store): &(Arc<str>, Arc<TrustStore>)| {
             let trust = store.current();
-            let mut without_list = trust.revocations.authorities_without_list(&trust.provider);
-            without_list.extend(trust.intermediates.without_list());
             ListenerTrust {
                 listener: Arc::clone(listener),
                 failure: store.failure(),
                 server_certificates: trust.server_certificates.clone(),
                 revocation_lists: trust.revocations.lists(),
-                authorities_without_list: without_list,
+                authorities_without_list: trust.revocations.authorities_without_list(),
             }
         };
         self.stores.iter().map(trust).collect()

@@ -1,14 +1,6 @@
-//! Revocation lists: which certificates count no more.
-//!
-//! rustls looks at a list only in a full handshake, and a kept-alive or resumed connection would outlive it. So the
-//! lists are read into a set of our own that is asked at each request; the handshake itself asks none, so that a
-//! revoked caller is told why in a readable answer instead of a TLS alert.
-//!
-//! A list speaks for a *key*, not for a name: authorities are renewed under their old name, and what the old key revoked says nothing of the
-//! new one's certificates. A list whose issuer is no accepted authority waits until a chain shows that issuer.
+//! One revocation list: read, checked by signature, and compared with others.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::CertificateRevocationListDer;
@@ -17,7 +9,7 @@ use x509_parser::prelude::{
 };
 
 use super::authorities::Authority;
-use super::certificate::{ClientCertificate, RevocationKey, raw_name};
+use super::certificate::{RevocationKey, raw_name};
 use super::signature::{self, SignatureFault};
 
 /// Why a revocation list is not taken.
@@ -66,20 +58,21 @@ pub struct RevocationListStatus {
     pub next_update: Option<i64>,
     /// How many certificates it revokes.
     pub entries: usize,
-    /// Whether an accepted authority has signed it. One that waits for a chain with its issuer has not been checked.
+    /// Whether an accepted authority has signed it, or an intermediate that a client's chain has shown. The signature of any other has not
+    /// been checked.
     pub is_verified: bool,
     /// Whether it is held against what the files say now: they have an older one of its issuer, or none.
     pub is_kept: bool,
 }
 
-/// A revocation list, read and checked.
+/// A revocation list, read. Who signed it is another question: [`RevocationList::signer`].
 #[derive(Debug)]
 pub(super) struct RevocationList {
     der: CertificateRevocationListDer<'static>,
     issuer: String,
     issuer_name: Vec<u8>,
-    /// The public key that signed it, if it is an accepted authority's.
-    signer: Option<Vec<u8>>,
+    /// What its issuer calls the key that signed it, if the list says so.
+    key_identifier: Option<Vec<u8>>,
     /// Which of its issuer's lists it is, if there are several (issuing distribution point).
     scope: Vec<u8>,
     /// Its number without leading zeros, if it has one.
@@ -90,11 +83,9 @@ pub(super) struct RevocationList {
 }
 
 impl RevocationList {
-    /// Reads a list and checks its signature against `authorities`.
+    /// Reads a list.
     pub(super) fn read(
         der: CertificateRevocationListDer<'static>,
-        authorities: &[Authority],
-        provider: &CryptoProvider,
     ) -> Result<Self, RevocationListError> {
         let malformed = |error: String| RevocationListError::Malformed(error);
         let (rest, list) = CertificateRevocationList::from_der(&der)
@@ -112,14 +103,13 @@ impl RevocationList {
             });
         }
         let issuer_name = raw_name(list.issuer()).to_vec();
-        let signer = signer(&der, &list, authorities, provider)?;
         let revoked = list
             .iter_revoked_certificates()
             .map(|entry| RevocationKey::new(&issuer_name, entry.raw_serial()))
             .collect();
         Ok(Self {
             issuer: list.issuer().to_string(),
-            signer,
+            key_identifier: key_identifier_of(&list),
             scope: scope_of(&list),
             number: number_of(&list),
             this_update: list.last_update().timestamp(),
@@ -135,18 +125,24 @@ impl RevocationList {
         &self.der
     }
 
-    /// The key that signed it, if it is an accepted authority's.
-    pub(super) fn signer(&self) -> Option<&[u8]> {
-        self.signer.as_deref()
+    /// Issuer's name in DER.
+    pub(super) fn issuer_name(&self) -> &[u8] {
+        &self.issuer_name
     }
 
-    /// Issuer, key and part: of the lists that agree in these, the newest counts.
-    pub(super) fn series(&self) -> Option<(&[u8], &[u8], &[u8])> {
-        let signer = self.signer.as_deref()?;
-        Some((&self.issuer_name, signer, &self.scope))
+    /// Which of its issuer's lists it is, if there are several.
+    pub(super) fn scope(&self) -> &[u8] {
+        &self.scope
     }
 
-    /// Whether it was made before another of its series: by their numbers, or if these do not tell, by their times.
+    /// Whether it is of the same issuer, key and part as another by what both say themselves.
+    pub(super) fn claims_as(&self, other: &Self) -> bool {
+        self.issuer_name == other.issuer_name
+            && self.key_identifier == other.key_identifier
+            && self.scope == other.scope
+    }
+
+    /// Whether it was made before another of its issuer, key and part: by their numbers, or if these do not tell, by their times.
     pub(super) fn is_older_than(&self, other: &Self) -> bool {
         match (&self.number, &other.number) {
             (Some(own), Some(others)) if own != others => (own.len(), own) < (others.len(), others),
@@ -154,157 +150,62 @@ impl RevocationList {
         }
     }
 
-    /// Whether its issuer is this authority, which may not have been known when the list was read.
-    fn is_of(&self, authority: &Authority, provider: &CryptoProvider) -> bool {
-        match &self.signer {
-            Some(signer) => *signer == authority.public_key && self.issuer_name == authority.name,
-            None => {
-                self.issuer_name == authority.name
-                    && authority.may_sign_lists
-                    && signature::verify(&self.der, &authority.public_key, provider).is_ok()
-            }
-        }
-    }
-}
-
-/// The key of the authority that signed a list; `None` if it is of none of them.
-fn signer(
-    der: &[u8],
-    list: &CertificateRevocationList<'_>,
-    authorities: &[Authority],
-    provider: &CryptoProvider,
-) -> Result<Option<Vec<u8>>, RevocationListError> {
-    let issuer_name = raw_name(list.issuer());
-    let key_identifier = list.extensions().iter().find_map(|extension| {
-        let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension()
-        else {
-            return None;
-        };
-        identifier
-            .key_identifier
-            .as_ref()
-            .map(|identifier| identifier.0)
-    });
-    let issuer = || list.issuer().to_string();
-    let mut fault = None;
-    for authority in authorities {
-        // Another key of that name says so itself.
-        let is_another = matches!((key_identifier, &authority.key_identifier), (Some(wanted), Some(own)) if wanted != &**own);
-        if authority.name != issuer_name || is_another {
-            continue;
-        }
-        match signature::verify(der, &authority.public_key, provider) {
-            Ok(()) if authority.may_sign_lists => return Ok(Some(authority.public_key.clone())),
-            Ok(()) => fault = Some(RevocationListError::Usage { issuer: issuer() }),
-            Err(SignatureFault::Unsupported) => {
-                fault = Some(RevocationListError::Algorithm { issuer: issuer() });
-            }
-            Err(SignatureFault::Wrong | SignatureFault::Malformed) if fault.is_none() => {
-                fault = Some(RevocationListError::Signature { issuer: issuer() });
-            }
-            Err(_) => {}
-        }
-    }
-    fault.map_or(Ok(None), Err)
-}
-
-/// Everything that is revoked, swapped in as a whole.
-#[derive(Clone, Debug, Default)]
-pub struct RevocationSet {
-    authorities: Vec<Authority>,
-    lists: Vec<(Arc<RevocationList>, bool)>,
-}
-
-impl RevocationSet {
-    pub(super) fn new(authorities: Vec<Authority>) -> Self {
-        Self {
-            authorities,
-            lists: Vec::new(),
-        }
+    /// Whether it revokes the certificate with this key, if its issuer is that certificate's.
+    pub(super) fn has(&self, key: &RevocationKey) -> bool {
+        self.revoked.contains(key)
     }
 
-    /// Adds a list; `is_kept` if the files do not hold it now.
-    pub(super) fn add(&mut self, list: Arc<RevocationList>, is_kept: bool) {
-        self.lists.push((list, is_kept));
+    /// Whether this authority has signed it and may sign lists.
+    pub(super) fn is_signed_by(&self, authority: &Authority, provider: &CryptoProvider) -> bool {
+        self.issuer_name == authority.name
+            && authority.may_sign_lists
+            && signature::verify(&self.der, &authority.public_key, provider).is_ok()
     }
 
-    /// Whether the certificate, or one of those above it, is revoked.
-    pub fn revokes(&self, certificate: &ClientCertificate, provider: &CryptoProvider) -> bool {
-        let keys = certificate.revocation_keys.iter().enumerate();
-        keys.into_iter().any(|(place, key)| {
-            self.lists.iter().any(|(list, _)| {
-                list.revoked.contains(key) && self.speaks_of(list, certificate, place, provider)
-            })
-        })
-    }
-
-    /// Whether a list that has name and number of the certificate at `place` of a chain is that of the key that signed it. Asked for
-    /// certificates only that a list seems to revoke.
-    fn speaks_of(
+    /// The key of the one of `authorities` that signed it; `None` if none of them has its issuer's name and key.
+    ///
+    /// # Errors
+    /// One of them seems to be its issuer and has not signed it, may not sign lists, or signs with what handshakes do not take.
+    pub(super) fn signer(
         &self,
-        list: &RevocationList,
-        certificate: &ClientCertificate,
-        place: usize,
+        authorities: &[Authority],
         provider: &CryptoProvider,
-    ) -> bool {
-        // In whatever order they were shown.
-        let others = certificate.chain.iter().enumerate();
-        let shown = others
-            .filter(|(other, _)| *other != place)
-            .filter_map(|(_, der)| Authority::read(der));
-        let known = self.authorities.iter().cloned();
-        let mut issuers = known
-            .chain(shown)
-            .filter(|issuer| issuer.name == list.issuer_name);
-        let own = &certificate.chain[place];
-        issuers.any(|issuer| {
-            list.is_of(&issuer, provider)
-                && signature::verify(own, &issuer.public_key, provider).is_ok()
-        })
+    ) -> Result<Option<Vec<u8>>, RevocationListError> {
+        let issuer = || self.issuer.clone();
+        let mut fault = None;
+        for authority in authorities {
+            // Another key of that name says so itself.
+            let is_another = matches!((&self.key_identifier, &authority.key_identifier), (Some(wanted), Some(own)) if wanted != own);
+            if authority.name != self.issuer_name || is_another {
+                continue;
+            }
+            match signature::verify(&self.der, &authority.public_key, provider) {
+                Ok(()) if authority.may_sign_lists => {
+                    return Ok(Some(authority.public_key.clone()));
+                }
+                Ok(()) => fault = Some(RevocationListError::Usage { issuer: issuer() }),
+                Err(SignatureFault::Unsupported) => {
+                    fault = Some(RevocationListError::Algorithm { issuer: issuer() });
+                }
+                Err(SignatureFault::Wrong | SignatureFault::Malformed) if fault.is_none() => {
+                    fault = Some(RevocationListError::Signature { issuer: issuer() });
+                }
+                Err(_) => {}
+            }
+        }
+        fault.map_or(Ok(None), Err)
     }
 
-    /// The lists in force.
-    pub fn lists(&self) -> Vec<RevocationListStatus> {
-        let status = |(list, is_kept): &(Arc<RevocationList>, bool)| RevocationListStatus {
-            issuer: list.issuer.clone(),
-            this_update: list.this_update,
-            next_update: list.next_update,
-            entries: list.revoked.len(),
-            is_verified: list.signer.is_some(),
-            is_kept: *is_kept,
-        };
-        self.lists.iter().map(status).collect()
-    }
-
-    pub(super) fn in_force(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
-        self.lists.iter().map(|(list, _)| list)
-    }
-
-    /// The accepted authorities, for people, whose certificates no list can revoke.
-    pub(super) fn authorities_without_list(&self, provider: &CryptoProvider) -> Vec<String> {
-        let uncovered = |authority: &&Authority| !self.covers(authority, provider);
-        let mut names: Vec<String> = self
-            .authorities
-            .iter()
-            .filter(uncovered)
-            .map(|authority| authority.title.clone())
-            .collect();
-        names.dedup();
-        names
-    }
-
-    /// Whether there is a list of this authority's key.
-    pub(super) fn covers(&self, authority: &Authority, provider: &CryptoProvider) -> bool {
-        let mut lists = self.lists.iter();
-        lists.any(|(list, _)| list.is_of(authority, provider))
-    }
-
-    /// Whether it is one of the accepted authorities.
-    pub(super) fn accepts(&self, authority: &Authority) -> bool {
-        let same = |known: &Authority| {
-            known.public_key == authority.public_key && known.name == authority.name
-        };
-        self.authorities.iter().any(same)
+    /// What there is to tell of it.
+    pub(super) fn status(&self, is_verified: bool, is_kept: bool) -> RevocationListStatus {
+        RevocationListStatus {
+            issuer: self.issuer.clone(),
+            this_update: self.this_update,
+            next_update: self.next_update,
+            entries: self.revoked.len(),
+            is_verified,
+            is_kept,
+        }
     }
 }
 
@@ -332,6 +233,18 @@ fn number_of(list: &CertificateRevocationList<'_>) -> Option<Vec<u8>> {
         .iter()
         .find_map(|extension| match extension.parsed_extension() {
             ParsedExtension::CRLNumber(number) => Some(number.to_bytes_be()),
+            _ => None,
+        })
+}
+
+fn key_identifier_of(list: &CertificateRevocationList<'_>) -> Option<Vec<u8>> {
+    list.extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => identifier
+                .key_identifier
+                .as_ref()
+                .map(|identifier| identifier.0.to_vec()),
             _ => None,
         })
 }

@@ -44,7 +44,7 @@ pub struct TlsFiles {
     pub client_authorities: Option<PathBuf>,
     /// Revocation lists, one or many in a file. Those that none of `client_authorities` signed wait for chains that show their issuer.
     pub revocation_lists: Vec<PathBuf>,
-    /// Folder in which the newest list of each authority is kept, so that an older one is not taken after a restart either.
+    /// Folder in which the newest list of each authority is kept, intermediates included, so that an older one is not taken after a restart either.
     pub kept_lists: Option<PathBuf>,
 }
 

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use sistema_ts_store::permissions::PermissionError;
 
-use super::intermediates::Intermediates;
+use super::authorities::Authority;
+use super::certificate::ClientCertificate;
+use super::intermediates;
 use super::kept_lists;
-use super::material::{ClientTrust, FileStamp, Material, server_config, stamps};
-use super::revocation::{RevocationListError, RevocationSet};
+use super::material::{FileStamp, Material, server_config, stamps};
+use super::revocation::RevocationListError;
+use super::revocation_set::RevocationSet;
 use super::server_certificates::ServerCertificateStatus;
 use super::settings::TlsFiles;
 use crate::x509::ContentError;
@@ -79,7 +82,7 @@ impl TrustError {
 
 /// What is trusted at one time; whoever holds it sees one consistent state.
 pub struct Trust {
-    /// 1 for the first, one more at each reload that changed something.
+    /// 1 for the first, one more whenever something changed by which certificates are judged.
     pub generation: u64,
     /// The generation that brought `server_config` and `verifier`: later ones may have changed revocation lists only.
     pub authorities_since: u64,
@@ -89,14 +92,14 @@ pub struct Trust {
     pub verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// Asked at each request.
     pub revocations: RevocationSet,
+    /// What `verifier` trusts in.
+    roots: Arc<RootCertStore>,
     /// The certificates that the listener shows.
     pub server_certificates: Vec<ServerCertificateStatus>,
-    /// Authorities that chains showed since this came into force.
-    pub(super) intermediates: Intermediates,
     /// What signatures are checked with.
     pub(super) provider: Arc<CryptoProvider>,
     /// Contents that `server_config` was made from.
-    material: Material,
+    material: Arc<Material>,
 }
 
 /// The current [`Trust`] of a listener and where it comes from.
@@ -163,7 +166,7 @@ impl TrustStore {
     fn read_again(&self) -> Result<bool, TrustError> {
         let material = Material::read(&self.files)?;
         let old = self.current.load_full();
-        if material == old.material {
+        if material == *old.material {
             return Ok(false);
         }
         let new = Trust::succeeding(
@@ -175,6 +178,32 @@ impl TrustStore {
         )?;
         self.current.store(Arc::new(new));
         Ok(true)
+    }
+
+    /// Takes notice of intermediates that a verified chain has shown: lists that have waited for them count from now on, the newest of each.
+    /// Blocks while lists are kept that no authority was known for.
+    pub(super) fn learn(&self, shown: Vec<Authority>) {
+        // No reload between reading what is in force and replacing it.
+        let _looked_at = self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = self.current.load_full();
+        let (revocations, is_changed) = old.revocations.showing(shown, &self.provider);
+        if is_changed {
+            keep_lists(&self.files, &revocations);
+        }
+        self.current.store(Arc::new(Trust {
+            generation: old.generation + u64::from(is_changed),
+            authorities_since: old.authorities_since,
+            server_config: Arc::clone(&old.server_config),
+            verifier: old.verifier.clone(),
+            revocations,
+            roots: Arc::clone(&old.roots),
+            server_certificates: old.server_certificates.clone(),
+            provider: Arc::clone(&old.provider),
+            material: Arc::clone(&old.material),
+        }));
     }
 
     /// [`Self::reload`] if a file's metadata changed since it was last looked at.
@@ -194,6 +223,11 @@ impl TrustStore {
 }
 
 impl Trust {
+    /// The intermediates that a chain shows, which a handshake has verified, and that are not known yet.
+    pub(super) fn unknown_intermediates(&self, certificate: &ClientCertificate) -> Vec<Authority> {
+        intermediates::unknown(certificate, &self.revocations, &self.roots, &self.provider)
+    }
+
     fn new(
         generation: u64,
         material: Material,
@@ -220,7 +254,7 @@ impl Trust {
         let sessions = ServerSessionMemoryCache::new(session_cache);
         let server_config =
             server_config(certificates, clients.verifier.clone(), sessions, provider)?;
-        keep_lists(files, &clients);
+        keep_lists(files, &clients.revocations);
         Ok(Self {
             generation,
             authorities_since: generation,
@@ -228,9 +262,9 @@ impl Trust {
             verifier: clients.verifier,
             revocations: clients.revocations,
             server_certificates: status,
-            intermediates: Intermediates::default(),
+            roots: clients.roots,
             provider: Arc::clone(provider),
-            material,
+            material: Arc::new(material),
         })
     }
 
@@ -249,7 +283,7 @@ impl Trust {
             return Self::made_anew(generation, before, material, files, session_cache, provider);
         }
         let clients = material.client_trust(files, before, provider)?;
-        keep_lists(files, &clients);
+        keep_lists(files, &clients.revocations);
         Ok(Self {
             generation,
             authorities_since: old.authorities_since,
@@ -257,19 +291,19 @@ impl Trust {
             verifier: old.verifier.clone(),
             revocations: clients.revocations,
             server_certificates: old.server_certificates.clone(),
-            intermediates: Intermediates::default(),
+            roots: clients.roots,
             provider: Arc::clone(provider),
-            material,
+            material: Arc::new(material),
         })
     }
 }
 
 /// Keeps the lists that are in force from now on, as far as the disk lets it.
-fn keep_lists(files: &TlsFiles, clients: &ClientTrust) {
+fn keep_lists(files: &TlsFiles, revocations: &RevocationSet) {
     let Some(folder) = &files.kept_lists else {
         return;
     };
-    if let Err(error) = kept_lists::keep(folder, &clients.revocations) {
+    if let Err(error) = kept_lists::keep(folder, revocations) {
         tracing::warn!(folder = %folder.display(), %error, "revocation lists cannot be kept: an older one would be taken at the next start");
     }
 }

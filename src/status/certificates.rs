@@ -124,7 +124,7 @@ fn of_list(
         reports.push(ConditionReport::of(
             Condition::RevocationListWithoutAuthority,
             &list.issuer,
-            "no accepted authority has this name and key",
+            "it is signed by no accepted authority, and by none below one that a client has shown",
         ));
     }
 }

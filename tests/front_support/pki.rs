@@ -16,6 +16,7 @@ use time::{Duration, OffsetDateTime};
 
 /// An authority.
 pub struct Authority {
+    name: String,
     pub certificate_pem: String,
     /// Of its own certificate, if another authority signed that.
     pub serial: u64,
@@ -32,12 +33,10 @@ pub struct Identity {
 impl Authority {
     pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let params = authority_params(name);
         let certificate_pem = params.self_signed(&key).unwrap().pem();
         Self {
+            name: name.to_owned(),
             certificate_pem,
             serial: 0,
             issuer: Issuer::new(params, key),
@@ -46,18 +45,31 @@ impl Authority {
 
     /// An authority below this one.
     pub fn intermediate(&self, name: &str) -> Self {
-        let (key, serial) = (KeyPair::generate().unwrap(), 1_001);
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        self.above(name, KeyPair::generate().unwrap(), 1_001)
+    }
+
+    /// Another certificate of an authority below this one, with its name and its key.
+    pub fn renewed(&self, intermediate: &Self) -> Self {
+        let key = KeyPair::from_pem(&intermediate.issuer.key().serialize_pem()).unwrap();
+        self.above(&intermediate.name, key, intermediate.serial + 1)
+    }
+
+    fn above(&self, name: &str, key: KeyPair, serial: u64) -> Self {
+        let mut params = authority_params(name);
         params.serial_number = Some(serial.into());
         let certificate_pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self {
+            name: name.to_owned(),
             certificate_pem,
             serial,
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// A certificate by this authority, in PEM, that gives the key of another one a name of its choice.
+    pub fn certificate_of(&self, name: &str, other: &Self) -> String {
+        let certificate = authority_params(name).signed_by(other.issuer.key(), &self.issuer);
+        certificate.unwrap().pem()
     }
 
     pub fn server(&self) -> Identity {
@@ -141,6 +153,14 @@ impl Authority {
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 impl Identity {

@@ -3,7 +3,13 @@
 
 use std::sync::Arc;
 
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
+};
 use rustls::ClientConfig;
+use time::{Duration, OffsetDateTime};
 
 use crate::support::{Installation, Reply, Server, Session, Submission, until};
 
@@ -129,4 +135,111 @@ fn a_new_server_certificate_is_served_and_open_connections_stay() {
         || served(&Session::with(server.mutual_tls, &config)) != before,
     );
     assert_eq!(open.submit(&message).told(), (200, "0000"));
+}
+
+/// Makes an intermediate below the installation's authority, and by it a certificate of region 010 with the serial number 9 in
+/// `pki/region-010-below`, with the intermediate's beside it.
+fn region_below_an_intermediate(installation: &Installation) -> Issuer<'static, KeyPair> {
+    let file = |name: &str| std::fs::read_to_string(installation.path(name)).unwrap();
+    let key = KeyPair::from_pem(&file("pki/ca.key")).unwrap();
+    let root = Issuer::from_ca_cert_pem(&file("pki/ca.crt"), key).unwrap();
+    let named = |names: &[(DnType, &str)]| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in names {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(90);
+        params
+    };
+    let mut params = named(&[(DnType::CommonName, "Intermedia")]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &root).unwrap().pem();
+    let intermediate = Issuer::new(params, key);
+
+    let mut params = named(&[
+        (DnType::CountryName, "IT"),
+        (DnType::OrganizationName, "Regione"),
+        (DnType::OrganizationalUnitName, "010"),
+        (DnType::CommonName, "Prova"),
+    ]);
+    params.serial_number = Some(9_u64.into());
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let own = params.signed_by(&key, &intermediate).unwrap().pem();
+    let write = |end: &str, content: String| {
+        let file = installation.path(&format!("pki/region-010-below.{end}"));
+        std::fs::write(file, content).unwrap();
+    };
+    write("crt", own + &certificate);
+    write("key", key.serialize_pem());
+    intermediate
+}
+
+/// A list of the intermediate, in PEM.
+fn list_of(intermediate: &Issuer<'_, KeyPair>, number: u64, revoked: &[u64]) -> String {
+    let now = OffsetDateTime::now_utc();
+    let entry = |serial: &u64| RevokedCertParams {
+        serial_number: (*serial).into(),
+        revocation_time: now - Duration::hours(1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: now - Duration::hours(1),
+        next_update: now + Duration::days(30),
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.iter().map(entry).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(intermediate).unwrap().pem().unwrap()
+}
+
+#[test]
+fn a_client_that_an_intermediate_has_revoked_stays_out_though_its_older_list_is_put_back_and_the_server_restarted()
+ {
+    let installation = Installation::new();
+    let intermediate = region_below_an_intermediate(&installation);
+    let certificate = ["--region", "010", "pki/region-010-below.crt"];
+    installation.admin(&[&["certificate", "add"][..], &certificate].concat());
+    let list_file = installation.path("pki/ca.crl");
+    let own = std::fs::read_to_string(&list_file).unwrap();
+    let put = |list: &str| std::fs::write(&list_file, format!("{own}{list}")).unwrap();
+    let config = installation.client(Some("region-010-below"));
+    let message = Submission::by_region();
+    let older = list_of(&intermediate, 1, &[]);
+
+    put(&older);
+    let server = Server::start(&installation);
+    let mut open = Session::with(server.mutual_tls, &config);
+    assert_eq!(open.submit(&message).told(), (200, "0000"));
+    put(&list_of(&intermediate, 2, &[9]));
+    server.signal(libc::SIGHUP);
+    until("the open connection is refused", || {
+        is_refused(&open.submit(&message))
+    });
+    assert!(server.terminate().0.success());
+
+    put(&older);
+    let server = Server::start(&installation);
+    let told = "revocation_list_went_back (CN=Intermedia): ";
+    assert!(!server.status("/health/ready").text().contains(told));
+    let mut refused = Session::with(server.mutual_tls, &config);
+    assert!(is_refused(&refused.submit(&message)));
+    until("the older list is told", || {
+        server.status("/health/ready").text().contains(told)
+    });
+
+    put(&list_of(&intermediate, 3, &[]));
+    server.signal(libc::SIGHUP);
+    until("a newer list lets it in again", || {
+        refused.submit(&message).status() == 200
+    });
+    until("no older list is told", || {
+        !server.status("/health/ready").text().contains(told)
+    });
 }

@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../front_support/mod.rs"]
 mod front_support;
+mod intermediates;
 
 use front_support::client::{connect, tls13};
 use front_support::openssl::{AUTHORITY, CLIENT, make, make_list, openssl};
@@ -124,70 +126,6 @@ fn a_list_speaks_for_its_key_and_not_for_an_authority_that_has_its_name() {
         ["CN=Test authority"]
     );
     assert!(!is_revoked(&front, &files, &new_region));
-}
-
-#[test]
-fn an_intermediate_that_only_chains_show_is_covered_by_its_list_or_told() {
-    let files = Files::new();
-    let intermediate = files.authority.intermediate("Intermediate");
-    let chained = |serial: u64| {
-        let mut identity = intermediate.client("Regione", "010", "Prova", serial);
-        identity.certificate_pem += &intermediate.certificate_pem;
-        identity
-    };
-    let (good, bad) = (chained(8), chained(9));
-    let front = start(&files);
-    assert!(in_force(&front).authorities_without_list.is_empty());
-    assert!(!is_revoked(&front, &files, &bad));
-    assert_eq!(
-        in_force(&front).authorities_without_list,
-        ["CN=Intermediate"]
-    );
-
-    // What a client sends behind its chain is not told, though one of its two made-up authorities has signed the other.
-    let made_up = Authority::new("Made up");
-    let mut padded = chained(10);
-    padded.certificate_pem += &made_up.intermediate("Made up too").certificate_pem;
-    padded.certificate_pem += &made_up.certificate_pem;
-    assert!(!is_revoked(&front, &files, &padded));
-    assert_eq!(
-        in_force(&front).authorities_without_list,
-        ["CN=Intermediate"]
-    );
-
-    // Its list does not prevent a start, and counts.
-    let list = format!(
-        "{}{}",
-        files.authority.revoking(&[]),
-        intermediate.revoking(&[9])
-    );
-    files.write("ca.crl", list);
-    assert!(front.reloader.reload().is_empty());
-    drop(front);
-    let front = start(&files);
-    assert!(is_revoked(&front, &files, &bad));
-    assert!(!is_revoked(&front, &files, &good));
-    let trust = in_force(&front);
-    assert!(trust.authorities_without_list.is_empty(), "{trust:?}");
-    // A list of the same name that it did not sign says nothing of it.
-    files.write(
-        "ca.crl",
-        format!(
-            "{}{}",
-            files.authority.revoking(&[]),
-            Authority::new("Intermediate").revoking(&[8])
-        ),
-    );
-    assert!(front.reloader.reload().is_empty());
-    assert!(!is_revoked(&front, &files, &good));
-    assert_eq!(
-        in_force(&front).authorities_without_list,
-        ["CN=Intermediate"]
-    );
-    // An intermediate that the root has revoked takes its clients with it.
-    files.write("ca.crl", files.authority.revoking(&[intermediate.serial]));
-    assert!(front.reloader.reload().is_empty());
-    assert!(is_revoked(&front, &files, &good));
 }
 
 /// Takes a file that OpenSSL made into the place where the listener reads it.
