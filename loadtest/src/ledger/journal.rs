@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
 
-use super::RequestId;
-use super::record::{HALF, Intent, Settlement, encode_intent, encode_settlement};
+use super::encoding::{HALF, encode_intent, encode_settlement};
 use super::segment::{HEADER, RECORDS, Segment, offset};
+use super::{Intent, RequestId, Settlement};
 
 /// How often what was written is brought to the disk.
 const SYNC: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@
 //! instruction. What follows is judged from the file alone.
 
 mod codes;
+mod encoding;
 mod journal;
 mod judge;
 mod keys;

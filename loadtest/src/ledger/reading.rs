@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sistema_ts_model::Timestamp;
 
+use super::encoding::{HALF, RECORD, decode_intent, decode_settlement};
 use super::journal::began_at;
-use super::record::{HALF, RECORD, decode_intent, decode_settlement};
 use super::segment::HEADER;
 use super::{Entry, LedgerError, RequestId};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::ptr::NonNull;
 
-use super::record::{HALF, RECORD};
+use super::encoding::{HALF, RECORD};
 
 /// Records of a segment: 4 MiB.
 pub(super) const RECORDS: u64 = 65_536;

@@ -46,7 +46,7 @@ pub struct Sweep {
     pub page: u32,
     /// How many keys of answered and of refused requests are sent again, each: spread evenly over the run.
     pub repeats: u64,
-    /// How many confirmed CUNs are verified again. A server counts these as failed attempts, so they are few.
+    /// How many confirmed and unlocked CUNs are verified again. A server counts these as failed attempts, so they are few.
     pub verifications: usize,
     /// Where the listings are kept, in files of their own.
     pub folder: PathBuf,
@@ -88,7 +88,7 @@ impl Sweep {
     ) -> Result<Vec<Listing>, SweepError> {
         let outline = Outline::read(books, ledger.len())?;
         self.repeat(ledger, books, reach, &outline)?;
-        for intent in outline.confirmed.iter().take(self.verifications) {
+        for intent in outline.taken.iter().take(self.verifications) {
             ask(ledger, reach, intent)?;
         }
         let mut listings = Vec::new();
@@ -202,8 +202,8 @@ struct Outline {
     with_key: [u64; 3],
     /// Callers that are revoked at the end.
     revoked: BTreeSet<u16>,
-    /// Verifications of confirmed CUNs, which must be refused.
-    confirmed: Vec<Intent>,
+    /// Verifications of CUNs that were confirmed or unlocked, which must be refused.
+    taken: Vec<Intent>,
 }
 
 impl Outline {
@@ -212,10 +212,10 @@ impl Outline {
             entries,
             with_key: [0; 3],
             revoked: BTreeSet::new(),
-            confirmed: Vec::new(),
+            taken: Vec::new(),
         };
-        // The last confirmations, one an operator, so that nobody's attempts are used up.
-        let mut confirmed = BTreeMap::new();
+        // The last confirmation and the last unlock of each operator, so that nobody's attempts are used up.
+        let mut taken = BTreeMap::new();
         for entry in books.entries()? {
             let entry = entry?;
             let intent = &entry.intent;
@@ -226,13 +226,13 @@ impl Outline {
                 Kind::Admitted => {
                     outline.revoked.remove(&intent.caller);
                 }
-                Kind::Confirm if entry.done().is_some() => {
+                Kind::Confirm | Kind::Unlock if entry.done().is_some() => {
                     let again = Intent {
                         kind: Kind::Verify,
                         session: 0,
                         ..*intent
                     };
-                    confirmed.insert((intent.caller, intent.operator), again);
+                    taken.insert((intent.caller, intent.operator, intent.kind), again);
                 }
                 _ if is_repeatable(&entry) => {
                     outline.with_key[entry.class() as usize - 1] += 1;
@@ -240,7 +240,7 @@ impl Outline {
                 _ => {}
             }
         }
-        outline.confirmed = confirmed.into_values().collect();
+        outline.taken = taken.into_values().collect();
         Ok(outline)
     }
 }
