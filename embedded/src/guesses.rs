@@ -210,15 +210,24 @@ fn keys_of(of_code: &KeysOfCode<'_>, guess: &Guess, forgiven: u32) -> [[u8; 16];
     let caller = guess.caller.to_key();
     let caller = caller.as_bytes();
     let operator = guess.operator.expose().as_bytes();
+    let of_caller = keyed(key, [b"caller", caller, b""]);
     [
-        keyed(key, [b"operator", caller, operator]),
+        beside(of_caller, keyed(key, [b"operator", caller, operator])),
         of_code.code(forgiven),
-        keyed(key, [b"caller", caller, b""]),
+        of_caller,
         of_code.operator(operator, forgiven),
     ]
 }
 
-/// The keys of the counts about one code. All begin alike, so that they lie in one page of the table: it is read and written once for all.
+/// The key of a count that lies beside another in the table, so that both are often read and written in one page: the first eight bytes are the
+/// other's, the rest tells the two apart.
+fn beside(other: [u8; 16], hash: [u8; 16]) -> [u8; 16] {
+    let mut key = other;
+    key[8..].copy_from_slice(&hash[..8]);
+    key
+}
+
+/// The keys of the counts about one code, which lie beside one another.
 struct KeysOfCode<'key> {
     key: &'key hmac::Key,
     cun: [u8; 14],
@@ -240,7 +249,10 @@ impl<'key> KeysOfCode<'key> {
     fn code(&self, forgiven: u32) -> [u8; 16] {
         match forgiven {
             0 => self.first,
-            times => self.beside(keyed(self.key, [b"code", &self.cun, &times.to_be_bytes()])),
+            times => {
+                let hash = keyed(self.key, [b"code", &self.cun, &times.to_be_bytes()]);
+                beside(self.first, hash)
+            }
         }
     }
 
@@ -248,19 +260,13 @@ impl<'key> KeysOfCode<'key> {
     fn operator(&self, operator: &[u8], forgiven: u32) -> [u8; 16] {
         let forgiven = forgiven.to_be_bytes();
         let parts: [&[u8]; 4] = [b"operator of code", operator, &self.cun, &forgiven];
-        self.beside(keyed(self.key, parts))
+        beside(self.first, keyed(self.key, parts))
     }
 
     /// That under which is counted how often the code's failures were forgiven.
     fn forgiven(&self) -> [u8; 16] {
-        self.beside(keyed(self.key, [b"forgiven", &self.cun, b""]))
-    }
-
-    /// The eight bytes that tell this count from the others about the code, after the eight that tell the code.
-    fn beside(&self, hash: [u8; 16]) -> [u8; 16] {
-        let mut key = self.first;
-        key[8..].copy_from_slice(&hash[..8]);
-        key
+        let hash = keyed(self.key, [b"forgiven", &self.cun, b""]);
+        beside(self.first, hash)
     }
 }
 
