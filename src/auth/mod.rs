@@ -6,9 +6,9 @@
 //! wrong or missing pincode, a disabled or expired user all pay one hash, and get [`BasicRefusal::Unauthorized`].
 //!
 //! Nobody is locked out. Passwords and pincodes are generated, so that a lock would protect nothing, and anybody could close it on another. A
-//! right pair that is remembered passes, and one that was right before is checked before all others. The others wait in a room that is fair
-//! among their sources ([`waiting_room`]); whoever fails too often waits behind those who do not ([`slowing`]), and all who fail together
-//! take at most half of the threads' time.
+//! right pair that is remembered passes without a check. A pair that was right before is checked before all others. The others wait in a room
+//! that is fair among their sources ([`waiting_room`]). A source or user that fails too often waits behind those that do not ([`slowing`]), and
+//! all failures together take at most half of the threads' time.
 
 mod basic_header;
 mod certificate;

@@ -1,8 +1,8 @@
 //! Who has failed so often that others come first: a bucket of tokens for each user at a source, and for each network of a source.
 //!
-//! An attempt takes a token before its check and gives it back if the check does not fail, so that many at once get no more than one after
-//! another; turned away from a full waiting room it gives back the user's alone. Nobody is refused for an empty bucket: such an attempt waits behind those of sources that do not fail. All of it lies in memory, and
-//! a restart begins anew.
+//! An attempt takes a token before its check and gives it back if the check does not fail, so that many attempts at once get no more tokens than
+//! as many one after another. An attempt that a full waiting room turns away gives back the user's token alone. Nobody is refused for an empty
+//! bucket: such an attempt waits behind those of sources that do not fail. The buckets lie in memory, and a restart fills them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;

@@ -151,7 +151,7 @@ impl Authenticator {
     /// The user with these credentials, if there is one that may call at all; whether for this service, say its
     /// [`profiles`](RegisteredUser::profiles).
     ///
-    /// `pincode` is what the message held: `None` if it held none, or none of ten digits, which is as wrong as a wrong one.
+    /// `pincode` is what the message held: `None` if the element is missing or is not ten digits. Both count as a wrong pincode.
     /// `source` is [`ConnectionInfo::source`](crate::front::ConnectionInfo::source), never anything that a request says. Must be
     /// called within a tokio runtime. A check whose caller goes away is not begun; one that was begun is finished, and counted.
     ///
@@ -274,7 +274,8 @@ impl Check {
                 self.shared.slowing.give_back(charge);
             }
         }
-        // First the end, then the word: whoever comes in between finds the pair remembered, or checks anew.
+        // The check is removed before its result is published. A request that arrives in between finds the pair remembered, or begins a check
+        // of its own.
         drop(ending);
         self.answering.send_replace(Some(outcome));
     }

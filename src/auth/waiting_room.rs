@@ -1,9 +1,9 @@
 //! Who is checked next, and who is refused when too many wait: a pure structure, without threads and clocks of its own.
 //!
-//! Pairs that were right before come first, three times of four; nobody who does not hold such a pair gets among them. All others share a lane of two queues: those
-//! whose user and source have not failed too often have three turns of four, the slowed the fourth; in each the sources take turns, by
-//! network of 48, 56 and 64 bits (of IPv4: 24, and the address) and then by user. After a check that fails the lane rests, so that it never takes more than its part of a
-//! hashing thread's time.
+//! Pairs of user and password that were right before have three turns of four. All other attempts share the fourth, in two queues: attempts whose
+//! user and source have not failed too often have three turns of four there, and slowed attempts the rest. In each queue the sources take turns: by
+//! network (of IPv6 48, 56 and 64 bits; of IPv4 24 bits, and the address), then by user. After a check that fails the shared lane rests, so that
+//! failures never take more than their part of a hashing thread's time.
 
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use sistema_ts_actors::fair_queue::FairQueue;
 
 use super::source::{Network, Source};
 
-/// Turns of pairs that were right before to one of all others, while both wait: else a few busy users whose pairs are not remembered, as the
-/// setting may have it, would keep out those who come for the first time.
+/// Turns of pairs that were right before to one of all others, while both wait. Without a turn of their own those who come for the first time
+/// could be kept out by a few busy users.
 const KNOWN_TURNS: u8 = 3;
 
 /// Turns of those that are not slowed to one of those that are, while both wait.

@@ -225,7 +225,7 @@ pub struct ImmuniSection {
     pub connections: usize,
     /// Failed tries in a row after which nothing is sent for a while.
     pub breaker_failures: u32,
-    /// That while.
+    /// How long nothing is sent after that many failures.
     pub breaker_pause_seconds: u64,
 }
 

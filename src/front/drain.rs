@@ -40,8 +40,8 @@ pub(super) struct Drain {
 pub(super) enum Sender {
     /// The holder of a certificate that the handshake verified.
     Known,
-    /// Anybody, until a service has looked at the credentials. Strangers never have the last quarter of the places: some thousand of them that
-    /// let the server wait for their bodies would keep out those who can be told from them.
+    /// Anybody, until a service has looked at the credentials. Strangers may use three quarters of the places. Otherwise a thousand of them,
+    /// who send their bodies slowly, could keep out the callers that show a certificate.
     Stranger,
 }
 

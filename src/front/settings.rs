@@ -11,8 +11,8 @@ use super::server_certificates::PairFiles;
 /// How a listener knows its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenerKind {
-    /// TLS that asks for a client certificate. The services require one (§2.3, §3.3); what is public (the WSDL) is
-    /// served without, so the handshake alone refuses nobody who shows none.
+    /// TLS that asks for a client certificate. The WSDL is public, so the handshake succeeds without one; the services
+    /// then require it (§2.3, §3.3).
     MutualTls,
     /// TLS with a server certificate only: callers prove themselves by Basic credentials and pincode (§2.3).
     ServerTls,
