@@ -1,7 +1,13 @@
 //! What a run found: one value that holds all of it, and what is made from that value.
 
+mod html;
+mod markup;
+mod plot;
+mod plots;
 mod result;
+mod tables;
 
+pub use html::html;
 pub use result::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, ObjectiveResult, OutcomeResult,
     Percentiles, RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StepResult, Truth,
