@@ -88,6 +88,16 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// The same without zeros at the end, for the ticks of an axis.
+pub(super) fn tick(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A count, with blanks between thousands.
 pub(super) fn count(value: u64) -> String {
     grouped(&value.to_string())
@@ -141,6 +151,10 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+        assert_eq!(
+            (tick(0.5), tick(20.0), tick(100.0)),
+            ("0.5".into(), "20".into(), "100".into())
+        );
         assert_eq!(count(1_000), "1\u{202f}000");
     }
 }

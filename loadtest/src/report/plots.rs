@@ -1,6 +1,6 @@
 //! The plots of a report.
 
-use super::markup::{Markup, number};
+use super::markup::{Markup, tick as text_of};
 use super::plot::{Band, Plot, Scale, Series, Shape, step_of};
 use super::result::{RunResult, Second, StepResult};
 
@@ -193,12 +193,13 @@ impl Time {
     fn of(result: &RunResult) -> Self {
         let last = result.series.last().map_or(0.0, |second| second.at);
         let end = result.seconds.max(last).max(1.0);
-        let step = step_of(end);
+        // Twice as many as on the other axis: there is room.
+        let step = step_of(end / 2.0);
         let count = (end / step) as usize;
         Self {
             end,
             ticks: (0..=count)
-                .map(|tick| (tick as f64 * step, number(tick as f64 * step)))
+                .map(|tick| (tick as f64 * step, text_of(tick as f64 * step)))
                 .collect(),
             bands: result
                 .events

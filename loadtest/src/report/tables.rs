@@ -26,6 +26,9 @@ fn with_unit(value: Option<f64>, unit: &str) -> String {
     format!("{} {unit}", maybe(value)).trim_end().to_owned()
 }
 
+/// Columns that hold sentences.
+const TEXTS: [&str; 2] = ["what must hold", "command"];
+
 fn table(markup: &mut Markup, heads: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
     // Whoever reads with the keyboard alone must be able to move a wide table.
     markup.element("div", &[("class", "wide"), ("tabindex", "0")], |markup| {
@@ -33,7 +36,9 @@ fn table(markup: &mut Markup, heads: &[&str], rows: impl IntoIterator<Item = Vec
             markup.element("thead", &[], |markup| {
                 markup.element("tr", &[], |markup| {
                     for head in heads {
-                        markup.text_element("th", &[("scope", "col")], head);
+                        let is_text = TEXTS.contains(head);
+                        let class = if is_text { "words" } else { "number" };
+                        markup.text_element("th", &[("scope", "col"), ("class", class)], head);
                     }
                 });
             });
@@ -56,16 +61,16 @@ fn table(markup: &mut Markup, heads: &[&str], rows: impl IntoIterator<Item = Vec
 }
 
 pub(super) fn objectives(result: &RunResult, markup: &mut Markup) {
-    let heads = ["objective", "measured", "limit", ""];
+    let heads = ["objective", "", "measured", "limit"];
     let rows = result.objectives.iter().map(|objective| {
         vec![
             words(&objective.text),
-            plain(with_unit(objective.measured, &objective.unit)),
-            plain(with_unit(Some(objective.limit), &objective.unit)),
             good_or_bad(
                 objective.kept,
                 if objective.kept { "kept" } else { "missed" },
             ),
+            plain(with_unit(objective.measured, &objective.unit)),
+            plain(with_unit(Some(objective.limit), &objective.unit)),
         ]
     });
     table(markup, &heads, rows);
@@ -76,11 +81,11 @@ pub(super) fn truth(result: &RunResult, markup: &mut Markup) {
         let found = format!("{} of {}", count(rule.violations), count(rule.of));
         vec![
             plain(&*rule.name),
-            words(&rule.says),
             good_or_bad(rule.violations == 0, &found),
+            words(&rule.says),
         ]
     });
-    table(markup, &["rule", "what must hold", "broken"], rows);
+    table(markup, &["rule", "broken", "what must hold"], rows);
     let broken = result
         .truth
         .rules
