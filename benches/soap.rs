@@ -4,18 +4,17 @@
 //! Measured is the CPU time of the thread, so that what else runs on the machine counts as little as it can.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use chrono::NaiveDate;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
-use sistema_ts::front::Charset;
-use sistema_ts::services::submission::rules::{Request, RuleContext, validate};
-use sistema_ts::soap::messages::submission::{ANSWER, REQUEST, RawSubmission};
+use sistema_ts::services::call::{Call, Permits};
+use sistema_ts::services::submission::rules::{Request, judge};
+use sistema_ts::soap::Charset;
+use sistema_ts::soap::messages::submission::{ANSWER, REQUEST};
 use sistema_ts::soap::{AnswerHead, body_text, decode, encode_answer};
-use sistema_ts_model::{
-    Caller, CodiceFiscaleOptions, Cun, Finding, Outcome, RegionCode, Timestamp, TransactionId,
-};
+use sistema_ts_model::{Caller, Cun, Finding, Outcome, RegionCode, Timestamp, TransactionId};
 
 /// As PHP's client writes it, with a key, of exactly 902 bytes.
 const REQUEST_BODY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<SOAP-ENV:Envelope xmlns:SOAP-ENV=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:ns1=\"urn:sistemats:invioEsecuzioneTest:v1\" xmlns:ns2=\"urn:sistemats:tipi:v1\"><SOAP-ENV:Body><ns1:InvioEsecuzioneTestRichiesta><ns1:tipoAutenticazione>2F</ns1:tipoAutenticazione><ns1:identificativoRichiesta>ordine-2020-10-30-0000000000000000000001</ns1:identificativoRichiesta><ns1:identificativoStruttura><ns2:codiceRegione>010</ns2:codiceRegione><ns2:codiceAsl>101</ns2:codiceAsl><ns2:codiceStruttura>000123</ns2:codiceStruttura></ns1:identificativoStruttura><ns1:codiceFiscaleAssistito>RSSMRA80A01H501U</ns1:codiceFiscaleAssistito><ns1:dataPrelievo>2020-10-30</ns1:dataPrelievo><ns1:tipologiaTest>M</ns1:tipologiaTest><ns1:esitoTest>P</ns1:esitoTest><ns1:contattoEmail>prova@esempio.it</ns1:contattoEmail></ns1:InvioEsecuzioneTestRichiesta></SOAP-ENV:Body></SOAP-ENV:Envelope>\n";
@@ -38,8 +37,7 @@ fn main() -> ExitCode {
 }
 
 struct Bench {
-    caller: Caller,
-    today: NaiveDate,
+    call: Call,
     cun: Cun,
     at: Timestamp,
 }
@@ -47,8 +45,13 @@ struct Bench {
 impl Bench {
     fn new() -> Option<Self> {
         Some(Self {
-            caller: Caller::Region(RegionCode::parse("010").ok()?),
-            today: NaiveDate::from_ymd_opt(2020, 10, 31)?,
+            call: Call {
+                caller: Caller::Region(RegionCode::parse("010").ok()?),
+                user: None,
+                at: Timestamp::from_millis(1_604_130_000_000)?,
+                client_address: Ipv4Addr::LOCALHOST.into(),
+                permits: Permits::default(),
+            },
             cun: Cun::parse("CUN-59FU36KR46")
                 .ok()
                 .or_else(|| Cun::from_number(1))?,
@@ -58,13 +61,9 @@ impl Bench {
 
     fn read(&self) -> Option<Request> {
         let text = body_text(black_box(REQUEST_BODY).as_bytes(), Charset::Utf8).ok()?;
-        let raw = RawSubmission::from(decode(&text, &REQUEST).ok()?);
-        let context = RuleContext {
-            caller: &self.caller,
-            today: self.today,
-            fiscal_codes: CodiceFiscaleOptions::default(),
-        };
-        validate(&raw, context).ok()
+        judge(decode(&text, &REQUEST).ok()?, &self.call)
+            .request
+            .ok()
     }
 
     fn answer(&self, findings: &[Finding]) -> Vec<u8> {
@@ -83,8 +82,7 @@ impl Bench {
                 let text = body_text(black_box(REQUEST_BODY).as_bytes(), Charset::Utf8).ok()?;
                 decode(&text, &REQUEST)
                     .ok()
-                    .map(RawSubmission::from)
-                    .map(|raw| raw.pin_code.is_some())
+                    .map(|fields| fields.is_present(0))
             });
         });
         group.bench_function("decode_and_validate", |bencher| {

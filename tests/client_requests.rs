@@ -7,15 +7,17 @@
 mod soap_support;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use chrono::NaiveDate;
-use sistema_ts::front::{MediaTypeError, check_media_type};
-use sistema_ts::services::submission::rules::{Request, RuleContext, validate};
-use sistema_ts::soap::messages::submission::{REQUEST, RawSubmission};
+use sistema_ts::services::call::{Call, Permits};
+use sistema_ts::services::submission;
+use sistema_ts::services::submission::rules::Request;
+use sistema_ts::soap::messages::submission::REQUEST;
 use sistema_ts::soap::{Malformed, SoapFault, body_text, decode};
-use sistema_ts_model::{Caller, CodiceFiscaleOptions, Finding, Outcome, RegionCode};
+use sistema_ts::soap::{MediaTypeError, check_media_type};
+use sistema_ts_model::{Caller, Finding, Outcome, RegionCode, Timestamp};
 
 /// Headers and body of one recorded request.
 struct Recorded {
@@ -85,16 +87,14 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
 fn judge(recorded: &Recorded) -> Result<Result<Request, Vec<Finding>>, SoapFault> {
     let charset = check_media_type(&recorded.headers)?;
     let text = body_text(&recorded.body, charset)?;
-    let raw = RawSubmission::from(decode(&text, &REQUEST)?);
-    let caller = Caller::Region(RegionCode::parse("010").unwrap());
-    Ok(validate(
-        &raw,
-        RuleContext {
-            caller: &caller,
-            today: NaiveDate::from_ymd_opt(2020, 10, 31).unwrap(),
-            fiscal_codes: CodiceFiscaleOptions::default(),
-        },
-    ))
+    let call = Call {
+        caller: Caller::Region(RegionCode::parse("010").unwrap()),
+        user: None,
+        at: Timestamp::from_millis_clamped(1_604_150_000_000),
+        client_address: Ipv4Addr::LOCALHOST.into(),
+        permits: Permits::default(),
+    };
+    Ok(submission::rules::judge(decode(&text, &REQUEST)?, &call).request)
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn every_recorded_request_is_read_or_refused_as_its_readme_says() {
 fn soap_1_2_is_refused_with_a_clear_text_whatever_its_media_type() {
     let recorded = recorded();
     for name in ["php-soap12", "node-soap12"] {
-        let text = body_text(&recorded[name].body, sistema_ts::front::Charset::Utf8).unwrap();
+        let text = body_text(&recorded[name].body, sistema_ts::soap::Charset::Utf8).unwrap();
         let fault = decode(&text, &REQUEST).unwrap_err();
         assert_eq!(fault, SoapFault::Soap12);
         assert!(fault.on_wire().text.contains("SOAP 1.2"));

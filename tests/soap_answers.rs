@@ -8,7 +8,7 @@ mod soap_support;
 
 use std::path::Path;
 
-use sistema_ts::front::Charset;
+use sistema_ts::soap::Charset;
 use sistema_ts::soap::messages;
 use sistema_ts::soap::messages::submission::ANSWER;
 use sistema_ts::soap::{

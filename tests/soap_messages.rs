@@ -7,7 +7,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use sistema_ts::front::Charset;
+use sistema_ts::soap::Charset;
 use sistema_ts::soap::description::{Content, Element, Message, Occurs};
 use sistema_ts::soap::messages::{
     asl_otp, cancellation, confirmation, listing, submission, unlock, verification,

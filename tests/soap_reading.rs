@@ -5,8 +5,8 @@
 
 mod soap_support;
 
-use sistema_ts::front::Charset;
-use sistema_ts::soap::messages::submission::{REQUEST, node};
+use sistema_ts::soap::Charset;
+use sistema_ts::soap::messages::submission::REQUEST;
 use sistema_ts::soap::{SoapFault, body_text, decode};
 use soap_support::{CONFIRM_REQUEST, ELEMENTS, SOAP, envelope, read, with};
 
@@ -14,7 +14,7 @@ fn description(written: &str) -> Option<String> {
     let body = with(&format!(
         "<s:descrizioneStruttura>{written}</s:descrizioneStruttura>"
     ));
-    read(&body, &[node::STRUCTURE_DESCRIPTION])
+    read(&body, &[&["descrizioneStruttura"]])
         .unwrap_or_else(|fault| panic!("{written}: {fault}"))
         .remove(0)
 }
@@ -93,10 +93,10 @@ fn kindnesses() {
         let read = read(
             &body,
             &[
-                node::FISCAL_CODE,
-                node::MOBILE_NUMBER,
-                node::EMAIL_ADDRESS,
-                node::STRUCTURE_NODES.region,
+                &["codiceFiscaleAssistito"],
+                &["numeroCellulare"],
+                &["contattoEmail"],
+                &["identificativoStruttura", "codiceRegione"],
             ],
         );
         assert_eq!(
@@ -215,7 +215,7 @@ fn other_charsets() {
     let text = body_text(&latin1, Charset::Latin1).unwrap();
     let read = decode(&text, &REQUEST)
         .unwrap()
-        .take(node::STRUCTURE_DESCRIPTION);
+        .take(REQUEST.node(&["descrizioneStruttura"]));
     assert_eq!(read.as_deref(), Some("città"));
     assert!(body_text(&latin1, Charset::Utf8).is_err());
     let utf16: Vec<u8> = with("").encode_utf16().flat_map(u16::to_be_bytes).collect();

@@ -7,9 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sistema_ts::front::{
-    Admission, Connection, Front, FrontLimits, FrontSettings, Lane, LaneCapacities, ListenerKind,
-    ListenerSettings, Refusal, TlsFiles, check_media_type, gather_body, plain_refusal,
+    Connection, Front, FrontLimits, FrontSettings, ListenerKind, ListenerSettings, Refusal,
+    TlsFiles, gather_body, plain_refusal,
 };
+use sistema_ts::services::admission::{Admission, Lane, LaneCapacities};
+use sistema_ts::soap::check_media_type;
 
 /// Serves until killed, after printing its address.
 pub fn serve(folder: &Path) {
@@ -74,7 +76,7 @@ async fn work(
         .info
         .valid_certificate(now.try_into().unwrap())
         .unwrap();
-    check_media_type(request.headers())?;
+    check_media_type(request.headers()).unwrap();
     let body = gather_body(request, payload, 64 * 1024).await?;
     assert_eq!(body.len(), super::BODY_BYTES);
     let share = admission.share_of(certificate.subject.organizational_unit.as_deref().unwrap());

@@ -27,9 +27,6 @@ pub enum CallerRefusal {
     /// The call centre calls from a network that is not registered for it.
     #[error("the source address lies in no registered network of the caller")]
     Network,
-    /// The caller is not of the kind that the service serves.
-    #[error("the caller is not of the kind that this service serves")]
-    OtherKind,
 }
 
 impl CallerRefusal {
@@ -45,7 +42,6 @@ impl CallerRefusal {
             CallerRefusal::Disabled => "disabled",
             CallerRefusal::Mismatch => "mismatch",
             CallerRefusal::Network => "network",
-            CallerRefusal::OtherKind => "other_kind",
         }
     }
 }

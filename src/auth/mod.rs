@@ -1,7 +1,6 @@
 //! Who calls: a region by its certificate, an operator of a structure by user id, password and pincode (§2.3).
 //!
-//! [`Authenticator::caller`] and [`Authenticator::region`] are asked at each request, also on an open connection, and cost two
-//! look-ups in memory. [`Authenticator::user`] costs a keyed hash while a right pair is remembered, and an Argon2id hash
+//! [`Authenticator::caller`] is asked at each request, also on an open connection, and costs two look-ups in memory. [`Authenticator::user`] costs a keyed hash while a right pair is remembered, and an Argon2id hash
 //! otherwise, on threads of their own. Whatever is wrong with a pair, the answer and the work are the same: an unknown user, a wrong password, a
 //! wrong or missing pincode, a disabled or expired user all pay one hash, and get [`BasicRefusal::Unauthorized`].
 //!
@@ -24,7 +23,7 @@ mod waiting_room;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sistema_ts_model::{Caller, Clock, RegionCode, Timestamp};
+use sistema_ts_model::{Caller, Clock, Timestamp};
 use sistema_ts_store::register::{Register, RegisterKey, RegisterKeyError};
 use thiserror::Error;
 
@@ -154,17 +153,6 @@ impl Authenticator {
         let certificate = connection.valid_certificate(now.millis().div_euclid(1_000))?;
         let source = connection.source.map(|source| source.ip());
         certificate::identify(&self.shared.register.snapshot(), certificate, source)
-    }
-
-    /// As [`Authenticator::caller`], for a service that serves regions alone.
-    ///
-    /// # Errors
-    /// [`CallerRefusal`]; [`CallerRefusal::OtherKind`] for a caller that is no region.
-    pub fn region(&self, connection: &ConnectionInfo) -> Result<RegionCode, CallerRefusal> {
-        match self.caller(connection)? {
-            Caller::Region(region) => Ok(region),
-            _ => Err(CallerRefusal::OtherKind),
-        }
     }
 
     fn now(&self) -> Timestamp {

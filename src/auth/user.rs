@@ -79,13 +79,13 @@ struct Check {
 }
 
 /// Ends a check that others wait for, however it ends.
-struct Ending {
+struct CheckGuard {
     shared: Arc<Shared>,
     mac: PairMac,
     answering: Answering,
 }
 
-impl Drop for Ending {
+impl Drop for CheckGuard {
     fn drop(&mut self) {
         let mut checks = self.shared.under_way.checks();
         // One that was left may have been begun anew meanwhile.
@@ -247,7 +247,7 @@ impl Authenticator {
 
 impl Check {
     async fn run(self, ticket: Ticket) {
-        let ending = Ending {
+        let ending = CheckGuard {
             shared: Arc::clone(&self.shared),
             mac: self.mac,
             answering: Arc::clone(&self.answering),

@@ -12,11 +12,12 @@ use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};
 use crate::control::SOCKET_NAME;
 use crate::front::{
-    FrontLimits, FrontSettings, LaneCapacities, ListenerKind, ListenerSettings, PairFiles, TlsFiles,
+    FrontLimits, FrontSettings, ListenerKind, ListenerSettings, PairFiles, TlsFiles,
 };
 use crate::immuni::BackendFiles;
-use crate::services::desk::{AslSettings, DeskSettings};
+use crate::services::admission::LaneCapacities;
 use crate::services::option_filter::RecordedOptions;
+use crate::services::settings::{AslOtpSettings, ServiceSettings};
 
 /// Name of the listener for callers with a certificate.
 pub const MUTUAL_TLS_LISTENER: &str = "mutual-tls";
@@ -218,17 +219,17 @@ impl Configuration {
         }
     }
 
-    /// How the call centre's services work.
+    /// How the services work.
     #[must_use]
-    pub fn desk_settings(&self) -> DeskSettings {
-        DeskSettings {
+    pub fn service_settings(&self) -> ServiceSettings {
+        ServiceSettings {
             session_lifetime_millis: i64::from(self.call_center.session_lifetime_minutes)
                 * MILLIS_PER_MINUTE,
             budgets: self.guess_budgets(),
             recorded_options: RecordedOptions::new(&self.call_center.recorded_option_keys),
             // Bounded to half a minute.
             relay_deadline_millis: i64::try_from(self.relay_deadline().as_millis()).unwrap_or(0),
-            asl: AslSettings {
+            asl_otp: AslOtpSettings {
                 codes_per_operator_per_hour: self.asl.codes_per_operator_per_hour,
                 step: Duration::from_millis(self.asl.step_milliseconds),
             },

@@ -140,7 +140,7 @@ where
                 unread: self.rules.max_body_bytes,
                 refusal: match not_now {
                     NotNow::Draining => Refusal::Draining,
-                    NotNow::Full => Refusal::Overloaded,
+                    NotNow::Full => Refusal::Unavailable,
                 },
             },
         };

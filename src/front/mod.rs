@@ -3,13 +3,11 @@
 //! `actix_server` accepts; an acceptor of ours reads the PROXY header and makes the TLS handshake within their time
 //! limit; actix-http speaks HTTP/1 over the result; a gate counts requests and refuses them during a drain; then
 //! actix-web's application runs. A handler finds who is at the other end by [`Connection::of`], asks
-//! [`ConnectionInfo::valid_certificate`] **at each request**, reads its body with [`gather_body`], and takes a
-//! [`Permit`] from the [`Admission`] before it has any effect.
+//! [`ConnectionInfo::valid_certificate`] **at each request**, and reads its body with [`gather_body`].
 //!
 //! Time limits are kept without a timer per request (see `watch.rs`). Neither bodies nor headers are logged here; of a
 //! refused connection the log has the listener, the source and a reason of our own (`refused.rs`).
 
-mod admission;
 mod authorities;
 mod body;
 mod certificate;
@@ -22,7 +20,6 @@ mod kept_lists;
 mod line_ends;
 mod listener;
 mod material;
-mod media_type;
 mod pacer;
 mod proxy;
 mod refusal;
@@ -39,13 +36,11 @@ mod stream;
 mod trust;
 mod watch;
 
-pub use admission::{Admission, CallerShare, Lane, LaneCapacities, Permit};
 pub use body::gather_body;
 pub use certificate::{CertificateError, CertificateSubject, ClientCertificate, RevocationKey};
 pub use connection::{CertificateRefusal, Connection, ConnectionInfo};
 pub use drain::{ShutdownHandle, Stage};
 pub use judgement::{CertificateFault, ClientAuthorities};
-pub use media_type::{Charset, MediaTypeError, charset_of, check_media_type};
 pub use proxy::{ProxyHeaderError, read_proxy_header};
 pub use refusal::{Refusal, RefusalBody, RefusalRenderer, plain_refusal};
 pub use reload::{ListenerTrust, Reloader, spawn_signal_handlers};

@@ -6,8 +6,6 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use bytes::Bytes;
 use rand::RngExt as _;
 
-use super::media_type::MediaTypeError;
-
 /// A request that no service will see. Always before any effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -17,23 +15,20 @@ pub enum Refusal {
         /// Value of the `Allow` header.
         allowed: &'static str,
     },
-    /// Media type, charset or coding that is not read (415).
-    #[error(transparent)]
-    MediaType(#[from] MediaTypeError),
     /// The body is, or says it is, larger than the limit (413).
-    #[error("the body is too large")]
+    #[error("body too large")]
     TooLarge,
     /// The body did not come within its time limit (408).
-    #[error("the body came too slowly")]
+    #[error("body not whole in its time")]
     SlowBody,
     /// The body broke off or its framing is wrong (400).
-    #[error("the body is incomplete")]
+    #[error("body broken off")]
     BrokenBody,
-    /// More work is in flight than the server, or this caller's share of it, can take (503).
-    #[error("too many requests at once")]
-    Overloaded,
+    /// More work is in flight than the server, or this caller's share of it, can take; or what the request needs cannot serve now (503).
+    #[error("busy or stopping; nothing was done")]
+    Unavailable,
     /// The server is shutting down (503).
-    #[error("the server is shutting down")]
+    #[error("busy or stopping; nothing was done")]
     Draining,
 }
 
@@ -54,19 +49,18 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// Seconds for `Retry-After`, drawn anew each time so that those refused together do not return together:
-    /// 1 to 5 under overload, 5 to 15 while shutting down, none for what repeating does not mend.
+    /// 1 to 5 while busy, 5 to 15 while shutting down, none for what repeating does not mend.
     pub fn retry_after_seconds(&self) -> Option<u8> {
         match self {
-            Self::Overloaded => Some(rand::rng().random_range(1..=5)),
+            Self::Unavailable => Some(rand::rng().random_range(1..=5)),
             Self::Draining => Some(rand::rng().random_range(5..=15)),
             _ => None,
         }
@@ -111,11 +105,10 @@ mod tests {
     fn only_what_repeating_mends_says_when_to_repeat() {
         for (refusal, status, seconds) in [
             (Refusal::Method { allowed: "POST" }, 405, None),
-            (Refusal::MediaType(MediaTypeError::NotXml), 415, None),
             (Refusal::TooLarge, 413, None),
             (Refusal::SlowBody, 408, None),
             (Refusal::BrokenBody, 400, None),
-            (Refusal::Overloaded, 503, Some(1..=5)),
+            (Refusal::Unavailable, 503, Some(1..=5)),
             (Refusal::Draining, 503, Some(5..=15)),
         ] {
             let response = refusal.response(plain_refusal(&refusal));
@@ -133,7 +126,7 @@ mod tests {
     #[test]
     fn retry_after_is_spread_over_its_whole_range() {
         let drawn: std::collections::BTreeSet<_> = (0..500)
-            .filter_map(|_| Refusal::Overloaded.retry_after_seconds())
+            .filter_map(|_| Refusal::Unavailable.retry_after_seconds())
             .collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     }

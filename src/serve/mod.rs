@@ -23,7 +23,7 @@ use sistema_ts_actors::{
 use sistema_ts_embedded::EmbeddedStore;
 use sistema_ts_embedded::cards::EmbeddedCardRegister;
 use sistema_ts_embedded::register::EmbeddedRegister;
-use sistema_ts_model::{Clock, CodiceFiscaleOptions, SystemClock};
+use sistema_ts_model::{Clock, SystemClock};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::permissions::{PermissionError, check_data_folder};
@@ -35,24 +35,18 @@ use crate::auth::{Authenticator, AuthenticatorError};
 use crate::config::Configuration;
 use crate::control::{ControlError, ControlSocket};
 use crate::front::{
-    Admission, DrainReport, Front, FrontError, ListenerInfo, ListenerKind, ShutdownHandle,
+    DrainReport, Front, FrontError, ListenerInfo, ListenerKind, ShutdownHandle,
     spawn_signal_handlers,
 };
 use crate::immuni::BackendTls;
 use crate::services;
-use crate::services::asl_otp::AslOtp;
-use crate::services::asl_otp::under_way::UnderWay;
-use crate::services::cancellation::Cancellation;
-use crate::services::confirmation::Confirmation;
-use crate::services::ending::Ending;
-use crate::services::endpoint::{PublishedWsdl, SoapService};
-use crate::services::listing::{BookmarkKey, Listing};
+use crate::services::admission::Admission;
+use crate::services::bookmark::BookmarkKey;
+use crate::services::detached::DetachedWork;
 use crate::services::metrics::Metrics;
 use crate::services::security_log::CodeReferences;
 use crate::services::state::{ServerState, WorkerState};
-use crate::services::submission::Submission;
-use crate::services::unlock::Unlock;
-use crate::services::verification::Verification;
+use crate::services::under_way::UnderWay;
 use crate::soap::render_refusal;
 use crate::status::{self, AllowedHosts, Certificates, StatusState};
 use crate::telemetry::{self, TelemetryError};
@@ -258,7 +252,7 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
         Arc::clone(&clock),
         SessionRegistrySettings::default(),
     );
-    let ending = Ending::on_this_runtime();
+    let detached = DetachedWork::on_this_runtime();
     let server = Arc::new(ServerState {
         authenticator: Arc::new(Authenticator::new(
             Arc::clone(&register),
@@ -271,7 +265,6 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
             &register_key,
         )?),
         admission: Admission::new(configuration.lane_capacities()),
-        fiscal_codes: CodiceFiscaleOptions::default(),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,
         relay: relay.map(|relay| {
@@ -279,8 +272,8 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
             relay
         }),
         sessions: Arc::new(sessions),
-        desk: configuration.desk_settings(),
-        ending: ending.clone(),
+        settings: configuration.service_settings(),
+        detached: detached.clone(),
         asl_under_way: UnderWay::new().map_err(|_| RegisterKeyError::Crypto)?,
         bookmarks: BookmarkKey::derived_from(&register_key)?,
         clock,
@@ -308,7 +301,7 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
     let DrainReport { cut_requests } = front.run().await?;
     watch.abort();
     control.end().await;
-    finish(&ending, configuration).await;
+    finish(&detached, configuration).await;
     drop(retention);
     end_with_store.abort();
     if cut_requests > 0 {
@@ -318,13 +311,16 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
 }
 
 /// Waits for work whose client has gone: no longer than a post to the backend can take, or than stopping may.
-async fn finish(ending: &Ending, configuration: &Configuration) {
+async fn finish(detached: &DetachedWork, configuration: &Configuration) {
     // The ASL's code has a step of the store before its post and one after it.
-    let post = configuration.relay_deadline() + 2 * configuration.desk_settings().asl.step;
+    let post = configuration.relay_deadline() + 2 * configuration.service_settings().asl_otp.step;
     let longest = post.min(Duration::from_secs(
         configuration.limits.drain_timeout_seconds,
     ));
-    if tokio::time::timeout(longest, ending.ended()).await.is_err() {
+    if tokio::time::timeout(longest, detached.ended())
+        .await
+        .is_err()
+    {
         tracing::warn!(
             "work whose clients had gone did not end in time; claims end at their deadlines"
         );
@@ -360,14 +356,15 @@ fn bind(
         let (server, allocators, status) =
             (Arc::clone(&server), allocators.clone(), Arc::clone(&status));
         move |listener: &ListenerInfo, config: &mut web::ServiceConfig| match listener.kind {
-            ListenerKind::MutualTls => {
-                services(config, &server, &allocators);
-                add_shared(config, &server, &urls.mutual_tls);
-                add_call_center(config, &server, &urls.mutual_tls);
-            }
-            ListenerKind::ServerTls => {
-                services(config, &server, &allocators);
-                add_shared(config, &server, &urls.basic);
+            ListenerKind::MutualTls | ListenerKind::ServerTls => {
+                let codes: Box<dyn CunSource> = Box::new(WorkerCunPool::new(allocators.clone()));
+                let worker = WorkerState {
+                    server: Arc::clone(&server),
+                    codes,
+                    metrics: Metrics::new(),
+                };
+                let url = urls.of(listener.kind);
+                services::routes::configure(config, worker, listener.kind, url);
             }
             ListenerKind::PlainLoopback => {
                 if let Some(state) = status.get() {
@@ -409,44 +406,13 @@ struct PublicUrls {
     basic: String,
 }
 
-/// Adds what services work with to one worker's application.
-fn services(config: &mut web::ServiceConfig, server: &Arc<ServerState>, allocators: &Allocators) {
-    let codes: Box<dyn CunSource> = Box::new(WorkerCunPool::new(allocators.clone()));
-    config.app_data(web::Data::new(WorkerState {
-        server: Arc::clone(server),
-        codes,
-        metrics: Metrics::new(),
-    }));
-    config.default_service(web::to(services::endpoint::not_found));
-}
-
-/// Adds the services that both kinds of caller have: certificates, and users with a password.
-fn add_shared(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
-    add::<Submission>(config, public_url);
-    add::<Cancellation>(config, public_url);
-    add::<Listing>(config, public_url);
-    // Without a way to the backend there is nobody to send a code to.
-    if server.relay.is_some() {
-        add::<AslOtp>(config, public_url);
+impl PublicUrls {
+    fn of(&self, kind: ListenerKind) -> &str {
+        match kind {
+            ListenerKind::MutualTls => &self.mutual_tls,
+            ListenerKind::ServerTls | ListenerKind::PlainLoopback => &self.basic,
+        }
     }
-}
-
-/// Adds the services of the call centre.
-fn add_call_center(config: &mut web::ServiceConfig, server: &ServerState, public_url: &str) {
-    add::<Verification>(config, public_url);
-    if server.relay.is_some() {
-        add::<Unlock>(config, public_url);
-    }
-    add::<Confirmation>(config, public_url);
-}
-
-fn add<S: SoapService>(config: &mut web::ServiceConfig, public_url: &str) {
-    config
-        .app_data(web::Data::new(PublishedWsdl::<S>::new(public_url)))
-        .route(
-            &format!("/soap/v1/{}", S::SERVICE.name()),
-            web::to(services::endpoint::handle::<S>),
-        );
 }
 
 /// Keeps secrets in memory out of core dumps and away from debuggers of other users.

@@ -1,23 +1,26 @@
-//! The access records of all services (§2.5, §3.4, §5.2).
+//! The access records of all services (§2.5, §3.4, §5.2), and the answers that leave once they are durable.
 
-use sistema_ts_model::{Finding, Outcome, TransactionId, Verdict};
+use sistema_ts_model::{Finding, Outcome, Timestamp, TransactionId, Verdict};
 use sistema_ts_store::{AccessDetail, AccessOutcome, AccessRecord};
 
-use super::endpoint::Call;
+use super::answer::Answered;
+use super::call::Call;
+use super::service::SoapService;
 use super::state::ServerState;
-use crate::soap::SoapFault;
+use crate::soap::{AnswerHead, SoapFault};
 
-/// Makes the access record durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2).
+/// Makes the access record of a transaction durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2), and gives that answer's head.
 ///
 /// # Errors
 /// A fault: then there is no answer. It says that nothing was done only if that is so: the effect of a request is committed before its record.
-pub async fn record_access(
+pub async fn recorded<'f, S: SoapService>(
     server: &ServerState,
     call: &Call,
-    transaction: TransactionId,
-    findings: &[Finding],
-    detail: AccessDetail,
-) -> Result<(), SoapFault> {
+    named: S::Named,
+    (transaction, at): (TransactionId, Timestamp),
+    findings: &'f [Finding],
+) -> Result<AnswerHead<'f>, SoapFault> {
+    let detail = S::access_detail(named, call, at);
     let may_have_changed = may_have_changed(&detail, findings);
     let record = AccessRecord {
         accessed_at: call.at,
@@ -31,7 +34,29 @@ pub async fn record_access(
         // Whether it has a key the service knows: `handle` says so.
         _ if may_have_changed => SoapFault::OutcomeUnknown { has_key: false },
         fault => fault,
-    })
+    })?;
+    Ok(AnswerHead::new(transaction, at, findings))
+}
+
+/// Records a transaction as [`recorded`] does, and answers with nothing beyond its head.
+///
+/// # Errors
+/// As [`recorded`].
+pub async fn answer<S: SoapService>(
+    server: &ServerState,
+    call: &Call,
+    named: S::Named,
+    transaction: (TransactionId, Timestamp),
+    findings: &[Finding],
+) -> Result<Answered, SoapFault> {
+    let head = recorded::<S>(server, call, named, transaction, findings).await?;
+    Ok(Answered::with_head_only(S::ANSWER, &head))
+}
+
+/// A transaction of a number of its own, which ends now.
+#[must_use]
+pub fn ending_now(server: &ServerState) -> (TransactionId, Timestamp) {
+    (TransactionId::random(), server.clock.now())
 }
 
 /// Whether a request that is answered with these findings may have changed what its repetition meets.

@@ -18,17 +18,17 @@ const SETTLEMENT_PAUSE: Duration = Duration::from_millis(100);
 /// The relay, with a place in it for a code of this caller; `None` while the backend is taken for dead.
 ///
 /// # Errors
-/// [`SoapFault::Unavailable`]: nothing was done.
+/// [`SoapFault::UNAVAILABLE`]: nothing was done.
 pub(super) fn reserve(
     server: &ServerState,
     caller: Caller,
 ) -> Result<Option<(&dyn OtpSender, RelaySlot)>, SoapFault> {
-    // Without a way to the backend the service is not offered; see `serve`.
+    // Without a way to the backend the service is not offered; see `routes`.
     let relay = server.relay.as_deref().ok_or(SoapFault::Internal)?;
     match relay.reserve(caller) {
         Ok(slot) => Ok(Some((relay, slot))),
         Err(RelayRefusal::BreakerOpen) => Ok(None),
-        Err(RelayRefusal::Full | RelayRefusal::Stopping) => Err(SoapFault::Unavailable),
+        Err(RelayRefusal::Full | RelayRefusal::Stopping) => Err(SoapFault::UNAVAILABLE),
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn new_claim(server: &ServerState) -> NewClaim {
         deadline: server
             .clock
             .now()
-            .plus_millis(server.desk.relay_deadline_millis),
+            .plus_millis(server.settings.relay_deadline_millis),
     }
 }
 

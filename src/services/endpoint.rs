@@ -1,129 +1,31 @@
-//! What every service has in common: from a request on a listener to one call of the service, and back.
+//! What every service has in common: from a request on a listener to its service, and back.
 //!
-//! The order is the contract's ("What a request may be"): who calls, as far as the head of the request says; method; media type; body; then
-//! admission, before anything costs; then the message; then the pincode, which lies in the body, and the admission of those who prove
-//! themselves by it; then the service. Whatever is refused on the way has changed nothing.
+//! The order is: who calls, as far as the head of the request says; method; media type; body; then admission, before anything costs; then the
+//! message; then the pincode, which lies in the body, and the admission of those who prove themselves by it; then the service judges the message,
+//! and carries it out. Whatever is refused on the way has changed nothing.
 
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream};
-use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp, Verdict};
+use sistema_ts_model::{Finding, Outcome};
 use sistema_ts_store::StoreError;
-use sistema_ts_store::register::RegisteredUser;
 
+use super::access;
+use super::answer::{AnswerBody, Answered};
+use super::call::{Call, Permits};
 use super::faults::fault_response;
 use super::identity::Claimed;
 use super::metrics::Ended;
 use super::security_log;
+use super::service::SoapService;
 use super::state::WorkerState;
-use crate::front::{Connection, Lane, Permit, Refusal, check_media_type, gather_body};
-use crate::soap::description::Message;
-use crate::soap::{
-    AnswerHead, CONTENT_TYPE, Fields, SoapFault, asks_for_wsdl, body_text, decode, encode_answer,
-    render_refusal,
-};
-
-/// Who calls, and since when.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// The registered caller.
-    pub caller: Caller,
-    /// The user of a Basic caller.
-    pub user: Option<Arc<RegisteredUser>>,
-    /// Whether this service is for this caller, as far as the register says.
-    pub may_call: bool,
-    /// When the request reached the service.
-    pub at: Timestamp,
-    /// Where the request comes from: the client, or the nearest proxy if that does not tell.
-    pub client_address: IpAddr,
-    /// The places that the request holds in its lane: taken as long as any copy of this lives, so that work which goes on after its client
-    /// has left still counts as its caller's.
-    pub places: Places,
-}
-
-impl Call {
-    /// What `judge` makes of the message, of a caller that may call; of any other nothing is judged.
-    ///
-    /// # Errors
-    /// The mistakes that `judge` finds; [`Outcome::ServiceNotAllowed`] alone for any other caller.
-    pub fn if_allowed<T>(
-        &self,
-        judge: impl FnOnce() -> Result<T, Vec<Finding>>,
-    ) -> Result<T, Vec<Finding>> {
-        if self.may_call {
-            judge()
-        } else {
-            Err(vec![Finding::whole(Outcome::ServiceNotAllowed)])
-        }
-    }
-}
-
-/// Places in a lane.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    _held: Arc<[Option<Permit>; 2]>,
-}
-
-/// An answer on its way out.
-pub struct Answered {
-    /// The envelope.
-    pub body: AnswerBody,
-    /// Its `esito`.
-    pub verdict: Verdict,
-}
-
-/// An envelope.
-pub enum AnswerBody {
-    /// All of it.
-    Whole(Vec<u8>),
-    /// Its parts, as they are made. The request counts as at work, and holds its place in its lane, until the last part is taken or the
-    /// client has left. A part that fails cuts the connection, so that nobody takes what was sent for the whole.
-    Parts(BoxStream<'static, Result<Bytes, SoapFault>>),
-}
-
-impl Answered {
-    /// An answer that has nothing beyond what every answer has.
-    #[must_use]
-    pub fn with_head_only(message: &'static Message, head: &AnswerHead<'_>) -> Self {
-        Self {
-            body: AnswerBody::Whole(encode_answer(message, head)),
-            verdict: head.verdict,
-        }
-    }
-}
-
-/// One service of the document.
-#[async_trait(?Send)]
-pub trait SoapService: 'static {
-    /// Which one.
-    const SERVICE: Service;
-    /// Among which work it is counted.
-    const LANE: Lane;
-    /// Where its request holds the pincode of a Basic caller; `None` for a service that no such caller has.
-    const PIN_CODE_NODE: Option<usize>;
-    /// The description of its request.
-    const REQUEST: &'static Message;
-    /// The description of its answer.
-    const ANSWER: &'static Message;
-
-    /// Does it: the caller is known, the message has the right elements, and no value of it has been looked at.
-    ///
-    /// # Errors
-    /// A fault where there is nothing to answer; nothing was done then, unless the fault says that it is not known.
-    async fn call(
-        worker: &WorkerState,
-        call: Call,
-        fields: Fields<'_>,
-    ) -> Result<Answered, SoapFault>;
-}
+use crate::front::{Connection, Refusal, gather_body};
+use crate::soap::{CONTENT_TYPE, SoapFault, asks_for_wsdl, body_text, check_media_type, decode};
 
 /// The handler of `/soap/v1/<service>`, for any method.
 pub async fn handle<S: SoapService>(
@@ -141,7 +43,7 @@ pub async fn handle<S: SoapService>(
     }
     let begun = worker.metrics.of(S::SERVICE).begin();
     match answer::<S>(&request, payload, &worker).await {
-        Ok((answered, places)) => {
+        Ok((answered, permits)) => {
             begun.end(Ended::Answered(answered.verdict));
             let mut response = HttpResponse::Ok();
             response.content_type(CONTENT_TYPE);
@@ -149,21 +51,17 @@ pub async fn handle<S: SoapService>(
                 AnswerBody::Whole(body) => response.body(body),
                 AnswerBody::Parts(parts) => response.streaming(HeldParts {
                     parts,
-                    _places: places,
+                    _permits: permits,
                 }),
             }
         }
-        Err(NoAnswer::Fault(fault)) => {
+        Err(fault) => {
             let fault = fault.of_request(S::REQUEST);
             let connection = Connection::of(&request).map(|connection| &*connection.info);
             security_log::fault(S::SERVICE, connection, &fault);
             let response = fault_response(&fault);
             begun.end(Ended::Refused(response.status()));
             response
-        }
-        Err(NoAnswer::Refusal(refusal)) => {
-            begun.end(Ended::Refused(refusal.status()));
-            refusal.response(render_refusal(&refusal))
         }
     }
 }
@@ -195,7 +93,7 @@ impl<S: SoapService> PublishedWsdl<S> {
 /// The parts of an answer, with the places that it holds until it is gone.
 struct HeldParts {
     parts: BoxStream<'static, Result<Bytes, SoapFault>>,
-    _places: Places,
+    _permits: Permits,
 }
 
 impl Stream for HeldParts {
@@ -206,38 +104,16 @@ impl Stream for HeldParts {
     }
 }
 
-/// Why there is no answer of the service.
-enum NoAnswer {
-    Fault(SoapFault),
-    Refusal(Refusal),
-}
-
-impl From<SoapFault> for NoAnswer {
-    fn from(fault: SoapFault) -> Self {
-        match fault {
-            // One way to say it, with its Retry-After.
-            SoapFault::Unavailable => Self::Refusal(Refusal::Overloaded),
-            fault => Self::Fault(fault),
-        }
-    }
-}
-
-impl From<Refusal> for NoAnswer {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refusal(refusal)
-    }
-}
-
 async fn answer<S: SoapService>(
     request: &HttpRequest,
     mut payload: web::Payload,
     worker: &WorkerState,
-) -> Result<(Answered, Places), NoAnswer> {
+) -> Result<(Answered, Permits), SoapFault> {
     let server = &worker.server;
     let at = server.clock.now();
     if let Some(fault) = server.store.clock_fault() {
         // Before anything has happened: what would be stamped now would be stamped wrongly.
-        return Err(SoapFault::from(StoreError::from(fault)).into());
+        return Err(StoreError::from(fault).into());
     }
     let connection = Connection::of(request).ok_or(SoapFault::Internal)?;
     let claimed = match Claimed::by(request, &connection.info, worker) {
@@ -246,7 +122,7 @@ async fn answer<S: SoapService>(
             // Read away, so that the connection lives on: many a toolkit sends its first request without credentials, to be asked for them.
             // Whatever comes of it, the answer is the same.
             let _ = gather_body(request, &mut payload, server.maximum_body_bytes).await;
-            return Err(fault.into());
+            return Err(fault);
         }
     };
     if request.method() != Method::POST {
@@ -255,33 +131,46 @@ async fn answer<S: SoapService>(
         }
         .into());
     }
-    let charset = check_media_type(request.headers()).map_err(SoapFault::MediaType)?;
+    let charset = check_media_type(request.headers())?;
     let body = gather_body(request, payload, server.maximum_body_bytes).await?;
 
     if !server.register.is_in_place() {
         // Whom an administrator has disabled meanwhile is not known.
-        return Err(SoapFault::Unavailable.into());
+        return Err(SoapFault::UNAVAILABLE);
     }
-    let permit = claimed.admit(worker, S::LANE)?;
+    let permit_of_caller = claimed.admit(worker, S::LANE)?;
     let text = body_text(&body, charset)?;
     let mut fields = decode(&text, S::REQUEST)?;
-    let pin_code = claimed
-        .has_pin_code()
-        .then(|| S::PIN_CODE_NODE.and_then(|node| fields.take(node)))
-        .flatten();
-    let (mut call, permit_of_user) = claimed
-        .prove(
-            worker,
-            &connection.info,
-            pin_code,
-            (S::SERVICE, S::LANE),
-            at,
-        )
-        .await?;
-    call.places = Places {
-        _held: Arc::new([permit, permit_of_user]),
+    let pin_code = match S::PIN_CODE {
+        Some(node) if claimed.has_pin_code() => fields.take(node),
+        _ => None,
     };
-    let places = call.places.clone();
-    let answered = S::call(worker, call, fields).await?;
-    Ok((answered, places))
+    let proved = claimed
+        .prove::<S>(worker, &connection.info, pin_code)
+        .await?;
+    let client = connection.info.source.unwrap_or(connection.info.peer);
+    let call = Call {
+        caller: proved.caller,
+        user: proved.user,
+        at,
+        client_address: client.ip(),
+        permits: Permits::of(permit_of_caller, proved.permit),
+    };
+    let permits = call.permits.clone();
+    // The values of the message are overwritten here, and its body is given back: nothing of them is needed while the store is waited for.
+    let judged = S::judge(server, &call, fields);
+    drop(text);
+    drop(body);
+    let refused = match judged.request {
+        Ok(request) if proved.may_call => {
+            let answered = S::carry_out(worker, call, judged.named, request).await?;
+            return Ok((answered, permits));
+        }
+        Err(mistakes) if proved.may_call => mistakes,
+        // To a caller that it is not for, nothing is said of the message.
+        _ => vec![Finding::whole(Outcome::ServiceNotAllowed)],
+    };
+    let transaction = access::ending_now(server);
+    let answered = access::answer::<S>(server, &call, judged.named, transaction, &refused).await?;
+    Ok((answered, permits))
 }

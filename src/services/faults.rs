@@ -7,8 +7,9 @@ use sistema_ts_actors::AllocationError;
 use sistema_ts_store::StoreError;
 use sistema_ts_store::cards::CardError;
 
-use crate::auth::CHALLENGE;
-use crate::soap::{CONTENT_TYPE, SoapFault};
+use crate::auth::{BasicRefusal, CHALLENGE, CallerRefusal};
+use crate::front::CertificateRefusal;
+use crate::soap::{CONTENT_TYPE, SoapFault, render_refusal};
 use crate::telemetry::LogBudget;
 
 impl From<StoreError> for SoapFault {
@@ -20,10 +21,10 @@ impl From<StoreError> for SoapFault {
             }
         };
         match &error {
-            StoreError::Overloaded { .. } => Self::Unavailable,
+            StoreError::Overloaded { .. } => Self::UNAVAILABLE,
             StoreError::Unavailable { .. } | StoreError::KeyMissing(_) => {
                 log("the store cannot serve");
-                Self::Unavailable
+                Self::UNAVAILABLE
             }
             StoreError::UnknownOutcome { .. } => {
                 log("a write has an unknown outcome");
@@ -53,7 +54,7 @@ impl From<CardError> for SoapFault {
             CardError::Overloaded
             | CardError::Missing
             | CardError::Unavailable(_)
-            | CardError::WrongKey => Self::Unavailable,
+            | CardError::WrongKey => Self::UNAVAILABLE,
             // Those of an import, and of the key at start: no check of a card has them.
             CardError::ImportUnderWay
             | CardError::Empty
@@ -68,13 +69,43 @@ impl From<AllocationError> for SoapFault {
         match error {
             AllocationError::MailboxFull
             | AllocationError::Exhausted
-            | AllocationError::Stopped => Self::Unavailable,
+            | AllocationError::Stopped => Self::UNAVAILABLE,
+        }
+    }
+}
+
+impl From<CallerRefusal> for SoapFault {
+    fn from(refusal: CallerRefusal) -> Self {
+        match refusal {
+            CallerRefusal::Certificate(CertificateRefusal::Missing) => Self::CertificateMissing,
+            CallerRefusal::Certificate(
+                CertificateRefusal::Revoked
+                | CertificateRefusal::Expired
+                | CertificateRefusal::Untrusted,
+            )
+            | CallerRefusal::Unregistered
+            | CallerRefusal::Disabled
+            | CallerRefusal::Mismatch
+            | CallerRefusal::Network => Self::CertificateRefused,
+        }
+    }
+}
+
+impl From<BasicRefusal> for SoapFault {
+    fn from(refusal: BasicRefusal) -> Self {
+        match refusal {
+            BasicRefusal::Unauthorized => Self::Unauthorized,
+            BasicRefusal::Overloaded | BasicRefusal::Unavailable => Self::UNAVAILABLE,
         }
     }
 }
 
 /// A fault as a whole response.
 pub fn fault_response(fault: &SoapFault) -> HttpResponse {
+    if let SoapFault::Refused(refusal) = fault {
+        // With its Retry-After, as the front says it.
+        return refusal.response(render_refusal(refusal));
+    }
     // Every status of the table of faults is a valid one; its test reads them all.
     let status =
         StatusCode::from_u16(fault.on_wire().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,14 +1,18 @@
 //! Who a request says it is from, and the proof of it.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use sistema_ts_model::{Caller, PinCode, Service, Timestamp};
+use sistema_ts_model::{Caller, PinCode};
+use sistema_ts_store::register::RegisteredUser;
 
-use super::endpoint::{Call, Places};
+use super::admission::{Lane, Permit};
 use super::security_log;
+use super::service::SoapService;
 use super::state::WorkerState;
-use crate::auth::{BasicCredentials, BasicRefusal};
-use crate::front::{ConnectionInfo, Lane, ListenerKind, Permit, Refusal};
+use crate::auth::BasicCredentials;
+use crate::front::{ConnectionInfo, ListenerKind, Refusal};
 use crate::soap::{FieldText, SoapFault};
 
 /// Who a request says it is from, as far as its head tells.
@@ -17,6 +21,18 @@ pub(super) enum Claimed {
     Certificate(Caller),
     /// A user whose password was not looked at yet.
     Basic(BasicCredentials),
+}
+
+/// Who a request is from.
+pub(super) struct Proved {
+    /// The registered caller.
+    pub(super) caller: Caller,
+    /// The user of a Basic caller.
+    pub(super) user: Option<Arc<RegisteredUser>>,
+    /// Whether the service is for this caller, as far as the register says.
+    pub(super) may_call: bool,
+    /// The place of a user's structure; a certificate's caller was admitted before its message was read.
+    pub(super) permit: Option<Permit>,
 }
 
 impl Claimed {
@@ -32,12 +48,11 @@ impl Claimed {
     ) -> Result<Self, SoapFault> {
         match connection.kind {
             ListenerKind::MutualTls => {
-                let caller = worker
-                    .server
-                    .authenticator
-                    .caller(connection)
-                    .map_err(|refusal| security_log::certificate_refused(refusal, connection))?;
-                Ok(Self::Certificate(caller))
+                let caller = worker.server.authenticator.caller(connection);
+                caller.map(Self::Certificate).map_err(|refusal| {
+                    security_log::certificate_refused(refusal, connection);
+                    refusal.into()
+                })
             }
             ListenerKind::ServerTls => {
                 let mut headers = request.headers().get_all(AUTHORIZATION);
@@ -47,7 +62,7 @@ impl Claimed {
                 }
                 Ok(Self::Basic(BasicCredentials::parse(header)?))
             }
-            // No service is there; see `serve`.
+            // No service is there; see `routes`.
             ListenerKind::PlainLoopback => Err(SoapFault::Internal),
         }
     }
@@ -61,98 +76,62 @@ impl Claimed {
     /// credentials are checked, of which the message holds the last: see [`Self::prove`].
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`].
+    /// [`Refusal::Unavailable`].
     pub(super) fn admit(
         &self,
         worker: &WorkerState,
         lane: Lane,
     ) -> Result<Option<Permit>, Refusal> {
-        let admission = &worker.server.admission;
         match self {
-            Self::Certificate(caller) => admission
-                .try_enter(lane, &admission.share_of(&caller.to_key()))
-                .map(Some),
+            Self::Certificate(caller) => admit(worker, lane, caller).map(Some),
             Self::Basic(_) => Ok(None),
         }
     }
 
-    /// Proves it, for a user with the pincode that the message holds, and admits the user's structure to `lane`.
+    /// Proves it to the service `S`, for a user with the pincode that the message holds, and admits the user's structure.
     ///
     /// # Errors
-    /// [`SoapFault::Unauthorized`], whatever is wrong; [`SoapFault::Unavailable`] when too many checks are under way, or too much work.
-    pub(super) async fn prove(
+    /// [`SoapFault::Unauthorized`], whatever is wrong; [`Refusal::Unavailable`] when too many checks are under way, or too much work.
+    pub(super) async fn prove<S: SoapService>(
         self,
         worker: &WorkerState,
         connection: &ConnectionInfo,
         pin_code: Option<FieldText<'_>>,
-        (service, lane): (Service, Lane),
-        at: Timestamp,
-    ) -> Result<(Call, Option<Permit>), SoapFault> {
-        let client_address = connection.source.unwrap_or(connection.peer).ip();
-        match self {
+    ) -> Result<Proved, SoapFault> {
+        let credentials = match self {
             Self::Certificate(caller) => {
-                let call = Call {
+                return Ok(Proved {
                     caller,
                     user: None,
-                    may_call: is_for(service, &caller),
-                    at,
-                    client_address,
-                    places: Places::default(),
-                };
-                Ok((call, None))
+                    may_call: S::CERTIFICATES.include(&caller),
+                    permit: None,
+                });
             }
-            Self::Basic(credentials) => {
-                let pin_code = pin_code.and_then(|text| PinCode::parse(&text).ok());
+            Self::Basic(credentials) => credentials,
+        };
+        let pin_code = pin_code.and_then(|text| PinCode::parse(&text).ok());
+        let authenticator = &worker.server.authenticator;
+        let user = match authenticator.remembered_user(&credentials, pin_code.as_ref()) {
+            Some(user) => user,
+            // Those who wait for a check take no place of those who work: the waiting room has bounds of its own.
+            None => {
                 let source = connection.source.map(|address| address.ip());
-                let admission = &worker.server.admission;
-                let enter = |share: &str| {
-                    admission
-                        .try_enter(lane, &admission.share_of(share))
-                        .map_err(|refusal| SoapFault::from(&refusal))
-                };
-                let authenticator = &worker.server.authenticator;
-                let user = match authenticator.remembered_user(&credentials, pin_code.as_ref()) {
-                    Some(user) => user,
-                    // Those who wait for a check take no place of those who work: the waiting room has bounds of its own.
-                    None => {
-                        authenticator
-                            .user(&credentials, pin_code.as_ref(), source)
-                            .await?
-                    }
-                };
-                let caller = Caller::Structure(user.structure);
-                let permit = enter(&caller.to_key())?;
-                let call = Call {
-                    caller,
-                    may_call: user.profiles.contains(service),
-                    user: Some(user),
-                    at,
-                    client_address,
-                    places: Places::default(),
-                };
-                Ok((call, Some(permit)))
+                authenticator
+                    .user(&credentials, pin_code.as_ref(), source)
+                    .await?
             }
-        }
+        };
+        let caller = Caller::Structure(user.structure);
+        Ok(Proved {
+            permit: Some(admit(worker, S::LANE, &caller)?),
+            may_call: user.profiles.contains(S::SERVICE),
+            user: Some(user),
+            caller,
+        })
     }
 }
 
-/// Whether a service is for callers of this kind, when they prove themselves by certificate (Tables 1 and 8, §5.2).
-fn is_for(service: Service, caller: &Caller) -> bool {
-    match service {
-        Service::Submission | Service::Cancellation | Service::Listing | Service::AslOtp => {
-            matches!(caller, Caller::Region(_))
-        }
-        Service::Verification | Service::Unlock | Service::Confirmation => {
-            matches!(caller, Caller::CallCenter(_))
-        }
-    }
-}
-
-impl From<BasicRefusal> for SoapFault {
-    fn from(refusal: BasicRefusal) -> Self {
-        match refusal {
-            BasicRefusal::Unauthorized => Self::Unauthorized,
-            BasicRefusal::Overloaded | BasicRefusal::Unavailable => Self::Unavailable,
-        }
-    }
+fn admit(worker: &WorkerState, lane: Lane, caller: &Caller) -> Result<Permit, Refusal> {
+    let admission = &worker.server.admission;
+    admission.try_enter(lane, &admission.share_of(&caller.to_key()))
 }

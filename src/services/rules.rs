@@ -1,19 +1,18 @@
 //! What the rules of all services have in common: a collector of mistakes, and the rules of the elements that several messages share
 //! (§2.3, Tables 2, 4 and 6, §3.3).
 //!
-//! All mistakes of a message are found at once, each with the name of its element; no text and no type here repeats a value.
+//! All mistakes of a message are found at once, each with the name of its element; no text and no type here repeats a value. Each value is read
+//! once, for the request and for the access record alike.
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    AslCode, AuthenticationKind, Caller, CodeError, CodiceFiscale, CodiceFiscaleError,
-    CodiceFiscaleOptions, DateError, DateWindow, Finding, Otp, Outcome, RegionCode, RequestKey,
-    StructureCode, StructureDescription, StructureId, StructureReference, TestKind, parse_date,
+    AslCode, AuthenticationKind, Caller, CodeError, CodiceFiscale, CodiceFiscaleError, Cun,
+    DateError, DateWindow, Finding, Otp, Outcome, RegionCode, RequestKey, SessionId, StructureCode,
+    StructureDescription, StructureId, StructureReference, TestKind, parse_date,
 };
-use sistema_ts_store::register::RegisterSnapshot;
 
-use crate::soap::FieldText;
-use crate::soap::description::Message;
-use crate::soap::messages::shared::{AuthenticationNodes, RawStructure, StructureNodes};
+use super::service::Judged;
+use crate::soap::messages::shared::{RawField, RawStructure};
 
 /// Whether a region must say which structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,51 +24,37 @@ pub enum StructureRule {
 }
 
 /// The mistakes found so far in one message.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mistakes {
-    message: &'static Message,
     found: Vec<Finding>,
 }
 
 impl Mistakes {
-    /// None yet, in a message of this description.
-    #[must_use]
-    pub fn of(message: &'static Message) -> Self {
-        Self {
-            message,
-            found: Vec::new(),
-        }
+    /// Notes a mistake in an element.
+    pub fn note(&mut self, element: &'static str, outcome: Outcome) {
+        self.found.push(Finding::on(element, outcome));
     }
 
-    /// Notes a mistake in the element at `node`.
-    pub fn note(&mut self, node: usize, outcome: Outcome) {
-        self.found
-            .push(Finding::on(self.message.name_of(node), outcome));
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// All of them, in the order in which they were noted.
-    #[must_use]
-    pub fn into_findings(self) -> Vec<Finding> {
-        self.found
+    /// The judgement: the request, if there was no mistake, else all of them in the order in which they were noted. `request` gives `None` only
+    /// where a value is missing that has left its mistake behind.
+    pub fn judge<N, R>(self, named: N, request: impl FnOnce(&N) -> Option<R>) -> Judged<N, R> {
+        let request = match self.found.is_empty() {
+            true => request(&named).ok_or(self.found),
+            false => Err(self.found),
+        };
+        Judged { named, request }
     }
 
     /// The value of an optional element; `None` if it is absent or wrong, and then noted.
     pub fn optional<T>(
         &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
+        raw: &RawField<'_>,
         parse: impl FnOnce(&str) -> Result<T, Outcome>,
     ) -> Option<T> {
-        match parse(raw.as_ref()?) {
+        match parse(raw.text.as_ref()?) {
             Ok(value) => Some(value),
             Err(outcome) => {
-                self.note(node, outcome);
+                self.note(raw.name, outcome);
                 None
             }
         }
@@ -78,138 +63,134 @@ impl Mistakes {
     /// The value of a required element; `None` if it is empty or wrong, and noted.
     pub fn required<T>(
         &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
+        raw: &RawField<'_>,
         parse: impl FnOnce(&str) -> Result<T, Outcome>,
     ) -> Option<T> {
-        if raw.is_none() {
-            self.note(node, Outcome::FieldRequired);
+        if raw.text.is_none() {
+            self.note(raw.name, Outcome::FieldRequired);
         }
-        self.optional(node, raw, parse)
+        self.optional(raw, parse)
     }
 
-    /// `tipoAutenticazione` comes with a certificate, `pinCode` with Basic; `raw` holds the two.
+    /// `tipoAutenticazione` comes with a certificate; `pinCode`, where the message has it, with Basic.
     pub fn authentication(
         &mut self,
-        nodes: AuthenticationNodes,
-        (kind, pin_code): (&Option<FieldText<'_>>, &Option<FieldText<'_>>),
+        kind: &RawField<'_>,
+        pin_code: Option<&RawField<'_>>,
         caller: &Caller,
     ) -> Option<AuthenticationKind> {
-        let by_certificate = !matches!(caller, Caller::Structure(_));
-        match (kind, by_certificate) {
-            (None, true) => self.note(nodes.kind, Outcome::AuthenticationKindRequired),
-            (Some(_), false) => self.note(nodes.kind, Outcome::AuthenticationKindNotAllowed),
-            _ => {}
+        if let Caller::Structure(_) = caller {
+            if kind.text.is_some() {
+                self.note(kind.name, Outcome::AuthenticationKindNotAllowed);
+            }
+            // The pincode was taken out of the message to prove who calls; without a right one nobody gets here.
+            return None;
         }
-        let kind = by_certificate
-            .then(|| {
-                self.optional(nodes.kind, kind, |text| {
-                    AuthenticationKind::parse(text).map_err(|_| Outcome::AuthenticationKindUnknown)
-                })
-            })
-            .flatten();
-        // A structure's pincode was taken out of the message to prove who calls; without a right one nobody gets here.
-        if let Some(node) = nodes.pin_code
-            && by_certificate
-            && pin_code.is_some()
-        {
-            self.note(node, Outcome::PinCodeNotAllowed);
+        if kind.text.is_none() {
+            self.note(kind.name, Outcome::AuthenticationKindRequired);
+        }
+        let kind = self.optional(kind, |text| {
+            AuthenticationKind::parse(text).map_err(|_| Outcome::AuthenticationKindUnknown)
+        });
+        if let Some(pin_code) = pin_code.filter(|raw| raw.text.is_some()) {
+            self.note(pin_code.name, Outcome::PinCodeNotAllowed);
         }
         kind
     }
 
     /// `identificativoRichiesta`.
-    pub fn request_key(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<RequestKey> {
-        self.optional(node, raw, |text| {
+    pub fn request_key(&mut self, raw: &RawField<'_>) -> Option<RequestKey> {
+        self.optional(raw, |text| {
             RequestKey::parse(text).map_err(|_| Outcome::RequestKeyMalformed)
         })
     }
 
-    /// A person's fiscal code, patient or operator.
-    pub fn fiscal_code(
-        &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
-        options: CodiceFiscaleOptions,
-    ) -> Option<CodiceFiscale> {
-        self.required(node, raw, |text| {
-            CodiceFiscale::parse_with(text, options).map_err(fiscal_code_outcome)
+    /// A person's fiscal code, patient or operator. STP and ENI codes are not taken.
+    pub fn fiscal_code(&mut self, raw: &RawField<'_>) -> Option<CodiceFiscale> {
+        self.required(raw, |text| {
+            CodiceFiscale::parse(text).map_err(fiscal_code_outcome)
         })
     }
 
     /// A required date from 180 days before `today`, in Rome, to that day.
-    pub fn past_date(
-        &mut self,
-        node: usize,
-        raw: &Option<FieldText<'_>>,
-        today: NaiveDate,
-    ) -> Option<NaiveDate> {
-        self.required(node, raw, |text| past_date(text, today))
+    pub fn past_date(&mut self, raw: &RawField<'_>, today: NaiveDate) -> Option<NaiveDate> {
+        self.required(raw, |text| past_date(text, today))
     }
 
     /// `tipologiaTest`.
-    pub fn test_kind(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<TestKind> {
-        self.required(node, raw, |text| {
+    pub fn test_kind(&mut self, raw: &RawField<'_>) -> Option<TestKind> {
+        self.required(raw, |text| {
             TestKind::parse(text).map_err(|_| Outcome::TestKindUnknown)
         })
     }
 
     /// The app's one-time code, as the operator typed it.
-    pub fn otp(&mut self, node: usize, raw: &Option<FieldText<'_>>) -> Option<Otp> {
-        self.required(node, raw, |text| {
-            Otp::parse_spoken(text).map_err(otp_outcome)
-        })
+    pub fn otp(&mut self, raw: &RawField<'_>) -> Option<Otp> {
+        self.required(raw, |text| Otp::parse_spoken(text).map_err(otp_outcome))
     }
 
-    /// The structure: a region names the identifier or the description, a structure its own identifier; `raw` holds the two.
+    /// A CUN to the letter: software sends what it was given.
+    pub fn cun(&mut self, raw: &RawField<'_>) -> Option<Cun> {
+        self.required(raw, |text| Cun::parse(text).map_err(cun_outcome))
+    }
+
+    /// A CUN as an operator typed what was dictated.
+    pub fn spoken_cun(&mut self, raw: &RawField<'_>) -> Option<Cun> {
+        self.required(raw, |text| Cun::parse_spoken(text).map_err(cun_outcome))
+    }
+
+    /// The structure: a region names the identifier or the description, a structure its own identifier. What is given is well-formed, also where
+    /// it is noted as one that this caller may not name.
     pub fn structure(
         &mut self,
-        nodes: StructureNodes,
-        (identifier, description): (&Option<RawStructure<'_>>, &Option<FieldText<'_>>),
+        raw: &RawStructure<'_>,
         caller: &Caller,
         rule: StructureRule,
     ) -> Option<StructureReference> {
         let by_structure = matches!(caller, Caller::Structure(_));
-        let (has_identifier, has_description) = (identifier.is_some(), description.is_some());
+        let has_identifier = raw.has_identifier();
+        let has_description = raw.description.text.is_some();
         if !has_identifier && by_structure {
-            self.note(nodes.structure, Outcome::StructureIdentifierRequired);
+            self.note(
+                RawStructure::IDENTIFIER,
+                Outcome::StructureIdentifierRequired,
+            );
         } else if !has_identifier && !has_description && rule == StructureRule::Required {
-            self.note(nodes.structure, Outcome::StructureRequired);
+            self.note(RawStructure::IDENTIFIER, Outcome::StructureRequired);
         }
-        let identifier = identifier
-            .as_ref()
-            .and_then(|structure| self.identifier(nodes, structure, caller));
+        let identifier = has_identifier
+            .then(|| self.identifier(raw, caller))
+            .flatten();
         if has_description && by_structure {
-            self.note(nodes.description, Outcome::StructureDescriptionNotAllowed);
+            self.note(
+                raw.description.name,
+                Outcome::StructureDescriptionNotAllowed,
+            );
         } else if has_identifier && has_description {
-            self.note(nodes.description, Outcome::StructureTwice);
+            self.note(raw.description.name, Outcome::StructureTwice);
         }
-        let description = self.optional(nodes.description, description, |text| {
+        let description = self.optional(&raw.description, |text| {
             StructureDescription::parse(text).map_err(|_| Outcome::StructureDescriptionMalformed)
         });
-        identifier
-            .map(StructureReference::Identifier)
-            .or_else(|| description.map(StructureReference::Description))
+        match has_identifier {
+            true => identifier.map(StructureReference::Identifier),
+            false => description.map(StructureReference::Description),
+        }
     }
 
-    fn identifier(
-        &mut self,
-        nodes: StructureNodes,
-        raw: &RawStructure<'_>,
-        caller: &Caller,
-    ) -> Option<StructureId> {
-        let region = self.required(nodes.region, &raw.region, |text| {
+    fn identifier(&mut self, raw: &RawStructure<'_>, caller: &Caller) -> Option<StructureId> {
+        let region = self.required(&raw.region, |text| {
             RegionCode::parse(text).map_err(|_| Outcome::RegionCodeUnknown)
         });
         if let (Some(region), Caller::Region(own)) = (region, caller)
             && region != *own
         {
-            self.note(nodes.region, Outcome::StructureOfAnotherRegion);
+            self.note(raw.region.name, Outcome::StructureOfAnotherRegion);
         }
-        let asl = self.required(nodes.asl, &raw.asl, |text| {
+        let asl = self.required(&raw.asl, |text| {
             AslCode::parse(text).map_err(|_| Outcome::AslCodeMalformed)
         });
-        let structure = self.required(nodes.code, &raw.structure, |text| {
+        let structure = self.required(&raw.code, |text| {
             StructureCode::parse(text).map_err(|_| Outcome::StructureCodeMalformed)
         });
         let identifier = StructureId {
@@ -220,72 +201,18 @@ impl Mistakes {
         if let Caller::Structure(own) = caller
             && identifier != *own
         {
-            self.note(nodes.structure, Outcome::StructureNotOwn);
+            self.note(RawStructure::IDENTIFIER, Outcome::StructureNotOwn);
         }
         Some(identifier)
     }
 }
 
-/// The value of an element that is there and well-formed: for the access record, also of a message that has mistakes elsewhere.
-#[must_use]
-pub fn well_formed<T, E>(
-    raw: &Option<FieldText<'_>>,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Option<T> {
-    parse(raw.as_ref()?).ok()
-}
-
-/// The structure that a message names, if what it says of it is well-formed: for the look-up in the register and for the access record, also
-/// of a message that has mistakes elsewhere.
-#[must_use]
-pub fn structure_of(
-    identifier: &Option<RawStructure<'_>>,
-    description: &Option<FieldText<'_>>,
-) -> Option<StructureReference> {
-    if let Some(named) = identifier {
-        return Some(StructureReference::Identifier(StructureId {
-            region: well_formed(&named.region, RegionCode::parse)?,
-            asl: well_formed(&named.asl, AslCode::parse)?,
-            structure: well_formed(&named.structure, StructureCode::parse)?,
-        }));
-    }
-    well_formed(description, StructureDescription::parse).map(StructureReference::Description)
-}
-
-/// What was judged of a message, and beside it that the structure named is not registered, if that is so.
+/// The id of a verification.
 ///
 /// # Errors
-/// All mistakes: those of `judged`, then this one, in the element `field`.
-pub fn with_registered_structure<T>(
-    judged: Result<T, Vec<Finding>>,
-    structure: Option<&StructureReference>,
-    caller: &Caller,
-    register: &RegisterSnapshot,
-    field: &'static str,
-) -> Result<T, Vec<Finding>> {
-    if is_structure_registered(structure, caller, register) {
-        return judged;
-    }
-    let mut findings = judged.err().unwrap_or_default();
-    findings.push(Finding::on(field, Outcome::StructureNotRegistered));
-    Err(findings)
-}
-
-/// Whether the structure named, if one is and it is of the caller's own region, is registered and enabled. About structures of other regions
-/// nothing is told.
-fn is_structure_registered(
-    structure: Option<&StructureReference>,
-    caller: &Caller,
-    register: &RegisterSnapshot,
-) -> bool {
-    match (structure, caller) {
-        (Some(StructureReference::Identifier(id)), Caller::Region(region))
-            if id.region == *region =>
-        {
-            register.structure(id).is_some_and(|entry| entry.enabled)
-        }
-        _ => true,
-    }
+/// The outcome that says what is wrong with it.
+pub fn session_id(text: &str) -> Result<SessionId, Outcome> {
+    SessionId::parse(text).map_err(|_| Outcome::VerificationIdMalformed)
 }
 
 /// A date from 180 days before `today`, in Rome, to that day.
@@ -298,9 +225,7 @@ pub fn past_date(text: &str, today: NaiveDate) -> Result<NaiveDate, Outcome> {
     Ok(date)
 }
 
-/// What is told about a text that is no fiscal code.
-#[must_use]
-pub fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
+fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
     match error {
         CodiceFiscaleError::Length => Outcome::FiscalCodeLength,
         CodiceFiscaleError::Character { .. } | CodiceFiscaleError::SerialZero => {
@@ -316,9 +241,7 @@ pub fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
     }
 }
 
-/// What is told about a text that is no CUN.
-#[must_use]
-pub fn cun_outcome(error: CodeError) -> Outcome {
+fn cun_outcome(error: CodeError) -> Outcome {
     match error {
         CodeError::Check { .. } => Outcome::CunCheck,
         CodeError::Foreign { .. } => Outcome::ForeignSymbol,

@@ -11,15 +11,12 @@ use sistema_ts_store::register::{Fingerprint, RegisterKey, RegisterKeyError};
 
 use crate::auth::CallerRefusal;
 use crate::control::Peer;
-use crate::front::{CertificateRefusal, ConnectionInfo};
+use crate::front::ConnectionInfo;
 use crate::soap::SoapFault;
 use crate::telemetry::{LogBudget, source_network};
 
-/// Notes and counts a certificate that stands for no caller now, and says which fault it gets.
-pub(super) fn certificate_refused(
-    refusal: CallerRefusal,
-    connection: &ConnectionInfo,
-) -> SoapFault {
+/// Notes and counts a certificate that stands for no caller now.
+pub(super) fn certificate_refused(refusal: CallerRefusal, connection: &ConnectionInfo) {
     // Apart, so that whoever has no certificate at all cannot hide what is tried with one that is revoked, disabled or somebody else's.
     static MISSING: LogBudget = LogBudget::new("certificate-missing");
     static REFUSED: LogBudget = LogBudget::new("certificate-refused");
@@ -41,20 +38,17 @@ pub(super) fn certificate_refused(
             "certificate refused"
         );
     }
-    match refusal {
-        CallerRefusal::Certificate(CertificateRefusal::Missing) => SoapFault::CertificateMissing,
-        _ => SoapFault::CertificateRefused,
-    }
 }
 
-/// Notes a request that was answered with a fault. Those of certificates have their own line.
+/// Notes a request that was answered with a fault. Those of certificates have their own line; what is refused because the server is busy or
+/// stopping, or because of its form in HTTP, has none.
 pub(super) fn fault(service: Service, connection: Option<&ConnectionInfo>, fault: &SoapFault) {
     // Apart, so that strangers cannot hide what callers get.
     static STRANGERS: LogBudget = LogBudget::new("request-of-a-stranger");
     static CALLERS: LogBudget = LogBudget::new("request-of-a-caller");
     if matches!(
         fault,
-        SoapFault::CertificateMissing | SoapFault::CertificateRefused
+        SoapFault::CertificateMissing | SoapFault::CertificateRefused | SoapFault::Refused(_)
     ) {
         return;
     }
@@ -139,7 +133,7 @@ pub(super) fn code_used_up(caller: &Caller, transaction: TransactionId) {
 }
 
 /// Notes that an operator has sent as many of the ASL's codes as may be sent within an hour.
-pub(super) fn asl_codes_used_up(caller: &Caller, transaction: TransactionId) {
+pub(super) fn asl_otps_used_up(caller: &Caller, transaction: TransactionId) {
     static LOG: LogBudget = LogBudget::new("asl-codes-used-up");
     metrics::counter!("sistema_ts_asl_codes_refused_total").increment(1);
     let what = "an operator has sent as many codes of the ASL as an hour allows";

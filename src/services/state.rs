@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use sistema_ts_actors::relay::OtpSender;
 use sistema_ts_actors::{CunSource, SessionBindings};
-use sistema_ts_model::{Clock, CodiceFiscaleOptions};
+use sistema_ts_model::Clock;
 use sistema_ts_store::Store;
 use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
-use super::asl_otp::under_way::UnderWay;
-use super::desk::DeskSettings;
-use super::ending::Ending;
-use super::listing::BookmarkKey;
+use super::admission::Admission;
+use super::answer::Answered;
+use super::bookmark::BookmarkKey;
+use super::detached::DetachedWork;
 use super::metrics::Metrics;
+use super::settings::ServiceSettings;
+use super::under_way::UnderWay;
 use crate::auth::Authenticator;
-use crate::front::Admission;
+use crate::soap::SoapFault;
 
 /// Shared by all workers.
 pub struct ServerState {
@@ -33,20 +35,38 @@ pub struct ServerState {
     pub relay: Option<Arc<dyn OtpSender>>,
     /// To whom sessions are bound.
     pub sessions: Arc<dyn SessionBindings>,
-    /// The settings of the call centre's services.
-    pub desk: DeskSettings,
+    /// The settings of the services.
+    pub settings: ServiceSettings,
     /// Where work that has effects comes to its end.
-    pub ending: Ending,
+    pub detached: DetachedWork,
     /// For whom a code of the ASL is under way.
     pub asl_under_way: UnderWay,
     /// The key of the listings' bookmarks.
     pub bookmarks: BookmarkKey,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Which forms of fiscal code are taken.
-    pub fiscal_codes: CodiceFiscaleOptions,
     /// Largest body of a request, in bytes.
     pub maximum_body_bytes: usize,
+}
+
+impl ServerState {
+    /// Carries out in a task of its own what has effects, so that it comes to its end, its access record included, when the client leaves in
+    /// between.
+    ///
+    /// # Errors
+    /// Those of the work; [`SoapFault::OutcomeUnknown`] if it panicked.
+    pub async fn see_through<F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<Answered, SoapFault>
+    where
+        F: Future<Output = Result<Answered, SoapFault>> + Send + 'static,
+    {
+        let work = self.detached.run(work(Arc::clone(self)));
+        // Whether it has a key the service knows: `handle` says so.
+        work.await
+            .unwrap_or(Err(SoapFault::OutcomeUnknown { has_key: false }))
+    }
 }
 
 /// One worker's own: no lock and no atomic on the way of a request.

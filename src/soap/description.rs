@@ -157,10 +157,27 @@ impl Message {
         find(self.elements, path, 0, 0)
     }
 
-    /// Whether it has an element of this name among its own.
+    /// The node of the element of this name among its own, if it has one.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.elements.iter().any(|element| element.name == name)
+    pub const fn find(&self, name: &str) -> Option<usize> {
+        let (mut index, mut node) = (0, 0);
+        while index < self.elements.len() {
+            if same(self.elements[index].name, name) {
+                return Some(node);
+            }
+            node += self.elements[index].size();
+            index += 1;
+        }
+        None
+    }
+
+    /// The name of the element at `path`: its last part. A misspelt path does not build.
+    ///
+    /// # Panics
+    /// If there is no such element: at compile time, where it is meant to be called.
+    #[must_use]
+    pub const fn element(&self, path: &[&str]) -> &'static str {
+        self.name_of(self.node(path))
     }
 
     /// How many nodes the message has.

@@ -14,9 +14,10 @@ use super::description::Message;
 use super::escape::{push_attribute, push_text};
 use super::fault_reasons::{encoding, limit, malformed, media_type, must_understand};
 use super::header::KnownHeader;
+use super::media_type::MediaTypeError;
 pub use super::problem::{EncodingProblem, Limit, Malformed, Position};
 use super::types;
-use crate::front::{MediaTypeError, Refusal, RefusalBody};
+use crate::front::{Refusal, RefusalBody};
 
 /// The media type of every answer.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
@@ -24,24 +25,15 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Why a request never reached a service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SoapFault {
-    /// Another method than POST (405).
-    #[error("method not allowed")]
-    MethodNotAllowed,
+    /// Refused before it was read, or because the server is busy or stopping: nothing was done.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A path that no service has (404).
     #[error("no such service")]
     NotFound,
     /// A media type, charset or coding that is not read (415).
     #[error("media type, charset or coding not read: {0}")]
     MediaType(#[from] MediaTypeError),
-    /// A body beyond 64 KiB (413).
-    #[error("body beyond 64 KiB")]
-    BodyTooLarge,
-    /// The body did not come whole in its time (408).
-    #[error("body not whole in its time")]
-    BodyTooSlow,
-    /// The body broke off, or its framing is wrong (400).
-    #[error("body broken off")]
-    BodyBroken,
     /// No credentials or wrong ones on the Basic listener: unknown user, wrong password, wrong pincode, locked (401).
     #[error(
         "no credentials, or wrong ones (user, password, pincode; unknown, expired or disabled: one answer)"
@@ -53,9 +45,6 @@ pub enum SoapFault {
     /// A client certificate that no registered caller has now, or a revoked one.
     #[error("client certificate not registered, expired or revoked")]
     CertificateRefused,
-    /// Too busy, or stopping: nothing was done (503).
-    #[error("busy or stopping; nothing was done")]
-    Unavailable,
     /// A mistake of the server: nothing was done.
     #[error("mistake of the server; nothing was done")]
     Internal,
@@ -207,12 +196,15 @@ pub struct FaultOnWire {
 }
 
 impl SoapFault {
+    /// Too busy, or without what the request needs: nothing was done (503).
+    pub const UNAVAILABLE: Self = Self::Refused(Refusal::Unavailable);
+
     /// The fault as it is told of this kind of request: what to do after an unknown outcome depends on whether it has a key.
     #[must_use]
     pub fn of_request(self, request: &Message) -> Self {
         match self {
             Self::OutcomeUnknown { .. } => Self::OutcomeUnknown {
-                has_key: request.has("identificativoRichiesta"),
+                has_key: request.find("identificativoRichiesta").is_some(),
             },
             fault => fault,
         }
@@ -221,7 +213,7 @@ impl SoapFault {
     /// Status, codes and text: the one place that decides them.
     pub fn on_wire(&self) -> FaultOnWire {
         match self {
-            Self::BodyBroken => server(
+            Self::Refused(Refusal::BrokenBody) => server(
                 400,
                 "6001",
                 "Messaggio interrotto o trasmesso in modo errato, nulla è stato eseguito: inviarlo di nuovo.",
@@ -236,17 +228,17 @@ impl SoapFault {
                 "6003",
                 "Indirizzo inesistente: i servizi sono sotto /soap/v1/, ciascuno con il suo ?wsdl.",
             ),
-            Self::MethodNotAllowed => client(
+            Self::Refused(Refusal::Method { .. }) => client(
                 405,
                 "6004",
                 "Metodo non ammesso: usare POST; il WSDL si legge con GET e ?wsdl.",
             ),
-            Self::BodyTooSlow => server(
+            Self::Refused(Refusal::SlowBody) => server(
                 408,
                 "6005",
                 "Messaggio non ricevuto per intero nel tempo previsto, nulla è stato eseguito: inviarlo di nuovo.",
             ),
-            Self::BodyTooLarge => {
+            Self::Refused(Refusal::TooLarge) => {
                 client(413, "6006", "Messaggio troppo grande: al massimo 64 KiB.")
             }
             Self::MediaType(problem) => {
@@ -365,7 +357,7 @@ impl SoapFault {
                     "xsi:nil non valido sull'elemento {element}: vale true o false, e con true l'elemento è vuoto."
                 ),
             ),
-            Self::Unavailable => server(
+            Self::Refused(Refusal::Unavailable | Refusal::Draining) => server(
                 503,
                 "8001",
                 "Servizio momentaneamente non disponibile, nulla è stato eseguito: riprovare tra qualche secondo.",
@@ -431,24 +423,11 @@ fn server(status: u16, error: &'static str, text: impl Into<Cow<'static, str>>) 
     }
 }
 
-impl From<&Refusal> for SoapFault {
-    fn from(refusal: &Refusal) -> Self {
-        match refusal {
-            Refusal::Method { .. } => Self::MethodNotAllowed,
-            Refusal::MediaType(problem) => Self::MediaType(*problem),
-            Refusal::TooLarge => Self::BodyTooLarge,
-            Refusal::SlowBody => Self::BodyTooSlow,
-            Refusal::BrokenBody => Self::BodyBroken,
-            Refusal::Overloaded | Refusal::Draining => Self::Unavailable,
-        }
-    }
-}
-
 /// Writes a refusal of the front as a SOAP fault: the front's [`RefusalRenderer`](crate::front::RefusalRenderer).
 pub fn render_refusal(refusal: &Refusal) -> RefusalBody {
     RefusalBody {
         content_type: CONTENT_TYPE,
-        bytes: SoapFault::from(refusal).to_body().into(),
+        bytes: SoapFault::Refused(*refusal).to_body().into(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::header::KnownHeader;
+use super::media_type::MediaTypeError;
 use super::problem::{EncodingProblem, Limit, Malformed, Position};
-use crate::front::MediaTypeError;
 
 /// Of a media type, charset or coding that is not read.
 pub(super) fn media_type(problem: MediaTypeError) -> (&'static str, &'static str) {

@@ -14,6 +14,7 @@ mod fault;
 mod fault_reasons;
 mod fields;
 mod header;
+mod media_type;
 pub mod messages;
 mod names;
 mod namespaces;
@@ -31,5 +32,6 @@ pub use fault::{
 };
 pub use fields::{FieldText, Fields, MAX_NODES, MAX_ROW_LEAVES, Row};
 pub use header::KnownHeader;
+pub use media_type::{Charset, MediaTypeError, charset_of, check_media_type};
 pub use text::{BodyText, body_text};
 pub use wsdl::{asks_for_wsdl, wsdl};

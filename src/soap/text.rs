@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::fault::{EncodingProblem, Malformed, Position, SoapFault};
+use super::media_type::Charset;
 use super::names::is_blank;
-use crate::front::Charset;
 
 /// A body as characters, every one of them allowed in XML 1.0.
 pub struct BodyText<'a> {

@@ -18,7 +18,8 @@ use sistema_ts_actors::Allocators;
 use sistema_ts_model::{ConditionReport, ConditionSeverity};
 use sistema_ts_store::trusted_time::TimeGuard;
 
-use crate::front::{Lane, ShutdownHandle};
+use crate::front::ShutdownHandle;
+use crate::services::admission::Lane;
 use crate::services::state::ServerState;
 pub use certificates::Certificates;
 pub use host::AllowedHosts;

@@ -19,9 +19,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sistema_ts::front::{
     Connection, DrainReport, Front, FrontError, FrontLimits, FrontSettings, ListenerInfo,
-    ListenerKind, ListenerSettings, Refusal, Reloader, ShutdownHandle, TlsFiles, check_media_type,
-    gather_body, plain_refusal,
+    ListenerKind, ListenerSettings, Refusal, Reloader, ShutdownHandle, TlsFiles, gather_body,
+    plain_refusal,
 };
+use sistema_ts::soap::check_media_type;
 use tokio::sync::Semaphore;
 
 /// A running front with one listener, stopped when dropped.
@@ -178,7 +179,7 @@ async fn echo(
 ) -> HttpResponse {
     let refuse = |refusal: Refusal| refusal.response(plain_refusal(&refusal));
     if let Err(error) = check_media_type(request.headers()) {
-        return refuse(error.into());
+        return HttpResponse::UnsupportedMediaType().body(error.to_string());
     }
     match gather_body(&request, payload, **max_body).await {
         Ok(body) => HttpResponse::Ok().content_type("text/xml").body(body),
@@ -204,7 +205,7 @@ async fn gather_and_wait(
 /// A service that has no time.
 async fn busy(hold: web::Data<Hold>) -> HttpResponse {
     hold.entered.send(()).unwrap();
-    Refusal::Overloaded.response(plain_refusal(&Refusal::Overloaded))
+    Refusal::Unavailable.response(plain_refusal(&Refusal::Unavailable))
 }
 
 /// A handler with a defect.

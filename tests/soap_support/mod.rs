@@ -5,7 +5,7 @@
 
 pub mod writer;
 
-use sistema_ts::front::Charset;
+use sistema_ts::soap::Charset;
 use sistema_ts::soap::description::{Element, Facet, Message, Occurs, StructureType, TextType};
 use sistema_ts::soap::messages::submission::REQUEST;
 use sistema_ts::soap::types;
@@ -31,13 +31,13 @@ pub fn with(more: &str) -> String {
     envelope("", &format!("{ELEMENTS}{more}"))
 }
 
-/// Reads a body; gives the texts at the nodes asked for.
-pub fn read(body: &str, nodes: &[usize]) -> Result<Vec<Option<String>>, SoapFault> {
+/// Reads a body; gives the texts at the paths asked for.
+pub fn read(body: &str, paths: &[&[&str]]) -> Result<Vec<Option<String>>, SoapFault> {
     let text = body_text(body.as_bytes(), Charset::Utf8)?;
     let mut fields = decode(&text, &REQUEST)?;
-    Ok(nodes
+    Ok(paths
         .iter()
-        .map(|&node| fields.take(node).map(|text| text.to_string()))
+        .map(|path| fields.take(REQUEST.node(path)).map(|text| text.to_string()))
         .collect())
 }
 
@@ -183,24 +183,23 @@ const _: () = CONFIRM_REQUEST.assert_decodable();
 
 /// The values that the server reads from a body, in the order of [`writer::ELEMENTS`].
 pub fn read_all(body: &[u8]) -> Result<Vec<Option<String>>, SoapFault> {
-    use sistema_ts::soap::messages::submission::node;
-    const NODES: [usize; 13] = [
-        node::AUTHENTICATION_KIND,
-        node::PIN_CODE,
-        node::REQUEST_KEY,
-        node::STRUCTURE_NODES.region,
-        node::STRUCTURE_NODES.asl,
-        node::STRUCTURE_NODES.code,
-        node::STRUCTURE_DESCRIPTION,
-        node::FISCAL_CODE,
-        node::SWAB_DATE,
-        node::TEST_KIND,
-        node::TEST_RESULT,
-        node::MOBILE_NUMBER,
-        node::EMAIL_ADDRESS,
+    const PATHS: [&[&str]; 13] = [
+        &["tipoAutenticazione"],
+        &["pinCode"],
+        &["identificativoRichiesta"],
+        &["identificativoStruttura", "codiceRegione"],
+        &["identificativoStruttura", "codiceAsl"],
+        &["identificativoStruttura", "codiceStruttura"],
+        &["descrizioneStruttura"],
+        &["codiceFiscaleAssistito"],
+        &["dataPrelievo"],
+        &["tipologiaTest"],
+        &["esitoTest"],
+        &["numeroCellulare"],
+        &["contattoEmail"],
     ];
     let text = body_text(body, Charset::Unstated)?;
     let mut fields = decode(&text, &REQUEST)?;
-    let mut take = |node: usize| fields.take(node).map(|text| text.to_string());
-    Ok(NODES.iter().map(|&node| take(node)).collect())
+    let mut take = |path| fields.take(REQUEST.node(path)).map(|text| text.to_string());
+    Ok(PATHS.into_iter().map(&mut take).collect())
 }

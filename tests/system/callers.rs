@@ -15,11 +15,18 @@ fn a_call_centre_is_known_and_may_not_submit() {
     let installation = Installation::with_call_centres();
     let server = Server::start(&installation);
     let mut centre = Session::call_centre(&installation, &server, CALL_CENTRE);
-    let reply = centre.submit(&Submission::by_region());
-    assert_eq!(
-        (reply.told(), reply.findings()),
-        ((200, "9999"), vec!["2001"])
-    );
+    // Of what is wrong with its message it hears nothing.
+    let mistaken = Submission {
+        result: "?".to_owned(),
+        ..Submission::by_region()
+    };
+    for submission in [Submission::by_region(), mistaken] {
+        let reply = centre.submit(&submission);
+        assert_eq!(
+            (reply.told(), reply.findings()),
+            ((200, "9999"), vec!["2001"])
+        );
+    }
 }
 
 #[test]

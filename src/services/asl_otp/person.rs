@@ -11,7 +11,7 @@ use sistema_ts_model::{CodiceFiscale, NewClaim};
 use sistema_ts_store::{PersonClaim, PersonOutcome, Store, StoreError};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::under_way::{Turn, UnderWay};
+use crate::services::under_way::{Turn, UnderWay};
 
 /// Tries to claim the codes of a person of whom one is being unlocked at this moment. All of them fit into one step.
 const CLAIM_TRIES: u32 = 4;

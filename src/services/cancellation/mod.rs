@@ -4,121 +4,105 @@ mod rules;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sistema_ts_model::{
-    CancelRefusal, Effect, Finding, Outcome, Service, StructureReference, Timestamp, TransactionId,
+    CancelRefusal, Effect, Finding, Outcome, Service, Timestamp, TransactionId,
 };
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
-use self::rules::{Request, receipt_of};
-use super::access::record_access;
-use super::endpoint::{Answered, Call, SoapService};
-use super::rules::{structure_of, with_registered_structure};
+use self::rules::{Named, Request, repeatable};
+use super::access;
+use super::admission::Lane;
+use super::answer::Answered;
+use super::call::Call;
+use super::registered::structure_finding;
+use super::service::{Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::cancellation::{ANSWER, REQUEST, RawCancellation, STRUCTURE_NODES};
-use crate::soap::messages::shared::RawStructure;
-use crate::soap::{AnswerHead, Fields, SoapFault};
+use crate::soap::messages::cancellation::{ANSWER, REQUEST};
+use crate::soap::{Fields, SoapFault};
+
+/// Where a request holds the caller's own key.
+const REQUEST_KEY: &str = REQUEST.element(&["identificativoRichiesta"]);
 
 /// The service.
 pub struct Cancellation;
 
-#[async_trait(?Send)]
 impl SoapService for Cancellation {
     const SERVICE: Service = Service::Cancellation;
     const LANE: Lane = Lane::Submission;
-    const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
+    const CERTIFICATES: Certificates = Certificates::Regions;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
-    async fn call(
+    type Named = Named;
+    type Request = Request;
+
+    fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
+        let judged = rules::judge(fields, call);
+        let unregistered = structure_finding(server, call, judged.named.structure.as_ref());
+        judged.and(unregistered)
+    }
+
+    fn access_detail(named: Named, _: &Call, _: Timestamp) -> AccessDetail {
+        AccessDetail::Cancellation {
+            structure: named.structure,
+        }
+    }
+
+    async fn carry_out(
         worker: &WorkerState,
         call: Call,
-        mut fields: Fields<'_>,
+        named: Named,
+        request: Request,
     ) -> Result<Answered, SoapFault> {
-        let server = &worker.server;
-        let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-        let raw = RawCancellation::take(&mut fields);
-        let structure = structure_of(&identifier, &raw.structure_description.text);
-        let checked = call.if_allowed(|| {
-            with_registered_structure(
-                rules::validate(&raw, &identifier, &call, server.fiscal_codes),
-                structure.as_ref(),
-                &call.caller,
-                &server.register.snapshot(),
-                REQUEST.name_of(STRUCTURE_NODES.structure),
-            )
-        });
-        let request_key_field = REQUEST.name_of(raw.request_key.node);
-        // Erased here: nothing of it is needed while the store is waited for.
-        drop((raw, identifier, fields));
-        let server = Arc::clone(server);
-        let work = async move {
-            match checked {
-                Ok(cancellation) => cancel(&server, &call, cancellation, request_key_field).await,
-                Err(findings) => {
-                    let first = (TransactionId::random(), server.clock.now());
-                    answer(&server, &call, structure, first, &findings).await
-                }
-            }
-        };
-        worker.server.ending.see_through(work).await
+        let cancel = |server| cancel(server, call, named, request);
+        worker.server.see_through(cancel).await
     }
 }
 
 async fn cancel(
-    server: &ServerState,
-    call: &Call,
+    server: Arc<ServerState>,
+    call: Call,
+    named: Named,
     cancellation: Request,
-    request_key_field: &'static str,
 ) -> Result<Answered, SoapFault> {
     let transaction = TransactionId::random();
-    let structure = cancellation.structure.clone();
-    let receipt = cancellation
-        .request_key
-        .map(|key| receipt_of(&cancellation, &key));
-    let request = CancelTest {
-        cun: cancellation.cun,
+    let cun = cancellation.cun;
+    let wish = CancelTest {
+        cun,
         caller: call.caller,
-        structure: structure.clone(),
+        receipt: repeatable(&cancellation),
+        structure: cancellation.structure,
         fiscal_code: cancellation.fiscal_code,
         transaction,
-        receipt,
     };
-    let outcome = server.store.cancel(request).await?;
-    server.sessions.forget_code(cancellation.cun);
-    let now = server.clock.now();
-    let (first, findings) = match outcome {
+    let outcome = server.store.cancel(wish).await?;
+    server.sessions.forget_code(cun);
+    let ended = (transaction, server.clock.now());
+    let (ended, finding) = match outcome {
         CancelOutcome::Done {
             effect: Effect::Done,
             at,
-        } => ((transaction, at), Vec::new()),
+        } => ((transaction, at), None),
         CancelOutcome::Done {
             effect: Effect::AlreadyDone,
             at,
         } => (
             (transaction, at),
-            vec![Finding::whole(Outcome::AlreadyCancelled)],
+            Some(Finding::whole(Outcome::AlreadyCancelled)),
         ),
         CancelOutcome::Replayed { transaction, at } => (
             (transaction, at),
-            vec![Finding::whole(Outcome::AlreadyReceived)],
+            Some(Finding::whole(Outcome::AlreadyReceived)),
         ),
         CancelOutcome::RequestKeyReused => (
-            (transaction, now),
-            vec![Finding::on(request_key_field, Outcome::RequestKeyReused)],
+            ended,
+            Some(Finding::on(REQUEST_KEY, Outcome::RequestKeyReused)),
         ),
-        CancelOutcome::NoSuchTest => (
-            (transaction, now),
-            vec![Finding::whole(Outcome::NoSuchTest)],
-        ),
-        CancelOutcome::Refused(refusal) => (
-            (transaction, now),
-            vec![Finding::whole(refusal_outcome(refusal))],
-        ),
+        CancelOutcome::NoSuchTest => (ended, Some(Finding::whole(Outcome::NoSuchTest))),
+        CancelOutcome::Refused(refusal) => (ended, Some(Finding::whole(refusal_outcome(refusal)))),
     };
-    answer(server, call, Some(structure), first, &findings).await
+    access::answer::<Cancellation>(&server, &call, named, ended, finding.as_slice()).await
 }
 
 fn refusal_outcome(refusal: CancelRefusal) -> Outcome {
@@ -127,19 +111,4 @@ fn refusal_outcome(refusal: CancelRefusal) -> Outcome {
         CancelRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
         CancelRefusal::Over(_) => Outcome::CodeConcluded,
     }
-}
-
-async fn answer(
-    server: &ServerState,
-    call: &Call,
-    structure: Option<StructureReference>,
-    (transaction, at): (TransactionId, Timestamp),
-    findings: &[Finding],
-) -> Result<Answered, SoapFault> {
-    let detail = AccessDetail::Cancellation { structure };
-    record_access(server, call, transaction, findings, detail).await?;
-    Ok(Answered::with_head_only(
-        &ANSWER,
-        &AnswerHead::new(transaction, at, findings),
-    ))
 }

@@ -7,89 +7,74 @@ mod rules;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sistema_ts_model::{
-    AnnulRefusal, ConfirmRefusal, Effect, Finding, Outcome, Service, TransactionId,
+    AnnulRefusal, ConfirmRefusal, Effect, Finding, Outcome, Service, Timestamp,
 };
 use sistema_ts_store::{AccessDetail, AnnulOutcome, ConfirmOutcome, ConfirmationKind};
 
 use self::rules::{Named, Request};
-use super::access::record_access;
-use super::desk::operator_finding;
-use super::endpoint::{Answered, Call, SoapService};
+use super::access::{self, ending_now};
+use super::admission::Lane;
+use super::answer::Answered;
+use super::call::Call;
+use super::registered::operator_finding;
+use super::service::{Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::confirmation::{ANSWER, REQUEST, RawConfirmation};
-use crate::soap::{AnswerHead, Fields, SoapFault};
+use crate::soap::messages::confirmation::{ANSWER, REQUEST};
+use crate::soap::{Fields, SoapFault};
+
+const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
+const SESSION: &str = REQUEST.element(&["idVerificaTampone"]);
+const CUN: &str = REQUEST.element(&["cun"]);
 
 /// The service.
 pub struct Confirmation;
 
-#[async_trait(?Send)]
 impl SoapService for Confirmation {
     const SERVICE: Service = Service::Confirmation;
     const LANE: Lane = Lane::CallCenter;
-    const PIN_CODE_NODE: Option<usize> = None;
+    const CERTIFICATES: Certificates = Certificates::CallCenters;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
-    async fn call(
+    type Named = Named;
+    type Request = Request;
+
+    fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
+        rules::judge(fields, call, &server.settings.recorded_options).unless(|request| {
+            operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
+        })
+    }
+
+    fn access_detail(named: Named, call: &Call, _: Timestamp) -> AccessDetail {
+        AccessDetail::Confirmation {
+            operator: named.operator,
+            kind: named.kind,
+            session: named.session,
+            cun: named.cun,
+            options: named.options,
+            client_address: call.client_address,
+        }
+    }
+
+    async fn carry_out(
         worker: &WorkerState,
         call: Call,
-        mut fields: Fields<'_>,
+        named: Named,
+        request: Request,
     ) -> Result<Answered, SoapFault> {
-        let server = &worker.server;
-        let raw = RawConfirmation::take(&mut fields);
-        let rows = std::mem::take(&mut fields.rows);
-        let named = Named::of(
-            &raw,
-            &rows,
-            server.fiscal_codes,
-            &server.desk.recorded_options,
-        );
-        let places = Places {
-            operator: REQUEST.name_of(raw.operator.node),
-            session: REQUEST.name_of(raw.session.node),
-            cun: REQUEST.name_of(raw.cun.node),
-        };
-        let checked = call.if_allowed(|| rules::validate(&raw, &rows, &call, server.fiscal_codes));
-        // Erased here: nothing of it is needed while the store is waited for.
-        drop((raw, rows, fields));
-        let server = Arc::clone(server);
-        let work = async move {
-            let findings = match checked {
-                Err(findings) => findings,
-                Ok(request) => confirm_or_annul(&server, &call, request, &places)
-                    .await?
-                    .into_iter()
-                    .collect(),
-            };
-            answer(&server, &call, named, &findings).await
-        };
-        worker.server.ending.see_through(work).await
+        let conclude = |server| conclude(server, call, named, request);
+        worker.server.see_through(conclude).await
     }
 }
 
-/// The names of the elements that a finding may be about.
-struct Places {
-    operator: &'static str,
-    session: &'static str,
-    cun: &'static str,
-}
-
-/// What is to be told; `None` is done.
-async fn confirm_or_annul(
-    server: &ServerState,
-    call: &Call,
+async fn conclude(
+    server: Arc<ServerState>,
+    call: Call,
+    named: Named,
     request: Request,
-    places: &Places,
-) -> Result<Option<Finding>, SoapFault> {
-    let service = Confirmation::SERVICE;
-    let refused = operator_finding(server, call, service, &request.operator, places.operator);
-    if refused.is_some() {
-        return Ok(refused);
-    }
+) -> Result<Answered, SoapFault> {
     let cun = request.cun;
     let confirmation = sistema_ts_store::Confirmation {
         cun,
@@ -112,11 +97,13 @@ async fn confirm_or_annul(
         },
     };
     server.sessions.forget_code(cun);
-    Ok(outcome.map(|outcome| match outcome {
-        Outcome::AnotherVerification => Finding::on(places.session, outcome),
-        Outcome::NoSuchUnlock => Finding::on(places.cun, outcome),
+    let finding = outcome.map(|outcome| match outcome {
+        Outcome::AnotherVerification => Finding::on(SESSION, outcome),
+        Outcome::NoSuchUnlock => Finding::on(CUN, outcome),
         outcome => Finding::whole(outcome),
-    }))
+    });
+    let ended = ending_now(&server);
+    access::answer::<Confirmation>(&server, &call, named, ended, finding.as_slice()).await
 }
 
 fn confirm_refusal(refusal: ConfirmRefusal) -> Outcome {
@@ -141,24 +128,4 @@ fn annul_refusal(refusal: AnnulRefusal) -> Outcome {
             Outcome::AnotherVerification
         }
     }
-}
-
-async fn answer(
-    server: &ServerState,
-    call: &Call,
-    named: Named,
-    findings: &[Finding],
-) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::random();
-    let detail = AccessDetail::Confirmation {
-        operator: named.operator,
-        kind: named.kind,
-        session: named.session,
-        cun: named.cun,
-        options: named.options,
-        client_address: call.client_address,
-    };
-    record_access(server, call, transaction, findings, detail).await?;
-    let head = AnswerHead::new(transaction, server.clock.now(), findings);
-    Ok(Answered::with_head_only(&ANSWER, &head))
 }

@@ -4,191 +4,143 @@
 //! more; a longer answer is read while it is sent, page by page, so that its memory is bounded whatever its length.
 
 mod answer;
-mod bookmark;
 mod rules;
 mod walk;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use sistema_ts_model::{
-    Caller, CodiceFiscale, Finding, Outcome, Service, StructureReference, TransactionId,
-};
+use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp};
 use sistema_ts_store::{AccessDetail, ListingRequest};
 
-pub use self::bookmark::BookmarkKey;
-
 use self::answer::Parts;
-use self::bookmark::{Bookmark, Filters};
-use self::rules::Request;
+use self::rules::Named;
 use self::walk::Walk;
-use super::access::record_access;
-use super::desk::operator_finding;
-use super::endpoint::{AnswerBody, Answered, Call, SoapService};
-use super::rules::{structure_of, well_formed, with_registered_structure};
+use super::access::{self, ending_now};
+use super::admission::Lane;
+use super::answer::{AnswerBody, Answered};
+use super::bookmark::{Bookmark, Filters};
+use super::call::Call;
+use super::registered::{operator_finding, structure_finding};
+use super::service::{Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::listing::{ANSWER, REQUEST, RawListing, STRUCTURE_NODES};
-use crate::soap::messages::shared::RawStructure;
-use crate::soap::{AnswerHead, Fields, SoapFault};
+use crate::soap::messages::listing::{ANSWER, REQUEST};
+use crate::soap::{Fields, SoapFault};
 
 /// Tests up to which it is known before the first byte whether there are more; also the most that an answer holds unless `massimoElementi`
 /// says otherwise.
 pub const KNOWN_BEFORE: usize = 25_000;
 
-/// The service.
+const OPERATOR: &str = REQUEST.element(&["identificativoUtente"]);
+const BOOKMARK: &str = REQUEST.element(&["segnalibro"]);
+
+type Request = rules::Request<Bookmark>;
+
+/// The service. It changes nothing, so that nothing of it goes on when the client leaves.
 pub struct Listing;
 
-#[async_trait(?Send)]
 impl SoapService for Listing {
     const SERVICE: Service = Service::Listing;
     const LANE: Lane = Lane::Listing;
-    const PIN_CODE_NODE: Option<usize> = Some(REQUEST.node(&["pinCode"]));
+    const CERTIFICATES: Certificates = Certificates::Regions;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
-    async fn call(
+    type Named = Named;
+    type Request = Request;
+
+    fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
+        let judged = rules::judge(fields, call);
+        let unregistered = structure_finding(server, call, judged.named.structure.as_ref());
+        judged
+            .and(unregistered)
+            .unless(|request| match call.caller {
+                Caller::Region(_) => {
+                    operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
+                }
+                // A user was authenticated as the operator that it is.
+                _ => None,
+            })
+            .then(|request| with_bookmark(server, call, request))
+    }
+
+    fn access_detail(named: Named, _: &Call, _: Timestamp) -> AccessDetail {
+        AccessDetail::Listing {
+            structure: named.structure,
+            operator: named.operator,
+        }
+    }
+
+    async fn carry_out(
         worker: &WorkerState,
         call: Call,
-        mut fields: Fields<'_>,
+        named: Named,
+        listing: Request,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-        let raw = RawListing::take(&mut fields);
-        let structure = structure_of(&identifier, &raw.structure_description.text);
-        let operator = well_formed(&raw.operator.text, |text| {
-            CodiceFiscale::parse_with(text, server.fiscal_codes)
-        });
-        let mut checked = call.if_allowed(|| {
-            with_registered_structure(
-                rules::validate(&raw, &identifier, &call, server.fiscal_codes),
-                structure.as_ref(),
-                &call.caller,
-                &server.register.snapshot(),
-                REQUEST.name_of(STRUCTURE_NODES.structure),
-            )
-        });
-        if let (Ok(_), Caller::Region(_), Some(operator)) = (&checked, &call.caller, &operator) {
-            let place = REQUEST.name_of(raw.operator.node);
-            if let Some(finding) = operator_finding(server, &call, Self::SERVICE, operator, place) {
-                checked = Err(vec![finding]);
+        let mark = match &listing.bookmark {
+            Some(bookmark) => bookmark.mark,
+            None => server.store.listing_mark().await?,
+        };
+        let request = ListingRequest {
+            scope: listing.scope.clone(),
+            from: listing.from,
+            to: listing.to,
+            mark,
+            after: listing.bookmark.map(|bookmark| bookmark.position),
+            limit: 0,
+        };
+        let mut walk = Walk::new(Arc::clone(&server.store), request, listing.maximum);
+        let mut pages = Vec::new();
+        let mut finding = None;
+        let known = listing.maximum <= KNOWN_BEFORE;
+        if known {
+            while let Some(page) = walk.next().await? {
+                pages.push(page);
+            }
+            if walk.has_more().await? {
+                finding = Some(Finding::whole(Outcome::MoreTests));
             }
         }
-        let place = checked.and_then(|listing| {
-            let place = begin(server, &call, &listing)?;
-            Ok((listing, place))
-        });
-        let access = Access {
-            structure,
-            operator,
+        let ended = ending_now(server);
+        let findings = finding.as_slice();
+        let head = access::recorded::<Self>(server, &call, named, ended, findings).await?;
+        let write_bookmark = {
+            let (server, call, now) = (Arc::clone(server), call.clone(), head.at);
+            move |position| {
+                let bookmark = Bookmark { mark, position };
+                let text = bookmark.write(&server.bookmarks, &filters(&call, &listing), now);
+                // Without its bookmark the answer would be taken for the whole: it breaks off.
+                text.map_err(|_| SoapFault::Internal)
+            }
         };
-        match place {
-            Ok((listing, place)) => list(server, &call, listing, place, access).await,
-            Err(findings) => refuse(server, &call, access, &findings).await,
-        }
+        let parts = Parts::new(&ANSWER, &head, pages, walk, known, Box::new(write_bookmark));
+        Ok(Answered {
+            verdict: head.verdict,
+            body: AnswerBody::Parts(parts.into_stream()),
+        })
     }
 }
 
-/// What the access record names (§2.5).
-struct Access {
-    structure: Option<StructureReference>,
-    operator: Option<CodiceFiscale>,
-}
-
-impl Access {
-    fn into_detail(self) -> AccessDetail {
-        AccessDetail::Listing {
-            structure: self.structure,
-            operator: self.operator,
-        }
-    }
-}
-
-/// Where the listing goes on, if the request has a bookmark.
-fn begin(
+/// The request with what its bookmark says, if it has one.
+fn with_bookmark(
     server: &ServerState,
     call: &Call,
-    listing: &Request,
-) -> Result<Option<Bookmark>, Vec<Finding>> {
-    let Some(text) = &listing.bookmark else {
-        return Ok(None);
+    request: rules::Request<String>,
+) -> Result<Request, Finding> {
+    let read = |text: &String| {
+        Bookmark::read(text, &server.bookmarks, &filters(call, &request), call.at)
+            .map_err(|outcome| Finding::on(BOOKMARK, outcome))
     };
-    let field = REQUEST.name_of(const { REQUEST.node(&["segnalibro"]) });
-    Bookmark::read(text, &server.bookmarks, &filters(call, listing), call.at)
-        .map(Some)
-        .map_err(|outcome| vec![Finding::on(field, outcome)])
+    let bookmark = request.bookmark.as_ref().map(read).transpose()?;
+    Ok(request.with(bookmark))
 }
 
-fn filters<'a>(call: &'a Call, listing: &'a Request) -> Filters<'a> {
+fn filters<'a, B>(call: &'a Call, listing: &'a rules::Request<B>) -> Filters<'a> {
     Filters {
         caller: &call.caller,
         scope: &listing.scope,
         from: listing.from,
         to: listing.to,
     }
-}
-
-async fn list(
-    server: &Arc<ServerState>,
-    call: &Call,
-    listing: Request,
-    bookmark: Option<Bookmark>,
-    access: Access,
-) -> Result<Answered, SoapFault> {
-    let mark = match &bookmark {
-        Some(bookmark) => bookmark.mark,
-        None => server.store.listing_mark().await?,
-    };
-    let request = ListingRequest {
-        scope: listing.scope.clone(),
-        from: listing.from,
-        to: listing.to,
-        mark,
-        after: bookmark.map(|bookmark| bookmark.position),
-        limit: 0,
-    };
-    let mut walk = Walk::new(Arc::clone(&server.store), request, listing.maximum);
-    let mut pages = Vec::new();
-    let mut findings = Vec::new();
-    let known = listing.maximum <= KNOWN_BEFORE;
-    if known {
-        while let Some(page) = walk.next().await? {
-            pages.push(page);
-        }
-        if walk.has_more().await? {
-            findings.push(Finding::whole(Outcome::MoreTests));
-        }
-    }
-    let transaction = TransactionId::random();
-    record_access(server, call, transaction, &findings, access.into_detail()).await?;
-    let now = server.clock.now();
-    let head = AnswerHead::new(transaction, now, &findings);
-    let verdict = head.verdict;
-    let write_bookmark = {
-        let (server, call) = (Arc::clone(server), call.clone());
-        move |position| {
-            let bookmark = Bookmark { mark, position };
-            let text = bookmark.write(&server.bookmarks, &filters(&call, &listing), now);
-            // Without its bookmark the answer would be taken for the whole: it breaks off.
-            text.map_err(|_| SoapFault::Internal)
-        }
-    };
-    let parts = Parts::new(&ANSWER, &head, pages, walk, known, Box::new(write_bookmark));
-    Ok(Answered {
-        body: AnswerBody::Parts(parts.into_stream()),
-        verdict,
-    })
-}
-
-async fn refuse(
-    server: &ServerState,
-    call: &Call,
-    access: Access,
-    findings: &[Finding],
-) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::random();
-    record_access(server, call, transaction, findings, access.into_detail()).await?;
-    let head = AnswerHead::new(transaction, server.clock.now(), findings);
-    Ok(Answered::with_head_only(&ANSWER, &head))
 }

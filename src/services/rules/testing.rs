@@ -16,10 +16,9 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::register::{CredentialHash, Profiles, RegisteredUser, UserId};
 
-use crate::front::Charset;
-use crate::services::endpoint::{Call, Places};
+use crate::services::call::{Call, Permits};
 use crate::soap::description::Message;
-use crate::soap::{Fields, body_text, decode};
+use crate::soap::{Charset, Fields, body_text, decode};
 
 /// A codice fiscale of nobody.
 pub const FISCAL_CODE: &str = "RSSMRA80A01H501U";
@@ -104,10 +103,9 @@ pub fn call_by(caller: Caller) -> Call {
     Call {
         caller,
         user: None,
-        may_call: true,
         at: moment(),
         client_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        places: Places::default(),
+        permits: Permits::default(),
     }
 }
 

@@ -1,27 +1,21 @@
 //! The rules of `invioEsecuzioneTest` that need neither register nor store: from the values as they came to a submission
-//! whose every part is right in itself, or to all its mistakes at once (§2.3, §2.4.1, Table 2).
+//! whose every part is right in itself, or to all its mistakes at once (§2.3, §2.4.1, Table 2); and what a repeated submission must repeat.
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    AuthenticationKind, Caller, CodiceFiscale, CodiceFiscaleOptions, Contact, EmailAddress,
-    Finding, MobileNumber, Outcome, RequestKey, StructureReference, TestKind, TestResult,
+    AuthenticationKind, CodiceFiscale, Contact, EmailAddress, MobileNumber, Outcome, RequestKey,
+    StructureReference, TestKind, TestResult,
 };
+use sistema_ts_store::ReceiptRequest;
 
+use crate::services::call::Call;
+use crate::services::repeated::Content;
 use crate::services::rules::{Mistakes, StructureRule};
-use crate::soap::messages::submission::{REQUEST, RawSubmission, node};
+use crate::services::service::Judged;
+use crate::soap::Fields;
+use crate::soap::messages::submission::RawSubmission;
 
-/// What the rules depend on beside the message.
-#[derive(Debug, Clone, Copy)]
-pub struct RuleContext<'a> {
-    /// Who calls, already authenticated: a region by certificate, a structure by Basic and pincode.
-    pub caller: &'a Caller,
-    /// Today, in Rome.
-    pub today: NaiveDate,
-    /// Which forms of fiscal code this installation takes.
-    pub fiscal_codes: CodiceFiscaleOptions,
-}
-
-/// A submission in which every value is right in itself. Whether its structure is registered is not known yet.
+/// A submission in which every value is right in itself.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// How the region authenticated its user; `None` for a structure.
@@ -42,71 +36,70 @@ pub struct Request {
     pub contact: Option<Contact>,
 }
 
-/// Judges a message.
-///
-/// # Errors
-/// All its mistakes, in the order of the message's elements; for a caller that may not submit, that alone.
-pub fn validate(
-    raw: &RawSubmission<'_>,
-    context: RuleContext<'_>,
-) -> Result<Request, Vec<Finding>> {
-    if !matches!(context.caller, Caller::Region(_) | Caller::Structure(_)) {
-        return Err(vec![Finding::whole(Outcome::ServiceNotAllowed)]);
-    }
-    let mut mistakes = Mistakes::of(&REQUEST);
-    let authentication = mistakes.authentication(
-        node::AUTHENTICATION,
-        (&raw.authentication_kind, &raw.pin_code),
-        context.caller,
-    );
-    let request_key = mistakes.request_key(node::REQUEST_KEY, &raw.request_key);
-    let structure = mistakes.structure(
-        node::STRUCTURE_NODES,
-        (&raw.structure, &raw.structure_description),
-        context.caller,
-        StructureRule::Required,
-    );
-    let fiscal_code =
-        mistakes.fiscal_code(node::FISCAL_CODE, &raw.fiscal_code, context.fiscal_codes);
-    let swab_date = mistakes.past_date(node::SWAB_DATE, &raw.swab_date, context.today);
-    let kind = mistakes.test_kind(node::TEST_KIND, &raw.test_kind);
-    let result = mistakes.required(node::TEST_RESULT, &raw.test_result, |text| {
+/// What the access record names of a submission (§2.5).
+#[derive(Debug)]
+pub struct Named {
+    /// The structure, if what the message says of it is well-formed.
+    pub structure: Option<StructureReference>,
+}
+
+/// Judges a message. Whether its structure is registered is not known yet. Mistakes are told in the order of the message's elements.
+#[must_use]
+pub fn judge(mut fields: Fields<'_>, call: &Call) -> Judged<Named, Request> {
+    let raw = RawSubmission::take(&mut fields);
+    let mut mistakes = Mistakes::default();
+    let authentication =
+        mistakes.authentication(&raw.authentication_kind, Some(&raw.pin_code), &call.caller);
+    let request_key = mistakes.request_key(&raw.request_key);
+    let structure = mistakes.structure(&raw.structure, &call.caller, StructureRule::Required);
+    let fiscal_code = mistakes.fiscal_code(&raw.fiscal_code);
+    let swab_date = mistakes.past_date(&raw.swab_date, call.at.rome_day());
+    let kind = mistakes.test_kind(&raw.test_kind);
+    let result = mistakes.required(&raw.test_result, |text| {
         TestResult::parse(text).map_err(|_| Outcome::TestResultUnknown)
     });
-    let contact = contact(&mut mistakes, raw);
-
-    // Whatever is `None` here has left its mistake behind.
-    match (structure, fiscal_code, swab_date, kind, result) {
-        (Some(structure), Some(fiscal_code), Some(swab_date), Some(kind), Some(result))
-            if mistakes.is_empty() =>
-        {
-            Ok(Request {
-                authentication,
-                request_key,
-                structure,
-                fiscal_code,
-                swab_date,
-                kind,
-                result,
-                contact,
-            })
-        }
-        _ => Err(mistakes.into_findings()),
-    }
+    let contact = contact(&mut mistakes, &raw);
+    mistakes.judge(Named { structure }, |named| {
+        Some(Request {
+            authentication,
+            request_key,
+            structure: named.structure.clone()?,
+            fiscal_code: fiscal_code?,
+            swab_date: swab_date?,
+            kind: kind?,
+            result: result?,
+            contact,
+        })
+    })
 }
 
 /// A mobile number or an e-mail address, not both.
 fn contact(mistakes: &mut Mistakes, raw: &RawSubmission<'_>) -> Option<Contact> {
-    let mobile = mistakes.optional(node::MOBILE_NUMBER, &raw.mobile_number, |text| {
+    let mobile = mistakes.optional(&raw.mobile_number, |text| {
         MobileNumber::parse(text).map_err(|_| Outcome::MobileNumberMalformed)
     });
-    let email = mistakes.optional(node::EMAIL_ADDRESS, &raw.email_address, |text| {
+    let email = mistakes.optional(&raw.email_address, |text| {
         EmailAddress::parse(text).map_err(|_| Outcome::EmailAddressMalformed)
     });
-    if raw.mobile_number.is_some() && raw.email_address.is_some() {
-        mistakes.note(node::EMAIL_ADDRESS, Outcome::ContactTwice);
+    if raw.mobile_number.text.is_some() && raw.email_address.text.is_some() {
+        mistakes.note(raw.email_address.name, Outcome::ContactTwice);
     }
     mobile.map(Contact::Mobile).or(email.map(Contact::Email))
+}
+
+/// Version of the form below.
+const FORM: u8 = 1;
+
+/// The key of a submission that has one, with what a repetition must repeat: all that it says but fiscal code, contact and pincode.
+pub(super) fn repeatable(submission: &Request) -> Option<ReceiptRequest> {
+    let key = submission.request_key.as_ref()?;
+    let mut content = Content::of_form(FORM);
+    content.push(submission.authentication.map_or("", |kind| kind.as_str()));
+    content.push_structure(&submission.structure);
+    content.push(&submission.swab_date.to_string());
+    content.push(submission.kind.as_str());
+    content.push(submission.result.as_str());
+    Some(content.under(key))
 }
 
 #[cfg(test)]

@@ -1,73 +1,51 @@
 //! The rules of `sbloccoCodiceImmuni` (Table 11).
 
 use sistema_ts_actors::relay::OtpPost;
-use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, CodiceFiscaleOptions, Finding, Outcome, SessionId,
-};
+use sistema_ts_model::{AuthenticationKind, CodiceFiscale, SessionId};
 
-use crate::services::endpoint::Call;
-use crate::services::rules::{Mistakes, well_formed};
-use crate::soap::messages::unlock::{AUTHENTICATION, REQUEST, RawUnlock};
+use crate::services::call::Call;
+use crate::services::rules::{Mistakes, session_id};
+use crate::services::service::Judged;
+use crate::soap::Fields;
+use crate::soap::messages::unlock::RawUnlock;
 
 /// A request in which every value is right in itself.
 #[derive(Debug)]
-pub(super) struct Request {
+pub struct Request {
     pub(super) operator: CodiceFiscale,
     pub(super) session: SessionId,
     pub(super) post: OtpPost,
 }
 
-/// What the access record names of a request (§3.4): what is well-formed of it.
-pub(super) struct Named {
+/// What the access record names of a request (§3.4).
+#[derive(Debug)]
+pub struct Named {
     pub(super) operator: Option<CodiceFiscale>,
     pub(super) authentication: Option<AuthenticationKind>,
     pub(super) session: Option<SessionId>,
 }
 
-impl Named {
-    pub(super) fn of(raw: &RawUnlock<'_>, options: CodiceFiscaleOptions) -> Self {
-        Self {
-            operator: well_formed(&raw.operator.text, |text| {
-                CodiceFiscale::parse_with(text, options)
-            }),
-            authentication: well_formed(&raw.authentication_kind.text, AuthenticationKind::parse),
-            session: well_formed(&raw.session.text, SessionId::parse),
-        }
-    }
-}
-
-/// Judges a message.
-///
-/// # Errors
-/// All its mistakes.
-pub(super) fn validate(
-    raw: &RawUnlock<'_>,
-    call: &Call,
-    options: CodiceFiscaleOptions,
-) -> Result<Request, Vec<Finding>> {
-    let mut mistakes = Mistakes::of(&REQUEST);
-    mistakes.authentication(
-        AUTHENTICATION,
-        (&raw.authentication_kind.text, &None),
-        &call.caller,
-    );
-    let otp = mistakes.otp(raw.otp.node, &raw.otp.text);
-    let symptoms = &raw.symptoms_started_on;
-    let symptoms = mistakes.past_date(symptoms.node, &symptoms.text, call.at.rome_day());
-    let operator = mistakes.fiscal_code(raw.operator.node, &raw.operator.text, options);
-    let session = mistakes.required(raw.session.node, &raw.session.text, |text| {
-        SessionId::parse(text).map_err(|_| Outcome::VerificationIdMalformed)
-    });
-    match (otp, symptoms, operator, session) {
-        (Some(otp), Some(symptoms), Some(operator), Some(session)) if mistakes.is_empty() => {
-            Ok(Request {
-                operator,
-                session,
-                post: OtpPost::new(otp, symptoms),
-            })
-        }
-        _ => Err(mistakes.into_findings()),
-    }
+/// Judges a message. Whether its operator is registered is not known yet.
+pub(super) fn judge(mut fields: Fields<'_>, call: &Call) -> Judged<Named, Request> {
+    let raw = RawUnlock::take(&mut fields);
+    let mut mistakes = Mistakes::default();
+    let authentication = mistakes.authentication(&raw.authentication_kind, None, &call.caller);
+    let otp = mistakes.otp(&raw.otp);
+    let symptoms = mistakes.past_date(&raw.symptoms_started_on, call.at.rome_day());
+    let operator = mistakes.fiscal_code(&raw.operator);
+    let session = mistakes.required(&raw.session, session_id);
+    let named = Named {
+        operator,
+        authentication,
+        session,
+    };
+    mistakes.judge(named, |named| {
+        Some(Request {
+            operator: named.operator.clone()?,
+            session: session?,
+            post: OtpPost::new(otp?, symptoms?),
+        })
+    })
 }
 
 #[cfg(test)]

@@ -7,64 +7,93 @@ mod rules;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use sistema_ts_model::{Finding, Moment, Origin, Outcome, Service, SessionId, TransactionId};
+use sistema_ts_model::{
+    Finding, Moment, Origin, Outcome, Service, SessionId, Timestamp, TransactionId,
+};
 use sistema_ts_store::{
     AccessDetail, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession, PatientView,
     SessionView,
 };
 
 use self::rules::{Named, Request};
-use super::access::record_access;
-use super::desk::operator_finding;
-use super::endpoint::{AnswerBody, Answered, Call, SoapService};
+use super::access;
+use super::admission::Lane;
+use super::answer::{AnswerBody, Answered};
+use super::call::Call;
+use super::registered::operator_finding;
 use super::security_log;
+use super::service::{Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::front::Lane;
 use crate::soap::description::Message;
-use crate::soap::messages::verification::{ANSWER, REQUEST, RawVerification};
-use crate::soap::{AnswerHead, AnswerWriter, Fields, SoapFault};
+use crate::soap::messages::verification::{ANSWER, REQUEST};
+use crate::soap::{AnswerWriter, Fields, SoapFault};
+
+const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
 
 /// The service.
 pub struct Verification;
 
-#[async_trait(?Send)]
 impl SoapService for Verification {
     const SERVICE: Service = Service::Verification;
     const LANE: Lane = Lane::CallCenter;
-    const PIN_CODE_NODE: Option<usize> = None;
+    const CERTIFICATES: Certificates = Certificates::CallCenters;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
-    async fn call(
+    type Named = Named;
+    type Request = Request;
+
+    fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
+        rules::judge(fields, call).unless(|request| {
+            operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
+        })
+    }
+
+    fn access_detail(named: Named, call: &Call, _: Timestamp) -> AccessDetail {
+        AccessDetail::Verification {
+            operator: named.operator,
+            session: named.session,
+            cun: named.cun,
+            client_address: call.client_address,
+        }
+    }
+
+    async fn carry_out(
         worker: &WorkerState,
         call: Call,
-        mut fields: Fields<'_>,
+        named: Named,
+        request: Request,
     ) -> Result<Answered, SoapFault> {
-        let server = &worker.server;
-        let raw = RawVerification::take(&mut fields);
-        let operator_field = REQUEST.name_of(raw.operator.node);
-        // For the access record: what is well-formed of a message that may have mistakes elsewhere.
-        let named = Named::of(&raw, server.fiscal_codes);
-        let checked = call.if_allowed(|| rules::validate(&raw, &call, server.fiscal_codes));
-        // Erased here: nothing of it is needed while the store is waited for.
-        drop(raw);
-        drop(fields);
-        let server = Arc::clone(server);
-        let work = async move {
-            let transaction = TransactionId::random();
-            let outcome = match checked {
-                Err(findings) => Err(findings),
-                Ok(verification) => {
-                    verify(&server, &call, verification, operator_field, transaction)
-                        .await?
-                        .map_err(|finding| vec![finding])
-                }
-            };
-            answer(&server, &call, transaction, named, outcome).await
-        };
-        worker.server.ending.see_through(work).await
+        let answer = |server| answer(server, call, named, request);
+        worker.server.see_through(answer).await
     }
+}
+
+async fn answer(
+    server: Arc<ServerState>,
+    call: Call,
+    mut named: Named,
+    verification: Request,
+) -> Result<Answered, SoapFault> {
+    let transaction = TransactionId::random();
+    let (session, finding) = match verify(&server, &call, verification, transaction).await? {
+        Ok(session) => (Some(session), None),
+        Err(finding) => (None, Some(finding)),
+    };
+    named.session = session.as_ref().map(|session| session.session);
+    let ended = (transaction, server.clock.now());
+    let head =
+        access::recorded::<Verification>(&server, &call, named, ended, finding.as_slice()).await?;
+    let mut writer = AnswerWriter::new(&ANSWER, 1_024);
+    writer.head(&head);
+    if let Some(session) = session {
+        writer.text("idVerificaTampone", &session.session.to_text());
+        writer.text("dataPrelievo", &session.swab_date.to_string());
+    }
+    Ok(Answered {
+        verdict: head.verdict,
+        body: AnswerBody::Whole(writer.finish()),
+    })
 }
 
 /// What may become of a guess that was counted.
@@ -77,26 +106,21 @@ enum Fate {
     Fails,
 }
 
-/// Checks who asks, counts the guess, makes all checks, and opens a session if all of them hold.
+/// Counts the guess, makes all checks, and opens a session if all of them hold.
 async fn verify(
     server: &ServerState,
     call: &Call,
     verification: Request,
-    operator_field: &'static str,
     transaction: TransactionId,
 ) -> Result<Result<SessionView, Finding>, SoapFault> {
-    let service = Verification::SERVICE;
-    let operator = &verification.operator;
-    if let Some(finding) = operator_finding(server, call, service, operator, operator_field) {
-        return Ok(Err(finding));
-    }
+    let refused = |outcome| Ok(Err(Finding::whole(outcome)));
     let (admission, patient) = server
         .store
         .begin_verification(Guess {
             operator: verification.operator.clone(),
             caller: call.caller,
             cun: verification.cun,
-            budgets: server.desk.budgets,
+            budgets: server.settings.budgets,
         })
         .await?;
     let (ticket, attempts_left, fate) = match admission {
@@ -115,15 +139,13 @@ async fn verify(
             operator_left,
         } => (ticket, operator_left, Fate::Fails),
         GuessAdmission::OperatorExhausted { .. } => {
-            return Ok(Err(Finding::whole(Outcome::OperatorAttemptsExhausted)));
+            return refused(Outcome::OperatorAttemptsExhausted);
         }
         GuessAdmission::CallerExhausted { .. } => {
-            return Ok(Err(Finding::whole(Outcome::CallerAttemptsExhausted)));
+            return refused(Outcome::CallerAttemptsExhausted);
         }
         GuessAdmission::OperatorOfCodeExhausted => {
-            return Ok(Err(Finding::whole(
-                Outcome::OperatorAttemptsOnCodeExhausted,
-            )));
+            return refused(Outcome::OperatorAttemptsOnCodeExhausted);
         }
     };
     let checked = check(server, call, &verification, patient.as_ref()).await;
@@ -150,7 +172,7 @@ async fn verify(
         session: SessionId::random(),
         operator: verification.operator,
         caller: call.caller,
-        lifetime_millis: server.desk.session_lifetime_millis,
+        lifetime_millis: server.settings.session_lifetime_millis,
     };
     match server.store.finish_verification(session, ticket).await? {
         OpenOutcome::Opened(session) => {
@@ -204,35 +226,4 @@ fn can_be_verified(patient: &PatientView, call: &Call) -> bool {
         clock_error_millis: 0,
     };
     test.life.open_session(&origin, moment).answer.is_ok()
-}
-
-async fn answer(
-    server: &ServerState,
-    call: &Call,
-    transaction: TransactionId,
-    named: Named,
-    outcome: Result<SessionView, Vec<Finding>>,
-) -> Result<Answered, SoapFault> {
-    let (session, findings) = match outcome {
-        Ok(session) => (Some(session), Vec::new()),
-        Err(findings) => (None, findings),
-    };
-    let detail = AccessDetail::Verification {
-        operator: named.operator,
-        session: session.as_ref().map(|session| session.session),
-        cun: named.cun,
-        client_address: call.client_address,
-    };
-    record_access(server, call, transaction, &findings, detail).await?;
-    let head = AnswerHead::new(transaction, server.clock.now(), &findings);
-    let mut writer = AnswerWriter::new(&ANSWER, 1_024);
-    writer.head(&head);
-    if let Some(session) = session {
-        writer.text("idVerificaTampone", &session.session.to_text());
-        writer.text("dataPrelievo", &session.swab_date.to_string());
-    }
-    Ok(Answered {
-        verdict: head.verdict,
-        body: AnswerBody::Whole(writer.finish()),
-    })
 }

@@ -11,15 +11,15 @@ const NAMESPACE: &str = "SPAZIO-DEI-NOMI";
 pub(crate) fn every_fault() -> Vec<SoapFault> {
     let position = Position { line: 2, column: 7 };
     let mut faults = vec![
-        SoapFault::MethodNotAllowed,
+        SoapFault::Refused(Refusal::Method { allowed: "POST" }),
         SoapFault::NotFound,
-        SoapFault::BodyTooLarge,
-        SoapFault::BodyTooSlow,
-        SoapFault::BodyBroken,
+        SoapFault::Refused(Refusal::TooLarge),
+        SoapFault::Refused(Refusal::SlowBody),
+        SoapFault::Refused(Refusal::BrokenBody),
         SoapFault::Unauthorized,
         SoapFault::CertificateMissing,
         SoapFault::CertificateRefused,
-        SoapFault::Unavailable,
+        SoapFault::UNAVAILABLE,
         SoapFault::Internal,
         SoapFault::OutcomeUnknown { has_key: true },
         SoapFault::OutcomeUnknown { has_key: false },
@@ -111,14 +111,14 @@ pub(crate) fn every_fault() -> Vec<SoapFault> {
 fn faults_without_a_status_of_their_own_are_500() {
     for fault in every_fault() {
         let expected = match fault {
-            SoapFault::BodyBroken => 400,
+            SoapFault::Refused(Refusal::BrokenBody) => 400,
             SoapFault::Unauthorized => 401,
-            SoapFault::MethodNotAllowed => 405,
+            SoapFault::Refused(Refusal::Method { .. }) => 405,
             SoapFault::NotFound => 404,
-            SoapFault::BodyTooSlow => 408,
-            SoapFault::BodyTooLarge => 413,
+            SoapFault::Refused(Refusal::SlowBody) => 408,
+            SoapFault::Refused(Refusal::TooLarge) => 413,
             SoapFault::MediaType(_) => 415,
-            SoapFault::Unavailable => 503,
+            SoapFault::Refused(Refusal::Unavailable | Refusal::Draining) => 503,
             _ => 500,
         };
         assert_eq!(fault.on_wire().status, expected, "{fault:?}");
@@ -129,11 +129,11 @@ fn faults_without_a_status_of_their_own_are_500() {
 fn what_may_be_sent_again_as_it_is_blames_the_server() {
     for fault in every_fault() {
         let code = match fault {
-            SoapFault::Unavailable
+            SoapFault::Refused(Refusal::Unavailable | Refusal::Draining)
             | SoapFault::Internal
             | SoapFault::OutcomeUnknown { .. }
-            | SoapFault::BodyBroken
-            | SoapFault::BodyTooSlow => FaultCode::Server,
+            | SoapFault::Refused(Refusal::BrokenBody)
+            | SoapFault::Refused(Refusal::SlowBody) => FaultCode::Server,
             SoapFault::MustUnderstand { .. } => FaultCode::MustUnderstand,
             _ => FaultCode::Client,
         };
@@ -259,14 +259,13 @@ fn a_fault_is_a_soap_envelope() {
 fn the_front_s_refusals_keep_their_status() {
     for refusal in [
         Refusal::Method { allowed: "POST" },
-        Refusal::MediaType(MediaTypeError::NotXml),
         Refusal::TooLarge,
         Refusal::SlowBody,
         Refusal::BrokenBody,
-        Refusal::Overloaded,
+        Refusal::Unavailable,
         Refusal::Draining,
     ] {
-        let fault = SoapFault::from(&refusal);
+        let fault = SoapFault::from(refusal);
         assert_eq!(fault.on_wire().status, refusal.status().as_u16());
         assert_eq!(render_refusal(&refusal).bytes, fault.to_body());
     }

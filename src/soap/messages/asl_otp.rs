@@ -1,9 +1,7 @@
 //! `invioCodiceOtp` (§5.1: an ASL sends a one-time code by itself).
 
 use crate::soap::description::{Element, Message, Occurs};
-use crate::soap::messages::shared::{
-    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, raw_request,
-};
+use crate::soap::messages::shared::{AUTHENTICATION_KIND, PIN_CODE, raw_request};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:invioCodiceOtp:v1";
@@ -51,8 +49,6 @@ pub static ANSWER: Message = Message {
     documentation: "L'esito è quello di Immuni.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawAslOtp of REQUEST {
@@ -64,9 +60,3 @@ raw_request! {
         fiscal_code: "codiceFiscaleAssistito",
     }
 }
-
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: Some(REQUEST.node(&["pinCode"])),
-};

@@ -2,8 +2,8 @@
 
 use crate::soap::description::{Element, Message, Occurs};
 use crate::soap::messages::shared::{
-    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, REQUEST_KEY, STRUCTURE,
-    STRUCTURE_DESCRIPTION, StructureNodes, TEST_KIND, raw_request,
+    AUTHENTICATION_KIND, PIN_CODE, REQUEST_KEY, STRUCTURE, STRUCTURE_DESCRIPTION, TEST_KIND,
+    raw_request,
 };
 use crate::soap::types;
 
@@ -44,26 +44,14 @@ pub static ANSWER: Message = Message {
     documentation: "La transazione è quella dell'annullamento: un UUID.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawCancellation of REQUEST {
         authentication_kind: "tipoAutenticazione",
         pin_code: "pinCode",
         request_key: "identificativoRichiesta",
-        structure_description: "descrizioneStruttura",
         fiscal_code: "codiceFiscaleAssistito",
         cun: "identificativoTransazione",
         test_kind: "tipologiaTest",
-    }
+    } and structure
 }
-
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: Some(REQUEST.node(&["pinCode"])),
-};
-
-/// Where it says which structure.
-pub const STRUCTURE_NODES: StructureNodes = StructureNodes::of(&REQUEST);

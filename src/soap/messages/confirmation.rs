@@ -1,9 +1,7 @@
 //! `confermaSbloccoImmuni` (§3.3.3, Tables 13 and 14: the upload happened, or will not).
 
 use crate::soap::description::{Element, Message, Occurs};
-use crate::soap::messages::shared::{
-    AuthenticationNodes, CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request,
-};
+use crate::soap::messages::shared::{CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:confermaSbloccoImmuni:v1";
@@ -46,8 +44,6 @@ pub static ANSWER: Message = Message {
     documentation: "La conferma cancella in modo irreversibile il codice fiscale dell'assistito.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawConfirmation of REQUEST {
@@ -59,11 +55,5 @@ raw_request! {
     }
 }
 
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: None,
-};
-
 /// `opzione`, the repeated element of `opzioni`.
-pub const OPTION: usize = REQUEST.node(&["opzioni", "opzione"]);
+pub const OPTION: &str = REQUEST.element(&["opzioni", "opzione"]);

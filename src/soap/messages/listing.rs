@@ -1,9 +1,7 @@
 //! `elencoTestEffettuati` (§2.4.3, Tables 6 and 7: the tests that were communicated).
 
 use crate::soap::description::{Element, Message, Occurs};
-use crate::soap::messages::shared::{
-    AUTHENTICATION_KIND, AuthenticationNodes, PIN_CODE, StructureNodes, TEST_KIND, raw_request,
-};
+use crate::soap::messages::shared::{AUTHENTICATION_KIND, PIN_CODE, TEST_KIND, raw_request};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:elencoTestEffettuati:v1";
@@ -94,28 +92,16 @@ pub static ANSWER: Message = Message {
     documentation: "I test non annullati, in ordine di comunicazione, senza dati dell'assistito.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawListing of REQUEST {
         authentication_kind: "tipoAutenticazione",
         pin_code: "pinCode",
-        structure_description: "descrizioneStruttura",
         first_day: "dataInizioIntervallo",
         last_day: "dataFineIntervallo",
         test_kind: "tipologiaTest",
         operator: "identificativoUtente",
         maximum: "massimoElementi",
         bookmark: "segnalibro",
-    }
+    } and structure
 }
-
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: Some(REQUEST.node(&["pinCode"])),
-};
-
-/// Where it says which structure.
-pub const STRUCTURE_NODES: StructureNodes = StructureNodes::of(&REQUEST);

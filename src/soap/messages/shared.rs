@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::soap::description::{Element, Message, Occurs};
+use crate::soap::description::{Element, Occurs};
 use crate::soap::fields::{FieldText, Fields};
 use crate::soap::types;
 
@@ -73,20 +73,18 @@ pub const TEST_KIND: Element = Element::text(
 
 /// One value of a request as it came: there or not, and not judged yet. `Debug` shows nothing of it.
 pub struct RawField<'a> {
-    /// Its node in the description of the request.
-    pub node: usize,
+    /// The name of its element.
+    pub name: &'static str,
     /// Its text.
     pub text: Option<FieldText<'a>>,
 }
 
 impl<'a> RawField<'a> {
-    /// Takes it out of a message.
+    /// Takes it out of a message, in whose description its element is at `node`.
     #[must_use]
-    pub fn take(fields: &mut Fields<'a>, node: usize) -> Self {
-        Self {
-            node,
-            text: fields.take(node),
-        }
+    pub fn take(fields: &mut Fields<'a>, name: &'static str, node: usize) -> Self {
+        let text = fields.take(node);
+        Self { name, text }
     }
 }
 
@@ -96,9 +94,42 @@ impl fmt::Debug for RawField<'_> {
     }
 }
 
-/// Makes the structure that holds the values of a request, each under the node of its element: a misspelt element does not build.
+/// Which structure a request means, as it came: `identificativoStruttura`, if any of its codes is there, and `descrizioneStruttura`.
+#[derive(Debug)]
+pub struct RawStructure<'a> {
+    /// `codiceRegione`
+    pub region: RawField<'a>,
+    /// `codiceAsl`
+    pub asl: RawField<'a>,
+    /// `codiceStruttura`
+    pub code: RawField<'a>,
+    /// `descrizioneStruttura`
+    pub description: RawField<'a>,
+}
+
+impl RawStructure<'_> {
+    /// The name of the element that holds the three codes.
+    pub const IDENTIFIER: &'static str = "identificativoStruttura";
+
+    /// Whether any of the three codes is there.
+    #[must_use]
+    pub fn has_identifier(&self) -> bool {
+        [&self.region, &self.asl, &self.code]
+            .iter()
+            .any(|code| code.text.is_some())
+    }
+}
+
+/// Makes the structure that holds the values of a request, each under the name of its element: a misspelt element does not build. With
+/// `and structure` it holds the elements that say which structure is meant as well.
 macro_rules! raw_request {
-    ($(#[$outer:meta])* pub struct $name:ident of $message:ident { $($field:ident: $element:literal,)+ }) => {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident of $message:ident { $($field:ident: $element:literal,)+ }
+        $(and $structure:ident)?
+    ) => {
+        const _: () = $message.assert_decodable();
+
         $(#[$outer])*
         #[derive(Debug)]
         pub struct $name<'a> {
@@ -106,17 +137,25 @@ macro_rules! raw_request {
                 #[doc = concat!("`", $element, "`")]
                 pub $field: $crate::soap::messages::shared::RawField<'a>,
             )+
+            $(
+                /// `identificativoStruttura` and `descrizioneStruttura`
+                pub $structure: $crate::soap::messages::shared::RawStructure<'a>,
+            )?
         }
 
         impl<'a> $name<'a> {
             /// Takes the values out of a message.
             #[must_use]
             pub fn take(fields: &mut $crate::soap::fields::Fields<'a>) -> Self {
+                use $crate::soap::messages::shared::raw_field;
                 Self {
-                    $($field: $crate::soap::messages::shared::RawField::take(
-                        fields,
-                        const { $message.node(&[$element]) },
-                    ),)+
+                    $($field: raw_field!(fields, $message, $element),)+
+                    $($structure: $crate::soap::messages::shared::RawStructure {
+                        region: raw_field!(fields, $message, "identificativoStruttura", "codiceRegione"),
+                        asl: raw_field!(fields, $message, "identificativoStruttura", "codiceAsl"),
+                        code: raw_field!(fields, $message, "identificativoStruttura", "codiceStruttura"),
+                        description: raw_field!(fields, $message, "descrizioneStruttura"),
+                    },)?
                 }
             }
         }
@@ -124,74 +163,14 @@ macro_rules! raw_request {
 }
 pub(super) use raw_request;
 
-/// Where a request says who calls.
-#[derive(Debug, Clone, Copy)]
-pub struct AuthenticationNodes {
-    /// `tipoAutenticazione`
-    pub kind: usize,
-    /// `pinCode`, where users may call.
-    pub pin_code: Option<usize>,
+/// Takes the field at a path out of a message.
+macro_rules! raw_field {
+    ($fields:expr, $message:ident, $($path:literal),+) => {
+        $crate::soap::messages::shared::RawField::take(
+            $fields,
+            const { $message.element(&[$($path),+]) },
+            const { $message.node(&[$($path),+]) },
+        )
+    };
 }
-
-/// Where a request says which structure it means.
-#[derive(Debug, Clone, Copy)]
-pub struct StructureNodes {
-    /// `identificativoStruttura`
-    pub structure: usize,
-    /// `identificativoStruttura` / `codiceRegione`
-    pub region: usize,
-    /// `identificativoStruttura` / `codiceAsl`
-    pub asl: usize,
-    /// `identificativoStruttura` / `codiceStruttura`
-    pub code: usize,
-    /// `descrizioneStruttura`
-    pub description: usize,
-}
-
-impl StructureNodes {
-    /// Those of `message`.
-    ///
-    /// # Panics
-    /// If the message has no structure: at compile time, where it is meant to be called.
-    #[must_use]
-    pub const fn of(message: &Message) -> Self {
-        Self {
-            structure: message.node(&["identificativoStruttura"]),
-            region: message.node(&["identificativoStruttura", "codiceRegione"]),
-            asl: message.node(&["identificativoStruttura", "codiceAsl"]),
-            code: message.node(&["identificativoStruttura", "codiceStruttura"]),
-            description: message.node(&["descrizioneStruttura"]),
-        }
-    }
-}
-
-/// `identificativoStruttura` as it came. `Debug` shows no value.
-pub struct RawStructure<'a> {
-    /// `codiceRegione`
-    pub region: Option<FieldText<'a>>,
-    /// `codiceAsl`
-    pub asl: Option<FieldText<'a>>,
-    /// `codiceStruttura`
-    pub structure: Option<FieldText<'a>>,
-}
-
-impl<'a> RawStructure<'a> {
-    /// Takes it out of a message; `None` if none of its codes is there.
-    #[must_use]
-    pub fn take(fields: &mut Fields<'a>, nodes: StructureNodes) -> Option<Self> {
-        let structure = Self {
-            region: fields.take(nodes.region),
-            asl: fields.take(nodes.asl),
-            structure: fields.take(nodes.code),
-        };
-        let is_there =
-            structure.region.is_some() || structure.asl.is_some() || structure.structure.is_some();
-        is_there.then_some(structure)
-    }
-}
-
-impl fmt::Debug for RawStructure<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RawStructure(..)")
-    }
-}
+pub(super) use raw_field;

@@ -1,9 +1,7 @@
 //! `sbloccoCodiceImmuni` (§3.3.2, Tables 11 and 12: the app's one-time code goes to Immuni).
 
 use crate::soap::description::{Element, Message, Occurs};
-use crate::soap::messages::shared::{
-    AuthenticationNodes, CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request,
-};
+use crate::soap::messages::shared::{CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:sbloccoCodiceImmuni:v1";
@@ -45,8 +43,6 @@ pub static ANSWER: Message = Message {
     documentation: "L'esito è quello di Immuni.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawUnlock of REQUEST {
@@ -57,9 +53,3 @@ raw_request! {
         session: "idVerificaTampone",
     }
 }
-
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: None,
-};

@@ -1,9 +1,7 @@
 //! `verificaPositivita` (§3.3.1, Tables 9 and 10: is this the code of a positive of the caller on the telephone).
 
 use crate::soap::description::{Element, Message, Occurs};
-use crate::soap::messages::shared::{
-    AuthenticationNodes, CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request,
-};
+use crate::soap::messages::shared::{CERTIFICATE_AUTHENTICATION_KIND, OPERATOR, raw_request};
 use crate::soap::types;
 
 const NAMESPACE: &str = "urn:sistemats:verificaPositivita:v1";
@@ -57,8 +55,6 @@ pub static ANSWER: Message = Message {
     documentation: "Con esito 0000 porta l'identificativo della verifica.",
 };
 
-const _: () = REQUEST.assert_decodable();
-
 raw_request! {
     /// The request's values as they came: each is there or not, and none is judged yet.
     pub struct RawVerification of REQUEST {
@@ -68,9 +64,3 @@ raw_request! {
         cun: "cun",
     }
 }
-
-/// Where it says who calls.
-pub const AUTHENTICATION: AuthenticationNodes = AuthenticationNodes {
-    kind: REQUEST.node(&["tipoAutenticazione"]),
-    pin_code: None,
-};

@@ -7,12 +7,7 @@ use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, OTHER_FISCAL_CODE, WRONG_AUTHENTICATIONS, WRONG_CODES,
     WRONG_DATES, WRONG_FISCAL_CODES, WRONG_PIN_CODES, by_region, by_user,
 };
-use crate::soap::Fields;
-
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
-    let raw = RawAslOtp::take(&mut fields);
-    validate(&raw, call, CodiceFiscaleOptions::default())
-}
+use crate::soap::messages::asl_otp::REQUEST;
 
 fn by_a_region() -> Form<'static, Request> {
     Form {
@@ -24,7 +19,7 @@ fn by_a_region() -> Form<'static, Request> {
             ("dataInizioSintomi", "2020-10-30".to_owned()),
             ("codiceFiscaleAssistito", OTHER_FISCAL_CODE.to_owned()),
         ],
-        rules: &|fields| judge(fields, &by_region()),
+        rules: &|fields| judge(fields, &by_region()).request,
     }
 }
 
@@ -36,7 +31,7 @@ fn by_a_user() -> Form<'static, Request> {
     Form {
         message: &REQUEST,
         right,
-        rules: &|fields| judge(fields, &by_user()),
+        rules: &|fields| judge(fields, &by_user()).request,
     }
 }
 
@@ -119,10 +114,7 @@ fn the_operator_of_record_is_the_users_own_or_the_one_whom_the_region_names() {
         let message = Form {
             message: &REQUEST,
             right: by_a_region().right,
-            rules: &|mut fields| {
-                let raw = RawAslOtp::take(&mut fields);
-                Ok(operator_of(&raw, &call, CodiceFiscaleOptions::default()))
-            },
+            rules: &|fields| Ok(judge(fields, &call).named.operator),
         };
         let operator = message.with(&[("codiceFiscaleOperatore", named)]).unwrap();
         let operator = operator.as_ref().map(CodiceFiscale::expose);

@@ -9,13 +9,7 @@ use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES, WRONG_PIN_CODES,
     by_region, by_user,
 };
-use crate::soap::Fields;
-
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
-    let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-    let raw = RawCancellation::take(&mut fields);
-    validate(&raw, &identifier, call, CodiceFiscaleOptions::default())
-}
+use crate::soap::messages::cancellation::REQUEST;
 
 fn by_a_region() -> Form<'static, Request> {
     Form {
@@ -30,7 +24,7 @@ fn by_a_region() -> Form<'static, Request> {
             ("identificativoTransazione", format!("CUN-{CODE}")),
             ("tipologiaTest", "M".to_owned()),
         ],
-        rules: &|fields| judge(fields, &by_region()),
+        rules: &|fields| judge(fields, &by_region()).request,
     }
 }
 
@@ -38,7 +32,7 @@ fn by_a_user() -> Form<'static, Request> {
     let mut form = by_a_region();
     form.right.remove(0);
     Form {
-        rules: &|fields| judge(fields, &by_user()),
+        rules: &|fields| judge(fields, &by_user()).request,
         ..form
     }
 }
@@ -200,11 +194,10 @@ fn a_right_cancellation_is_taken_as_it_was_meant() {
 }
 
 #[test]
-fn a_receipt_is_of_all_that_a_cancellation_says_but_the_person() {
-    let key = RequestKey::parse("a-1").unwrap();
+fn a_repetition_must_repeat_all_that_a_cancellation_says_but_the_person() {
     let content = |changes: &[(&str, &str)]| {
         let cancellation = by_a_region().with(changes).unwrap();
-        receipt_of(&cancellation, &key).content
+        repeatable(&cancellation).unwrap().content
     };
     let same = content(&[]);
     assert_eq!(

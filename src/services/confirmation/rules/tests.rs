@@ -2,6 +2,7 @@
 //! hides another mistake, or that a right one is refused.
 #![allow(clippy::unwrap_used)]
 
+use sistema_ts_model::Finding;
 use sistema_ts_store::RecordedValue;
 
 use super::*;
@@ -9,13 +10,10 @@ use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     WRONG_SESSIONS, by_call_centre,
 };
-use crate::soap::Fields;
+use crate::soap::messages::confirmation::REQUEST;
 
-fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
-    let raw = RawConfirmation::take(&mut fields);
-    let rows = std::mem::take(&mut fields.rows);
-    let options = CodiceFiscaleOptions::default();
-    validate(&raw, &rows, &by_call_centre(), options)
+fn rules(fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    judge(fields, &by_call_centre(), &RecordedOptions::default()).request
 }
 
 fn form() -> Form<'static, Request> {
@@ -118,12 +116,9 @@ fn options_have_a_key_and_a_value_and_their_lengths_are_counted_in_characters() 
 #[test]
 fn an_access_record_names_what_is_right_and_the_options_that_may_stay() {
     let message = Form {
-        rules: &|mut fields| {
-            let raw = RawConfirmation::take(&mut fields);
-            let rows = std::mem::take(&mut fields.rows);
+        rules: &|fields| {
             let recorded = RecordedOptions::new(&["canale".to_owned()]);
-            let options = CodiceFiscaleOptions::default();
-            Ok(Named::of(&raw, &rows, options, &recorded))
+            Ok(judge(fields, &by_call_centre(), &recorded).named)
         },
         message: &REQUEST,
         right: form().right,

@@ -9,15 +9,9 @@ use crate::services::rules::testing::{
     FISCAL_CODE, Form, Mistaken, OTHER_FISCAL_CODE, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     WRONG_PIN_CODES, by_region, by_user,
 };
-use crate::soap::Fields;
+use crate::soap::messages::listing::REQUEST;
 
-fn judge(mut fields: Fields<'_>, call: &Call) -> Result<Request, Vec<Finding>> {
-    let identifier = RawStructure::take(&mut fields, STRUCTURE_NODES);
-    let raw = RawListing::take(&mut fields);
-    validate(&raw, &identifier, call, CodiceFiscaleOptions::default())
-}
-
-fn by_a_region() -> Form<'static, Request> {
+fn by_a_region() -> Form<'static, Request<String>> {
     Form {
         message: &REQUEST,
         right: vec![
@@ -29,18 +23,18 @@ fn by_a_region() -> Form<'static, Request> {
             ("massimoElementi", "100".to_owned()),
             ("segnalibro", "segna".to_owned()),
         ],
-        rules: &|fields| judge(fields, &by_region()),
+        rules: &|fields| judge(fields, &by_region()).request,
     }
 }
 
-fn by_a_user() -> Form<'static, Request> {
+fn by_a_user() -> Form<'static, Request<String>> {
     let mut form = by_a_region();
     form.right.remove(0);
     for (name, text) in IDENTIFIER {
         form.right.push((name, text.to_owned()));
     }
     Form {
-        rules: &|fields| judge(fields, &by_user()),
+        rules: &|fields| judge(fields, &by_user()).request,
         ..form
     }
 }
@@ -160,7 +154,7 @@ fn an_interval_has_one_to_thirty_one_days_from_midnight_to_midnight_in_rome() {
 #[test]
 fn a_region_lists_all_its_tests_or_those_of_what_it_names_and_a_user_its_structures() {
     let own = StructureId::parse("010-101-000123").unwrap();
-    let scope = |form: Form<'_, Request>, changes: &[(&str, &str)]| {
+    let scope = |form: Form<'_, Request<String>>, changes: &[(&str, &str)]| {
         form.with(changes).map(|listing| listing.scope)
     };
     assert!(matches!(

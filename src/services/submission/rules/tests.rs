@@ -2,17 +2,11 @@
 //! it should be, hides another mistake, or that a right submission is refused.
 #![allow(clippy::unwrap_used)]
 
-use sistema_ts_model::{RegionCode, StructureId};
+use sistema_ts_model::{Caller, RegionCode, StructureId};
 
 use super::*;
-use crate::front::Charset;
-use crate::soap::{body_text, decode};
-
-const FISCAL_CODE: &str = "RSSMRA80A01H501U";
-
-fn today() -> NaiveDate {
-    NaiveDate::from_ymd_opt(2020, 10, 31).unwrap()
-}
+use crate::services::rules::testing::{FISCAL_CODE, Form, call_by, moment};
+use crate::soap::messages::submission::REQUEST;
 
 fn region() -> Caller {
     Caller::Region(RegionCode::parse("010").unwrap())
@@ -42,42 +36,16 @@ fn judge(
         Caller::Structure(_) => values.retain(|(name, _)| *name != "tipoAutenticazione"),
         _ => values.retain(|(name, _)| *name != "pinCode"),
     }
-    for &(name, value) in changes {
-        values.retain(|(known, _)| *known != name);
-        values.push((name, value));
-    }
-    let element = |(name, value): &(&str, &str), prefix: &str| {
-        format!("<{prefix}:{name}>{value}</{prefix}:{name}>")
-    };
-    let (inner, outer): (Vec<_>, Vec<_>) = values
-        .into_iter()
-        .partition(|(name, _)| ["codiceRegione", "codiceAsl", "codiceStruttura"].contains(name));
-    let body = format!(
-        "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>\
-         <s:InvioEsecuzioneTestRichiesta xmlns:s='urn:sistemats:invioEsecuzioneTest:v1' xmlns:t='urn:sistemats:tipi:v1'>\
-         {}<s:identificativoStruttura>{}</s:identificativoStruttura></s:InvioEsecuzioneTestRichiesta></e:Body></e:Envelope>",
-        outer
-            .iter()
-            .map(|value| element(value, "s"))
-            .collect::<String>(),
-        inner
-            .iter()
-            .map(|value| element(value, "t"))
-            .collect::<String>(),
-    );
-    let text = body_text(body.as_bytes(), Charset::Utf8).unwrap();
-    let raw = RawSubmission::from(decode(&text, &REQUEST).unwrap());
-    let context = RuleContext {
-        caller,
-        today: today(),
-        fiscal_codes: CodiceFiscaleOptions::default(),
-    };
-    validate(&raw, context).map_err(|findings| {
-        findings
+    let call = call_by(*caller);
+    let form = Form {
+        message: &REQUEST,
+        right: values
             .into_iter()
-            .map(|finding| (finding.field.unwrap_or("-"), finding.outcome))
-            .collect()
-    })
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect(),
+        rules: &|fields| super::judge(fields, &call).request,
+    };
+    form.with(changes)
 }
 
 const NO_IDENTIFIER: [(&str, &str); 3] = [
@@ -125,7 +93,7 @@ fn right_submissions_are_taken() {
     ));
     assert!(matches!(described.contact, Some(Contact::Mobile(_))));
     assert_eq!(described.request_key.unwrap().as_str(), "a-1");
-    assert_eq!(described.swab_date, today());
+    assert_eq!(described.swab_date, moment().rome_day());
 }
 
 #[test]
@@ -426,19 +394,6 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_message() {
             ("contattoEmail", ContactTwice),
         ]
     );
-}
-
-#[test]
-fn who_may_not_submit_hears_that_alone() {
-    for caller in [
-        Caller::Immuni,
-        Caller::CallCenter(sistema_ts_model::CallCenterCode::parse("CC1").unwrap()),
-    ] {
-        assert_eq!(
-            judge(&caller, &[("esitoTest", "?")]).unwrap_err(),
-            [("-", Outcome::ServiceNotAllowed)]
-        );
-    }
 }
 
 #[test]

@@ -2,16 +2,17 @@
 //! hides another mistake, or that a right one is refused.
 #![allow(clippy::unwrap_used)]
 
+use sistema_ts_model::{Finding, Outcome};
+
 use super::*;
 use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Mistaken, UUID, WRONG_AUTHENTICATIONS, WRONG_CODES, WRONG_DATES,
     WRONG_FISCAL_CODES, WRONG_SESSIONS, by_call_centre,
 };
-use crate::soap::Fields;
+use crate::soap::messages::unlock::REQUEST;
 
-fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
-    let raw = RawUnlock::take(&mut fields);
-    validate(&raw, &by_call_centre(), CodiceFiscaleOptions::default())
+fn rules(fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    judge(fields, &by_call_centre()).request
 }
 
 fn form() -> Form<'static, Request> {
@@ -78,10 +79,7 @@ fn a_right_unlock_is_taken_as_it_was_meant() {
 #[test]
 fn an_access_record_names_what_is_right_of_a_wrong_message() {
     let message = Form {
-        rules: &|mut fields| {
-            let raw = RawUnlock::take(&mut fields);
-            Ok(Named::of(&raw, CodiceFiscaleOptions::default()))
-        },
+        rules: &|fields| Ok(judge(fields, &by_call_centre()).named),
         message: &REQUEST,
         right: form().right,
     };

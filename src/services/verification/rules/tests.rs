@@ -2,16 +2,17 @@
 //! hides another mistake, or that a right one is refused.
 #![allow(clippy::unwrap_used)]
 
+use sistema_ts_model::Finding;
+
 use super::*;
 use crate::services::rules::testing::{
     CODE, FISCAL_CODE, Form, Judged, Mistaken, WRONG_AUTHENTICATIONS, WRONG_FISCAL_CODES,
     by_call_centre,
 };
-use crate::soap::Fields;
+use crate::soap::messages::verification::REQUEST;
 
-fn rules(mut fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
-    let raw = RawVerification::take(&mut fields);
-    validate(&raw, &by_call_centre(), CodiceFiscaleOptions::default())
+fn rules(fields: Fields<'_>) -> Result<Request, Vec<Finding>> {
+    judge(fields, &by_call_centre()).request
 }
 
 fn form() -> Form<'static, Request> {
@@ -102,10 +103,7 @@ fn a_right_verification_is_taken_as_it_was_meant() {
 #[test]
 fn an_access_record_names_what_is_right_of_a_wrong_message() {
     let message = Form {
-        rules: &|mut fields| {
-            let raw = RawVerification::take(&mut fields);
-            Ok(Named::of(&raw, CodiceFiscaleOptions::default()))
-        },
+        rules: &|fields| Ok(judge(fields, &by_call_centre()).named),
         message: &REQUEST,
         right: form().right,
     };

@@ -1,6 +1,6 @@
 //! Who may have how much in flight.
 //!
-//! Work is admitted into *lanes* (submissions, call centre, relay, listings, bulk), each with a capacity of its own, so that
+//! Work is admitted into *lanes* (submissions, call centre, relay, listings), each with a capacity of its own, so that
 //! no lane waits for another. Within a lane a caller may hold as much as is still *free* there (at least one): the
 //! dynamic thresholds of shared-memory switches. So one greedy caller alone reaches half of the lane, `n` greedy
 //! callers reach `1/(n+1)` each, and whatever they do a `1/(n+1)` stays free for those who come next: no caller's
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::refusal::Refusal;
+use crate::front::Refusal;
 
 /// The lanes of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,18 +27,15 @@ pub enum Lane {
     Relay,
     /// Listings: long reads.
     Listing,
-    /// Bulk transfers: long writes.
-    Bulk,
 }
 
 impl Lane {
     /// All lanes, in the order of [`LaneCapacities`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 4] = [
         Self::Submission,
         Self::CallCenter,
         Self::Relay,
         Self::Listing,
-        Self::Bulk,
     ];
 
     /// A short fixed name, used as a metric label.
@@ -48,7 +45,6 @@ impl Lane {
             Self::CallCenter => "call-center",
             Self::Relay => "relay",
             Self::Listing => "listing",
-            Self::Bulk => "bulk",
         }
     }
 }
@@ -64,8 +60,6 @@ pub struct LaneCapacities {
     pub relay: u32,
     /// [`Lane::Listing`]
     pub listing: u32,
-    /// [`Lane::Bulk`]
-    pub bulk: u32,
 }
 
 impl Default for LaneCapacities {
@@ -75,7 +69,6 @@ impl Default for LaneCapacities {
             call_center: 512,
             relay: 512,
             listing: 16,
-            bulk: 16,
         }
     }
 }
@@ -121,7 +114,6 @@ impl Admission {
                 lane(capacities.call_center),
                 lane(capacities.relay),
                 lane(capacities.listing),
-                lane(capacities.bulk),
             ],
             shares: RwLock::default(),
         })
@@ -147,7 +139,7 @@ impl Admission {
     /// Admits one request of `share`'s caller to `lane`, or refuses it at once.
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`] when the lane is full or the caller holds its share of it.
+    /// [`Refusal::Unavailable`] when the lane is full or the caller holds its share of it.
     pub fn try_enter(
         self: &Arc<Self>,
         lane: Lane,
@@ -164,7 +156,7 @@ impl Admission {
         };
         let free = state.capacity.saturating_sub(total_before);
         if free == 0 || own_before >= free {
-            return Err(Refusal::Overloaded);
+            return Err(Refusal::Unavailable);
         }
         Ok(permit)
     }
@@ -197,5 +189,4 @@ impl Drop for Permit {
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
 mod tests;

@@ -8,8 +8,8 @@ use sistema_ts_store::ReceiptRequest;
 pub(super) struct Content(Vec<u8>);
 
 impl Content {
-    /// Begins a content of this form: a number of each service's own. Receipts outlive an upgrade of the server, so a form never changes under
-    /// the same number.
+    /// Begins a content of this form: a number of each service's own. What was kept of a request outlives an upgrade of the
+    /// server, so a form never changes under the same number.
     pub(super) fn of_form(form: u8) -> Self {
         let mut bytes = Vec::with_capacity(96);
         bytes.push(form);
@@ -37,7 +37,8 @@ impl Content {
         }
     }
 
-    pub(super) fn into_receipt(self, key: &RequestKey) -> ReceiptRequest {
+    /// This content, to be repeated under `key`.
+    pub(super) fn under(self, key: &RequestKey) -> ReceiptRequest {
         ReceiptRequest {
             key: *key,
             content: self.0,
@@ -46,33 +47,4 @@ impl Content {
 }
 
 #[cfg(test)]
-mod tests {
-    //! A failure means that a repeated request is refused for how its letters were encoded, or that another one is taken for it.
-    #![allow(clippy::unwrap_used)]
-
-    use sistema_ts_model::StructureDescription;
-
-    use super::*;
-
-    #[test]
-    fn a_description_in_another_form_is_the_same_content() {
-        let content = |text: &str| {
-            let mut content = Content::of_form(1);
-            let description = StructureDescription::parse(text).unwrap();
-            content.push_structure(&StructureReference::Description(description));
-            content
-                .into_receipt(&RequestKey::parse("key").unwrap())
-                .content
-        };
-        let composed = content("Citt\u{e0}");
-        assert_eq!(content("Citta\u{300}"), composed);
-        for other in ["Citta", "Citt\u{e1}", "citt\u{e0}", "Citt\u{e0} "] {
-            assert_ne!(content(other), composed, "{other}");
-        }
-        // Of a text in NFC the form is what it always was.
-        assert_eq!(
-            composed,
-            [&b"\x01D\x00\x06"[..], "Citt\u{e0}".as_bytes()].concat()
-        );
-    }
-}
+mod tests;
