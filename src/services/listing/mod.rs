@@ -1,6 +1,6 @@
 //! `elencoTestEffettuati` (§2.4.3): the tests that were communicated in an interval of days, as they stood when the listing began.
 //!
-//! Outcome, time and access record are fixed before the first byte leaves. Up to [`KNOWN_BEFORE`] tests it is known by then whether there are
+//! Outcome, time and access record are fixed before the first byte leaves. Up to [`rules::KNOWN_BEFORE`] tests it is known by then whether there are
 //! more; a longer answer is read while it is sent, page by page, so that its memory is bounded whatever its length.
 
 mod answer;
@@ -13,7 +13,7 @@ use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp};
 use sistema_ts_store::{AccessDetail, ListingRequest};
 
 use self::answer::Parts;
-use self::rules::Named;
+use self::rules::{KNOWN_BEFORE, Named};
 use self::walk::Walk;
 use super::access::{self, ending_now};
 use super::admission::Lane;
@@ -26,10 +26,6 @@ use super::state::{ServerState, WorkerState};
 use crate::soap::description::Message;
 use crate::soap::messages::listing::{ANSWER, REQUEST};
 use crate::soap::{Fields, SoapFault};
-
-/// Tests up to which it is known before the first byte whether there are more; also the most that an answer holds unless `massimoElementi`
-/// says otherwise.
-pub const KNOWN_BEFORE: usize = 25_000;
 
 const OPERATOR: &str = REQUEST.element(&["identificativoUtente"]);
 const BOOKMARK: &str = REQUEST.element(&["segnalibro"]);

@@ -4,12 +4,15 @@ use chrono::{Duration, NaiveDate};
 use sistema_ts_model::{Caller, CodiceFiscale, Outcome, StructureReference, Timestamp};
 use sistema_ts_store::ListingScope;
 
-use super::KNOWN_BEFORE;
 use crate::services::call::Call;
 use crate::services::rules::{Mistakes, StructureRule};
 use crate::services::service::Judged;
 use crate::soap::Fields;
 use crate::soap::messages::listing::RawListing;
+
+/// Tests up to which it is known before the first byte whether there are more; also the most that an answer holds unless `massimoElementi`
+/// says otherwise.
+pub(super) const KNOWN_BEFORE: usize = 25_000;
 
 /// Longest interval, in days, both ends included.
 const LONGEST_INTERVAL: i64 = 31;
