@@ -29,6 +29,9 @@ pub enum LoadtestError {
     /// The address is not one.
     #[error("{0}")]
     Address(String),
+    /// A scenario or an environment is not what it should be.
+    #[error(transparent)]
+    Mistake(#[from] crate::scenario::Mistake),
     /// A value of the command line is wrong.
     #[error("{0}")]
     Usage(String),

@@ -6,17 +6,20 @@
 //! count from these. Listings are read by a thread each.
 
 mod callers;
+mod cli;
 mod error;
 mod former;
 pub mod ledger;
 mod measure;
 mod pacing;
 pub mod report;
+pub mod scenario;
 mod wire;
 
+pub use cli::run;
 pub use error::LoadtestError;
 pub use former::{
     Credentials, DeskReport, Latency, Listing, ListingReport, Method, Operators, Pace, Positives,
-    Report, Settings, Submission, Window, list, run, submit, unlock, verify,
+    Report, Settings, Submission, Window, list, submit, unlock, verify,
 };
 pub use wire::target::Target;

@@ -1,3 +1,4 @@
 //! Who calls, and about whom.
 
+pub(crate) mod environment;
 pub(crate) mod people;

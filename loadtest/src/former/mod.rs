@@ -10,7 +10,7 @@ mod paced;
 mod report;
 mod request;
 
-pub use arguments::run;
+pub use arguments::{Command, run};
 pub use desk::{DeskReport, Operators, Positives, unlock, verify};
 pub use engine::{Settings, submit};
 pub use listing::{Listing, ListingReport, list};

@@ -1,3 +1,4 @@
 //! What is measured.
 
+pub(crate) mod outcome;
 pub(crate) mod process;

@@ -1,3 +1,4 @@
 //! When requests leave.
 
+pub(crate) mod arrival;
 pub(crate) mod timer;

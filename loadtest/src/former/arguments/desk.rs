@@ -36,7 +36,7 @@ struct PaceArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct VerifyArguments {
+pub struct VerifyArguments {
     #[command(flatten)]
     target: TargetArguments,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub(super) struct VerifyArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct UnlockArguments {
+pub struct UnlockArguments {
     #[command(flatten)]
     target: TargetArguments,
     #[command(flatten)]

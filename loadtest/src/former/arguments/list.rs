@@ -12,7 +12,7 @@ use crate::error::LoadtestError;
 use crate::former::listing::{Listing, list};
 
 #[derive(Debug, Args)]
-pub(super) struct ListArguments {
+pub struct ListArguments {
     #[command(flatten)]
     target: TargetArguments,
     /// Codice fiscale of the operator who asks (identificativoUtente), registered for listings

@@ -10,22 +10,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::error::LoadtestError;
 use crate::wire::target::Target;
 
-/// Load tests of the Sistema TS services, with made-up people only.
-#[derive(Debug, Parser)]
-#[command(name = "loadtest", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Send swab results (invioEsecuzioneTest) in a closed loop: each connection sends the next when its answer is there
     ///
     /// Prints answers a second, CPU per submission and latencies, for each window and for the whole run. Exit status: 0 if
@@ -79,9 +71,8 @@ impl TargetArguments {
 }
 
 /// Does what the command line says, and returns the exit status.
-#[must_use]
-pub fn run() -> ExitCode {
-    let passed = match Arguments::parse().command {
+pub fn run(command: &Command) -> ExitCode {
+    let passed = match command {
         Command::Submit(arguments) => arguments.run(),
         Command::Verify(arguments) => arguments.run(),
         Command::Unlock(arguments) => arguments.run(),
@@ -116,16 +107,4 @@ fn with_report<R: Display + Serialize>(
         serde_json::to_writer_pretty(file, &report).map_err(|error| wrong(error.into()))?;
     }
     Ok(report)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
 }

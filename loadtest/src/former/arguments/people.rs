@@ -18,7 +18,7 @@ const CARD_PREFIX: &str = "803800000000";
 const CARD_DAYS: u64 = 1_000;
 
 #[derive(Debug, Args)]
-pub(super) struct PeopleArguments {
+pub struct PeopleArguments {
     /// The seed of the run
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -15,7 +15,7 @@ use crate::former::request::{Credentials, Submission};
 use crate::wire::target::Target;
 
 #[derive(Debug, Args)]
-pub(super) struct SubmitArguments {
+pub struct SubmitArguments {
     /// Where the server listens, as `https://name:port`
     #[arg(long, value_name = "URL")]
     url: String,

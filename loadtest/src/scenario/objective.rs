@@ -1,0 +1,539 @@
+//! Objectives: comparisons of what was measured, for example `submit.p99 <= 3 * idle.submit.p50`.
+//!
+//! ```text
+//! objective  = sum ( "<=" | "<" | ">=" | ">" | "==" ) sum
+//! sum        = product { ( "+" | "-" ) product }
+//! product    = factor { ( "*" | "/" ) factor }
+//! factor     = number [ "%" | "us" | "ms" | "s" ] | figure | "(" sum ")"
+//! figure     = [ "idle." ] ( step | "all" ) [ "[" outcome "]" ] [ "@" caller ] "." metric | "lateness." percentile | "ceiling.rate"
+//! metric     = [ "service." ] percentile | "rate" | "count" | "share" | "starved"
+//! percentile = "p50" | "p90" | "p99" | "p999" | "max"
+//! outcome    = "0000" | "0001" | "9999" | "503" | "fault" | "lost" | "unsent"
+//! ```
+//!
+//! Times are seconds, shares are of 1, rates are answers a second. A percentile is of the response (from the request's intended
+//! time), or of the service (from its sending) if it says so; without an outcome it is of all that were sent, also those
+//! that were never answered.
+
+use std::fmt;
+
+use super::step::Step;
+use crate::measure::outcome::Outcome;
+
+/// A comparison, ready to be judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    text: String,
+    left: Expression,
+    comparison: Comparison,
+    right: Expression,
+}
+
+/// One figure of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Figure {
+    /// Of requests.
+    Requests {
+        /// Of the idle server before the run instead of the run.
+        idle: bool,
+        /// Of this step; `None` of all.
+        step: Option<Step>,
+        /// With this outcome alone.
+        outcome: Option<Outcome>,
+        /// Of this caller alone.
+        caller: Option<String>,
+        /// What of them.
+        metric: Metric,
+    },
+    /// How late the client itself was.
+    Lateness(Percentile),
+    /// Requests a second that the client reached against a constant answer.
+    CeilingRate,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// From the intended time, in seconds.
+    Response(Percentile),
+    /// From the sending, in seconds.
+    Service(Percentile),
+    /// Requests a second.
+    Rate,
+    /// Requests.
+    Count,
+    /// Requests with the outcome, of all of the step, from 0 to 1.
+    Share,
+    /// Times that the step was due and had nothing to go on.
+    Starved,
+}
+
+/// A place in a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// Nine in ten are at most this.
+    P90,
+    /// 99 in a hundred.
+    P99,
+    /// 999 in a thousand.
+    P999,
+    /// All.
+    Max,
+}
+
+impl Percentile {
+    /// As a quantile from 0 to 1.
+    #[must_use]
+    pub const fn quantile(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P99 => 0.99,
+            Self::P999 => 0.999,
+            Self::Max => 1.0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    AtMost,
+    Below,
+    AtLeast,
+    Above,
+    Equal,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Expression {
+    Number(f64),
+    Figure(Figure),
+    Of(Box<Expression>, Operator, Box<Expression>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Plus,
+    Minus,
+    Times,
+    Over,
+}
+
+/// What came of an objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// The left side; `None` if there is nothing to judge by.
+    pub value: Option<f64>,
+    /// The right side.
+    pub limit: Option<f64>,
+    /// Whether it is kept. What cannot be judged is not kept.
+    pub kept: bool,
+}
+
+/// Why an objective is not one: which character (from 0), and what was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectiveError {
+    /// Bytes before the mistake.
+    pub at: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Objective {
+    /// Reads one.
+    pub fn parse(text: &str) -> Result<Self, ObjectiveError> {
+        let mut parser = Parser { text, at: 0 };
+        let left = parser.sum()?;
+        let comparison = parser.comparison()?;
+        let right = parser.sum()?;
+        parser.blanks();
+        if parser.at < text.len() {
+            return Err(parser.expected("the end of the objective"));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            left,
+            comparison,
+            right,
+        })
+    }
+
+    /// All figures that it looks at.
+    #[must_use]
+    pub fn figures(&self) -> Vec<&Figure> {
+        let mut figures = Vec::new();
+        self.left.collect(&mut figures);
+        self.right.collect(&mut figures);
+        figures
+    }
+
+    /// Judges it by what was measured; `figure` gives `None` for what was not.
+    pub fn judge(&self, figure: &impl Fn(&Figure) -> Option<f64>) -> Judgement {
+        let value = self.left.value(figure);
+        let limit = self.right.value(figure);
+        let kept = value
+            .zip(limit)
+            .is_some_and(|(value, limit)| match self.comparison {
+                Comparison::AtMost => value <= limit,
+                Comparison::Below => value < limit,
+                Comparison::AtLeast => value >= limit,
+                Comparison::Above => value > limit,
+                // Counts and quotients of counts: what differs less than rounding does is equal.
+                Comparison::Equal => (value - limit).abs() <= 1e-9 * value.abs().max(limit.abs()),
+            });
+        Judgement { value, limit, kept }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Expression {
+    fn value(&self, figure: &impl Fn(&Figure) -> Option<f64>) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Figure(name) => figure(name),
+            Self::Of(left, operator, right) => {
+                let (left, right) = (left.value(figure)?, right.value(figure)?);
+                let value = match operator {
+                    Operator::Plus => left + right,
+                    Operator::Minus => left - right,
+                    Operator::Times => left * right,
+                    Operator::Over => left / right,
+                };
+                value.is_finite().then_some(value)
+            }
+        }
+    }
+
+    fn collect<'e>(&'e self, figures: &mut Vec<&'e Figure>) {
+        match self {
+            Self::Number(_) => {}
+            Self::Figure(figure) => figures.push(figure),
+            Self::Of(left, _, right) => {
+                left.collect(figures);
+                right.collect(figures);
+            }
+        }
+    }
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl Parser<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn blanks(&mut self) {
+        self.at += self.rest().len() - self.rest().trim_start().len();
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        self.blanks();
+        let is_there = self.rest().starts_with(token);
+        if is_there {
+            self.at += token.len();
+        }
+        is_there
+    }
+
+    fn expected(&self, what: &str) -> ObjectiveError {
+        ObjectiveError {
+            at: self.at,
+            reason: format!("expected {what}"),
+        }
+    }
+
+    fn sum(&mut self) -> Result<Expression, ObjectiveError> {
+        self.chain(
+            Self::product,
+            &[("+", Operator::Plus), ("-", Operator::Minus)],
+        )
+    }
+
+    fn product(&mut self) -> Result<Expression, ObjectiveError> {
+        self.chain(
+            Self::factor,
+            &[("*", Operator::Times), ("/", Operator::Over)],
+        )
+    }
+
+    fn chain(
+        &mut self,
+        part: fn(&mut Self) -> Result<Expression, ObjectiveError>,
+        operators: &[(&str, Operator)],
+    ) -> Result<Expression, ObjectiveError> {
+        let mut whole = part(self)?;
+        loop {
+            let operator = operators.iter().find(|(token, _)| self.take(token));
+            let Some((_, operator)) = operator else {
+                return Ok(whole);
+            };
+            let right = part(self)?;
+            whole = Expression::Of(Box::new(whole), *operator, Box::new(right));
+        }
+    }
+
+    fn comparison(&mut self) -> Result<Comparison, ObjectiveError> {
+        let comparisons = [
+            ("<=", Comparison::AtMost),
+            (">=", Comparison::AtLeast),
+            ("==", Comparison::Equal),
+            ("<", Comparison::Below),
+            (">", Comparison::Above),
+        ];
+        let found = comparisons.iter().find(|(token, _)| self.take(token));
+        found
+            .map(|(_, comparison)| *comparison)
+            .ok_or_else(|| self.expected("one of <= < >= > =="))
+    }
+
+    fn factor(&mut self) -> Result<Expression, ObjectiveError> {
+        if self.take("(") {
+            let inner = self.sum()?;
+            if !self.take(")") {
+                return Err(self.expected("a closing parenthesis"));
+            }
+            return Ok(inner);
+        }
+        self.blanks();
+        match self.rest().chars().next() {
+            Some(first) if first.is_ascii_digit() => self.number(),
+            Some(first) if first.is_ascii_alphabetic() => self.figure().map(Expression::Figure),
+            _ => Err(self.expected("a number, a figure such as submit.p99, or a parenthesis")),
+        }
+    }
+
+    fn number(&mut self) -> Result<Expression, ObjectiveError> {
+        let length = self
+            .rest()
+            .find(|character: char| !character.is_ascii_digit() && character != '.')
+            .unwrap_or(self.rest().len());
+        let number: f64 = self.rest()[..length]
+            .parse()
+            .map_err(|_| self.expected("a number"))?;
+        self.at += length;
+        let unit = if self.take("%") {
+            0.01
+        } else if self.take("us") {
+            1e-6
+        } else if self.take("ms") {
+            1e-3
+        } else {
+            // A second is what times are in; the letter is read and changes nothing.
+            self.take("s");
+            1.0
+        };
+        Ok(Expression::Number(number * unit))
+    }
+
+    /// A name of letters, digits and dashes.
+    fn word(&mut self) -> String {
+        let length = self
+            .rest()
+            .find(|character: char| !character.is_ascii_alphanumeric() && character != '-')
+            .unwrap_or(self.rest().len());
+        let word = self.rest()[..length].to_owned();
+        self.at += length;
+        word
+    }
+
+    fn dot(&mut self) -> Result<(), ObjectiveError> {
+        // No blank may stand within a figure.
+        if self.rest().starts_with('.') {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.expected("a dot"))
+        }
+    }
+
+    fn figure(&mut self) -> Result<Figure, ObjectiveError> {
+        let mut start = self.at;
+        let mut word = self.word();
+        if word == "lateness" {
+            self.dot()?;
+            return self.percentile().map(Figure::Lateness);
+        }
+        if word == "ceiling" {
+            self.dot()?;
+            let at = self.at;
+            return if self.word() == "rate" {
+                Ok(Figure::CeilingRate)
+            } else {
+                self.at = at;
+                Err(self.expected("rate"))
+            };
+        }
+        let idle = word == "idle";
+        if idle {
+            self.dot()?;
+            start = self.at;
+            word = self.word();
+        }
+        let step = Step::from_name(&word);
+        if step.is_none() && word != "all" {
+            self.at = start;
+            let names: Vec<_> = Step::ALL.iter().map(|step| step.name()).collect();
+            return Err(self.expected(&format!("one of the steps {}, or all", names.join(", "))));
+        }
+        let outcome = self.outcome()?;
+        let mut caller = None;
+        if self.rest().starts_with('@') {
+            self.at += 1;
+            caller = Some(self.word());
+        }
+        self.dot()?;
+        let metric = self.metric()?;
+        Ok(Figure::Requests {
+            idle,
+            step,
+            outcome,
+            caller,
+            metric,
+        })
+    }
+
+    fn outcome(&mut self) -> Result<Option<Outcome>, ObjectiveError> {
+        if !self.rest().starts_with('[') {
+            return Ok(None);
+        }
+        self.at += 1;
+        let at = self.at;
+        let word = self.word();
+        let outcome = Outcome::from_name(&word).ok_or_else(|| {
+            let names = Outcome::ALL.map(Outcome::name).join(", ");
+            ObjectiveError {
+                at,
+                reason: format!("expected one of the outcomes {names}"),
+            }
+        })?;
+        if !self.take("]") {
+            return Err(self.expected("a closing bracket"));
+        }
+        Ok(Some(outcome))
+    }
+
+    fn metric(&mut self) -> Result<Metric, ObjectiveError> {
+        let at = self.at;
+        let metric = match self.word().as_str() {
+            "rate" => Metric::Rate,
+            "count" => Metric::Count,
+            "share" => Metric::Share,
+            "starved" => Metric::Starved,
+            "service" => {
+                self.dot()?;
+                return self.percentile().map(Metric::Service);
+            }
+            _ => {
+                self.at = at;
+                return self.percentile().map(Metric::Response);
+            }
+        };
+        Ok(metric)
+    }
+
+    fn percentile(&mut self) -> Result<Percentile, ObjectiveError> {
+        let at = self.at;
+        let percentile = match self.word().as_str() {
+            "p50" => Percentile::P50,
+            "p90" => Percentile::P90,
+            "p99" => Percentile::P99,
+            "p999" => Percentile::P999,
+            "max" => Percentile::Max,
+            _ => {
+                self.at = at;
+                return Err(self.expected(
+                    "p50, p90, p99, p999, max, service., rate, count, share or starved",
+                ));
+            }
+        };
+        Ok(percentile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    //! A failure: an objective that is read otherwise than arithmetic says, one that is kept without figures, or a mistake whose
+    //! place is another.
+
+    use super::*;
+
+    fn judge(text: &str) -> Judgement {
+        Objective::parse(text)
+            .unwrap()
+            .judge(&|figure| match figure {
+                Figure::CeilingRate => Some(10_000.0),
+                Figure::Lateness(_) => Some(0.000_05),
+                Figure::Requests { idle: true, .. } => Some(0.002),
+                Figure::Requests {
+                    step: Some(Step::Guess),
+                    ..
+                } => None,
+                Figure::Requests {
+                    metric: Metric::Share,
+                    ..
+                } => Some(0.0),
+                Figure::Requests { .. } => Some(0.005),
+            })
+    }
+
+    #[test]
+    fn times_shares_and_ratios_are_compared() {
+        assert!(judge("submit.p99 <= 3 * idle.submit.p50").kept);
+        assert!(!judge("submit.p99 <= 2 * idle.submit.p50").kept);
+        assert!(judge("submit.p99 <= 5 ms").kept);
+        assert!(judge("submit.p99 <= 5000us").kept);
+        assert!(!judge("submit.p99 < 5 ms").kept);
+        assert!(judge("all[503].share <= 0.1 %").kept);
+        assert!(judge("all[lost].share == 0").kept);
+        assert!(judge("ceiling.rate > 5000 + 2 * 2000").kept);
+        assert!(judge("ceiling.rate / 2 - 1000 >= (1 + 3) * 1000").kept);
+        assert!(judge("lateness.p99 < 0.1 ms").kept);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_kept() {
+        for text in ["guess.p99 <= 1 s", "1 s >= guess.p99", "submit.p99 / 0 > 0"] {
+            assert!(!judge(text).kept, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_figure_says_whose_it_is() {
+        let objective = Objective::parse("verify[9999]@cc1.service.p999 < 1").unwrap();
+        assert_eq!(
+            objective.figures(),
+            [&Figure::Requests {
+                idle: false,
+                step: Some(Step::Verify),
+                outcome: Some(Outcome::NotDone),
+                caller: Some("cc1".into()),
+                metric: Metric::Service(Percentile::P999),
+            }]
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place() {
+        let place = |text: &str| Objective::parse(text).unwrap_err().at;
+        assert_eq!(place("submitt.p99 <= 1"), 0);
+        assert_eq!(place("submit.p98 <= 1"), 7);
+        assert_eq!(place("submit.p99 = 1"), 11);
+        assert_eq!(place("submit.p99 <= "), 14);
+        assert_eq!(place("submit.p99 <= 1 ms or so"), 19);
+        assert_eq!(place("submit[0009].p99 <= 1"), 7);
+        assert_eq!(place("idle.submi.p99 <= 1"), 5);
+        assert_eq!(place("(submit.p99 <= 1"), 12);
+    }
+}
