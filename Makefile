@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl clean
+.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl loadtest clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -64,6 +64,10 @@ bench-submissions: setup ## Two million submissions over mutual TLS, beside the 
 
 bench-chain: setup ## Verifications beside submissions, with the Immuni backend well, slow, failing and gone; a listing of a million tests
 	@scripts/bench-chain
+
+loadtest: setup ## The standard scenario against a server of its own in five minutes: verdict, times, and whether what it answered is true
+	@cargo build --release --locked --workspace --bins
+	@scripts/loadtest
 
 bench-asl: setup ## What the time of an answer to an ASL's code tells of a person: about as much as a coin
 	@scripts/bench-asl

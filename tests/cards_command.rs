@@ -379,3 +379,50 @@ fn a_user_to_whom_the_data_folder_does_not_belong_leaves_the_register_as_it_is()
     let after = std::fs::metadata(data.join("cards.db")).unwrap().ino();
     assert_eq!(before, after);
 }
+
+#[test]
+fn cards_are_added_under_a_name_and_taken_out_again() {
+    let house = House::new();
+    let own = format!("{HEADER}\nRSSMRA80A01H501U;80380001234500012345;2020-01-01;\n");
+    assert_eq!(house.import(&own).status.code(), Some(0));
+    let run = |arguments: &[&str]| house.command(arguments).output().unwrap();
+    std::fs::write(
+        house.path("more.csv"),
+        format!("{HEADER}\nBNCLRA75E41F205R;80000123;2020-01-01;\n"),
+    )
+    .unwrap();
+    let add = ["cards", "import", "--add", "load-test", "more.csv"];
+    let added = run(&add);
+    let told = text(&added.stdout);
+    assert!(
+        told.starts_with("1 cards added as load-test, 2 registered"),
+        "{told}{}",
+        text(&added.stderr)
+    );
+    assert!(house.holds("RSSMRA80A01H501U", "00012345"));
+    assert!(house.holds("BNCLRA75E41F205R", "80000123"));
+    assert!(
+        house.status().ends_with("added: load-test\n"),
+        "{}",
+        house.status()
+    );
+
+    let again = run(&add);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(
+        text(&again.stderr).contains("remove them first"),
+        "{}",
+        text(&again.stderr)
+    );
+
+    let removed = run(&["cards", "remove", "load-test"]);
+    assert_eq!(text(&removed.stdout), "1 cards registered\n");
+    assert!(house.holds("RSSMRA80A01H501U", "00012345"));
+    assert!(!house.holds("BNCLRA75E41F205R", "80000123"));
+    assert_eq!(
+        run(&["cards", "remove", "load-test"]).status.code(),
+        Some(2)
+    );
+    let wrong = run(&["cards", "import", "--add", "../x", "more.csv"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}

@@ -45,6 +45,12 @@ pub enum LoadtestError {
         /// What stopped the first that failed.
         reason: String,
     },
+    /// The ledger cannot go on.
+    #[error("the ledger: {0}")]
+    Ledger(#[from] crate::ledger::LedgerError),
+    /// What is there could not be read back, so that nothing can be said of the truth.
+    #[error("reading back: {0}")]
+    Sweep(#[from] crate::ledger::SweepError),
     /// The operating system refused its readiness events.
     #[error("events: {0}")]
     Events(#[source] io::Error),

@@ -7,13 +7,18 @@
 
 mod callers;
 mod cli;
+mod drive;
 mod error;
 mod former;
 pub mod ledger;
 mod measure;
+mod mirror;
 mod pacing;
+mod prepare;
 pub mod report;
+pub mod run;
 pub mod scenario;
+mod steps;
 mod wire;
 
 pub use cli::run;

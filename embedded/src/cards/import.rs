@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
 use sistema_ts_store::cards::{CardError, CardKey, HASH_LENGTH};
 use sistema_ts_store::register::RegisterKey;
 
 use chrono::NaiveDate;
 
+use super::additions::{self, AdditionError, AdditionName};
 use super::{APPLICATION, Paths, TABLES, VERSION, day_number, failed, io_failed, open, open_whole};
 use crate::files::{remove_if_there, with_suffix};
 
@@ -47,8 +48,8 @@ pub struct ImportProgress {
 
 /// An import at work; one at a time.
 pub struct CardImport {
-    paths: Paths,
-    key: CardKey,
+    pub(super) paths: Paths,
+    pub(super) key: CardKey,
     connection: Connection,
     progress: ImportProgress,
     runs: i64,
@@ -58,7 +59,8 @@ pub struct CardImport {
     _lock: File,
 }
 
-type Entry = ([u8; HASH_LENGTH], [u8; HASH_LENGTH], i64, i64);
+/// A card as it is stored: person, card, first and last day.
+pub(super) type Entry = ([u8; HASH_LENGTH], [u8; HASH_LENGTH], i64, i64);
 
 impl CardImport {
     /// Begins an import, or goes on with an interrupted one of the same source; `source` tells one source from another. One of another source
@@ -84,16 +86,7 @@ impl CardImport {
     ) -> Result<Self, CardError> {
         let paths = Paths::in_folder(folder);
         std::fs::create_dir_all(folder).map_err(io_failed)?;
-        let lock = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(&paths.lock)
-            .map_err(io_failed)?;
-        lock.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => CardError::ImportUnderWay,
-            std::fs::TryLockError::Error(reason) => io_failed(reason),
-        })?;
+        let lock = lock(&paths)?;
         let key = CardKey::derived_from(key)?;
         remove(&paths.new)?;
         let found = match restart {
@@ -194,26 +187,49 @@ impl CardImport {
         now: Timestamp,
         maximum_loss: u64,
     ) -> Result<u64, CardError> {
+        self.end_runs(progress)?;
+        let cards = self.merge_within(now, maximum_loss).inspect_err(|_| {
+            // What stays behind is removed by the next import.
+            let _ = remove(&self.paths.new);
+        })?;
+        put_in_place(&self.paths.new, &self.paths.register)?;
+        // What was added to the register that is gone is not in this one.
+        additions::forget_all(&self.paths)?;
+        self.end()?;
+        Ok(cards)
+    }
+
+    /// Adds what was taken to the register in use, under a name by which [`remove_addition`](super::remove_addition) takes it out again.
+    /// Answers how many cards the register holds then, and how many of them are new.
+    ///
+    /// # Errors
+    /// [`CardError::Empty`] if nothing was taken, [`AdditionError::Exists`] if there is one of this name; then the register stays as it
+    /// is. And those of the files.
+    pub fn finish_adding(
+        mut self,
+        name: &AdditionName,
+        progress: ImportProgress,
+        now: Timestamp,
+    ) -> Result<(u64, u64), AdditionError> {
+        self.end_runs(progress)?;
+        let added = additions::add(&self, name, now)?;
+        self.end()?;
+        Ok(added)
+    }
+
+    fn end_runs(&mut self, progress: ImportProgress) -> Result<(), CardError> {
         if !self.entries.is_empty() {
             self.write_run(progress)?;
         }
         if self.runs == 0 {
             return Err(CardError::Empty);
         }
-        let cards = self.merge_within(now, maximum_loss).inspect_err(|_| {
-            // What stays behind is removed by the next import.
-            let _ = remove(&self.paths.new);
-        })?;
-        // On disk before it takes the name, and the name before anybody is told.
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-        sync(&self.paths.new).map_err(io_failed)?;
-        std::fs::rename(&self.paths.new, &self.paths.register).map_err(io_failed)?;
-        if let Some(folder) = self.paths.register.parent() {
-            sync(folder).map_err(io_failed)?;
-        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), CardError> {
         drop(self.connection);
-        remove(&self.paths.import)?;
-        Ok(cards)
+        remove(&self.paths.import)
     }
 
     fn merge_within(&self, now: Timestamp, maximum_loss: u64) -> Result<u64, CardError> {
@@ -228,54 +244,127 @@ impl CardImport {
     }
 
     fn merge(&self, now: Timestamp) -> Result<u64, CardError> {
-        let mut target = open(&self.paths.new, true)?;
-        target
-            .execute_batch(&format!(
-                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {APPLICATION}; \
-                 PRAGMA user_version = {VERSION}; {TABLES}"
-            ))
-            .map_err(failed)?;
-        let transaction = target.transaction().map_err(failed)?;
-        let mut cards = 0_u64;
-        {
-            let mut selects = (0..self.runs)
-                .map(|_| {
-                    self.connection
-                        .prepare("SELECT person, card, from_day, to_day FROM runs WHERE run = ?1 ORDER BY person, card, from_day, to_day")
-                        .map_err(failed)
-                })
-                .collect::<Result<Vec<Statement<'_>>, _>>()?;
+        self.merge_onto(None, now, &mut |_| Ok(()))
+    }
+
+    /// Merges what was taken into `cards-new.db`, together with the register `base` if there is one; each card that is not in it is told.
+    pub(super) fn merge_onto(
+        &self,
+        base: Option<&Connection>,
+        now: Timestamp,
+        new: &mut dyn FnMut(&Entry) -> Result<(), CardError>,
+    ) -> Result<u64, CardError> {
+        let mut selects = Vec::new();
+        if let Some(base) = base {
+            selects.push((base.prepare(ALL_CARDS).map_err(failed)?, None));
+        }
+        for run in 0..self.runs {
+            let select = self
+                .connection
+                .prepare("SELECT person, card, from_day, to_day FROM runs WHERE run = ?1 ORDER BY person, card, from_day, to_day")
+                .map_err(failed)?;
+            selects.push((select, Some(run)));
+        }
+        write_register(&self.paths.new, self.key.check_value(), now, |insert| {
             let mut runs = Vec::new();
-            for (run, select) in selects.iter_mut().enumerate() {
-                let mut rows = select.query([run as i64]).map_err(failed)?;
+            for (select, run) in &mut selects {
+                let is_base = run.is_none();
+                let mut rows = match run {
+                    Some(run) => select.query([*run]),
+                    None => select.query([]),
+                }
+                .map_err(failed)?;
                 if let Some(head) = next(&mut rows)? {
-                    runs.push((head, rows));
+                    runs.push((head, rows, is_base));
                 }
             }
-            let mut insert = transaction
-                .prepare("INSERT OR IGNORE INTO cards (person, card, from_day, to_day) VALUES (?1, ?2, ?3, ?4)")
-                .map_err(failed)?;
-            // Few runs, even of a whole nation: the smallest head is looked for one by one.
-            while let Some(smallest) = (0..runs.len()).min_by_key(|index| runs[*index].0) {
-                let (person, card, from, to) = runs[smallest].0;
-                cards += insert
-                    .execute(params![person, card, from, to])
-                    .map_err(failed)? as u64;
+            // Few runs, even of a whole nation: the smallest head is looked for one by one. Of equal ones that of the base comes first.
+            while let Some(smallest) =
+                (0..runs.len()).min_by_key(|index| (runs[*index].0, !runs[*index].2))
+            {
+                let (entry, is_base) = (runs[smallest].0, runs[smallest].2);
+                if insert(&entry)? && !is_base {
+                    new(&entry)?;
+                }
                 match next(&mut runs[smallest].1)? {
                     Some(head) => runs[smallest].0 = head,
                     None => drop(runs.swap_remove(smallest)),
                 }
             }
-        }
-        transaction
-            .execute(
-                "INSERT INTO about (only_row, key_check, cards, imported_ms) VALUES (1, ?1, ?2, ?3)",
-                params![self.key.check_value(), cards.cast_signed(), now.millis()],
-            )
-            .map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(cards)
+            Ok(())
+        })
     }
+}
+
+/// All cards of a register in its order.
+pub(super) const ALL_CARDS: &str =
+    "SELECT person, card, from_day, to_day FROM cards ORDER BY person, card, from_day, to_day";
+
+/// Takes a card if it is not there; answers whether it was new.
+pub(super) type Insert<'i> = dyn FnMut(&Entry) -> Result<bool, CardError> + 'i;
+
+/// Makes the file of a register, in one transaction; `fill` gives its cards in their order. Answers how many it has.
+pub(super) fn write_register(
+    path: &Path,
+    key_check: &[u8; HASH_LENGTH],
+    imported_at: Timestamp,
+    fill: impl FnOnce(&mut Insert<'_>) -> Result<(), CardError>,
+) -> Result<u64, CardError> {
+    let mut target = open(path, true)?;
+    target
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {APPLICATION}; \
+             PRAGMA user_version = {VERSION}; {TABLES}"
+        ))
+        .map_err(failed)?;
+    let transaction = target.transaction().map_err(failed)?;
+    let mut cards = 0_u64;
+    {
+        let mut insert = transaction
+            .prepare("INSERT OR IGNORE INTO cards (person, card, from_day, to_day) VALUES (?1, ?2, ?3, ?4)")
+            .map_err(failed)?;
+        fill(&mut |(person, card, from, to)| {
+            let inserted = insert
+                .execute(params![person, card, from, to])
+                .map_err(failed)?;
+            cards += inserted as u64;
+            Ok(inserted > 0)
+        })?;
+    }
+    transaction
+        .execute(
+            "INSERT INTO about (only_row, key_check, cards, imported_ms) VALUES (1, ?1, ?2, ?3)",
+            params![key_check, cards.cast_signed(), imported_at.millis()],
+        )
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(cards)
+}
+
+/// Gives a new file its name: it is on disk before it takes the name, and the name before anybody is told.
+pub(super) fn put_in_place(new: &Path, place: &Path) -> Result<(), CardError> {
+    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+    sync(new).map_err(io_failed)?;
+    std::fs::rename(new, place).map_err(io_failed)?;
+    match place.parent() {
+        Some(folder) => sync(folder).map_err(io_failed),
+        None => Ok(()),
+    }
+}
+
+/// Takes the lock that one import, addition or removal holds at a time.
+pub(super) fn lock(paths: &Paths) -> Result<File, CardError> {
+    let lock = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&paths.lock)
+        .map_err(io_failed)?;
+    lock.try_lock().map_err(|error| match error {
+        std::fs::TryLockError::WouldBlock => CardError::ImportUnderWay,
+        std::fs::TryLockError::Error(reason) => io_failed(reason),
+    })?;
+    Ok(lock)
 }
 
 /// How many cards the register in use holds; one that cannot be read holds none that an import could lose.
@@ -292,7 +381,7 @@ fn registered(path: &Path) -> u64 {
         .map_or(0, i64::unsigned_abs)
 }
 
-fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Entry>, CardError> {
+pub(super) fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Entry>, CardError> {
     let Some(row) = rows.next().map_err(failed)? else {
         return Ok(None);
     };
@@ -356,7 +445,7 @@ fn resume(
 }
 
 /// Removes a file of ours with its log, if it is there.
-fn remove(path: &Path) -> Result<(), CardError> {
+pub(super) fn remove(path: &Path) -> Result<(), CardError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         remove_if_there(&with_suffix(path, suffix)).map_err(io_failed)?;
     }

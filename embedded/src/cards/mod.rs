@@ -5,12 +5,17 @@
 //! | `cards.db` | the register; readers notice by themselves that it was replaced |
 //! | `cards-import.db` | an import at work: sorted runs, and how far it has come |
 //! | `cards-new.db` | the runs being merged, renamed to `cards.db` when it is whole |
+//! | `cards-added-<name>.db` | which cards of `cards.db` were added under this name: what takes them out again |
 
+mod additions;
 mod import;
 mod reader;
 #[cfg(test)]
 mod test_place;
 
+pub use self::additions::{
+    AdditionError, AdditionName, AdditionNameError, additions, remove_addition,
+};
 pub use self::import::{CardEntry, CardImport, ImportProgress};
 pub use self::reader::EmbeddedCardRegister;
 
@@ -47,6 +52,7 @@ struct Paths {
     import: PathBuf,
     new: PathBuf,
     lock: PathBuf,
+    folder: PathBuf,
 }
 
 impl Paths {
@@ -56,6 +62,7 @@ impl Paths {
             import: folder.join("cards-import.db"),
             new: folder.join("cards-new.db"),
             lock: folder.join("cards.lock"),
+            folder: folder.to_owned(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The command line: one file per command.
 
+mod mirror;
+mod prepare;
+mod run;
 mod scenarios;
 
 use std::process::ExitCode;
@@ -22,6 +25,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a scenario against a server, and judge it
+    ///
+    /// Exit status: 0 all objectives kept, 10 an objective missed, 11 the truth violated, 12 invalid since the client was the limit,
+    /// 2 a wrong command line, scenario or environment, or a run that could not be done.
+    Run(run::RunArguments),
+    /// Write made-up people, cards, operators, requests for certificates, and the commands that register and remove them
+    ///
+    /// Nothing that is registered on the server is replaced by what is written.
+    Prepare(prepare::PrepareArguments),
+    /// Answer every request alike, for as long as it runs: what a client reaches against this is its own limit
+    Mirror(mirror::MirrorArguments),
     /// List the scenarios that come with the program, or show the file of one
     Scenarios(scenarios::ScenariosArguments),
     /// Check a scenario's file, and say what is wrong with its line and column
@@ -34,6 +48,9 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let done: Result<ExitCode, LoadtestError> = match Arguments::parse().command {
+        Command::Run(arguments) => arguments.run(),
+        Command::Prepare(arguments) => arguments.run(),
+        Command::Mirror(arguments) => arguments.run(),
         Command::Scenarios(arguments) => arguments.run(),
         Command::Check(arguments) => arguments.run(),
         Command::Former(command) => return former::run(&command),

@@ -260,7 +260,10 @@ impl<'s> Engine<'s> {
                     self.send_next(index);
                 }
             }
-            Ok(Progress::Answered(answer)) => self.answered(index, &answer),
+            Ok(Progress::Answered(head)) => {
+                let answer = connection.take_answer(head);
+                self.answered(index, &answer);
+            }
             // Closed while nothing was asked of it: no failure of the server's.
             Err(Broken::Closed) if slot.open && slot.sent.is_none() => {
                 *slot = Slot::default();

@@ -314,7 +314,10 @@ impl<S: Source> Run<'_, S> {
                 slot.begun = None;
                 self.free.push(index);
             }
-            Ok(Progress::Answered(answer)) => self.answered(index, &answer),
+            Ok(Progress::Answered(head)) => {
+                let answer = connection.take_answer(head);
+                self.answered(index, &answer);
+            }
             // Closed while nothing was asked of it: no failure of the server's.
             Err(Broken::Closed) if slot.is_open() && slot.under_way.is_none() => self.close(index),
             Err(reason) => self.broken(index, reason.to_string()),

@@ -2,3 +2,5 @@
 
 pub(crate) mod outcome;
 pub(crate) mod process;
+pub(crate) mod recorder;
+pub(crate) mod series;

@@ -6,12 +6,21 @@ use crate::error::LoadtestError;
 
 /// User and system time of this process.
 pub fn own() -> Duration {
+    cpu_of(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// User and system time of the calling thread.
+pub fn thread_cpu() -> Duration {
+    cpu_of(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn cpu_of(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is valid and writable; the clock exists on every Linux.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    // SAFETY: `time` is valid and writable; both clocks exist on every Linux.
+    let result = unsafe { libc::clock_gettime(clock, &mut time) };
     if result != 0 {
         return Duration::ZERO;
     }

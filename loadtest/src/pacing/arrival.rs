@@ -16,16 +16,6 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stretch at one rate.
-    #[must_use]
-    pub const fn constant(seconds: f64, per_second: f64) -> Self {
-        Self {
-            seconds,
-            from: per_second,
-            to: per_second,
-        }
-    }
-
     /// How many requests are due in it.
     #[must_use]
     pub fn requests(&self) -> f64 {
@@ -87,12 +77,6 @@ impl Arrivals {
         arrivals
     }
 
-    /// When the last stage ends, from the beginning.
-    #[must_use]
-    pub fn length(&self) -> Duration {
-        Duration::from_secs_f64(self.stages.iter().map(|stage| stage.seconds).sum())
-    }
-
     fn gap(&mut self) -> f64 {
         match &mut self.spacing {
             Spacing::Even => 1.0,
@@ -130,6 +114,16 @@ mod tests {
     //! A failure: more or fewer requests than the stages say, at other times, or two streams of one seed that differ.
 
     use super::*;
+
+    impl Stage {
+        const fn constant(seconds: f64, per_second: f64) -> Self {
+            Self {
+                seconds,
+                from: per_second,
+                to: per_second,
+            }
+        }
+    }
 
     fn times(stages: &[Stage], spacing: Spacing) -> Vec<f64> {
         Arrivals::new(stages.to_vec(), spacing)

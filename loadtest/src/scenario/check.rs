@@ -324,12 +324,26 @@ impl Checker<'_> {
     ) -> Result<(), Mistake> {
         for figure in objective.figures() {
             let Figure::Requests {
-                idle, step, metric, ..
+                idle,
+                step,
+                metric,
+                outcome,
+                caller,
             } = figure
             else {
                 continue;
             };
+            let is_of_times = matches!(metric, Metric::Response(_) | Metric::Service(_));
+            let is_too_fine = match metric {
+                Metric::Response(_) => outcome.is_some(),
+                Metric::Service(_) | Metric::Starved => true,
+                Metric::Rate | Metric::Count | Metric::Share => false,
+            };
             let wrong = match step {
+                _ if caller.is_some() && (is_too_fine || *idle) => Some(
+                    "of one caller: percentiles of the response without an outcome, rate, count and share"
+                        .to_owned(),
+                ),
                 Some(step) if !scenario.sends(*step) => {
                     Some(format!("{}: no stream sends it", step.name()))
                 }
@@ -338,7 +352,7 @@ impl Checker<'_> {
                     step.name()
                 )),
                 None if *idle => Some("idle.all: name the step".to_owned()),
-                _ if *idle && !matches!(metric, Metric::Response(_) | Metric::Service(_)) => {
+                _ if *idle && !is_of_times => {
                     Some("of the idle server percentiles alone are measured".to_owned())
                 }
                 _ => None,

@@ -93,13 +93,13 @@ impl Step {
     #[must_use]
     pub const fn service(self) -> Service {
         match self {
-            Self::Submit | Self::SubmitWithoutKey | Self::Replay => Service::SubmitTest,
-            Self::Cancel => Service::CancelTest,
-            Self::List => Service::ListTests,
-            Self::Verify | Self::Guess => Service::VerifyPositive,
-            Self::Unlock => Service::UnlockCode,
-            Self::Confirm | Self::Annul => Service::ConfirmUnlock,
-            Self::SendCode => Service::SendOtp,
+            Self::Submit | Self::SubmitWithoutKey | Self::Replay => Service::Submission,
+            Self::Cancel => Service::Cancellation,
+            Self::List => Service::Listing,
+            Self::Verify | Self::Guess => Service::Verification,
+            Self::Unlock => Service::Unlock,
+            Self::Confirm | Self::Annul => Service::Confirmation,
+            Self::SendCode => Service::AslOtp,
         }
     }
 

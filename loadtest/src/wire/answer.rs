@@ -27,6 +27,18 @@ pub enum AnswerError {
 pub struct AnswerReader {
     bytes: Vec<u8>,
     head: Option<Head>,
+    /// The body of an answer that came in chunks, joined.
+    joined: Vec<u8>,
+    complete: bool,
+}
+
+/// What the head of a whole answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// HTTP status.
+    pub status: u16,
+    /// Whether the server closes the connection.
+    pub closes: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +85,12 @@ impl Answer {
 }
 
 impl AnswerReader {
-    /// Takes what came; returns the answer when it is complete, and is ready for the next one.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, AnswerError> {
+    /// Takes what came; tells of the answer when it is complete, whose body can be read until [`clear`](Self::clear) makes
+    /// ready for the next one.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answered>, AnswerError> {
+        if self.complete {
+            return Err(AnswerError::Excess);
+        }
         self.bytes.extend_from_slice(bytes);
         let mut head = match self.head {
             Some(head) => head,
@@ -97,18 +113,38 @@ impl AnswerReader {
         if self.bytes.len() > end {
             return Err(AnswerError::Excess);
         }
-        let answer = match head.length {
-            Length::Fixed(_) => understand(&head, &self.bytes[head.body_start..]),
-            Length::Chunked(_) => understand(&head, &join_chunks(&self.bytes[head.body_start..])),
-        };
-        self.clear();
-        Ok(Some(answer))
+        if let Length::Chunked(_) = head.length {
+            join_chunks(&self.bytes[head.body_start..], &mut self.joined);
+        }
+        self.complete = true;
+        Ok(Some(Answered {
+            status: head.status,
+            closes: head.closes,
+        }))
     }
 
-    /// Forgets a part of an answer.
+    /// The body of the whole answer; empty before it is whole.
+    pub fn body(&self) -> &[u8] {
+        match self.head {
+            Some(head) if self.complete => match head.length {
+                Length::Fixed(_) => &self.bytes[head.body_start..],
+                Length::Chunked(_) => &self.joined,
+            },
+            _ => &[],
+        }
+    }
+
+    /// The whole answer, understood.
+    pub fn answer(&self, head: Answered) -> Answer {
+        understand(head, self.body())
+    }
+
+    /// Forgets an answer, or a part of one.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.joined.clear();
         self.head = None;
+        self.complete = false;
     }
 
     fn read_head(&self) -> Result<Option<Head>, AnswerError> {
@@ -198,8 +234,7 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
     number(line[..end].trim_ascii(), 16).filter(|size| *size <= MAX_BODY)
 }
 
-fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(bytes.len());
+fn join_chunks(mut bytes: &[u8], body: &mut Vec<u8>) {
     while let Some(line_end) = memmem::find(bytes, b"\r\n")
         && let Some(size) = chunk_size(&bytes[..line_end])
         && size > 0
@@ -209,10 +244,9 @@ fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
         body.extend_from_slice(bytes.get(start..start + size).unwrap_or_default());
         bytes = bytes.get(start + size + 2..).unwrap_or_default();
     }
-    body
 }
 
-fn understand(head: &Head, body: &[u8]) -> Answer {
+fn understand(head: Answered, body: &[u8]) -> Answer {
     let outcome = element(body, b"esito>").and_then(|value| <[u8; 4]>::try_from(value).ok());
     let cun = element(body, b"identificativoTransazione>")
         .and_then(|value| std::str::from_utf8(value).ok())
@@ -235,7 +269,7 @@ fn understand(head: &Head, body: &[u8]) -> Answer {
 }
 
 /// The value of the first element whose start tag ends with `name_end`, whatever its prefix.
-fn element<'b>(body: &'b [u8], name_end: &[u8]) -> Option<&'b [u8]> {
+pub(super) fn element<'b>(body: &'b [u8], name_end: &[u8]) -> Option<&'b [u8]> {
     let mut from = 0;
     loop {
         let at = from + memmem::find(&body[from..], name_end)?;
@@ -285,8 +319,18 @@ mod tests {
         )
     }
 
+    /// As the loop does it: an answer is read and forgotten.
+    fn push(reader: &mut AnswerReader, bytes: &[u8]) -> Result<Option<Answer>, AnswerError> {
+        let answered = reader.push(bytes)?;
+        let answer = answered.map(|head| reader.answer(head));
+        if answer.is_some() {
+            reader.clear();
+        }
+        Ok(answer)
+    }
+
     fn read(text: &str) -> Result<Option<Answer>, AnswerError> {
-        AnswerReader::default().push(text.as_bytes())
+        push(&mut AnswerReader::default(), text.as_bytes())
     }
 
     fn accepted() -> Answer {
@@ -312,9 +356,9 @@ mod tests {
             let bytes = text.as_bytes();
             let mut reader = AnswerReader::default();
             for cut in 1..bytes.len() {
-                assert_eq!(reader.push(&bytes[..cut]), Ok(None), "cut at {cut}");
+                assert_eq!(push(&mut reader, &bytes[..cut]), Ok(None), "cut at {cut}");
                 assert_eq!(
-                    reader.push(&bytes[cut..]),
+                    push(&mut reader, &bytes[cut..]),
                     Ok(Some(accepted())),
                     "cut at {cut}"
                 );
@@ -328,9 +372,9 @@ mod tests {
         let text = fixed(BODY);
         let (last, before) = text.as_bytes().split_last().unwrap();
         for byte in before {
-            assert_eq!(reader.push(&[*byte]), Ok(None));
+            assert_eq!(push(&mut reader, &[*byte]), Ok(None));
         }
-        assert_eq!(reader.push(&[*last]), Ok(Some(accepted())));
+        assert_eq!(push(&mut reader, &[*last]), Ok(Some(accepted())));
     }
 
     #[test]

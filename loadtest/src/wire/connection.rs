@@ -1,13 +1,16 @@
 //! One connection: a socket, its TLS, and the answer that is coming.
+//!
+//! An answer is gathered whole, but for those to listings, which are read as they come and may be of any length.
 
 use std::io::{self, BufRead as _, ErrorKind, Write as _};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use rustls::ClientConnection;
+use rustls::{ClientConnection, HandshakeKind};
 
-use crate::wire::answer::{Answer, AnswerError, AnswerReader};
+use crate::wire::answer::{Answer, AnswerError, AnswerReader, Answered};
+use crate::wire::listing::{Frame, Scan, ScanError};
 use crate::wire::target::Target;
 
 /// What ended a connection.
@@ -22,6 +25,9 @@ pub enum Broken {
     /// What came is no answer.
     #[error("{0}")]
     Answer(#[from] AnswerError),
+    /// What came is no listing.
+    #[error("{0}")]
+    Listing(#[from] ScanError),
     /// The server closed it.
     #[error("closed by the server")]
     Closed,
@@ -42,8 +48,8 @@ pub enum Progress {
     Waiting,
     /// The handshake is done.
     Open,
-    /// The answer to the request under way.
-    Answered(Answer),
+    /// The answer to the request under way is whole.
+    Answered(Answered),
 }
 
 /// A TLS connection that never blocks.
@@ -51,7 +57,16 @@ pub struct Connection {
     socket: TcpStream,
     tls: ClientConnection,
     answer: AnswerReader,
+    /// The listing that is coming instead of an answer.
+    listing: Option<Box<ListingReader>>,
     open: bool,
+}
+
+/// A listing as it comes.
+#[derive(Default)]
+struct ListingReader {
+    frame: Frame,
+    scan: Scan,
 }
 
 impl Connection {
@@ -63,6 +78,7 @@ impl Connection {
             socket,
             tls: ClientConnection::new(Arc::clone(&target.tls), target.server_name.clone())?,
             answer: AnswerReader::default(),
+            listing: None,
             open: false,
         })
     }
@@ -71,6 +87,39 @@ impl Connection {
     pub fn send(&mut self, request: &[u8]) -> Result<(), Broken> {
         self.tls.writer().write_all(request)?;
         self.flush()
+    }
+
+    /// The next answer is a listing, which is read as it comes.
+    pub fn expect_listing(&mut self) {
+        self.listing = Some(Box::default());
+    }
+
+    /// The answer that is whole, understood; afterwards the next one can come.
+    pub fn take_answer(&mut self, head: Answered) -> Answer {
+        let answer = self.answer.answer(head);
+        self.answer.clear();
+        answer
+    }
+
+    /// The body of the answer that is whole, until [`forget`](Self::forget).
+    pub fn body(&self) -> &[u8] {
+        self.answer.body()
+    }
+
+    /// Makes ready for the next answer.
+    pub fn forget(&mut self) {
+        self.answer.clear();
+        self.listing = None;
+    }
+
+    /// What was in the listing that is whole.
+    pub fn take_listing(&mut self) -> Option<Scan> {
+        self.listing.take().map(|reader| reader.scan)
+    }
+
+    /// Whether the handshake was a short one; false before its end.
+    pub fn is_resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Does what an event allows. With edge-triggered events all must be read up to a complete answer: after it nothing
@@ -113,7 +162,7 @@ impl Connection {
         Ok(Progress::Waiting)
     }
 
-    fn read_answer(&mut self) -> Result<Option<Answer>, Broken> {
+    fn read_answer(&mut self) -> Result<Option<Answered>, Broken> {
         let mut reader = self.tls.reader();
         let mut complete = None;
         loop {
@@ -123,7 +172,10 @@ impl Connection {
                 Ok([]) => return Err(Broken::Closed),
                 Ok(_) if complete.is_some() => return Err(AnswerError::Excess.into()),
                 Ok(bytes) => {
-                    complete = self.answer.push(bytes)?;
+                    complete = match &mut self.listing {
+                        Some(reader) => reader.push(bytes)?,
+                        None => self.answer.push(bytes)?,
+                    };
                     bytes.len()
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(complete),
@@ -146,5 +198,16 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+impl ListingReader {
+    fn push(&mut self, bytes: &[u8]) -> Result<Option<Answered>, ScanError> {
+        let Self { frame, scan } = self;
+        let whole = frame.push(bytes, |part| scan.push(part))?;
+        Ok(whole.then_some(Answered {
+            status: frame.status,
+            closes: frame.closes,
+        }))
     }
 }

@@ -4,6 +4,7 @@ use memchr::{memchr, memmem};
 use sistema_ts_model::Cun;
 
 use crate::callers::people::Numbers;
+use crate::ledger::Listed;
 
 /// Longest head of an answer, and longest thing between two tags.
 const LONGEST: usize = 16 * 1024;
@@ -167,8 +168,14 @@ impl Tests {
     }
 }
 
+const NOTHING: Listed = Listed {
+    cun: None,
+    day: 0,
+    positive: false,
+};
+
 /// Counts what is in a listing's message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scan {
     kept: Vec<u8>,
     /// `esito` of this answer.
@@ -184,9 +191,39 @@ pub struct Scan {
     /// Tests with a `dataInserimento` before that of the test before them.
     pub out_of_order: u64,
     last_day: Vec<u8>,
+    keeps_tests: bool,
+    /// Tests in their order.
+    pub kept_tests: Vec<Listed>,
+    current: Listed,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            outcome: None,
+            bookmark: None,
+            findings: Vec::new(),
+            tests: 0,
+            named: Tests::default(),
+            out_of_order: 0,
+            last_day: Vec::new(),
+            keeps_tests: false,
+            kept_tests: Vec::new(),
+            current: NOTHING,
+        }
+    }
 }
 
 impl Scan {
+    /// One that keeps each test in `kept_tests`, from where it must be taken.
+    pub fn keeping_tests() -> Self {
+        Self {
+            keeps_tests: true,
+            ..Self::default()
+        }
+    }
+
     /// Forgets what belongs to one answer alone.
     pub fn next_answer(&mut self) {
         self.kept.clear();
@@ -223,10 +260,25 @@ impl Scan {
     fn element(&mut self, name: &[u8], text: &[u8]) {
         let owned = || String::from_utf8_lossy(text).into_owned();
         match name {
-            b"test" => self.tests += 1,
+            b"test" => {
+                self.tests += 1;
+                let test = std::mem::replace(&mut self.current, NOTHING);
+                if self.keeps_tests {
+                    self.kept_tests.push(test);
+                }
+            }
+            b"esitoTest" => self.current.positive = text == b"P",
             b"dataInserimento" => {
                 // Dates of one form are ordered like their text.
                 self.out_of_order += u64::from(text < self.last_day.as_slice());
+                self.current.day = text
+                    .iter()
+                    .filter(|byte| **byte != b'-')
+                    .try_fold(0_u32, |day, digit| {
+                        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+                        day.checked_mul(10)?.checked_add(digit)
+                    })
+                    .unwrap_or(0);
                 self.last_day.clear();
                 self.last_day.extend_from_slice(text);
             }
@@ -234,6 +286,7 @@ impl Scan {
                 let cun = std::str::from_utf8(text)
                     .ok()
                     .and_then(|text| Cun::parse(text).ok());
+                self.current.cun = cun;
                 if let Some(cun) = cun {
                     self.named.add(cun);
                 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::LoadtestError;
-use crate::wire::tls::client_config;
+use crate::wire::tls::{client_config, plain_config};
 
 /// Where a server listens, and how to connect to it.
 #[derive(Clone)]
@@ -24,6 +24,34 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether it is this machine's loopback.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
+    /// The name in the address, without the port.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.server_name.to_str().into_owned()
+    }
+
+    /// The same requests for a server at this address, with a certificate of `localhost` that this authority has signed.
+    pub(crate) fn at_mirror(
+        &self,
+        address: SocketAddr,
+        authority: CertificateDer<'static>,
+    ) -> Result<Self, LoadtestError> {
+        Ok(Self {
+            address,
+            // A constant that is a name.
+            server_name: ServerName::try_from("localhost")
+                .map_err(|error| LoadtestError::Address(error.to_string()))?,
+            host: self.host.clone(),
+            tls: plain_config(authority)?,
+        })
+    }
+
     /// Reads `https://name:port`, the authority of the server's certificate, and the client's certificate and key (PEM files).
     pub fn new(
         url: &str,

@@ -36,6 +36,20 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
+/// Trusts one authority and shows no certificate.
+pub fn plain_config(
+    authority: CertificateDer<'static>,
+) -> Result<Arc<ClientConfig>, LoadtestError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LoadtestError> {
     let wrong = |reason: String| LoadtestError::Pem {
         path: path.to_owned(),

@@ -5,8 +5,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod commands;
 mod desk;
 mod listing;
+mod scenario;
 mod server;
 
 use std::collections::{BTreeMap, HashSet};

@@ -13,7 +13,10 @@ use std::process::ExitCode;
 
 use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
-use sistema_ts_embedded::cards::{CardImport, EmbeddedCardRegister, ImportProgress};
+use sistema_ts_embedded::cards::{
+    AdditionError, AdditionName, CardImport, EmbeddedCardRegister, ImportProgress, additions,
+    remove_addition,
+};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::cards::{CardError, CardRegister as _};
 use sistema_ts_store::register::{RegisterKey, RegisterKeyError};
@@ -44,7 +47,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Replace the register of cards by those of a file, beside a running server
+    /// Replace the register of cards by those of a file, or add them to it, beside a running server
     ///
     /// The file is CSV with semicolons and the header codice_fiscale;numero_tessera;valida_dal;valida_al, one card a line, several a
     /// person. numero_tessera is the number on the back of the card: its 20 digits, or the last eight alone, which are what counts; dates are
@@ -53,14 +56,28 @@ enum Command {
     /// stopped when the command is given again with the same file. Exit status: 0 every line was taken, 1 some were skipped, 2 nothing was
     /// replaced.
     Import(ImportArguments),
-    /// Show how many cards there are, and since when
+    /// Take the cards out of the register again that were added under a name, beside a running server
+    ///
+    /// Cards that were there before stay, also those that the addition had as well.
+    Remove(RemoveArguments),
+    /// Show how many cards there are, since when, and which additions are among them
     Status,
+}
+
+#[derive(Debug, Args)]
+struct RemoveArguments {
+    /// The name under which they were added
+    name: AdditionName,
 }
 
 #[derive(Debug, Args)]
 struct ImportArguments {
     /// The file
     file: PathBuf,
+    /// Add the cards to the register instead, under this name; `cards remove` takes them out again, and so does the next whole import.
+    /// 1 to 32 lower-case letters, digits and dashes
+    #[arg(long, value_name = "NAME")]
+    add: Option<AdditionName>,
     /// Begin anew, even if an import of this file was interrupted
     #[arg(long)]
     restart: bool,
@@ -78,6 +95,8 @@ struct ImportArguments {
 pub(super) enum CardsError {
     #[error(transparent)]
     Register(CardError),
+    #[error(transparent)]
+    Addition(#[from] AdditionError),
     #[error(
         "{cards} cards were taken and {registered} are registered: the register stays as it was (see --maximum-loss-percent)"
     )]
@@ -129,6 +148,13 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             check_owner(&configuration.store.data_folder)?;
             Import::open(&configuration.store.data_folder, &key, import)?.run()
         }
+        Command::Remove(RemoveArguments { name }) => {
+            let folder = &configuration.store.data_folder;
+            check_owner(folder)?;
+            let cards = remove_addition(folder, &key, &name).map_err(CardsError::from)?;
+            print(&format!("{cards} cards registered\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Status => status(&configuration, &key),
     }
 }
@@ -161,17 +187,24 @@ fn status(configuration: &Configuration, key: &RegisterKey) -> Result<ExitCode, 
     let status = runtime
         .block_on(register.status())
         .map_err(CardsError::from)?;
-    let text = match status {
+    let mut text = match status {
         Some(status) => format!(
             "{} cards, imported at {}\n",
             status.cards, status.imported_at
         ),
         None => "no cards: none were imported yet\n".to_owned(),
     };
+    for name in additions(&configuration.store.data_folder).map_err(CardsError::from)? {
+        text.push_str(&format!("added: {}\n", name.as_str()));
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> Result<(), CliError> {
     io::stdout()
         .write_all(text.as_bytes())
-        .map_err(CliError::Output)?;
-    Ok(ExitCode::SUCCESS)
+        .map_err(CliError::Output)
 }
 
 struct Import {
@@ -199,7 +232,11 @@ impl Import {
             // What can be read only once cannot be gone on with.
             return Err(failed(&"it is no regular file"));
         }
-        let source = fingerprint(&file, &metadata).map_err(unreadable)?;
+        let mut source = fingerprint(&file, &metadata).map_err(unreadable)?;
+        if let Some(name) = &arguments.add {
+            // An addition that was interrupted is gone on with by the same addition alone.
+            source.extend_from_slice(name.as_str().as_bytes());
+        }
         file.rewind().map_err(unreadable)?;
         let hold = file.try_clone().map_err(unreadable)?;
         let mut lines = Lines::new(file, 0);
@@ -275,6 +312,18 @@ impl Import {
         if bad * 100 > lines * self.arguments.maximum_bad_percent {
             return Err(CardsError::TooManyBadLines { bad, lines }.into());
         }
+        let empty = self.progress.blank_lines;
+        if let Some(name) = &self.arguments.add {
+            let (cards, added) = self
+                .import
+                .finish_adding(name, self.progress, SystemClock.now())
+                .map_err(CardsError::from)?;
+            print(&format!(
+                "{added} cards added as {}, {cards} registered; {lines} lines read, {bad} of them bad; empty lines: {empty}\n",
+                name.as_str()
+            ))?;
+            return Ok(status_of(bad));
+        }
         let cards = self
             .import
             .finish(
@@ -284,17 +333,11 @@ impl Import {
             )
             .map_err(CardsError::from)?;
         let doubles = (lines - bad).saturating_sub(cards);
-        let empty = self.progress.blank_lines;
         let text = format!(
             "{cards} cards registered; {lines} lines read, {bad} of them bad, {doubles} said what another had said; empty lines: {empty}\n"
         );
-        io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(CliError::Output)?;
-        Ok(match bad {
-            0 => ExitCode::SUCCESS,
-            _ => ExitCode::FAILURE,
-        })
+        print(&text)?;
+        Ok(status_of(bad))
     }
 
     /// A file that somebody still writes is not the one that was to be imported.
@@ -310,6 +353,14 @@ impl Import {
                 Err(self.failed(&"it was changed while it was read: the register stays as it was"))
             }
         }
+    }
+}
+
+/// Whether every line was taken.
+fn status_of(bad_lines: u64) -> ExitCode {
+    match bad_lines {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -351,6 +402,7 @@ mod tests {
         let import = || {
             let arguments = ImportArguments {
                 file: file.clone(),
+                add: None,
                 restart: false,
                 maximum_bad_percent: 1,
                 maximum_loss_percent: 10,

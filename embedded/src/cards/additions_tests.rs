@@ -1,0 +1,155 @@
+//! A failure: an addition that replaces or hides a card, a removal that takes out one that was there before or leaves one behind, one that
+//! cannot be made again after it was interrupted, or a file that stays although nothing of it is in the register.
+#![allow(clippy::unwrap_used)]
+
+use chrono::NaiveDate;
+
+use super::*;
+use crate::cards::import::Entry;
+use crate::cards::test_place::{Place, digits, now, person};
+use crate::cards::{CardEntry, ImportProgress};
+
+fn card(who: u32, number: u32) -> CardEntry {
+    CardEntry {
+        fiscal_code: person(who),
+        digits: digits(number),
+        valid_from: NaiveDate::from_ymd_opt(2020, 1, 1).unwrap(),
+        valid_to: None,
+    }
+}
+
+fn taken(place: &Place, cards: &[CardEntry]) -> (CardImport, ImportProgress) {
+    let mut import = CardImport::begin(&place.data(), &place.key, b"test", true).unwrap();
+    let mut progress = ImportProgress::default();
+    for card in cards {
+        progress.lines += 1;
+        import.add(card, progress).unwrap();
+    }
+    (import, progress)
+}
+
+fn replace(place: &Place, cards: &[CardEntry]) -> u64 {
+    let (import, progress) = taken(place, cards);
+    import.finish(progress, now(), 100).unwrap()
+}
+
+fn add_as(place: &Place, name: &str, cards: &[CardEntry]) -> Result<(u64, u64), AdditionError> {
+    let (import, progress) = taken(place, cards);
+    import.finish_adding(
+        &name.parse().unwrap(),
+        progress,
+        now().plus_millis(86_400_000),
+    )
+}
+
+fn remove_named(place: &Place, name: &str) -> Result<u64, AdditionError> {
+    remove_addition(&place.data(), &place.key, &name.parse().unwrap())
+}
+
+fn named(place: &Place) -> Vec<String> {
+    let names = additions(&place.data()).unwrap();
+    names.iter().map(|name| name.as_str().to_owned()).collect()
+}
+
+/// All that the register says, with the time of its import.
+fn content(place: &Place) -> (Vec<Entry>, i64, i64) {
+    let register = open_whole(&place.data().join("cards.db")).unwrap();
+    let mut select = register.prepare(ALL_CARDS).unwrap();
+    let mut rows = select.query([]).unwrap();
+    let entries = std::iter::from_fn(|| next(&mut rows).unwrap()).collect();
+    let about = |column: &str| {
+        let query = format!("SELECT {column} FROM about");
+        register.query_row(&query, [], |row| row.get(0)).unwrap()
+    };
+    (entries, about("cards"), about("imported_ms"))
+}
+
+#[test]
+fn what_was_added_is_taken_out_again_and_all_is_as_before() {
+    let place = Place::new();
+    let own: Vec<_> = (1..=50).map(|who| card(who, who)).collect();
+    replace(&place, &own);
+    let before = content(&place);
+    // Half of them are people of the register, with other cards.
+    let added: Vec<_> = (26..=75).map(|who| card(who, 1_000 + who)).collect();
+    assert_eq!(add_as(&place, "load-test", &added).unwrap(), (100, 50));
+    assert_eq!(named(&place), ["load-test"]);
+    let with = content(&place);
+    assert_eq!((with.0.len(), with.1, with.2), (100, 100, before.2));
+    assert!(before.0.iter().all(|entry| with.0.contains(entry)));
+    assert_eq!(remove_named(&place, "load-test").unwrap(), 50);
+    assert_eq!(content(&place), before);
+    assert!(named(&place).is_empty());
+}
+
+#[test]
+fn a_card_that_was_there_before_stays_when_an_addition_with_it_goes() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1), card(2, 2)]);
+    let before = content(&place);
+    assert_eq!(
+        add_as(&place, "a", &[card(2, 2), card(3, 3)]).unwrap(),
+        (3, 1)
+    );
+    assert_eq!(remove_named(&place, "a").unwrap(), 2);
+    assert_eq!(content(&place), before);
+}
+
+#[test]
+fn two_additions_go_one_without_the_other() {
+    let place = Place::new();
+    add_as(&place, "a", &[card(1, 1), card(2, 2)]).unwrap();
+    add_as(&place, "b", &[card(2, 2), card(3, 3)]).unwrap();
+    assert_eq!(named(&place), ["a", "b"]);
+    // The card of both is the first one's.
+    assert_eq!(remove_named(&place, "b").unwrap(), 2);
+    assert_eq!(remove_named(&place, "a").unwrap(), 0);
+}
+
+#[test]
+fn a_name_is_added_once_and_one_that_is_not_there_cannot_be_removed() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    add_as(&place, "a", &[card(2, 2)]).unwrap();
+    let before = content(&place);
+    let again = add_as(&place, "a", &[card(3, 3)]);
+    assert!(matches!(again, Err(AdditionError::Exists(_))), "{again:?}");
+    let missing = remove_named(&place, "b");
+    assert!(
+        matches!(missing, Err(AdditionError::Missing(_))),
+        "{missing:?}"
+    );
+    assert_eq!(content(&place), before);
+    for name in ["", "A", "../x", "a b", &"a".repeat(33)] {
+        assert_eq!(
+            name.parse::<AdditionName>(),
+            Err(AdditionNameError),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_removal_that_was_interrupted_is_made_again() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    let before = content(&place);
+    add_as(&place, "a", &[card(2, 2)]).unwrap();
+    let file = place.data().join("cards-added-a.db");
+    let kept = std::fs::read(&file).unwrap();
+    remove_named(&place, "a").unwrap();
+    // As it is when the process died before the last step; and as it is when an addition died before its last one.
+    std::fs::write(&file, kept).unwrap();
+    assert_eq!(remove_named(&place, "a").unwrap(), 1);
+    assert_eq!(content(&place), before);
+}
+
+#[test]
+fn a_register_that_is_replaced_has_no_additions() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    add_as(&place, "a", &[card(2, 2)]).unwrap();
+    replace(&place, &[card(5, 5), card(6, 6)]);
+    assert!(named(&place).is_empty());
+    assert_eq!(content(&place).1, 2);
+}

@@ -1,0 +1,127 @@
+//! `loadtest run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::error::LoadtestError;
+use crate::report::{RunResult, Verdict};
+use crate::run::{RunPlan, default_folder, run};
+use crate::scenario::Scenario;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// The scenario's file, or the name of a shipped one (`loadtest scenarios`)
+    scenario: PathBuf,
+    /// Where the server is and who calls it; `loadtest prepare` writes one
+    #[arg(long, value_name = "FILE")]
+    environment: PathBuf,
+    /// A folder for result and ledger, which is made
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Instead of the scenario's seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The server's name once more: nothing but this machine is called without it
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Do not measure the client against a constant answer first
+    #[arg(long)]
+    no_ceiling: bool,
+    /// Tell nothing while it runs
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl RunArguments {
+    pub(super) fn run(self) -> Result<ExitCode, LoadtestError> {
+        let scenario = Scenario::read(&self.scenario)?;
+        let folder = self.output.unwrap_or_else(|| default_folder(&scenario));
+        let result = run(RunPlan {
+            scenario,
+            environment: self.environment,
+            folder: folder.clone(),
+            seed: self.seed,
+            confirmed_host: self.host,
+            ceiling: !self.no_ceiling,
+            progress: !self.quiet,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+        })?;
+        let path = folder.join("result.json");
+        let json = serde_json::to_vec_pretty(&result)
+            .map_err(|error| LoadtestError::Usage(error.to_string()))?;
+        std::fs::write(&path, json).map_err(LoadtestError::file(&path))?;
+        print!("{}", summary(&result));
+        println!("result: {}", path.display());
+        Ok(ExitCode::from(result.verdict.exit_status()))
+    }
+}
+
+/// The result in some lines.
+fn summary(result: &RunResult) -> String {
+    let mut text = format!("{}: {}\n\n", result.scenario.name, result.verdict.words());
+    let yes = |ok: bool| if ok { "yes" } else { "NO" };
+    for objective in &result.objectives {
+        let measured = objective
+            .measured
+            .map_or_else(|| "nothing".into(), |value| format!("{value:.3}"));
+        text += &format!(
+            "  kept {:<3}  {}   (measured {measured} {unit}, limit {:.3} {unit})\n",
+            yes(objective.kept),
+            objective.text,
+            objective.limit,
+            unit = objective.unit
+        );
+    }
+    for rule in result.truth.rules.iter().filter(|rule| rule.violations > 0) {
+        text += &format!(
+            "  VIOLATED {} of {}: {}\n",
+            rule.violations, rule.of, rule.says
+        );
+        for example in &rule.examples {
+            text += &format!("    {example}\n");
+        }
+    }
+    for check in result.validity.iter().filter(|check| !check.ok) {
+        text += &format!(
+            "  {}: NO   (measured {:.3} {unit}, limit {:.3} {unit})\n",
+            check.says,
+            check.measured,
+            check.limit,
+            unit = check.unit
+        );
+    }
+    text += &format!(
+        "\n  truth: {} done, {} refused, {} unknown\n",
+        result.truth.done, result.truth.refused, result.truth.unknown
+    );
+    text += "\n  step                 due      sent   starved  response ms: p50      p99    p99.9      max   outcomes\n";
+    for step in &result.steps {
+        let outcomes: Vec<_> = step
+            .outcomes
+            .iter()
+            .map(|outcome| format!("{} {}", outcome.outcome, outcome.count))
+            .collect();
+        text += &format!(
+            "  {:<18}{:>8}{:>10}{:>9}{:>19.2}{:>9.2}{:>9.2}{:>9.2}   {}\n",
+            step.step,
+            step.due,
+            step.sent,
+            step.starved,
+            step.response.p50,
+            step.response.p99,
+            step.response.p999,
+            step.response.max,
+            outcomes.join(", ")
+        );
+    }
+    for remark in &result.method.remarks {
+        text += &format!("  {remark}\n");
+    }
+    if result.verdict == Verdict::Invalid {
+        text += "\n  Invalid: the client was the limit, or the run was not what the scenario says; the figures are not the server's.\n";
+    }
+    text += "\n";
+    text
+}

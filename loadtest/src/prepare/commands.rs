@@ -1,0 +1,130 @@
+//! The commands that register what was prepared, and those that remove it.
+
+use super::Preparation;
+
+const HEAD: &str = "#!/usr/bin/env bash
+# Written by `loadtest prepare`. Run it where the server's data is, as the server's user, with its configuration in SISTEMA_TS_CONFIGURATION and the
+# program, if it is not on the path, in SISTEMA_TS. It can be run again: what is done already stays as it is.
+set -euo pipefail
+cd \"$(dirname \"$0\")\"
+sistema_ts=${SISTEMA_TS:-sistema-ts}
+: \"${SISTEMA_TS_CONFIGURATION:?the configuration file of the server}\"
+admin() { \"$sistema_ts\" admin \"$@\"; }
+";
+
+/// Registers. What was there before is not in `registered`, and is not touched by [`remove`].
+pub(super) fn register(preparation: &Preparation) -> String {
+    let mut text = String::from(HEAD);
+    text += "umask 077
+touch registered
+# add WHAT NAME ARGUMENTS…: registers what is not registered, and remembers that it did.
+add() {
+    local what=$1 name=$2
+    shift 2
+    admin \"$what\" show \"$name\" >/dev/null 2>&1 && return 0
+    admin \"$what\" add \"$name\" \"$@\"
+    echo \"$what $name\" >>registered
+}
+# certificate KIND CODE FILE
+certificate() {
+    grep -qxF \"certificate $3\" registered && return 0
+    admin certificate add \"--$1\" \"$2\" \"$3\"
+    echo \"certificate $3\" >>registered
+}
+";
+    let pki = preparation.development_pki.is_some();
+    for region in &preparation.regions {
+        let code = region.as_str();
+        let file = preparation.region_file(*region);
+        let certificate = preparation.identity(&file).0;
+        if pki {
+            text += &pki_line(preparation, &file, &format!("region --code {code}"));
+        }
+        text += &format!("add region {code}\ncertificate region {code} '{certificate}'\n");
+        text += &format!(
+            "admin operator import --region {code} --profile elencoTestEffettuati --profile invioCodiceOtp operators/region-{code}\n"
+        );
+    }
+    for number in 0..preparation.call_centers {
+        let code = preparation.call_center(number);
+        let certificate = preparation.identity(&code).0;
+        if pki {
+            text += &pki_line(
+                preparation,
+                &code,
+                &format!("call-center --code {code} --name {code}"),
+            );
+        }
+        text += &format!(
+            "add call-center {code} --name {code}\ncertificate call-center {code} '{certificate}'\n\
+             grep -qxF 'network {code}' registered || {{ admin network add --call-center {code} '{network}' && echo 'network {code}' >>registered; }}\n\
+             admin operator import --call-center {code} operators/{code}\n",
+            network = preparation.network
+        );
+    }
+    if preparation.structures > 0 {
+        text += "mkdir -p users\n";
+    }
+    for number in 0..preparation.structures {
+        let (user, structure) = (preparation.user(number), preparation.structure(number));
+        text += &format!(
+            "add structure {structure} --description 'Load test {name}'\n\
+             [ -s users/{user}.json ] || admin --json user add {user} --structure {structure} --fiscal-code-file operators/{user} \
+             --profile invioEsecuzioneTest --profile annullamentoEsecuzioneTest --profile invioCodiceOtp \
+             >users/{user}.json\n",
+            name = preparation.name
+        );
+    }
+    let name = &preparation.name;
+    text += &format!(
+        "\"$sistema_ts\" cards status | grep -qxF 'added: {name}' || \"$sistema_ts\" cards import --add {name} cards.csv\n"
+    );
+    text
+}
+
+fn pki_line(preparation: &Preparation, file: &str, what: &str) -> String {
+    let certificate = preparation.identity(file).0;
+    let folder = certificate
+        .rsplit_once('/')
+        .map_or(".", |(folder, _)| folder);
+    format!(
+        "[ -e '{certificate}' ] || \"$sistema_ts\" pki {what} --folder '{folder}' --file {file}\n"
+    )
+}
+
+/// Removes what [`register`] has registered. Regions, structures, call centres and users have access records, and are disabled.
+pub(super) fn remove(preparation: &Preparation) -> String {
+    let mut text = String::from(HEAD);
+    text += "# disable WHAT NAME: what was not there before is refused from now on.
+disable() { if grep -qxF \"$1 $2\" registered; then admin \"$1\" disable \"$2\"; fi; }
+# without KIND CODE FILE
+without() { if grep -qxF \"certificate $3\" registered; then admin certificate remove \"--$1\" \"$2\" \"$3\"; fi; }
+# dismiss KIND CODE FILE: forgets the operators of a file.
+dismiss() { while read -r code; do echo \"$code\" | admin operator remove \"--$1\" \"$2\"; done <\"$3\"; }
+";
+    for region in &preparation.regions {
+        let code = region.as_str();
+        let certificate = preparation.identity(&preparation.region_file(*region)).0;
+        text += &format!(
+            "without region {code} '{certificate}'\ndismiss region {code} operators/region-{code}\ndisable region {code}\n"
+        );
+    }
+    for number in 0..preparation.call_centers {
+        let code = preparation.call_center(number);
+        let certificate = preparation.identity(&code).0;
+        text += &format!(
+            "without call-center {code} '{certificate}'\ndismiss call-center {code} operators/{code}\n\
+             if grep -qxF 'network {code}' registered; then admin network remove --call-center {code} '{network}'; fi\ndisable call-center {code}\n",
+            network = preparation.network
+        );
+    }
+    for number in 0..preparation.structures {
+        let (user, structure) = (preparation.user(number), preparation.structure(number));
+        text += &format!("admin user disable {user}\ndisable structure {structure}\n");
+    }
+    text += &format!(
+        "\"$sistema_ts\" cards remove {}\nrm registered\n",
+        preparation.name
+    );
+    text
+}

@@ -1,0 +1,344 @@
+//! Everything that a load test of one's own server needs and does not find there: made-up people with cards, operators, requests for
+//! certificates, an environment, and the commands that register all of it and later remove it. Nothing that is registered is replaced.
+
+mod commands;
+mod requests;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{Days, NaiveDate};
+use sistema_ts_model::{Clock as _, RegionCode, SystemClock};
+
+use crate::callers::MOST_PEOPLE;
+use crate::callers::people::{Numbers, card_digits, fiscal_codes};
+use crate::error::LoadtestError;
+
+/// Before this come the digits that nobody is asked for.
+const CARD_PREFIX: &str = "803800000000";
+/// Cards are valid for so long around today.
+const CARD_DAYS: u64 = 1_000;
+/// Which operators are made up: others than any run's people.
+const OPERATORS_SEED: u64 = 0x6f70_6572_6174_6f72;
+
+/// What is prepared.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    /// Where it is written; it must not exist.
+    pub folder: PathBuf,
+    /// Where regions and call centres call.
+    pub mutual_tls_url: String,
+    /// Where structures' users call, if any are to.
+    pub basic_url: Option<String>,
+    /// The authority of the server's certificate (PEM), which is copied.
+    pub authority: PathBuf,
+    /// The server's process, in a file, if it is on this machine.
+    pub process_id_file: Option<PathBuf>,
+    /// The regions.
+    pub regions: Vec<RegionCode>,
+    /// How many call centres.
+    pub call_centers: u16,
+    /// How many operators each of them has.
+    pub operators: u16,
+    /// At most three operators of a region may ask for listings, its structures' users among them (§2.4.3), so that these users may not.
+    /// How many structures' users, each of a structure of its own in the regions in turn; needs `basic_url`.
+    pub structures: u16,
+    /// How many people.
+    pub people: u32,
+    /// The same seed gives the same people and operators.
+    pub seed: u64,
+    /// The network from which the call centres call.
+    pub network: String,
+    /// What names everything that is registered, so that it is found again: letters and digits.
+    pub name: String,
+    /// The folder of a development authority (`sistema-ts pki`), which then makes the certificates instead.
+    pub development_pki: Option<PathBuf>,
+}
+
+impl Preparation {
+    /// Writes the folder; says what to do next.
+    pub fn write(&self) -> Result<String, LoadtestError> {
+        if self.structures > 0 && self.basic_url.is_none() {
+            let reason = "structures' users call with user and password: --basic-url is missing";
+            return Err(LoadtestError::Usage(reason.into()));
+        }
+        if !(1..=MOST_PEOPLE).contains(&self.people) || self.regions.is_empty() {
+            let reason = format!("at least one region, and from 1 to {MOST_PEOPLE} people");
+            return Err(LoadtestError::Usage(reason));
+        }
+        fs::create_dir_all(self.folder.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| fs::create_dir(&self.folder))
+            .map_err(LoadtestError::file(&self.folder))?;
+        let authority =
+            fs::read_to_string(&self.authority).map_err(LoadtestError::file(&self.authority))?;
+        self.file("authority.crt", 0o644, &authority)?;
+        self.file(
+            "cards.csv",
+            0o600,
+            &self.cards(SystemClock.now().rome_day()),
+        )?;
+        for (place, code) in self.region_operators().iter().enumerate() {
+            let name = format!("operators/region-{}", self.regions[place].as_str());
+            self.file(&name, 0o600, &format!("{code}\n"))?;
+        }
+        for number in 0..self.call_centers {
+            let lines = self.call_center_operators(number).join("\n") + "\n";
+            self.file(
+                &format!("operators/{}", self.call_center(number)),
+                0o600,
+                &lines,
+            )?;
+        }
+        for number in 0..self.structures {
+            let name = format!("operators/{}", self.user(number));
+            self.file(&name, 0o600, &format!("{}\n", self.user_operator(number)))?;
+        }
+        if self.development_pki.is_none() {
+            requests::write(self)?;
+        }
+        self.file("environment.toml", 0o600, &self.environment())?;
+        self.file("register.sh", 0o700, &commands::register(self))?;
+        self.file("remove.sh", 0o700, &commands::remove(self))?;
+        Ok(self.next_steps())
+    }
+
+    fn file(&self, name: &str, mode: u32, content: &str) -> Result<(), LoadtestError> {
+        let path = self.folder.join(name);
+        let wrong = LoadtestError::file(&path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(wrong)?;
+        }
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .map_err(wrong)?;
+        file.write_all(content.as_bytes()).map_err(wrong)
+    }
+
+    fn cards(&self, today: NaiveDate) -> String {
+        let from = today
+            .checked_sub_days(Days::new(CARD_DAYS))
+            .unwrap_or(today);
+        let to = today
+            .checked_add_days(Days::new(CARD_DAYS))
+            .unwrap_or(today);
+        let mut text = String::from("codice_fiscale;numero_tessera;valida_dal;valida_al\n");
+        let people = fiscal_codes(self.people as usize, &mut Numbers::new(self.seed));
+        for (number, code) in people.iter().enumerate() {
+            let (code, digits) = (String::from_utf8_lossy(code), card_digits(number));
+            let digits = String::from_utf8_lossy(&digits);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{code};{CARD_PREFIX}{digits};{from};{to}");
+        }
+        text
+    }
+
+    /// All operators, of which each has one codice fiscale and one place.
+    fn operator_codes(&self, from: usize, count: usize) -> Vec<String> {
+        let mut numbers = Numbers::new(self.seed ^ OPERATORS_SEED);
+        let codes = fiscal_codes(from + count, &mut numbers);
+        let codes = codes[from..].iter();
+        codes
+            .map(|code| String::from_utf8_lossy(code).into_owned())
+            .collect()
+    }
+
+    fn region_operators(&self) -> Vec<String> {
+        self.operator_codes(0, self.regions.len())
+    }
+
+    fn call_center_operators(&self, number: u16) -> Vec<String> {
+        let each = usize::from(self.operators);
+        self.operator_codes(64 + usize::from(number) * each, each)
+    }
+
+    fn user_operator(&self, number: u16) -> String {
+        let before = 64 + usize::from(self.call_centers) * usize::from(self.operators);
+        self.operator_codes(before + usize::from(number), 1)
+            .remove(0)
+    }
+
+    fn call_center(&self, number: u16) -> String {
+        format!("{}-cc{}", self.name, number + 1)
+    }
+
+    fn user(&self, number: u16) -> String {
+        format!("{}.user{}", self.name, number + 1)
+    }
+
+    /// A structure of the regions in turn.
+    fn structure(&self, number: u16) -> String {
+        let region = self.regions[usize::from(number) % self.regions.len()];
+        format!("{}-999-LT{:04}", region.as_str(), number + 1)
+    }
+
+    /// Where the certificate and the key of a caller lie, as the environment says it.
+    fn identity(&self, name: &str) -> (String, String) {
+        match &self.development_pki {
+            Some(folder) => {
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                let file = |end| folder.join(format!("{name}.{end}")).display().to_string();
+                (file("crt"), file("key"))
+            }
+            None => (
+                format!("certificates/{name}.crt"),
+                format!("keys/{name}.key"),
+            ),
+        }
+    }
+
+    fn environment(&self) -> String {
+        let text = |value: &str| toml::Value::from(value).to_string();
+        let mut file = format!(
+            "# Written by `loadtest prepare`: where the server is, and who calls it.\n[server]\nmutual_tls_url = {}\n",
+            text(&self.mutual_tls_url)
+        );
+        let mut line = |line: String| {
+            file.push_str(&line);
+            file.push('\n');
+        };
+        if let Some(url) = &self.basic_url {
+            line(format!("basic_url = {}", text(url)));
+        }
+        line("authority_file = \"authority.crt\"".into());
+        if let Some(path) = &self.process_id_file {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            line(format!(
+                "process_id_file = {}",
+                text(&path.display().to_string())
+            ));
+        }
+        line(format!(
+            "\n[people]\nseed = {}\ncount = {}",
+            self.seed, self.people
+        ));
+        for (region, operator) in self.regions.iter().zip(self.region_operators()) {
+            let code = region.as_str();
+            let (certificate, key) = self.identity(&self.region_file(*region));
+            line(format!(
+                "\n[[region]]\ncode = \"{code}\"\ncertificate_file = {}\nprivate_key_file = {}\nstructure_description = \"Load test {}\"\noperator = \"{operator}\"",
+                text(&certificate),
+                text(&key),
+                self.name
+            ));
+        }
+        for number in 0..self.structures {
+            let user = self.user(number);
+            line(format!(
+                "\n[[structure]]\nname = \"{user}\"\nstructure = \"{}\"\ncredentials_file = \"users/{user}.json\"",
+                self.structure(number)
+            ));
+        }
+        for number in 0..self.call_centers {
+            let name = self.call_center(number);
+            let (certificate, key) = self.identity(&name);
+            line(format!(
+                "\n[[call-center]]\nname = \"{name}\"\ncertificate_file = {}\nprivate_key_file = {}\noperators_file = \"operators/{name}\"",
+                text(&certificate),
+                text(&key)
+            ));
+        }
+        line(
+            "\n# Programs that events of scenarios name, for example kill, start, freeze, thaw, backend-down, backend-up. They run in this folder.\n[commands]"
+                .into(),
+        );
+        file
+    }
+
+    fn region_file(&self, region: RegionCode) -> String {
+        format!("{}-region-{}", self.name, region.as_str())
+    }
+
+    fn next_steps(&self) -> String {
+        let folder = self.folder.display();
+        let sign = if self.development_pki.is_some() {
+            String::new()
+        } else {
+            format!(
+                "Have {folder}/requests/*.csr signed by an authority of the server's tls.client_authority_file, and put each certificate with its chain\nat the same name into {folder}/certificates/, ending in .crt.\n"
+            )
+        };
+        format!(
+            "{sign}Where the server's data is, run\n  SISTEMA_TS_CONFIGURATION=sistema-ts.toml {folder}/register.sh\nMeasure:\n  loadtest run smoke --environment {folder}/environment.toml\nAfterwards:\n  SISTEMA_TS_CONFIGURATION=sistema-ts.toml {folder}/remove.sh\n"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    //! A failure: a file that the harness itself cannot read, or two people with one codice fiscale.
+
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::callers::environment::EnvironmentFile;
+
+    pub(super) fn preparation(folder: &Path) -> Preparation {
+        let authority = folder.join("ca.crt");
+        fs::write(&authority, "an authority").unwrap();
+        Preparation {
+            folder: folder.join("prepared"),
+            mutual_tls_url: "https://localhost:8443".into(),
+            basic_url: Some("https://localhost:8444".into()),
+            authority,
+            process_id_file: None,
+            regions: RegionCode::all().take(3).collect(),
+            call_centers: 2,
+            operators: 20,
+            structures: 4,
+            people: 100,
+            seed: 1,
+            network: "127.0.0.1/32".into(),
+            name: "loadtest".into(),
+            development_pki: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_an_environment_with_requests_for_certificates() {
+        let folder = tempfile::tempdir().unwrap();
+        let preparation = preparation(folder.path());
+        preparation.write().unwrap();
+        let (environment, _) =
+            EnvironmentFile::read(&preparation.folder.join("environment.toml")).unwrap();
+        assert_eq!(
+            (
+                environment.region.len(),
+                environment.structure.len(),
+                environment.call_center.len()
+            ),
+            (3, 4, 2)
+        );
+        let request =
+            fs::read_to_string(preparation.folder.join("requests/loadtest-cc2.csr")).unwrap();
+        assert!(
+            request.starts_with("-----BEGIN CERTIFICATE REQUEST-----"),
+            "{request}"
+        );
+        assert!(
+            preparation
+                .folder
+                .join("keys/loadtest-region-010.key")
+                .exists()
+        );
+        let again = preparation.write().unwrap_err().to_string();
+        assert!(again.contains("prepared"), "{again}");
+    }
+
+    #[test]
+    fn nobody_is_prepared_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let preparation = preparation(folder.path());
+        let mut codes = preparation.region_operators();
+        codes.extend((0..2).flat_map(|number| preparation.call_center_operators(number)));
+        codes.extend((0..4).map(|number| preparation.user_operator(number)));
+        let distinct: HashSet<_> = codes.iter().collect();
+        assert_eq!(distinct.len(), codes.len());
+    }
+}

@@ -1,0 +1,176 @@
+//! What comes before the load: the client's own ceiling, and the idle server's times.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDate;
+
+use crate::callers::{Caller, Callers};
+use crate::drive::{Books, Phase, drive};
+use crate::error::LoadtestError;
+use crate::ledger::Ledger;
+use crate::measure::outcome::Outcome;
+use crate::measure::recorder::Recorder;
+use crate::measure::series::Processes;
+use crate::mirror::{Identity, Mirror};
+use crate::scenario::objective::Figure;
+use crate::scenario::{CallerKind, Load, Scenario, Step, Stream};
+use crate::steps::Steps;
+
+/// How long the ceiling is measured.
+const CEILING: Duration = Duration::from_secs(2);
+/// Connections of it.
+const CEILING_CONNECTIONS: usize = 64;
+/// How long a step is measured on the idle server, and how often at most.
+const IDLE: Duration = Duration::from_secs(4);
+const IDLE_REQUESTS: u64 = 300;
+
+fn closed(
+    name: &str,
+    group: usize,
+    connections: usize,
+    limit: Duration,
+    requests: Option<u64>,
+    step: Step,
+) -> Stream {
+    Stream {
+        name: name.into(),
+        group,
+        connections,
+        load: Load::Closed {
+            limit: Some(limit),
+            requests,
+        },
+        mix: vec![(step, 1.0)],
+        requests_per_connection: None,
+    }
+}
+
+/// Requests a second that this client reaches against a constant answer over the same TLS, ledger included.
+pub(super) fn ceiling(
+    scenario: &Scenario,
+    callers: &Callers,
+    today: NaiveDate,
+    folder: &Path,
+) -> Result<f64, LoadtestError> {
+    let identity = Identity::new()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mirror =
+        Mirror::start(address, Arc::clone(&identity.tls)).map_err(LoadtestError::Events)?;
+    let all = callers
+        .all
+        .iter()
+        .filter(|caller| caller.kind != CallerKind::CallCenter)
+        .map(|caller| {
+            Ok(Caller {
+                target: caller
+                    .target
+                    .at_mirror(mirror.address, identity.authority.clone())?,
+                ..caller.clone()
+            })
+        })
+        .collect::<Result<Vec<_>, LoadtestError>>()?;
+    let callers = Arc::new(Callers {
+        groups: vec![(0..all.len()).map(|number| (number as u16, 1.0)).collect()],
+        all,
+        people: callers.people.clone(),
+    });
+    let path = folder.join("ceiling.ledger");
+    let mut ledger = Ledger::create(&path)?;
+    let mut recorder = Recorder::new(callers.all.len(), Instant::now());
+    let mut steps = Steps::new(scenario, Arc::clone(&callers), today, 0);
+    let streams = [closed(
+        "ceiling",
+        0,
+        CEILING_CONNECTIONS,
+        CEILING,
+        None,
+        Step::Submit,
+    )];
+    let phase = Phase {
+        streams: &streams,
+        callers: &callers,
+        events: &[],
+        answer_limit: scenario.answer_limit,
+        seed: scenario.seed,
+        processes: &mut Processes::default,
+        observer: &mut |_, _| {},
+    };
+    let books = Books {
+        steps: &mut steps,
+        ledger: &mut ledger,
+        recorder: &mut recorder,
+        sampler: None,
+    };
+    let end = drive(phase, books)?;
+    ledger.close()?;
+    std::fs::remove_file(&path).map_err(LoadtestError::file(&path))?;
+    Ok(recorder.count(None, Some(Outcome::Done)) as f64 / end.lasted.as_secs_f64())
+}
+
+/// Steps whose times on the idle server are asked for, in the order in which one goes on from another.
+pub(super) fn idle_steps(scenario: &Scenario) -> Vec<Step> {
+    let asked: Vec<Step> = scenario
+        .objectives
+        .iter()
+        .flat_map(|objective| objective.figures())
+        .filter_map(|figure| match figure {
+            Figure::Requests {
+                idle: true, step, ..
+            } => *step,
+            _ => None,
+        })
+        .collect();
+    let needs = |step| match step {
+        Step::Submit => asked
+            .iter()
+            .any(|asked| !matches!(asked, Step::SubmitWithoutKey | Step::List)),
+        Step::Verify => asked
+            .iter()
+            .any(|asked| matches!(asked, Step::Verify | Step::Unlock)),
+        step => asked.contains(&step),
+    };
+    [
+        Step::Submit,
+        Step::SubmitWithoutKey,
+        Step::Replay,
+        Step::List,
+        Step::Verify,
+        Step::Unlock,
+    ]
+    .into_iter()
+    .filter(|step| needs(*step))
+    .collect()
+}
+
+/// Sends a step to the idle server, one request after another over one connection, and records its times.
+pub(super) fn idle(
+    scenario: &Scenario,
+    callers: &Callers,
+    step: Step,
+    books: Books<'_>,
+) -> Result<(), LoadtestError> {
+    let suits = |caller: &Caller| step.suits(caller.kind);
+    let Some(number) = callers.all.iter().position(suits) else {
+        return Ok(());
+    };
+    let one = Callers {
+        all: callers.all.clone(),
+        groups: vec![vec![(number as u16, 1.0)]],
+        people: callers.people.clone(),
+    };
+    let streams = [closed("idle", 0, 1, IDLE, Some(IDLE_REQUESTS), step)];
+    let phase = Phase {
+        streams: &streams,
+        callers: &one,
+        events: &[],
+        answer_limit: scenario.answer_limit,
+        seed: scenario.seed,
+        processes: &mut Processes::default,
+        observer: &mut |_, _| {},
+    };
+    drive(phase, books)?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! How the ledger's sweep reaches the server: one request after another, as the same callers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sistema_ts_model::{Clock as _, SystemClock};
+
+use crate::callers::Callers;
+use crate::ledger::{Intent, Listed, Reach, Settlement, session_mark};
+use crate::steps::{ListingRange, Steps};
+use crate::wire::client::Client;
+use crate::wire::listing::Scan;
+use crate::wire::reading::Reader;
+
+/// Longest time without a byte, and for a server that was started again to be there.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Before a server that was busy is asked again.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Pages of a listing that are followed at most, whatever bookmarks come.
+const MOST_PAGES: u32 = 1_000_000;
+/// Longest answer but a listing's.
+const LONGEST: usize = 1024 * 1024;
+
+/// The same wire as the load's, without haste.
+pub(super) struct Wire<'w> {
+    pub(super) callers: &'w Callers,
+    pub(super) steps: &'w mut Steps,
+    /// The day on which the run began: listings are asked for from there to today.
+    pub(super) since: chrono::NaiveDate,
+    clients: HashMap<u16, Client>,
+    reader: Reader,
+}
+
+impl<'w> Wire<'w> {
+    pub(super) fn new(
+        callers: &'w Callers,
+        steps: &'w mut Steps,
+        since: chrono::NaiveDate,
+    ) -> Self {
+        Self {
+            callers,
+            steps,
+            since,
+            clients: HashMap::new(),
+            reader: Reader::default(),
+        }
+    }
+}
+
+fn client<'c>(
+    clients: &'c mut HashMap<u16, Client>,
+    callers: &Callers,
+    caller: u16,
+) -> &'c mut Client {
+    clients
+        .entry(caller)
+        .or_insert_with(|| Client::new(&callers.all[usize::from(caller)].target, LIMIT))
+}
+
+impl Reach for Wire<'_> {
+    fn send(&mut self, intent: &Intent) -> Settlement {
+        let Some(work) = self.steps.work_of(intent) else {
+            return Settlement::UNSENT;
+        };
+        let mut body = Vec::new();
+        let request = self.steps.write(&work);
+        let status =
+            client(&mut self.clients, self.callers, intent.caller).exchange(request, |part| {
+                if body.len() + part.len() <= LONGEST {
+                    body.extend_from_slice(part);
+                }
+                Ok(())
+            });
+        let Ok(status) = status else {
+            return Settlement::UNANSWERED;
+        };
+        let reading = self.reader.read(status, &body);
+        if status == 503 {
+            std::thread::sleep(PAUSE);
+        }
+        Settlement {
+            cun: reading.cun,
+            data_ora: reading.data_ora,
+            session: reading.session.map_or(0, |session| session_mark(&session)),
+            ..Settlement::answered(status, reading.esito, reading.finding)
+        }
+    }
+
+    fn list(
+        &mut self,
+        caller: u16,
+        maximum: Option<u32>,
+        test: &mut dyn FnMut(Listed),
+    ) -> Result<(), String> {
+        let range = ListingRange {
+            from: self.since,
+            to: SystemClock.now().rome_day(),
+            maximum,
+        };
+        let mut scan = Scan::keeping_tests();
+        let mut bookmark: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            scan.next_answer();
+            let request = self.steps.listing(caller, &range, bookmark.as_deref());
+            let status = client(&mut self.clients, self.callers, caller)
+                .exchange(&request, |part| {
+                    scan.push(part)?;
+                    scan.kept_tests.drain(..).for_each(&mut *test);
+                    Ok(())
+                })
+                .map_err(|error| error.to_string())?;
+            let esito = scan.outcome.as_deref().unwrap_or("none");
+            if status != 200 || !matches!(esito, "0000" | "0001") {
+                std::thread::sleep(PAUSE);
+                return Err(format!(
+                    "HTTP {status}, esito {esito} {}",
+                    scan.findings.join(" ")
+                ));
+            }
+            let next = scan.bookmark.take();
+            if next.is_none() {
+                return Ok(());
+            }
+            if next == bookmark {
+                return Err("a bookmark that leads to itself".into());
+            }
+            bookmark = next;
+        }
+        Err("a listing without an end".into())
+    }
+}
