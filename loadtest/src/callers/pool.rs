@@ -11,7 +11,7 @@ use super::environment::{CallCenterFile, EnvironmentFile, RegionFile, StructureF
 use super::people::{Numbers, fiscal_codes};
 use crate::error::LoadtestError;
 use crate::scenario::place::Text;
-use crate::scenario::{CallerKind, Group, Mistake, Scenario, Step, Weight};
+use crate::scenario::{CallerKind, Group, Scenario, Step, Weight};
 use crate::wire::target::Target;
 
 /// Most people: a run about more would be no other.
@@ -233,7 +233,7 @@ impl Builder<'_> {
 
     fn region(&self, file: &Spanned<RegionFile>) -> Result<Caller, LoadtestError> {
         let (span, file) = (file.span(), file.get_ref());
-        let wrong = |reason: String| Mistake::from(self.text.mistake(&span, reason));
+        let wrong = |reason: String| self.text.mistake(&span, reason);
         let structure = match (&file.structure, &file.structure_description) {
             (Some(id), None) => StructureId::parse(id)
                 .map(StructureReference::Identifier)
@@ -262,7 +262,7 @@ impl Builder<'_> {
 
     fn structure(&self, file: &Spanned<StructureFile>) -> Result<Caller, LoadtestError> {
         let (span, file) = (file.span(), file.get_ref());
-        let wrong = |reason: String| Mistake::from(self.text.mistake(&span, reason));
+        let wrong = |reason: String| self.text.mistake(&span, reason);
         let structure = StructureId::parse(&file.structure)
             .map(StructureReference::Identifier)
             .map_err(|error| wrong(format!("structure: {error}")))?;

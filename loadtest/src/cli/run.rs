@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::LoadtestError;
-use crate::report::{RunResult, Verdict};
+use crate::report::{RunResult, Verdict, html};
 use crate::run::{RunPlan, default_folder, run};
 use crate::scenario::Scenario;
 
@@ -52,8 +52,10 @@ impl RunArguments {
         let json = serde_json::to_vec_pretty(&result)
             .map_err(|error| LoadtestError::Usage(error.to_string()))?;
         std::fs::write(&path, json).map_err(LoadtestError::file(&path))?;
+        let page = folder.join("report.html");
+        std::fs::write(&page, html(&result)).map_err(LoadtestError::file(&page))?;
         print!("{}", summary(&result));
-        println!("result: {}", path.display());
+        println!("result: {}, {}", path.display(), page.display());
         Ok(ExitCode::from(result.verdict.exit_status()))
     }
 }

@@ -350,12 +350,12 @@ impl Steps {
     fn submitted(&mut self, work: Work) {
         let queues = &mut self.of_caller[usize::from(work.caller)];
         if work.positive {
-            if self.sends.send_code && work.person % ASL_PEOPLE == 0 {
+            if self.sends.send_code && work.person.is_multiple_of(ASL_PEOPLE) {
                 push(&mut queues.asl, work);
                 return;
             }
             // With an attack every second positive is its own, so that its victims are not also verified.
-            if self.sends.guess && (!self.sends.verify || work.number % 2 == 0) {
+            if self.sends.guess && (!self.sends.verify || work.number.is_multiple_of(2)) {
                 if self.guessable.len() < REPLAYABLE {
                     self.guessable.push_back(work);
                 }
@@ -364,7 +364,7 @@ impl Steps {
             }
         } else if self.sends.replay
             && work.step == Step::Submit
-            && work.number % REPLAYED_NEGATIVES == 0
+            && work.number.is_multiple_of(REPLAYED_NEGATIVES)
         {
             if queues.replayable.len() < REPLAYABLE {
                 queues.replayable.push(work);
