@@ -14,7 +14,7 @@ pub mod ledger;
 mod measure;
 mod mirror;
 mod pacing;
-mod prepare;
+pub mod prepare;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -23,6 +23,7 @@ mod hostile;
 mod leaks;
 mod listing;
 mod listing_stream;
+mod load;
 mod log;
 mod overload;
 mod races;

@@ -1,6 +1,14 @@
 //! Made-up people: codici fiscali that are valid and nobody's.
 
+use std::io::{self, Write};
+
+use chrono::{Days, NaiveDate};
 use sistema_ts_model::CodiceFiscale;
+
+/// Before this come the digits of a card that nobody is asked for.
+const CARD_PREFIX: &str = "803800000000";
+/// Cards are valid for so long around today.
+const CARD_DAYS: u64 = 1_000;
 
 /// A small generator of numbers that look random, the same for the same seed: a run can be repeated.
 #[derive(Debug, Clone)]
@@ -36,6 +44,23 @@ pub fn card_digits(index: usize) -> [u8; 8] {
         value /= 10;
     }
     digits
+}
+
+/// Writes the health cards of people, as `sistema-ts cards import` reads them.
+pub fn write_cards(file: &mut dyn Write, people: &[[u8; 16]], today: NaiveDate) -> io::Result<()> {
+    let from = today
+        .checked_sub_days(Days::new(CARD_DAYS))
+        .unwrap_or(today);
+    let to = today
+        .checked_add_days(Days::new(CARD_DAYS))
+        .unwrap_or(today);
+    writeln!(file, "codice_fiscale;numero_tessera;valida_dal;valida_al")?;
+    for (index, code) in people.iter().enumerate() {
+        let (code, digits) = (String::from_utf8_lossy(code), card_digits(index));
+        let digits = String::from_utf8_lossy(&digits);
+        writeln!(file, "{code};{CARD_PREFIX}{digits};{from};{to}")?;
+    }
+    Ok(())
 }
 
 /// `count` valid codes of 16 characters. They begin with `ZZZ` and `QQQ`, which no real name gives.

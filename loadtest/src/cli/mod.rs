@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod mirror;
+mod people;
 mod prepare;
 mod run;
 mod scenarios;
@@ -34,6 +35,8 @@ enum Command {
     ///
     /// Nothing that is registered on the server is replaced by what is written.
     Prepare(prepare::PrepareArguments),
+    /// Write files about made-up people: their health cards, or their codici fiscali
+    People(people::PeopleArguments),
     /// Answer every request alike, for as long as it runs: what a client reaches against this is its own limit
     Mirror(mirror::MirrorArguments),
     /// List the scenarios that come with the program, or show the file of one
@@ -50,6 +53,7 @@ pub fn run() -> ExitCode {
     let done: Result<ExitCode, LoadtestError> = match Arguments::parse().command {
         Command::Run(arguments) => arguments.run(),
         Command::Prepare(arguments) => arguments.run(),
+        Command::People(arguments) => arguments.run(),
         Command::Mirror(arguments) => arguments.run(),
         Command::Scenarios(arguments) => arguments.run(),
         Command::Check(arguments) => arguments.run(),

@@ -1,4 +1,4 @@
-//! The commands of before the scenarios: `submit`, `verify`, `unlock`, `list` and `people`, each with a loop of its own. They stay until
+//! The commands of before the scenarios: `submit`, `verify`, `unlock` and `list`, each with a loop of its own. They stay until
 //! their numbers and those of the scenarios have been measured interleaved, once.
 
 mod arguments;

@@ -4,23 +4,17 @@
 mod commands;
 mod requests;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chrono::{Days, NaiveDate};
 use sistema_ts_model::{Clock as _, RegionCode, SystemClock};
 
 use crate::callers::MOST_PEOPLE;
-use crate::callers::people::{Numbers, card_digits, fiscal_codes};
+use crate::callers::people::{Numbers, fiscal_codes, write_cards};
 use crate::error::LoadtestError;
 
-/// Before this come the digits that nobody is asked for.
-const CARD_PREFIX: &str = "803800000000";
-/// Cards are valid for so long around today.
-const CARD_DAYS: u64 = 1_000;
 /// Which operators are made up: others than any run's people.
 const OPERATORS_SEED: u64 = 0x6f70_6572_6174_6f72;
 
@@ -75,11 +69,11 @@ impl Preparation {
         let authority =
             fs::read_to_string(&self.authority).map_err(LoadtestError::file(&self.authority))?;
         self.file("authority.crt", 0o644, &authority)?;
-        self.file(
-            "cards.csv",
-            0o600,
-            &self.cards(SystemClock.now().rome_day()),
-        )?;
+        let people = fiscal_codes(self.people as usize, &mut Numbers::new(self.seed));
+        let mut cards = Vec::new();
+        write_cards(&mut cards, &people, SystemClock.now().rome_day())
+            .map_err(LoadtestError::file(&self.folder))?;
+        self.file("cards.csv", 0o600, &String::from_utf8_lossy(&cards))?;
         for (place, code) in self.region_operators().iter().enumerate() {
             let name = format!("operators/region-{}", self.regions[place].as_str());
             self.file(&name, 0o600, &format!("{code}\n"))?;
@@ -118,24 +112,6 @@ impl Preparation {
             .open(&path)
             .map_err(wrong)?;
         file.write_all(content.as_bytes()).map_err(wrong)
-    }
-
-    fn cards(&self, today: NaiveDate) -> String {
-        let from = today
-            .checked_sub_days(Days::new(CARD_DAYS))
-            .unwrap_or(today);
-        let to = today
-            .checked_add_days(Days::new(CARD_DAYS))
-            .unwrap_or(today);
-        let mut text = String::from("codice_fiscale;numero_tessera;valida_dal;valida_al\n");
-        let people = fiscal_codes(self.people as usize, &mut Numbers::new(self.seed));
-        for (number, code) in people.iter().enumerate() {
-            let (code, digits) = (String::from_utf8_lossy(code), card_digits(number));
-            let digits = String::from_utf8_lossy(&digits);
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{code};{CARD_PREFIX}{digits};{from};{to}");
-        }
-        text
     }
 
     /// All operators, of which each has one codice fiscale and one place.

@@ -2,7 +2,6 @@
 
 mod desk;
 mod list;
-mod people;
 mod submit;
 
 use std::fmt::Display;
@@ -37,8 +36,6 @@ pub enum Command {
     /// Counts the tests as they come, in constant memory. Exit status: 0 if every listing came to its end, in order and with the
     /// tests that were expected, 1 if not, 2 if nothing was measured.
     List(list::ListArguments),
-    /// Write files about the made-up people of a run with the same seed: their health cards, or operators
-    People(people::PeopleArguments),
 }
 
 /// Where the server is, and the certificate of the one who calls it.
@@ -77,7 +74,6 @@ pub fn run(command: &Command) -> ExitCode {
         Command::Verify(arguments) => arguments.run(),
         Command::Unlock(arguments) => arguments.run(),
         Command::List(arguments) => arguments.run(),
-        Command::People(arguments) => arguments.run(),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,
