@@ -1,9 +1,9 @@
 //! Load tests of the Sistema TS services. It meets the server on the wire alone, like any client.
 //!
-//! One thread drives all connections with readiness events and TLS by hand, without a runtime: on a machine that serves both
-//! sides, what the client spends is missing to the server. Submissions are a closed loop: each connection has one request
-//! under way, and sends the next when its answer is there. Verifications and unlocks are an open loop: they leave at their times, and
-//! count from these. Listings are read by a thread each.
+//! A run is a scenario (what is sent, when, by whom, and what must come of it) in an environment (where the server is, and who may call it). One
+//! thread drives all connections with readiness events and TLS by hand, without a runtime: on a machine that serves both sides, what
+//! the client spends is missing to the server. An open stream's requests leave at their times and count from these; a closed
+//! stream has one request under way on each connection. Every request stands in the ledger before it leaves, and the truth is judged from it.
 
 mod callers;
 mod cli;
