@@ -171,11 +171,18 @@ impl KeyRing {
         &self.path
     }
 
-    /// Whether a valid ring is at its path still, and not an older one than this.
+    /// Whether this ring is at its path still: valid, the same, and not an older state of it.
     pub fn is_in_place(&self) -> bool {
-        // Under the lock, so that it is not being replaced right now.
+        // Under the lock, so that this process is not replacing it right now.
         let parts = self.lock();
-        file::load(&self.path).is_ok_and(|found| found.oldest() >= parts.oldest())
+        let is_there = || {
+            file::load(&self.path).is_ok_and(|found| {
+                found.oldest() >= parts.oldest()
+                    && renewal::is_same_ring(&parts, &found).unwrap_or(false)
+            })
+        };
+        // A command overwrites the file that it has replaced, while this may be reading that one: a second look finds the new one.
+        is_there() || is_there()
     }
 
     /// The oldest day whose key can still be derived.

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{Days, NaiveDate};
 
 use super::file::{self, RingParts, RingState};
-use super::{KeyError, KeyRing};
+use super::{FARTHEST_DAYS, KeyError, KeyRing};
 
 /// A renewal begins so many days ahead at the earliest: until then every server that holds the ring has taken it up, and clocks may differ.
 pub const RENEWAL_AHEAD_DAYS: u64 = 2;
@@ -67,9 +67,14 @@ impl KeyRing {
     }
 }
 
-/// Whether two readings of one file are of the same ring: they give the same key for the later of their oldest days.
+/// Whether two readings of one file are of the same ring: they give the same key for the later of their oldest days. Of rings whose oldest days are
+/// farther apart than any ring derives keys this is not found out: they are not the same.
 pub(super) fn is_same_ring(one: &RingParts, other: &RingParts) -> Result<bool, KeyError> {
     let day = one.oldest().max(other.oldest());
+    let apart = day.signed_duration_since(one.oldest().min(other.oldest()));
+    if apart.num_days().unsigned_abs() > FARTHEST_DAYS {
+        return Ok(false);
+    }
     let key_of = |parts: &RingParts| match parts.part_of(day) {
         Some(part) => super::DayKey::derive(&part.advanced_to(day)?).map(Some),
         None => Ok(None),

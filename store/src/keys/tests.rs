@@ -179,6 +179,27 @@ fn a_ring_that_was_changed_for_another_is_noticed_and_left_alone() {
 }
 
 #[test]
+fn a_ring_is_in_place_while_its_own_file_is_there_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring = new_ring(&folder);
+    let path = folder.path().join("ring");
+    assert!(ring.is_in_place());
+    // What another process makes of it is the same ring.
+    KeyRing::load(&path)
+        .unwrap()
+        .advance(horizon_for("2026-11-12"))
+        .unwrap();
+    KeyRing::renew(&path, day("2026-11-24"), day("2026-11-26")).unwrap();
+    assert!(ring.is_in_place());
+    for oldest in ["2026-11-10", "2026-11-24", "9999-12-31"] {
+        std::fs::remove_file(&path).unwrap();
+        assert!(!ring.is_in_place());
+        KeyRing::create(&path, day(oldest)).unwrap();
+        assert!(!ring.is_in_place(), "another ring, from {oldest} on");
+    }
+}
+
+#[test]
 fn a_ring_from_the_future_gets_keys_from_today_on_and_keeps_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
