@@ -147,7 +147,7 @@ impl Shared {
             match lost {
                 true => tracing::error!(
                     path = %self.keys.path().display(),
-                    "the key ring's file is missing, damaged or an older one: no test is taken until it is put back; do not stop the server before"
+                    "the key ring's file is missing, damaged, an older one or another ring: no test is taken until it is put back; do not stop the server before"
                 ),
                 false => tracing::info!("the key ring's file is in place again"),
             }
@@ -160,7 +160,7 @@ impl Shared {
             false => Ok(()),
             true => Err(StoreError::Unavailable {
                 reason: format!(
-                    "the key ring's file {} is missing, damaged or an older one: put it back",
+                    "the key ring's file {} is missing, damaged, an older one or another ring: put it back",
                     self.keys.path().display()
                 ),
             }),
