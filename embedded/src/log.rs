@@ -86,7 +86,7 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Moved> {
             in_file: row.get(2)?,
         })
     })?;
-    metrics::counter!("store_checkpoints_total").increment(1);
+    metrics::counter!("sistema_ts_store_checkpoints_total").increment(1);
     Ok(moved)
 }
 
@@ -107,7 +107,7 @@ pub(super) fn empty(connection: &Connection) -> Result<(), Failure> {
 /// Judges a failed checkpoint: that of a full disk is tried again later, since nothing is lost while the log grows; after any other
 /// one the store writes nothing any more.
 pub(super) fn checkpoint_failed(shared: &Shared, error: &rusqlite::Error) {
-    metrics::counter!("store_failed_checkpoints_total").increment(1);
+    metrics::counter!("sistema_ts_store_failed_checkpoints_total").increment(1);
     let reason = describe(error);
     if surely_not_committed(error) {
         tracing::warn!(reason, "a log could not be moved into its file");
