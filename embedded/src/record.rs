@@ -156,6 +156,11 @@ impl Writer<'_> {
             Person::Negative(mac) => (Some(mac.as_slice()), None),
             Person::Positive { sealed, tag } => (None, Some((sealed, tag))),
         };
+        if let Some((sealed, tag)) = positive {
+            // Before the test: a day's file that cannot be opened fails this submission alone, and nothing of it may stand in the batch then.
+            self.patients
+                .insert(self.day, row, submission.cun, sealed, tag)?;
+        }
         self.insert_test.execute(rusqlite::params![
             row,
             submission.cun.number() as i64,
@@ -173,10 +178,6 @@ impl Writer<'_> {
                 .as_ref()
                 .map(|receipt| receipt.stored.as_slice()),
         ])?;
-        if let Some((sealed, tag)) = positive {
-            self.patients
-                .insert(self.day, row, submission.cun, sealed, tag)?;
-        }
         self.codes.insert_newest(submission.cun_key, row as u64)?;
         if let Some(receipt) = &submission.receipt {
             self.receipts

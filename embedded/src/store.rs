@@ -22,6 +22,7 @@ use super::readers::Readers;
 use super::recovery;
 use super::schema;
 use super::shared::{Shared, Start};
+use super::stock;
 use super::tenancy::Tenancy;
 use super::writer::{Writer, WriterStart};
 
@@ -142,7 +143,11 @@ impl EmbeddedStore {
             OpenedDatabase::note(&files.tests()).map_err(|error| StoreError::Unavailable {
                 reason: format!("the file of tests cannot be looked at: {error}"),
             })?;
-        let log = LogCare::new(log, mover);
+        let mut log = LogCare::new(log, mover);
+        if stock::log_bytes(&files.tests()) > 0 {
+            // A crash has left it, perhaps with what was erased shortly before; or an older version's file was brought to this one.
+            log.wants_clearing();
+        }
         let writer = spawn_writer(shared.clone(), tests, opened, start, log)?;
         let access = Arc::new(Queue::new(
             "the queue of access records",

@@ -76,8 +76,9 @@ impl Archive {
     /// Adds copied submissions, all of one day, within the current transaction.
     pub(super) fn add_chunk(&mut self, chunk: &Chunk) -> Result<(), Failure> {
         let file = self.file_to_write(chunk.day())?;
+        // A chunk that is there already is the same: it was committed before the file of another day refused its part of the copy.
         file.connection
-            .prepare_cached("INSERT INTO submissions (last_row, first_ms, last_ms, entries) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached("INSERT OR REPLACE INTO submissions (last_row, first_ms, last_ms, entries) VALUES (?1, ?2, ?3, ?4)")?
             .execute((chunk.last_row(), chunk.first_ms(), chunk.last_ms(), chunk.encode()))?;
         file.written_counts.row = chunk.last_row();
         Ok(())
@@ -227,5 +228,39 @@ impl DayFile {
     fn note_in(&self, files: &Files) {
         let counts = [self.counts.record, self.counts.row];
         files.note(&files.access(self.day), counts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure: submissions that are never copied again after a disk was full between the commits of two days' files.
+    #![allow(clippy::unwrap_used)]
+
+    use sistema_ts_model::Cun;
+
+    use super::super::chunk::Entry;
+    use super::*;
+
+    #[test]
+    fn submissions_that_one_file_has_though_another_refused_theirs_are_copied_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut archive = Archive::new(Files::new(folder.path(), None));
+        let mut chunk = Chunk::new(Day(20_000));
+        for row in 1..=3 {
+            let entry = Entry {
+                row,
+                cun: Cun::from_number(row.unsigned_abs()).unwrap(),
+                accessed_ms: 1_795_500_000_000,
+                caller: 1,
+                structure: 1,
+                with_warnings: false,
+            };
+            chunk.push(entry, "R010", "I010-101-000123");
+        }
+        for _ in 0..2 {
+            archive.add_chunk(&chunk).unwrap();
+            archive.commit().unwrap();
+            assert_eq!(archive.copied_through().unwrap(), 3);
+        }
     }
 }

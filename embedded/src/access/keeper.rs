@@ -41,6 +41,9 @@ pub(crate) enum AccessJob {
     /// Show a defect.
     #[cfg(test)]
     Panic(Reply<()>),
+    /// Let submissions have waited long enough for their copy.
+    #[cfg(test)]
+    CopyIsDue(Reply<()>),
 }
 
 /// The keeper's state.
@@ -55,7 +58,10 @@ pub(crate) struct Keeper {
     looked_at_files: Instant,
     callers: HashMap<i64, String>,
     structures: HashMap<i64, String>,
+    /// When submissions were last copied, or could not be.
     last_copy: Instant,
+    /// Whether they could not be.
+    copy_failed: bool,
 }
 
 impl Keeper {
@@ -76,6 +82,7 @@ impl Keeper {
             callers: HashMap::new(),
             structures: HashMap::new(),
             last_copy: Instant::now(),
+            copy_failed: false,
         }
     }
 
@@ -132,7 +139,8 @@ impl Keeper {
 
     fn copy_is_due(&self) -> bool {
         let waiting = self.shared.committed_row() - self.shared.copied_row();
-        waiting >= COPY_ROWS as i64 || (waiting > 0 && self.last_copy.elapsed() >= COPY_AFTER)
+        let many = waiting >= COPY_ROWS as i64 && !self.copy_failed;
+        many || (waiting > 0 && self.last_copy.elapsed() >= COPY_AFTER)
     }
 
     fn turn(&mut self, jobs: &mut Vec<AccessJob>) {
@@ -145,7 +153,12 @@ impl Keeper {
         }
         if !records.is_empty() || self.copy_is_due() {
             let copies = self.copy_is_due();
-            let result = self.commit(records.iter().map(|(record, _)| &**record), copies);
+            let mut result = self.commit(records.iter().map(|(record, _)| &**record), copies);
+            if copies && let Err(BatchFailure::Undone(reason)) = &result {
+                self.put_copy_off(reason);
+                // Submissions that cannot be copied have what is recorded of them in their rows, and keep no other record out.
+                result = self.commit(records.iter().map(|(record, _)| &**record), false);
+            }
             for (_, reply) in records {
                 // Whoever gave up waiting needs no answer.
                 let _ = reply.send(result.clone().map_err(BatchFailure::told));
@@ -161,9 +174,28 @@ impl Keeper {
                 }
                 #[cfg(test)]
                 AccessJob::Panic(_reply) => panic!("a defect, made by a test"),
+                #[cfg(test)]
+                AccessJob::CopyIsDue(reply) => {
+                    self.last_copy = self
+                        .last_copy
+                        .checked_sub(COPY_AFTER)
+                        .unwrap_or(self.last_copy);
+                    drop(reply.send(Ok(())));
+                }
                 AccessJob::Record(..) => {}
             }
         }
+    }
+
+    /// Notes that submissions could not be copied, which is tried again later.
+    fn put_copy_off(&mut self, reason: &str) {
+        tracing::warn!(
+            reason,
+            "submissions cannot be copied to the archive of access records, and are tried again"
+        );
+        metrics::counter!("sistema_ts_store_failed_access_copies_total").increment(1);
+        self.last_copy = Instant::now();
+        self.copy_failed = true;
     }
 
     /// Removes the files of the days before `oldest`, which are noted no more before they are gone.
@@ -210,6 +242,7 @@ impl Keeper {
         if let Some(row) = copied_through {
             self.shared.set_copied_row(row);
             self.last_copy = Instant::now();
+            self.copy_failed = false;
         }
         self.note_counts()?;
         self.look_at_files(true)

@@ -1,11 +1,14 @@
 //! The archive of access records beside a file of tests that does not fit it: restored from a backup, or alone left of the two.
 //!
-//! A failure: a submission without its access record, or a thread that looks for ever for what is not there.
+//! A failure: a submission without its access record, another record refused for a submission's sake, or a thread that looks for ever for what is
+//! not there.
 
-use sistema_ts_model::{Cun, Timestamp, TransactionId};
-use sistema_ts_store::{AccessQuery, Expired, RecordOutcome, Store};
+use sistema_ts_model::{Clock as _, Cun, Timestamp, TransactionId};
+use sistema_ts_store::{AccessQuery, Expired, RecordOutcome, Store, StoreError};
 
-use super::{DAY_MILLIS, Fixture, MORNING};
+use super::super::access::AccessJob;
+use super::super::queue::Lane;
+use super::{DAY_MILLIS, Fixture, MORNING, access_record};
 
 /// The codes of all submissions in the archive, in its order.
 async fn archived(fixture: &Fixture) -> Vec<Cun> {
@@ -39,6 +42,33 @@ fn remove(fixture: &Fixture, prefix: &str) {
             std::fs::remove_file(path).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_submission_that_cannot_be_copied_keeps_no_other_record_out() {
+    let fixture = Fixture::new();
+    fixture.record(|_| {}).await;
+    let store = fixture.store();
+    let set_code = async |number: i64| {
+        let set = move |writer: &mut super::super::writer::Writer<'_>| {
+            let update = "UPDATE tests SET cun = ?1";
+            Ok(writer.tests.execute(update, [number])?)
+        };
+        assert_eq!(store.write(Lane::Usual, set).await.unwrap(), 1);
+    };
+    set_code(-1).await;
+    for _ in 0..2 {
+        store.ask_keeper(AccessJob::CopyIsDue).await.unwrap();
+        let record = access_record(fixture.clock.now());
+        store.record_access(record).await.unwrap();
+        let copied = store.ask_keeper(AccessJob::CopyAll).await;
+        assert!(matches!(copied, Err(StoreError::Unavailable { .. })));
+    }
+    set_code(7).await;
+    store.ask_keeper(AccessJob::CopyIsDue).await.unwrap();
+    let record = access_record(fixture.clock.now());
+    store.record_access(record).await.unwrap();
+    assert_eq!(fixture.store().shared.copied_row(), 1);
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sistema_ts_store::{Readiness, RecordOutcome, Store, StoreError};
+use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
 use super::{Fixture, MORNING, access_record, person, receipt};
-use sistema_ts_model::Timestamp;
+use sistema_ts_model::{TestResult, Timestamp};
 
 #[tokio::test]
 async fn beyond_its_capacity_the_store_refuses_at_once_and_urgent_work_still_enters() {
@@ -115,6 +115,32 @@ async fn a_file_that_was_just_being_made_at_a_stop_keeps_no_start_out() {
         fixture.reopen();
         fixture.record(|_| {}).await;
     }
+}
+
+#[tokio::test]
+async fn a_positive_whose_day_file_cannot_be_made_leaves_no_test_and_keeps_nobody_else_out() {
+    let mut fixture = Fixture::new();
+    // No table can be made in it, as on a disk that has room for the file's first page and none for its log.
+    let strange = fixture.options.folder.join("patients-2026-11-24.db");
+    let strange = rusqlite::Connection::open(strange).unwrap();
+    strange.pragma_update(None, "application_id", 7).unwrap();
+    strange.close().unwrap();
+    let positive = fixture.new_test(|_| {}).await;
+    let refused = positive.reserved.cun;
+    let outcome = fixture.store().record_test(positive).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    let mut recorded = Vec::new();
+    for _ in 0..2 {
+        let negative = |test: &mut NewTest| test.result = TestResult::Negative;
+        recorded.push(fixture.record(negative).await);
+        let path = fixture.options.folder.join("patients-2026-11-24.db");
+        if path.exists() {
+            std::fs::remove_file(path).unwrap();
+            fixture.reopen();
+        }
+    }
+    assert!(fixture.store().find_test(refused).await.unwrap().is_none());
+    assert_eq!(super::records::list_all(&fixture).await, recorded);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The care of the logs. A failure: a log that grows without bound while the store is written and read, or that keeps what was
 //! erased from the file.
 
+use std::path::Path;
+
 use sistema_ts_model::{Caller, SessionId};
 use sistema_ts_store::{OpenSession, Store};
 
@@ -8,7 +10,11 @@ use super::super::queue::Lane;
 use super::{Fixture, cancellation, mobile, person};
 
 fn length(fixture: &Fixture, name: &str) -> u64 {
-    std::fs::metadata(fixture.options.folder.join(name)).map_or(0, |file| file.len())
+    length_in(fixture.folder.path(), name)
+}
+
+fn length_in(root: &Path, name: &str) -> u64 {
+    std::fs::metadata(root.join("data").join(name)).map_or(0, |file| file.len())
 }
 
 #[tokio::test]
@@ -91,6 +97,51 @@ async fn an_erased_contact_leaves_the_log_too() {
     assert!(holds(&fixture, &sealed));
     fixture.store().cancel(cancellation(cun)).await.unwrap();
     are_cleared(&fixture, &[&sealed]).await;
+}
+
+#[tokio::test]
+async fn what_was_erased_shortly_before_a_crash_leaves_the_log_after_the_next_start() {
+    let mut fixture = Fixture::new();
+    let cun = fixture
+        .record(|test| test.contact = Some(mobile("+393331234567")))
+        .await;
+    let sealed = sealed_contact(&fixture).await;
+    fixture.store().cancel(cancellation(cun)).await.unwrap();
+    let crashed = fixture.killed();
+    fixture.close();
+    fixture.put_back(&crashed);
+    fixture.reopen();
+    assert!(holds(&fixture, &sealed));
+    are_cleared(&fixture, &[&sealed]).await;
+}
+
+#[tokio::test]
+async fn a_store_that_has_failed_moves_no_log_and_removes_none_by_its_name() {
+    let mut fixture = Fixture::new();
+    let cun = fixture.record(|_| {}).await;
+    let whole = fixture.killed();
+    // Somebody puts a copy in place under the server, each file by a rename.
+    let copied = ["tests.db", "patients-2026-11-24.db"];
+    for name in copied
+        .map(|name| [name.to_owned(), format!("{name}-wal")])
+        .as_flattened()
+    {
+        let aside = fixture.folder.path().join("aside");
+        std::fs::copy(whole.path().join("data").join(name), &aside).unwrap();
+        std::fs::rename(aside, fixture.options.folder.join(name)).unwrap();
+    }
+    let test = fixture.new_test(|_| {}).await;
+    assert!(fixture.store().record_test(test).await.is_err());
+    assert!(fixture.store().close().await.is_err());
+    fixture.close();
+    for name in copied {
+        let log = format!("{name}-wal");
+        let expected = length_in(whole.path(), &log);
+        assert!(expected > 0);
+        assert_eq!(length(&fixture, &log), expected, "{log}");
+    }
+    fixture.reopen();
+    assert!(fixture.store().find_patient(cun).await.unwrap().is_some());
 }
 
 #[tokio::test]

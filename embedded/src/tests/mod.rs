@@ -14,7 +14,9 @@ mod lookups;
 mod records;
 mod searches;
 mod sessions;
+mod upgrade;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -92,6 +94,23 @@ impl Fixture {
         self.store = None;
     }
 
+    /// A copy of the data folder and of what lies beside the ring, as a crash of the process would leave them now. Nothing may be under way.
+    pub(super) fn killed(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(&self.options.folder, &copy.path().join("data"));
+        let epoch = "ring.epoch";
+        std::fs::copy(self.folder.path().join(epoch), copy.path().join(epoch)).unwrap();
+        copy
+    }
+
+    /// Puts what [`Fixture::killed`] has kept in the place of what is there. The store is closed.
+    pub(super) fn put_back(&self, copy: &TempDir) {
+        std::fs::remove_dir_all(&self.options.folder).unwrap();
+        copy_files(&copy.path().join("data"), &self.options.folder);
+        let epoch = "ring.epoch";
+        std::fs::copy(copy.path().join(epoch), self.folder.path().join(epoch)).unwrap();
+    }
+
     /// Has the folder look as if the last run had ended in a crash, so that a test may change it as a crash does.
     pub(super) fn crashed(&self) {
         let path = self.options.folder.join("inventory");
@@ -166,6 +185,16 @@ impl Fixture {
         };
         change(&mut test);
         test
+    }
+}
+
+/// Copies a folder's files, but for the maps of logs, which are made anew.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if !entry.file_name().to_string_lossy().ends_with("-shm") {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
     }
 }
 

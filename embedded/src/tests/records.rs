@@ -343,7 +343,7 @@ async fn another_ring_is_refused() {
     ));
 }
 
-async fn list_all(fixture: &Fixture) -> Vec<sistema_ts_model::Cun> {
+pub(super) async fn list_all(fixture: &Fixture) -> Vec<sistema_ts_model::Cun> {
     let request = ListingRequest {
         scope: ListingScope::Region(region().region().unwrap()),
         from: Timestamp::from_millis(MORNING - DAY_MILLIS).unwrap(),
