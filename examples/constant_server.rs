@@ -14,11 +14,11 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
-    AccessPage, AccessQuery, AccessRecord, AnnulOutcome, AslCodeAdmission, CancelOutcome,
-    CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, CountAslCode, Expired,
-    Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
-    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
-    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, CancelOutcome, CancelTest,
+    ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, Forgiveness,
+    Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest,
+    OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
+    ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
 };
 
 fn main() -> ExitCode {
@@ -139,11 +139,11 @@ impl Store for ConstantStore {
         absent()
     }
 
-    async fn confirm(&self, _: Confirmation) -> Result<ConfirmOutcome, StoreError> {
+    async fn confirm(&self, _: Confirmation) -> Result<ConcludeOutcome, StoreError> {
         absent()
     }
 
-    async fn annul(&self, _: Confirmation) -> Result<AnnulOutcome, StoreError> {
+    async fn annul(&self, _: Confirmation) -> Result<ConcludeOutcome, StoreError> {
         absent()
     }
 
@@ -151,7 +151,7 @@ impl Store for ConstantStore {
         absent()
     }
 
-    async fn count_asl_code(&self, _: CountAslCode) -> Result<AslCodeAdmission, StoreError> {
+    async fn count_asl_otp(&self, _: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
         absent()
     }
 

@@ -107,7 +107,7 @@ async fn one_of_each(store: &EmbeddedStore) -> Vec<AccessRecord> {
         kind: TestKind::Molecular,
         result: TestResult::Positive,
         contact: None,
-        receipt: None,
+        repeatable: None,
         access: SubmissionAccess {
             accessed_at: now,
             with_warnings: true,
@@ -156,7 +156,7 @@ async fn one_of_each(store: &EmbeddedStore) -> Vec<AccessRecord> {
             ],
             client_address,
         },
-        AccessDetail::AslCode { operator },
+        AccessDetail::AslOtp { operator },
     ];
     let mut records = Vec::new();
     for detail in details {

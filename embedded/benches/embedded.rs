@@ -19,7 +19,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{
-    AccessQuery, NewTest, ReceiptRequest, RecordOutcome, ReservedCun, Store, SubmissionAccess,
+    AccessQuery, NewTest, RecordOutcome, Repeatable, ReservedCun, Store, SubmissionAccess,
 };
 
 struct Driver {
@@ -209,7 +209,7 @@ async fn work(driver: Rc<Driver>) {
             kind: TestKind::Molecular,
             result,
             contact: None,
-            receipt: with_receipt.then(|| ReceiptRequest {
+            repeatable: with_receipt.then(|| Repeatable {
                 key: RequestKey::parse(&format!("key-{number}")).unwrap(),
                 content: b"a canonical form of the message's content, about as long as this"
                     .to_vec(),

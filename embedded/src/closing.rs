@@ -64,7 +64,7 @@ impl EmbeddedStore {
         request: CancelTest,
     ) -> Result<CancelOutcome, StoreError> {
         for _ in 0..MOST_ATTEMPTS {
-            let key = request.receipt.as_ref().map(|receipt| {
+            let key = request.repeatable.as_ref().map(|receipt| {
                 self.shared
                     .receipt_key(&request.caller, Service::Cancellation, &receipt.key)
             });
@@ -84,7 +84,7 @@ impl EmbeddedStore {
                 })
                 .await?;
             let now = self.shared.now();
-            if let (Some(stored), Some(given)) = (receipt, &request.receipt)
+            if let (Some(stored), Some(given)) = (receipt, &request.repeatable)
                 && stored.at > now.minus_millis(CUN_LIFE_MILLIS)
             {
                 let key = self.shared.keys.day(stored.key_day.date())?;
@@ -106,7 +106,7 @@ impl EmbeddedStore {
                 None => Some(Proof::Positive(today.lookup_tag(&request.fiscal_code))),
             };
             let receipt = key
-                .zip(request.receipt.as_ref())
+                .zip(request.repeatable.as_ref())
                 .map(|(key, given)| CancelReceipt {
                     key,
                     content: today.receipt_mac(&given.content),

@@ -7,11 +7,11 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
-    AccessPage, AccessQuery, AccessRecord, AnnulOutcome, AslCodeAdmission, CancelOutcome,
-    CancelTest, ClaimOutcome, ClaimUnlock, ClockFault, ConfirmOutcome, Confirmation, CountAslCode,
-    Expired, Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage,
-    ListingRequest, NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome,
-    Readiness, RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, CancelOutcome, CancelTest,
+    ClaimOutcome, ClaimUnlock, ClockFault, ConcludeOutcome, Confirmation, CountAslOtp, Expired,
+    Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
+    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
+    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
 };
 
 use super::access::{self, AccessJob};
@@ -88,11 +88,11 @@ impl Store for EmbeddedStore {
         self.settle(settlement).await
     }
 
-    async fn confirm(&self, confirmation: Confirmation) -> Result<ConfirmOutcome, StoreError> {
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
         self.confirm_unlock(confirmation).await
     }
 
-    async fn annul(&self, confirmation: Confirmation) -> Result<AnnulOutcome, StoreError> {
+    async fn annul(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
         self.annul_unlock(confirmation).await
     }
 
@@ -100,7 +100,7 @@ impl Store for EmbeddedStore {
         self.cancel_test(cancellation).await
     }
 
-    async fn count_asl_code(&self, wish: CountAslCode) -> Result<AslCodeAdmission, StoreError> {
+    async fn count_asl_otp(&self, wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
         self.count_code_of_asl(wish).await
     }
 

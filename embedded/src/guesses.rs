@@ -6,7 +6,7 @@ use sistema_ts_model::{Cun, Timestamp};
 use sistema_ts_store::keys::cut;
 use sistema_ts_store::trusted_time::Horizon;
 use sistema_ts_store::{
-    AslCodeAdmission, CountAslCode, Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission,
+    AslOtpAdmission, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission,
     GuessCounter, GuessTicket, RaisedCount, StoreError,
 };
 
@@ -28,9 +28,9 @@ impl EmbeddedStore {
 
     pub(super) async fn count_code_of_asl(
         &self,
-        wish: CountAslCode,
-    ) -> Result<AslCodeAdmission, StoreError> {
-        self.write(Lane::Urgent, move |writer| writer.count_asl_code(&wish))
+        wish: CountAslOtp,
+    ) -> Result<AslOtpAdmission, StoreError> {
+        self.write(Lane::Urgent, move |writer| writer.count_asl_otp(&wish))
             .await
     }
 
@@ -113,17 +113,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn count_asl_code(&mut self, wish: &CountAslCode) -> Result<AslCodeAdmission, Failure> {
+    fn count_asl_otp(&mut self, wish: &CountAslOtp) -> Result<AslOtpAdmission, Failure> {
         let operator = wish.operator.expose().as_bytes();
         let key = keyed(&self.shared.receipt_hash, [b"asl code", operator]);
-        let mut sent = self.current_count(&key, Counted::AslCode)?;
+        let mut sent = self.current_count(&key, Counted::AslOtp)?;
         if sent.counter.failures >= wish.per_hour {
-            let until = sent.counter.ends_at(Counted::AslCode);
-            return Ok(AslCodeAdmission::Exhausted { until });
+            let until = sent.counter.ends_at(Counted::AslOtp);
+            return Ok(AslOtpAdmission::Exhausted { until });
         }
         sent.counter = sent.counter.raised();
-        self.store_count(&key, Counted::AslCode, sent)?;
-        Ok(AslCodeAdmission::Admitted)
+        self.store_count(&key, Counted::AslOtp, sent)?;
+        Ok(AslOtpAdmission::Admitted)
     }
 
     /// Notes that the failures of a code are forgiven. Its counts get other keys by that, so that a guess under way takes nothing off the new

@@ -1,11 +1,12 @@
 //! Sessions and unlocks (§3.3), applied by the writer ahead of submissions.
 
 use sistema_ts_model::{
-    ClaimRefusal, GivenSession, Presenter, Session, SessionDigest, SessionId, Settlement,
+    ClaimRefusal, ConcludeRefusal, Effect, GivenSession, Life, Moment, Origin, Presenter, Session,
+    SessionDigest, SessionId, Settlement, Step,
 };
 use sistema_ts_store::{
-    AnnulOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, GuessTicket,
-    OpenOutcome, OpenSession, SessionView, SettleUnlock, StoreError,
+    ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, GuessTicket, OpenOutcome,
+    OpenSession, SessionView, SettleUnlock, StoreError,
 };
 
 use super::failure::Failure;
@@ -13,6 +14,15 @@ use super::guarded::{StoredSession, region_of};
 use super::queue::Lane;
 use super::store::EmbeddedStore;
 use super::writer::Writer;
+
+/// [`Life::confirm`] or [`Life::annul`].
+type Conclusion = fn(
+    &Life,
+    &Origin,
+    Option<GivenSession<'_>>,
+    Presenter<'_>,
+    Moment,
+) -> Step<Result<Effect, ConcludeRefusal>>;
 
 impl EmbeddedStore {
     pub(super) async fn open_verified(
@@ -76,38 +86,32 @@ impl EmbeddedStore {
     pub(super) async fn confirm_unlock(
         &self,
         request: Confirmation,
-    ) -> Result<ConfirmOutcome, StoreError> {
-        self.write(Lane::Urgent, move |writer| {
-            let Some(row) = writer.test(request.cun)? else {
-                return Ok(ConfirmOutcome::Unknown);
-            };
-            let step = writer.with_given_session(&request, |given, presenter| {
-                row.life
-                    .confirm(&row.origin(), given, presenter, writer.moment())
-            })?;
-            Ok(match writer.obey(&row, step)? {
-                Ok(effect) => ConfirmOutcome::Done(effect),
-                Err(refusal) => ConfirmOutcome::Refused(refusal),
-            })
-        })
-        .await
+    ) -> Result<ConcludeOutcome, StoreError> {
+        self.conclude(request, Life::confirm).await
     }
 
     pub(super) async fn annul_unlock(
         &self,
         request: Confirmation,
-    ) -> Result<AnnulOutcome, StoreError> {
+    ) -> Result<ConcludeOutcome, StoreError> {
+        self.conclude(request, Life::annul).await
+    }
+
+    async fn conclude(
+        &self,
+        request: Confirmation,
+        decide: Conclusion,
+    ) -> Result<ConcludeOutcome, StoreError> {
         self.write(Lane::Urgent, move |writer| {
             let Some(row) = writer.test(request.cun)? else {
-                return Ok(AnnulOutcome::Unknown);
+                return Ok(ConcludeOutcome::Unknown);
             };
             let step = writer.with_given_session(&request, |given, presenter| {
-                row.life
-                    .annul(&row.origin(), given, presenter, writer.moment())
+                decide(&row.life, &row.origin(), given, presenter, writer.moment())
             })?;
             Ok(match writer.obey(&row, step)? {
-                Ok(effect) => AnnulOutcome::Done(effect),
-                Err(refusal) => AnnulOutcome::Refused(refusal),
+                Ok(effect) => ConcludeOutcome::Done(effect),
+                Err(refusal) => ConcludeOutcome::Refused(refusal),
             })
         })
         .await

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
 use sistema_ts_store::keys::{DayKey, Purpose, same_mac};
-use sistema_ts_store::{NewTest, ReceiptRequest, RecordOutcome, ReservedCun, StoreError};
+use sistema_ts_store::{NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError};
 use tokio::sync::oneshot;
 
 use super::job::{Job, RecordJob};
@@ -60,7 +60,7 @@ impl EmbeddedStore {
     pub(super) async fn record(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
         self.shared.check_ring()?;
         for _ in 0..MOST_ATTEMPTS {
-            let receipt = match &test.receipt {
+            let receipt = match &test.repeatable {
                 None => None,
                 Some(request) => {
                     let key =
@@ -144,7 +144,7 @@ impl EmbeddedStore {
     async fn replay(
         &self,
         test: &NewTest,
-        request: &ReceiptRequest,
+        request: &Repeatable,
         row: TestRow,
     ) -> Result<Option<RecordOutcome>, StoreError> {
         let key = self.shared.keys.day(row.day().date())?;

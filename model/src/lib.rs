@@ -46,10 +46,9 @@ pub use contact::{
 pub use cun::{CUN_COUNT, Cun, FirstSymbol};
 pub use dates::{DateError, DateWindow, parse_date};
 pub use life::{
-    AnnulRefusal, CancelRefusal, ClaimId, ClaimRefusal, Claimed, ConfirmRefusal, CunState, Effect,
-    Erasure, GivenSession, Life, LifeDecodeError, Moment, NewClaim, Origin, Over,
-    PersonClaimRefusal, PostOutcome, Presenter, Session, SessionDigest, Settlement, Step,
-    VerificationRefusal,
+    CancelRefusal, ClaimId, ClaimRefusal, Claimed, ConcludeRefusal, CunState, Effect, Erasure,
+    GivenSession, Life, LifeDecodeError, Moment, NewClaim, Origin, Over, PersonClaimRefusal,
+    PostOutcome, Presenter, Session, SessionDigest, Settlement, Step, VerificationRefusal,
 };
 pub use otp::Otp;
 pub use outcome::{Family, Outcome, Severity};

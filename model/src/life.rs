@@ -19,8 +19,8 @@ mod reading;
 mod session;
 
 pub use answers::{
-    AnnulRefusal, CancelRefusal, ClaimRefusal, Claimed, ConfirmRefusal, Effect, Over,
-    PersonClaimRefusal, Settlement, VerificationRefusal,
+    CancelRefusal, ClaimRefusal, Claimed, ConcludeRefusal, Effect, Over, PersonClaimRefusal,
+    Settlement, VerificationRefusal,
 };
 pub use encoding::LifeDecodeError;
 pub use session::{GivenSession, Presenter, Session, SessionDigest};

@@ -6,7 +6,7 @@
 //! `docs/esiti.md` is made from this table and checked against it in the tests.
 //!
 //! Codes go by family: `1…` what was typed, `2…` who is calling, `3…` whether person, code and card belong together and how the
-//! test stands, `4…` receipts of requests sent again, `5…` what the Immuni backend said.
+//! test stands, `4…` requests sent again under their key, `5…` what the Immuni backend said.
 
 /// Whether a finding stops the request (`tipo` on the wire).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub enum Family {
     /// Whether person, code and card belong together, and how the test stands (`3…`).
     Test,
     /// A request sent again with its key (`4…`).
-    Receipt,
+    RequestKey,
     /// What the Immuni backend said to a one-time code, or did not (`5…`).
     Backend,
 }
@@ -366,19 +366,19 @@ catalogue! {
         "Sblocco già annullato in precedenza: nulla è cambiato.",
         "Nothing.";
     /// The same request was received before; this is its first answer again.
-    AlreadyReceived = "4001", Receipt, Warning,
+    AlreadyReceived = "4001", RequestKey, Warning,
         "Richiesta già acquisita: si ripete la risposta già data, nulla è stato registrato di nuovo.",
         "Nothing: the transaction is the one of the first answer.";
     /// The key was used before for a request with other content.
-    RequestKeyReused = "4002", Receipt, Error,
+    RequestKeyReused = "4002", RequestKey, Error,
         "Identificativo già usato con altro contenuto: usarne uno nuovo; per correggere un test inviato, prima annullarlo.",
         "Give every request its own key, and repeat it only with the very same content. To correct a test, cancel it first: sent under a new key without that, there are two.";
     /// The same request was received before, and the person's data have been erased since.
-    AlreadyReceivedErased = "4003", Receipt, Warning,
+    AlreadyReceivedErased = "4003", RequestKey, Warning,
         "Richiesta già acquisita, dato cancellato: il CUN non è più disponibile.",
         "Nothing: the test was received, and its life is over.";
     /// The test that a repeated request recorded was cancelled in the meantime.
-    CancelledMeanwhile = "4004", Receipt, Warning,
+    CancelledMeanwhile = "4004", RequestKey, Warning,
         "Nel frattempo il test è stato annullato.",
         "If the test is valid after all, send it again as a new request.";
     /// The backend has authorised this very code before, in this verification.
@@ -426,7 +426,7 @@ mod tests {
                 Family::Message => '1',
                 Family::Caller => '2',
                 Family::Test => '3',
-                Family::Receipt => '4',
+                Family::RequestKey => '4',
                 Family::Backend => '5',
             };
             assert!(outcome.code().starts_with(first), "{outcome:?}");

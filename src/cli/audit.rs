@@ -293,7 +293,7 @@ fn fields(record: &AccessRecord) -> Vec<(&'static str, Value)> {
             ("options", options_value(options)),
             ("client_address", text(Some(client_address))),
         ]),
-        AccessDetail::AslCode { .. } => {}
+        AccessDetail::AslOtp { .. } => {}
     }
     fields
 }

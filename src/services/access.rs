@@ -70,7 +70,7 @@ fn may_have_changed(detail: &AccessDetail, findings: &[Finding]) -> bool {
         AccessDetail::Cancellation { .. }
         | AccessDetail::Unlock { .. }
         | AccessDetail::Confirmation { .. }
-        | AccessDetail::AslCode { .. } => {
+        | AccessDetail::AslOtp { .. } => {
             Verdict::of(findings) != Verdict::NotDone
                 || findings
                     .iter()

@@ -20,7 +20,7 @@ pub mod listing;
 pub mod metrics;
 pub mod option_filter;
 mod registered;
-mod repeated;
+mod repeatable;
 pub mod routes;
 pub mod rules;
 pub mod security_log;

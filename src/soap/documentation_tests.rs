@@ -52,7 +52,7 @@ fn render() -> String {
             Family::Test,
             "Person, code and card, and how the test stands",
         ),
-        (Family::Receipt, "Requests sent again"),
+        (Family::RequestKey, "Requests sent again"),
         (Family::Backend, "What Immuni said"),
     ] {
         let first = Outcome::ALL

@@ -32,7 +32,7 @@ impl AccessRecord {
             AccessDetail::Verification { .. } => Service::Verification,
             AccessDetail::Unlock { .. } => Service::Unlock,
             AccessDetail::Confirmation { .. } => Service::Confirmation,
-            AccessDetail::AslCode { .. } => Service::AslOtp,
+            AccessDetail::AslOtp { .. } => Service::AslOtp,
         }
     }
 
@@ -44,7 +44,7 @@ impl AccessRecord {
             | AccessDetail::Verification { operator, .. }
             | AccessDetail::Unlock { operator, .. }
             | AccessDetail::Confirmation { operator, .. }
-            | AccessDetail::AslCode { operator } => operator.as_ref(),
+            | AccessDetail::AslOtp { operator } => operator.as_ref(),
         }
     }
 }
@@ -118,7 +118,7 @@ pub enum AccessDetail {
         client_address: IpAddr,
     },
     /// §5.2, `invioCodiceOtp`.
-    AslCode {
+    AslOtp {
         /// The health operator.
         operator: Option<CodiceFiscale>,
     },

@@ -131,7 +131,7 @@ pub struct GuessCounter {
 
 /// The wish to send a code of the ASL (§5.1), to be counted against its operator whatever comes of it.
 #[derive(Clone, Debug)]
-pub struct CountAslCode {
+pub struct CountAslOtp {
     /// Who sends it, through whichever caller and as whichever user.
     pub operator: CodiceFiscale,
     /// How many the operator may send within an hour; at least 1.
@@ -140,7 +140,7 @@ pub struct CountAslCode {
 
 /// What became of that wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AslCodeAdmission {
+pub enum AslOtpAdmission {
     /// It is counted and may be sent.
     Admitted,
     /// The operator may send none before this moment. Nothing is counted.
@@ -183,7 +183,7 @@ pub enum Counted {
     /// How often the failures of a code were forgiven; no failure itself.
     Forgiven,
     /// Codes of the ASL that an operator has sent; no failures either.
-    AslCode,
+    AslOtp,
 }
 
 impl Counted {
@@ -199,7 +199,7 @@ impl Counted {
     #[must_use]
     pub const fn window_millis(self) -> i64 {
         match self {
-            Self::Operator | Self::Caller | Self::AslCode => GUESS_WINDOW_MILLIS,
+            Self::Operator | Self::Caller | Self::AslOtp => GUESS_WINDOW_MILLIS,
             // Forgiving comes after the first failure, so what it has forgiven ends before the note of it does.
             Self::Code | Self::OperatorOfCode | Self::Forgiven => CUN_LIFE_MILLIS,
         }
@@ -213,7 +213,7 @@ impl Counted {
             Self::Code => budgets.code,
             Self::Caller => budgets.caller,
             Self::OperatorOfCode => budgets.operator_of_code,
-            Self::Forgiven | Self::AslCode => u32::MAX,
+            Self::Forgiven | Self::AslOtp => u32::MAX,
         }
     }
 }

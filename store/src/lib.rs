@@ -25,17 +25,17 @@ pub use access::{
 };
 pub use error::StoreError;
 pub use guess::{
-    AslCodeAdmission, CountAslCode, Counted, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS,
-    Guess, GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, RaisedCount,
+    AslOtpAdmission, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
+    GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, RaisedCount,
 };
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };
 pub use store::{ClockFault, Expired, Readiness, Store};
 pub use submission::{
-    NewTest, PatientView, ReceiptRequest, RecordOutcome, ReservedCun, SubmissionAccess, TestView,
+    NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess, TestView,
 };
 pub use transition::{
-    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
-    Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
+    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
+    OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
 };

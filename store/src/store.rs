@@ -8,14 +8,12 @@ use sistema_ts_model::{
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::StoreError;
-use crate::guess::{
-    AslCodeAdmission, CountAslCode, Forgiveness, Guess, GuessAdmission, GuessTicket,
-};
+use crate::guess::{AslOtpAdmission, CountAslOtp, Forgiveness, Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
 use crate::transition::{
-    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
-    Confirmation, OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
+    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
+    OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
 };
 use crate::trusted_time::{Horizon, NotedTime};
 
@@ -27,7 +25,7 @@ use crate::trusted_time::{Horizon, NotedTime};
 ///    recovered, found by all reading paths or by none.
 /// 2. No code is issued twice while it is known (13 months).
 /// 3. One session at most holds a code's unlock; transitions race to exactly one winner.
-/// 4. The same receipt key has the same answer.
+/// 4. The same request key has the same answer.
 /// 5. A listing is complete up to its mark, and in order.
 ///
 /// Time is the store's own, from the clock that it was opened with. No method blocks the thread it is called on, none queues
@@ -108,16 +106,16 @@ pub trait Store: Send + Sync {
     async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError>;
 
     /// `C`: the upload happened. Consumes the code and erases fiscal code, contact and sessions before it answers (§3.3.3).
-    async fn confirm(&self, confirmation: Confirmation) -> Result<ConfirmOutcome, StoreError>;
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError>;
 
     /// `A`: the unlock is annulled, and the code may be verified again (§3.3.3).
-    async fn annul(&self, confirmation: Confirmation) -> Result<AnnulOutcome, StoreError>;
+    async fn annul(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError>;
 
     /// Cancels a test and erases fiscal code and contact before it answers (§2.4.2).
     async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError>;
 
     /// Counts a code that an ASL's operator is about to send (§5.1), by one guarded write, before anything is looked at.
-    async fn count_asl_code(&self, wish: CountAslCode) -> Result<AslCodeAdmission, StoreError>;
+    async fn count_asl_otp(&self, wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError>;
 
     /// Claims every live positive code of a person for an ASL's post (§5.1). Writes nothing if there is none.
     async fn claim_person(

@@ -16,9 +16,9 @@ pub struct ReservedCun {
     pub checked_through: i64,
 }
 
-/// A retry key and what a retry must repeat (`docs/client.md`, "The key of a request").
+/// A request key, and what a repetition under it must repeat (`docs/client.md`, "The key of a request").
 #[derive(Clone)]
-pub struct ReceiptRequest {
+pub struct Repeatable {
     /// The caller's own key, `identificativoRichiesta`.
     pub key: RequestKey,
     /// All that the message says but fiscal code, contact and pincode, in one canonical form that never changes between
@@ -26,9 +26,9 @@ pub struct ReceiptRequest {
     pub content: Vec<u8>,
 }
 
-impl std::fmt::Debug for ReceiptRequest {
+impl std::fmt::Debug for Repeatable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReceiptRequest").finish_non_exhaustive()
+        f.debug_struct("Repeatable").finish_non_exhaustive()
     }
 }
 
@@ -51,8 +51,8 @@ pub struct NewTest {
     pub result: TestResult,
     /// Phone or e-mail of the person; sealed.
     pub contact: Option<Contact>,
-    /// The retry key, if the message has one.
-    pub receipt: Option<ReceiptRequest>,
+    /// If the message has a request key: the key, and what a repetition must repeat.
+    pub repeatable: Option<Repeatable>,
     /// What the access record of §2.5 says beside the test's own fields.
     pub access: SubmissionAccess,
 }

@@ -3,12 +3,12 @@
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    AnnulRefusal, Caller, CancelRefusal, ClaimId, ClaimRefusal, Claimed, CodiceFiscale,
-    ConfirmRefusal, Cun, Effect, NewClaim, PostOutcome, RegionCode, SessionId, StructureReference,
-    Timestamp, TransactionId, VerificationRefusal,
+    Caller, CancelRefusal, ClaimId, ClaimRefusal, Claimed, CodiceFiscale, ConcludeRefusal, Cun,
+    Effect, NewClaim, PostOutcome, RegionCode, SessionId, StructureReference, Timestamp,
+    TransactionId, VerificationRefusal,
 };
 
-use crate::submission::ReceiptRequest;
+use crate::submission::Repeatable;
 
 /// A successful verification, to be remembered as a session (§3.3.1, §3.4).
 #[derive(Clone, Debug)]
@@ -111,24 +111,14 @@ pub struct Confirmation {
     pub caller: Caller,
 }
 
-/// What became of a confirmation.
+/// What became of a confirmation or an annulment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfirmOutcome {
-    /// Consumed; fiscal code, contact and sessions are erased, now or by the same caller before.
+pub enum ConcludeOutcome {
+    /// Done now or before. Confirmed, it is consumed: fiscal code, contact and sessions are erased, now or by the same caller before. Annulled, it
+    /// is issued again and may be verified; or this unlock was annulled before, and nothing changed.
     Done(Effect),
     /// Not possible.
-    Refused(ConfirmRefusal),
-    /// No test with this code is kept.
-    Unknown,
-}
-
-/// What became of an annulment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnnulOutcome {
-    /// The code is issued again and may be verified; or this unlock was annulled before, and nothing changed.
-    Done(Effect),
-    /// Not possible.
-    Refused(AnnulRefusal),
+    Refused(ConcludeRefusal),
     /// No test with this code is kept.
     Unknown,
 }
@@ -146,8 +136,8 @@ pub struct CancelTest {
     pub fiscal_code: CodiceFiscale,
     /// The transaction of the answer, should this be the first one.
     pub transaction: TransactionId,
-    /// The retry key, if the message has one.
-    pub receipt: Option<ReceiptRequest>,
+    /// If the message has a request key: the key, and what a repetition must repeat.
+    pub repeatable: Option<Repeatable>,
 }
 
 /// What became of a cancellation.

@@ -277,7 +277,7 @@ fn a_search_beside_the_server_shows_every_service_done_and_refused() {
         "R010",
         Some(OPERATOR),
     );
-    let asl = Message::asl_code_of_region(ASL_OPERATOR, &otp(2), PATIENT);
+    let asl = Message::asl_otp_of_region(ASL_OPERATOR, &otp(2), PATIENT);
     ask(&mut region, &asl, "R010", Some(ASL_OPERATOR));
     ask(
         &mut region,
@@ -285,7 +285,7 @@ fn a_search_beside_the_server_shows_every_service_done_and_refused() {
         "R010",
         Some(ASL_OPERATOR),
     );
-    let own = Message::asl_code_of_user(&otp(3), PATIENT);
+    let own = Message::asl_otp_of_user(&otp(3), PATIENT);
     ask(
         &mut asl_user,
         &own,

@@ -44,13 +44,13 @@ fn a_user_sends_a_code_for_anybody_with_or_without_a_day_of_symptoms() {
     let chain = Chain::start();
     let cun = chain.positive();
     let mut user = Session::asl_user(&chain.installation, &chain.server);
-    let stranger = Message::asl_code_of_user(&otp(1), &fiscal_code(7));
+    let stranger = Message::asl_otp_of_user(&otp(1), &fiscal_code(7));
     assert_eq!(told(&user.ask(&stranger)), ("0000", vec![]));
     assert!(chain.is_verifiable(&cun));
     for (number, message) in [
-        Message::asl_code_of_user(&otp(2), PATIENT).with("dataInizioSintomi", today()),
-        Message::asl_code_of_user(&otp(3), PATIENT).with("dataInizioSintomi", ""),
-        Message::asl_code_of_user(&otp(4), PATIENT).with("codiceFiscaleOperatore", OPERATOR),
+        Message::asl_otp_of_user(&otp(2), PATIENT).with("dataInizioSintomi", today()),
+        Message::asl_otp_of_user(&otp(3), PATIENT).with("dataInizioSintomi", ""),
+        Message::asl_otp_of_user(&otp(4), PATIENT).with("codiceFiscaleOperatore", OPERATOR),
     ]
     .into_iter()
     .enumerate()
@@ -64,8 +64,8 @@ fn a_user_sends_a_code_for_anybody_with_or_without_a_day_of_symptoms() {
 #[test]
 fn who_may_not_send_a_code_is_told_so_and_nothing_is_posted() {
     let chain = Chain::start();
-    let by_region = Message::asl_code_of_region(ASL_OPERATOR, &otp(1), PATIENT);
-    let by_user = Message::asl_code_of_user(&otp(1), PATIENT);
+    let by_region = Message::asl_otp_of_region(ASL_OPERATOR, &otp(1), PATIENT);
+    let by_user = Message::asl_otp_of_user(&otp(1), PATIENT);
     let (mut region, mut desk) = (chain.region(), chain.desk());
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     let mut other_region = Session::region(&chain.installation, &chain.server, "020");
@@ -154,7 +154,7 @@ fn two_codes_at_once_tell_nothing_of_the_person() {
     chain.positive();
     for (number, person) in [PATIENT, &fiscal_code(1)].into_iter().enumerate() {
         let code = |which: u64| otp(10 * number as u64 + which);
-        let message = |which| Message::asl_code_of_region(ASL_OPERATOR, &code(which), person);
+        let message = |which| Message::asl_otp_of_region(ASL_OPERATOR, &code(which), person);
         let (mut first, mut second) = (chain.region(), chain.region());
         first.send(&message(1)).unwrap();
         until("the first has been sent", || {
@@ -192,7 +192,7 @@ fn who_leaves_during_a_step_has_the_code_sent_and_recorded_all_the_same() {
     let chain = Chain::start_with(&[LONG_STEP]);
     let cun = chain.positive();
     let mut region = chain.region();
-    let message = Message::asl_code_of_region(ASL_OPERATOR, &otp(1), PATIENT);
+    let message = Message::asl_otp_of_region(ASL_OPERATOR, &otp(1), PATIENT);
     region.send(&message).unwrap();
     // Within the first step: nothing has reached the backend before its end.
     until("the request is at work", || {
@@ -226,17 +226,17 @@ fn an_operator_sends_so_many_codes_an_hour_as_whichever_users_and_no_more() {
     chain.installation.admin_with_input(&sends, OPERATOR);
     let mut user = Session::asl_user(&chain.installation, &chain.server);
     let mut region = chain.region();
-    let by_region = |code: &str| Message::asl_code_of_region(OPERATOR, code, &fiscal_code(1));
+    let by_region = |code: &str| Message::asl_otp_of_region(OPERATOR, code, &fiscal_code(1));
     until("the register's change is seen", || {
         told(&region.ask(&by_region(&otp(1)))) == ("0000", vec![])
     });
     // Whatever becomes of it: this code was authorised before.
-    let again = Message::asl_code_of_user(&otp(1), PATIENT);
+    let again = Message::asl_otp_of_user(&otp(1), PATIENT);
     assert_eq!(told(&user.ask(&again)), ("9999", vec!["5002"]));
-    let last = Message::asl_code_of_user(&otp(2), PATIENT);
+    let last = Message::asl_otp_of_user(&otp(2), PATIENT);
     assert_eq!(told(&user.ask(&last)), ("0000", vec![]));
     let posts = chain.backend.counts().requests;
-    let refused = Message::asl_code_of_user(&otp(3), PATIENT);
+    let refused = Message::asl_otp_of_user(&otp(3), PATIENT);
     let reply = user.ask(&refused);
     assert_eq!(told(&reply), ("9999", vec!["2204"]));
     assert_eq!(

@@ -112,7 +112,7 @@ impl Case {
     }
 
     fn asl(&self) -> Message {
-        Message::asl_code_of_region(ASL_OPERATOR, &self.code, &fiscal_code(self.person))
+        Message::asl_otp_of_region(ASL_OPERATOR, &self.code, &fiscal_code(self.person))
             .with("dataInizioSintomi", symptoms())
     }
 

@@ -40,7 +40,7 @@ enum Work {
     Confirm,
     Annul,
     Cancel,
-    AslCode,
+    AslOtp,
 }
 
 const WORKS: [Work; 6] = [
@@ -49,7 +49,7 @@ const WORKS: [Work; 6] = [
     Work::Confirm,
     Work::Annul,
     Work::Cancel,
-    Work::AslCode,
+    Work::AslOtp,
 ];
 
 /// Of each work at once.
@@ -161,9 +161,9 @@ impl Case {
             Work::Confirm => Message::confirmation("C", DESK, &self.cun),
             Work::Annul => Message::confirmation("A", DESK, &self.cun),
             Work::Cancel => self.cancellation(),
-            Work::AslCode => {
+            Work::AslOtp => {
                 let patient = fiscal_code(self.person);
-                Message::asl_code_of_region(ASL_OPERATOR, &self.code, &patient)
+                Message::asl_otp_of_region(ASL_OPERATOR, &self.code, &patient)
             }
         }
     }
@@ -171,7 +171,7 @@ impl Case {
     /// A connection of who asks that.
     fn connection(&self, chain: &Chain) -> Session {
         match self.work {
-            Work::Cancel | Work::AslCode => chain.region(),
+            Work::Cancel | Work::AslOtp => chain.region(),
             _ => chain.desk(),
         }
     }
@@ -225,7 +225,7 @@ impl Case {
                 assert!(is_done_before || !was_answered && again.is_done());
                 assert!(ask(&mut desk, &confirm).is("9999", &["3003"]));
             }
-            Work::AslCode => self.check_asl_code(chain, was_answered),
+            Work::AslOtp => self.check_asl_otp(chain, was_answered),
         }
     }
 
@@ -246,7 +246,7 @@ impl Case {
         assert!(ask(&mut desk, &confirm).is_done());
     }
 
-    fn check_asl_code(&self, chain: &Chain, was_answered: bool) {
+    fn check_asl_otp(&self, chain: &Chain, was_answered: bool) {
         let mut region = chain.region();
         let stored = chain.backend.stored(&self.code);
         assert!(stored == 1 || !was_answered);
@@ -394,7 +394,7 @@ fn a_code_whose_asls_server_died_is_used_up_after_the_deadline_and_not_before() 
     let mut chain = Chain::start_with(SETTINGS);
     for (number, fault) in [(1, Fault::Hang), (2, Fault::HangAfterStoring)] {
         // Two positives of the person: one free, one unlocked by an operator.
-        let case = Case::new(&chain, Work::AslCode, number);
+        let case = Case::new(&chain, Work::AslOtp, number);
         let unlocked = Case {
             code: otp(500 + number),
             ..Case::new(&chain, Work::Confirm, number)
@@ -417,11 +417,8 @@ fn a_code_whose_asls_server_died_is_used_up_after_the_deadline_and_not_before() 
             assert!(told.is("9999", &["3001"]), "{told:?}");
         }
         // The ASL may send another code.
-        let next = Message::asl_code_of_region(
-            ASL_OPERATOR,
-            &otp(700 + number),
-            &fiscal_code(case.person),
-        );
+        let next =
+            Message::asl_otp_of_region(ASL_OPERATOR, &otp(700 + number), &fiscal_code(case.person));
         assert!(ask(&mut region, &next).is_done());
     }
 }

@@ -144,7 +144,7 @@ fn unlocked(chain: &Chain, number: usize, cun: &str) -> String {
 enum End {
     Confirmed,
     ConfirmedBySession,
-    AslCode,
+    AslOtp,
     Cancelled,
     CancelledNegative,
 }
@@ -161,7 +161,7 @@ fn end(chain: &Chain, end: End, number: usize, cun: &str) {
             let message = Message::confirmation("C", DESK, cun).with("idVerificaTampone", session);
             chain.desk().ask(&message)
         }
-        End::AslCode => chain.asl(&otp(800 + number as u64), &fiscal_code(number)),
+        End::AslOtp => chain.asl(&otp(800 + number as u64), &fiscal_code(number)),
         End::Cancelled | End::CancelledNegative => {
             let message = Message::cancellation(cun, &fiscal_code(number));
             chain.region().ask(&message)
@@ -176,7 +176,7 @@ fn what_ends_a_code_leaves_nothing_of_its_person_in_any_file() {
     let ends = [
         End::Confirmed,
         End::ConfirmedBySession,
-        End::AslCode,
+        End::AslOtp,
         End::Cancelled,
         End::CancelledNegative,
     ];

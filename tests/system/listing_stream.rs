@@ -99,7 +99,7 @@ fn test(number: usize, reserved: ReservedCun) -> NewTest {
             TestResult::Negative
         },
         contact: None,
-        receipt: None,
+        repeatable: None,
         access: SubmissionAccess {
             accessed_at: SystemClock.now(),
             with_warnings: false,

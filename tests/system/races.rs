@@ -223,7 +223,7 @@ fn an_unlock_and_an_asls_code_for_the_same_person() {
         let cuns = [lane.positive(number), lane.positive(number)];
         let session = lane.verified(number, &cuns[0]);
         let by_desk = unlock(&session, &code(number, 0));
-        let by_asl = Message::asl_code_of_region(ASL_OPERATOR, &code(number, 1), &patient(number));
+        let by_asl = Message::asl_otp_of_region(ASL_OPERATOR, &code(number, 1), &patient(number));
         let [desk, asl] = lane.race((From::Desk, &by_desk), (From::Region, &by_asl));
         // The ASL comes again until a desk's unlock has ended.
         assert_eq!(asl, done(), "{desk:?}");
@@ -362,7 +362,7 @@ fn two_codes_of_an_asl_for_the_same_person() {
     let both_done = count_races(|lane, number| {
         let cun = lane.positive(number);
         let [first, second] = [0, 1].map(|which| {
-            Message::asl_code_of_region(ASL_OPERATOR, &code(number, which), &patient(number))
+            Message::asl_otp_of_region(ASL_OPERATOR, &code(number, which), &patient(number))
         });
         // Over a connection of its own: this one is the lane's.
         let mut other = lane.chain.region();

@@ -58,7 +58,7 @@ fn whoever_sends_without_end_costs_another_callers_single_code_nothing() {
     let users = send_without_end(
         150,
         || Session::asl_user(&chain.installation, &chain.server),
-        |number| Message::asl_code_of_user(&otp(number as u64), &fiscal_code(number)),
+        |number| Message::asl_otp_of_user(&otp(number as u64), &fiscal_code(number)),
     );
     until("the backend is busy", || {
         chain.backend.counts().requests >= 4
@@ -71,7 +71,7 @@ fn whoever_sends_without_end_costs_another_callers_single_code_nothing() {
         || chain.region(),
         |number| {
             let code = otp(1_000 + number as u64);
-            Message::asl_code_of_region(ASL_OPERATOR, &code, &fiscal_code(number))
+            Message::asl_otp_of_region(ASL_OPERATOR, &code, &fiscal_code(number))
         },
     );
     let others = send_without_end(

@@ -287,7 +287,7 @@ fn a_post_whose_client_has_left_keeps_its_callers_place() {
     // Of four places a caller alone may have two; leaving does not make room for a third.
     for number in 0..2 {
         let message =
-            Message::asl_code_of_region(ASL_OPERATOR, &otp(number), &fiscal_code(number as usize));
+            Message::asl_otp_of_region(ASL_OPERATOR, &otp(number), &fiscal_code(number as usize));
         let mut region = chain.region();
         region.send(&message).unwrap();
         until("the post has begun", || {

@@ -60,7 +60,7 @@ impl World {
             kind: TestKind::Molecular,
             result: TestResult::Positive,
             contact: None,
-            receipt: None,
+            repeatable: None,
             access: SubmissionAccess {
                 accessed_at: now,
                 with_warnings: false,

@@ -118,7 +118,7 @@ fn optional_columns(record: &AccessRecord) -> Optional {
             client_address: Some(client_address.to_string()),
             ..Optional::default()
         },
-        AccessDetail::AslCode { .. } => Optional::default(),
+        AccessDetail::AslOtp { .. } => Optional::default(),
     }
 }
 
@@ -169,7 +169,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
             options: optional(row, 14, decode_options)?.unwrap_or_default(),
             client_address: client_address(row)?,
         },
-        Service::AslOtp => AccessDetail::AslCode { operator },
+        Service::AslOtp => AccessDetail::AslOtp { operator },
     };
     let errors: String = row.get(7)?;
     Ok(AccessRecord {
@@ -319,7 +319,7 @@ mod tests {
                 .to_vec(),
                 client_address,
             },
-            AccessDetail::AslCode { operator },
+            AccessDetail::AslOtp { operator },
         ]
     }
 

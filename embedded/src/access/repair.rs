@@ -232,7 +232,7 @@ mod tests {
                 errors: Vec::new(),
             },
             transaction: TransactionId::random(),
-            detail: AccessDetail::AslCode { operator: None },
+            detail: AccessDetail::AslOtp { operator: None },
         };
         columns::insert(&open(files, Day::of(at)).unwrap(), &record).unwrap();
     }

@@ -17,7 +17,7 @@ use sistema_ts_store::{
     OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store as _, StoreError,
 };
 
-use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, receipt, region};
+use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, region, repeatable};
 use crate::{ClockRepair, repair_clock};
 
 const HOUR_MILLIS: i64 = DAY_MILLIS / 24;
@@ -203,7 +203,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
     let positive = fixture
         .record(|test| {
             test.fiscal_code = person(11);
-            test.receipt = receipt("positive", "content");
+            test.repeatable = repeatable("positive", "content");
             test.access.accessed_at = fixture.clock.now();
         })
         .await;
@@ -211,7 +211,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
         .record(|test| {
             test.result = TestResult::Negative;
             test.fiscal_code = person(12);
-            test.receipt = receipt("negative", "content");
+            test.repeatable = repeatable("negative", "content");
             test.access.accessed_at = fixture.clock.now();
         })
         .await;
@@ -220,7 +220,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
         .await;
     let mut request = cancellation(cancelled);
     let transaction = request.transaction;
-    request.receipt = receipt("cancellation", "content");
+    request.repeatable = repeatable("cancellation", "content");
     let outcome = fixture.store().cancel(request).await.unwrap();
     assert!(matches!(outcome, CancelOutcome::Done { .. }));
     let session = SessionId::random();
@@ -319,7 +319,7 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
             .new_test(|test| {
                 test.result = result;
                 test.fiscal_code = person(number);
-                test.receipt = receipt(key, "content");
+                test.repeatable = repeatable(key, "content");
             })
             .await;
         let outcome = store.record_test(repeated).await.unwrap();
@@ -329,7 +329,7 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
         );
     }
     let mut request = cancellation(answered.cancelled);
-    request.receipt = receipt("cancellation", "content");
+    request.repeatable = repeatable("cancellation", "content");
     let outcome = store.cancel(request).await.unwrap();
     assert!(
         matches!(outcome, CancelOutcome::Replayed { transaction, at } if transaction == answered.cancellation && at <= now),

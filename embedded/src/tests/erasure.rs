@@ -7,11 +7,11 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::{
-    CancelOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, OpenOutcome,
+    CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, OpenOutcome,
     OpenSession, PersonOutcome, RecordOutcome, Store,
 };
 
-use super::{DAY_MILLIS, Fixture, MORNING, cancellation, person, receipt};
+use super::{DAY_MILLIS, Fixture, MORNING, cancellation, person, repeatable};
 
 const PATIENTS: &str = "patients-2026-11-24.db";
 
@@ -69,7 +69,7 @@ async fn unlock(fixture: &Fixture, cun: Cun) {
     fixture.store().settle_unlock(settle).await.unwrap();
 }
 
-async fn confirm(fixture: &Fixture, cun: Cun) -> ConfirmOutcome {
+async fn confirm(fixture: &Fixture, cun: Cun) -> ConcludeOutcome {
     let confirmation = Confirmation {
         cun,
         session: None,
@@ -79,7 +79,7 @@ async fn confirm(fixture: &Fixture, cun: Cun) -> ConfirmOutcome {
     fixture.store().confirm(confirmation).await.unwrap()
 }
 
-async fn asl_code(fixture: &Fixture, outcome: PostOutcome) -> usize {
+async fn asl_otp(fixture: &Fixture, outcome: PostOutcome) -> usize {
     let claim = NewClaim {
         id: ClaimId(9),
         deadline: Timestamp::from_millis(MORNING + 10_000).unwrap(),
@@ -114,7 +114,7 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
                 unlock(&fixture, cun).await;
                 assert_eq!(
                     confirm(&fixture, cun).await,
-                    ConfirmOutcome::Done(Effect::Done)
+                    ConcludeOutcome::Done(Effect::Done)
                 );
             }
             1 => {
@@ -127,7 +127,7 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
                     }
                 ));
             }
-            _ => assert_eq!(asl_code(&fixture, PostOutcome::Delivered).await, 1),
+            _ => assert_eq!(asl_otp(&fixture, PostOutcome::Delivered).await, 1),
         }
         // The store is still open: this is what a thief of the disk finds.
         let bytes = fixture.bytes_of("patients-");
@@ -145,7 +145,7 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
         );
         assert!(fixture.store().find_patient(cun).await.unwrap().is_none());
         assert!(fixture.store().find_patient(other).await.unwrap().is_some());
-        assert_eq!(asl_code(&fixture, PostOutcome::Delivered).await, 0);
+        assert_eq!(asl_otp(&fixture, PostOutcome::Delivered).await, 0);
     }
 }
 
@@ -153,7 +153,7 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
 async fn neither_a_fiscal_code_nor_a_contact_is_ever_in_the_clear() {
     let fixture = Fixture::new();
     fixture
-        .record(|test| test.receipt = receipt("key-1", "content"))
+        .record(|test| test.repeatable = repeatable("key-1", "content"))
         .await;
     fixture
         .record(|test| test.result = TestResult::Negative)
@@ -171,7 +171,7 @@ async fn neither_a_fiscal_code_nor_a_contact_is_ever_in_the_clear() {
 async fn a_refused_asl_code_restores_and_erases_nothing() {
     let fixture = Fixture::new();
     let cun = fixture.record(|_| {}).await;
-    assert_eq!(asl_code(&fixture, PostOutcome::NotDelivered).await, 0);
+    assert_eq!(asl_otp(&fixture, PostOutcome::NotDelivered).await, 0);
     assert_eq!(
         fixture
             .store()
@@ -386,18 +386,18 @@ async fn a_longer_retention_keeps_the_test_and_not_the_person() {
 async fn a_retry_after_erasure_tells_no_code() {
     let fixture = Fixture::new();
     let cun = fixture
-        .record(|test| test.receipt = receipt("key-1", "content"))
+        .record(|test| test.repeatable = repeatable("key-1", "content"))
         .await;
     fixture.store().cancel(cancellation(cun)).await.unwrap();
     let again = fixture
-        .new_test(|test| test.receipt = receipt("key-1", "content"))
+        .new_test(|test| test.repeatable = repeatable("key-1", "content"))
         .await;
     assert_eq!(
         fixture.store().record_test(again).await.unwrap(),
         RecordOutcome::ReplayedErased { cancelled: true }
     );
     let other = fixture
-        .new_test(|test| test.receipt = receipt("key-1", "other"))
+        .new_test(|test| test.repeatable = repeatable("key-1", "other"))
         .await;
     assert_eq!(
         fixture.store().record_test(other).await.unwrap(),

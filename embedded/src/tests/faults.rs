@@ -8,7 +8,7 @@ use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
-use super::{Fixture, MORNING, access_record, person, receipt};
+use super::{Fixture, MORNING, access_record, person, repeatable};
 use sistema_ts_model::{TestResult, Timestamp};
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
         let test = fixture
             .new_test(|test| {
                 test.fiscal_code = person(number + 1);
-                test.receipt = receipt(&format!("key-{number}"), "content");
+                test.repeatable = repeatable(&format!("key-{number}"), "content");
             })
             .await;
         let cun = test.reserved.cun;
@@ -85,7 +85,7 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
             let retry = fixture
                 .new_test(|test| {
                     test.fiscal_code = person(number + 1);
-                    test.receipt = receipt(&format!("key-{number}"), "content");
+                    test.repeatable = repeatable(&format!("key-{number}"), "content");
                 })
                 .await;
             let RecordOutcome::Recorded { cun, inserted_at } = *first else {

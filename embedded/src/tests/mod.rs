@@ -28,8 +28,8 @@ use sistema_ts_model::{
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, ReceiptRequest,
-    RecordOutcome, ReservedCun, Store, SubmissionAccess,
+    AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, RecordOutcome,
+    Repeatable, ReservedCun, Store, SubmissionAccess,
 };
 use tempfile::TempDir;
 
@@ -177,7 +177,7 @@ impl Fixture {
             kind: TestKind::Molecular,
             result: TestResult::Positive,
             contact: Some(mobile("+393331234567")),
-            receipt: None,
+            repeatable: None,
             access: SubmissionAccess {
                 accessed_at: Timestamp::from_millis(MORNING - 5).unwrap(),
                 with_warnings: false,
@@ -222,12 +222,12 @@ pub(super) fn cancellation(cun: Cun) -> CancelTest {
         structure: structure(),
         fiscal_code: person(1),
         transaction: TransactionId::random(),
-        receipt: None,
+        repeatable: None,
     }
 }
 
-pub(super) fn receipt(key: &str, content: &str) -> Option<ReceiptRequest> {
-    Some(ReceiptRequest {
+pub(super) fn repeatable(key: &str, content: &str) -> Option<Repeatable> {
+    Some(Repeatable {
         key: RequestKey::parse(key).unwrap(),
         content: content.as_bytes().to_vec(),
     })
@@ -250,7 +250,7 @@ pub(super) fn access_record(at: Timestamp) -> AccessRecord {
             errors: Vec::new(),
         },
         transaction: TransactionId::random(),
-        detail: AccessDetail::AslCode {
+        detail: AccessDetail::AslOtp {
             operator: Some(person(1)),
         },
     }

@@ -4,7 +4,7 @@ use sistema_ts_model::{Caller, StructureDescription, StructureReference, TestRes
 use sistema_ts_store::{ListingRequest, ListingScope, RecordOutcome, Store, StoreError};
 
 use super::super::queue::Lane;
-use super::{DAY_MILLIS, Fixture, MORNING, mobile, person, receipt, region, structure};
+use super::{DAY_MILLIS, Fixture, MORNING, mobile, person, region, repeatable, structure};
 
 #[tokio::test]
 async fn a_recorded_test_is_found_by_every_path_also_after_reopening() {
@@ -73,7 +73,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
         let first = fixture
             .record(|test| {
                 test.result = result;
-                test.receipt = receipt("key-1", "content");
+                test.repeatable = repeatable("key-1", "content");
             })
             .await;
         for _ in 0..2 {
@@ -82,7 +82,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
                 let test = fixture
                     .new_test(|test| {
                         test.result = result;
-                        test.receipt = receipt("key-1", "content");
+                        test.repeatable = repeatable("key-1", "content");
                         change(test);
                     })
                     .await;
@@ -98,7 +98,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
             );
             let reused = RecordOutcome::RequestKeyReused;
             assert_eq!(
-                retry(&|test| test.receipt = receipt("key-1", "other")).await,
+                retry(&|test| test.repeatable = repeatable("key-1", "other")).await,
                 reused
             );
             assert_eq!(retry(&|test| test.fiscal_code = person(2)).await, reused);
@@ -112,7 +112,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
         // Another caller's key is another key.
         let other = fixture
             .record(|test| {
-                test.receipt = receipt("key-1", "content");
+                test.repeatable = repeatable("key-1", "content");
                 test.caller = Caller::from_key("S010-101-000123").unwrap();
             })
             .await;
@@ -128,7 +128,7 @@ async fn copies_of_one_message_in_flight_at_once_are_one_test() {
     for _ in 0..50 {
         tests.push(
             fixture
-                .new_test(|test| test.receipt = receipt("key-1", "content"))
+                .new_test(|test| test.repeatable = repeatable("key-1", "content"))
                 .await,
         );
     }
@@ -390,7 +390,8 @@ async fn an_opening_reads_few_rows_however_few_have_a_receipt() {
     let mut fixture = Fixture::new();
     let bound = 2 * fixture.options.codes.memory_entries;
     let with_receipt = async |fixture: &Fixture, key: &str| {
-        let message = |test: &mut sistema_ts_store::NewTest| test.receipt = receipt(key, "content");
+        let message =
+            |test: &mut sistema_ts_store::NewTest| test.repeatable = repeatable(key, "content");
         let test = fixture.new_test(message).await;
         fixture.store().record_test(test).await.unwrap()
     };

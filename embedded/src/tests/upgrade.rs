@@ -13,12 +13,12 @@ use sistema_ts_model::{
     Timestamp,
 };
 use sistema_ts_store::{
-    AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation,
+    AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
     OpenSession, RecordOutcome, SettleUnlock, Store as _,
 };
 
 use super::{
-    DAY_MILLIS, Fixture, access_record, cancellation, mobile, person, receipt, records::list_all,
+    DAY_MILLIS, Fixture, access_record, cancellation, mobile, person, records::list_all, repeatable,
 };
 use crate::schema;
 
@@ -182,7 +182,7 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
     for killed in [false, true] {
         let mut fixture = Fixture::new();
         let with_key = |test: &mut sistema_ts_store::NewTest| {
-            test.receipt = receipt("key", "content");
+            test.repeatable = repeatable("key", "content");
             test.contact = Some(mobile("+393331234567"));
         };
         let live = fixture.record(with_key).await;
@@ -198,7 +198,7 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
             listed.push(fixture.record(negative).await);
         }
         let mut cancel = cancellation(cancelled);
-        cancel.receipt = receipt("cancel", "content");
+        cancel.repeatable = repeatable("cancel", "content");
         let first = fixture.store().cancel(cancel.clone()).await.unwrap();
         assert!(matches!(first, CancelOutcome::Done { .. }));
         let session = unlock(&fixture, unlocked).await;
@@ -237,7 +237,7 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
         };
         let confirmed = fixture.store().confirm(confirmation).await.unwrap();
         assert!(
-            matches!(confirmed, ConfirmOutcome::Done(_)),
+            matches!(confirmed, ConcludeOutcome::Done(_)),
             "{confirmed:?}"
         );
         listed.push(fixture.record(|test| test.fiscal_code = person(3)).await);

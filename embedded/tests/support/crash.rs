@@ -15,10 +15,10 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::conformance::world::{
     SESSION_MILLIS, call_center, cancellation, confirmation, contact, fiscal_code, new_test,
-    operator, receipt, region,
+    operator, region, repeatable,
 };
 use sistema_ts_store::{
-    AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, ListingRequest,
+    AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, ListingRequest,
     ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome, ReservedCun, SettleUnlock,
     Store,
 };
@@ -177,7 +177,7 @@ async fn one(
                 .await
                 .ok()?;
             let confirmed = store.confirm(confirmation(cun, Some(session))).await.ok()?;
-            assert_eq!(confirmed, ConfirmOutcome::Done(Effect::Done));
+            assert_eq!(confirmed, ConcludeOutcome::Done(Effect::Done));
             say(format!("confirmed {cun} ."));
         }
         1 | 3 => {
@@ -211,8 +211,8 @@ fn submission(reserved: ReservedCun, person: u32, positive: bool, with_receipt: 
     };
     NewTest {
         contact: Some(contact(person)),
-        receipt: if with_receipt {
-            receipt(&format!("KEY {person}"), "content")
+        repeatable: if with_receipt {
+            repeatable(&format!("KEY {person}"), "content")
         } else {
             None
         },

@@ -115,9 +115,9 @@ pub enum PersonClaimRefusal {
     Over(Over),
 }
 
-/// Why a confirmation (`C`) is refused.
+/// Why a confirmation (`C`) or an annulment (`A`) is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum ConfirmRefusal {
+pub enum ConcludeRefusal {
     /// Never unlocked, or no longer, or being unlocked by others.
     #[error("not unlocked")]
     NotUnlocked,
@@ -127,30 +127,7 @@ pub enum ConfirmRefusal {
     /// Another caller unlocked it.
     #[error("unlocked by another caller")]
     AnotherCaller,
-    /// The given id is not that of the session that unlocked it (it may be one that was annulled).
-    #[error("not the session that unlocked it")]
-    AnotherSession,
-    /// The given id is that of another operator's living session.
-    #[error("another operator's session")]
-    SessionNotYours,
-    /// Its life is over.
-    #[error("{0}")]
-    Over(Over),
-}
-
-/// Why an annulment (`A`) is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum AnnulRefusal {
-    /// Never unlocked, or being unlocked by others.
-    #[error("not unlocked")]
-    NotUnlocked,
-    /// An unlock is under way: try again.
-    #[error("an unlock is under way")]
-    UnlockUnderWay,
-    /// Another caller unlocked it.
-    #[error("unlocked by another caller")]
-    AnotherCaller,
-    /// The given id is neither that of the session that unlocked it nor of one that was annulled.
+    /// The given id is not that of the session that unlocked it. To an annulment the id of one that was annulled is none of these.
     #[error("not the session that unlocked it")]
     AnotherSession,
     /// The given id is that of another operator's living session.

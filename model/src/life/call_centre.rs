@@ -1,9 +1,9 @@
 //! What the call centre does to a CUN: verify (§3.3.1), unlock (§3.3.2), confirm and annul (§3.3.3).
 
 use super::{
-    AnnulRefusal, Claim, ClaimRefusal, Claimed, ConfirmRefusal, Effect, Erasure, GivenSession,
-    Holder, Life, Moment, NewClaim, Origin, Over, Phase, Presenter, Session, SessionDigest, Step,
-    Unlock, VerificationRefusal,
+    Claim, ClaimRefusal, Claimed, ConcludeRefusal, Effect, Erasure, GivenSession, Holder, Life,
+    Moment, NewClaim, Origin, Over, Phase, Presenter, Session, SessionDigest, Step, Unlock,
+    VerificationRefusal,
 };
 use crate::{Caller, TestResult};
 
@@ -116,7 +116,7 @@ impl Life {
         given: Option<GivenSession<'_>>,
         presenter: Presenter<'_>,
         moment: Moment,
-    ) -> Step<Result<Effect, ConfirmRefusal>> {
+    ) -> Step<Result<Effect, ConcludeRefusal>> {
         let (mut life, erase) = self.as_of(origin, moment);
         let refusal = match &life.phase {
             Phase::Unlocked(unlock) => match unlock.answers_to(given, presenter, moment) {
@@ -125,21 +125,12 @@ impl Life {
                     life.close(Phase::Consumed { unlocker });
                     return self.step_to(life, Erasure::Everything, Ok(Effect::Done));
                 }
-                Err(Mismatch::Caller) => ConfirmRefusal::AnotherCaller,
-                Err(Mismatch::Session) => ConfirmRefusal::AnotherSession,
-                Err(Mismatch::Operator) => ConfirmRefusal::SessionNotYours,
+                Err(refusal) => refusal,
             },
             Phase::Consumed { unlocker } if unlocker.as_ref() == Some(presenter.caller) => {
                 return self.step_to(life, erase, Ok(Effect::AlreadyDone));
             }
-            Phase::Issued => ConfirmRefusal::NotUnlocked,
-            Phase::Unlocking(claim) if claim.concerns(presenter.caller) => {
-                ConfirmRefusal::UnlockUnderWay
-            }
-            Phase::Unlocking(_) => ConfirmRefusal::NotUnlocked,
-            Phase::Consumed { .. } => ConfirmRefusal::Over(Over::Consumed),
-            Phase::Cancelled => ConfirmRefusal::Over(Over::Cancelled),
-            Phase::Expired => ConfirmRefusal::Over(Over::Expired),
+            phase => phase.refuses_conclusion(presenter.caller),
         };
         self.step_to(life, erase, Err(refusal))
     }
@@ -155,7 +146,7 @@ impl Life {
         given: Option<GivenSession<'_>>,
         presenter: Presenter<'_>,
         moment: Moment,
-    ) -> Step<Result<Effect, AnnulRefusal>> {
+    ) -> Step<Result<Effect, ConcludeRefusal>> {
         let (mut life, erase) = self.as_of(origin, moment);
         if life.was_annulled_by(given, presenter) {
             return self.step_to(life, erase, Ok(Effect::AlreadyDone));
@@ -169,18 +160,9 @@ impl Life {
                     life.phase = Phase::Issued;
                     return self.step_to(life, Erasure::Session(closed), Ok(Effect::Done));
                 }
-                Err(Mismatch::Caller) => AnnulRefusal::AnotherCaller,
-                Err(Mismatch::Session) => AnnulRefusal::AnotherSession,
-                Err(Mismatch::Operator) => AnnulRefusal::SessionNotYours,
+                Err(refusal) => refusal,
             },
-            Phase::Issued => AnnulRefusal::NotUnlocked,
-            Phase::Unlocking(claim) if claim.concerns(presenter.caller) => {
-                AnnulRefusal::UnlockUnderWay
-            }
-            Phase::Unlocking(_) => AnnulRefusal::NotUnlocked,
-            Phase::Consumed { .. } => AnnulRefusal::Over(Over::Consumed),
-            Phase::Cancelled => AnnulRefusal::Over(Over::Cancelled),
-            Phase::Expired => AnnulRefusal::Over(Over::Expired),
+            phase => phase.refuses_conclusion(presenter.caller),
         };
         self.step_to(life, erase, Err(refusal))
     }
@@ -222,11 +204,17 @@ impl Claim {
     }
 }
 
-/// In what a confirmation or an annulment does not fit the unlock it is about.
-enum Mismatch {
-    Caller,
-    Session,
-    Operator,
+impl Phase {
+    /// Why an unlock cannot be confirmed or annulled of a CUN in this phase, which is none of an unlock that this caller may conclude.
+    fn refuses_conclusion(&self, caller: &Caller) -> ConcludeRefusal {
+        match self {
+            Self::Unlocking(claim) if claim.concerns(caller) => ConcludeRefusal::UnlockUnderWay,
+            Self::Issued | Self::Unlocking(_) | Self::Unlocked(_) => ConcludeRefusal::NotUnlocked,
+            Self::Consumed { .. } => ConcludeRefusal::Over(Over::Consumed),
+            Self::Cancelled => ConcludeRefusal::Over(Over::Cancelled),
+            Self::Expired => ConcludeRefusal::Over(Over::Expired),
+        }
+    }
 }
 
 impl Unlock {
@@ -236,17 +224,17 @@ impl Unlock {
         given: Option<GivenSession<'_>>,
         presenter: Presenter<'_>,
         moment: Moment,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<(), ConcludeRefusal> {
         if self.caller != *presenter.caller {
-            return Err(Mismatch::Caller);
+            return Err(ConcludeRefusal::AnotherCaller);
         }
         let Some(given) = given else { return Ok(()) };
         if given.digest != self.session {
-            return Err(Mismatch::Session);
+            return Err(ConcludeRefusal::AnotherSession);
         }
         match given.entry {
             Some(session) if !session.has_lapsed(moment.now) && !session.belongs_to(presenter) => {
-                Err(Mismatch::Operator)
+                Err(ConcludeRefusal::SessionNotYours)
             }
             _ => Ok(()),
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sistema_ts_actors::relay::{OtpSender, RelaySlot};
 use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp, TransactionId};
-use sistema_ts_store::{AccessDetail, AslCodeAdmission, CountAslCode};
+use sistema_ts_store::{AccessDetail, AslOtpAdmission, CountAslOtp};
 
 use self::person::{Claimed, Looked, in_steps};
 use self::rules::{Named, Request};
@@ -52,7 +52,7 @@ impl SoapService for AslOtp {
     }
 
     fn access_detail(named: Named, _: &Call, _: Timestamp) -> AccessDetail {
-        AccessDetail::AslCode {
+        AccessDetail::AslOtp {
             operator: named.operator,
         }
     }
@@ -99,11 +99,11 @@ async fn send(
         Err(fault) => return in_steps(step, async { Err(fault) }).await,
     };
     let counted_and_claimed = async {
-        let count = CountAslCode {
+        let count = CountAslOtp {
             operator: request.operator.clone(),
             per_hour: server.settings.asl_otp.codes_per_operator_per_hour,
         };
-        if let AslCodeAdmission::Exhausted { .. } = server.store.count_asl_code(count).await? {
+        if let AslOtpAdmission::Exhausted { .. } = server.store.count_asl_otp(count).await? {
             return Ok(Err(Outcome::OperatorCodesExhausted));
         }
         let people = Looked {

@@ -71,7 +71,7 @@ async fn cancel(
     let wish = CancelTest {
         cun,
         caller: call.caller,
-        receipt: repeatable(&cancellation),
+        repeatable: repeatable(&cancellation),
         structure: cancellation.structure,
         fiscal_code: cancellation.fiscal_code,
         transaction,

@@ -3,10 +3,10 @@
 use sistema_ts_model::{
     AuthenticationKind, CodiceFiscale, Cun, RequestKey, StructureReference, TestKind,
 };
-use sistema_ts_store::ReceiptRequest;
+use sistema_ts_store::Repeatable;
 
 use crate::services::call::Call;
-use crate::services::repeated::Content;
+use crate::services::repeatable::Content;
 use crate::services::rules::{Mistakes, StructureRule};
 use crate::services::service::Judged;
 use crate::soap::Fields;
@@ -56,7 +56,7 @@ pub(super) fn judge(mut fields: Fields<'_>, call: &Call) -> Judged<Named, Reques
 const FORM: u8 = 1;
 
 /// The key of a cancellation that has one, with what a repetition must repeat: all that it says but fiscal code and pincode.
-pub(super) fn repeatable(cancellation: &Request) -> Option<ReceiptRequest> {
+pub(super) fn repeatable(cancellation: &Request) -> Option<Repeatable> {
     let key = cancellation.request_key.as_ref()?;
     let mut content = Content::of_form(FORM);
     content.push(cancellation.authentication.map_or("", |kind| kind.as_str()));

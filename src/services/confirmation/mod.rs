@@ -7,10 +7,8 @@ mod rules;
 
 use std::sync::Arc;
 
-use sistema_ts_model::{
-    AnnulRefusal, ConfirmRefusal, Effect, Finding, Outcome, Service, Timestamp,
-};
-use sistema_ts_store::{AccessDetail, AnnulOutcome, ConfirmOutcome, ConfirmationKind};
+use sistema_ts_model::{ConcludeRefusal, Effect, Finding, Outcome, Service, Timestamp};
+use sistema_ts_store::{AccessDetail, ConcludeOutcome, ConfirmationKind};
 
 use self::rules::{Named, Request};
 use super::access::{self, ending_now};
@@ -82,19 +80,19 @@ async fn conclude(
         operator: request.operator,
         caller: call.caller,
     };
-    let outcome = match request.kind {
-        ConfirmationKind::Confirm => match server.store.confirm(confirmation).await? {
-            ConfirmOutcome::Done(Effect::Done) => None,
-            ConfirmOutcome::Done(Effect::AlreadyDone) => Some(Outcome::AlreadyConfirmed),
-            ConfirmOutcome::Refused(refusal) => Some(confirm_refusal(refusal)),
-            ConfirmOutcome::Unknown => Some(Outcome::NoSuchUnlock),
-        },
-        ConfirmationKind::Annul => match server.store.annul(confirmation).await? {
-            AnnulOutcome::Done(Effect::Done) => None,
-            AnnulOutcome::Done(Effect::AlreadyDone) => Some(Outcome::AlreadyAnnulled),
-            AnnulOutcome::Refused(refusal) => Some(annul_refusal(refusal)),
-            AnnulOutcome::Unknown => Some(Outcome::NoSuchUnlock),
-        },
+    let store = &server.store;
+    let (concluded, repeated) = match request.kind {
+        ConfirmationKind::Confirm => (
+            store.confirm(confirmation).await?,
+            Outcome::AlreadyConfirmed,
+        ),
+        ConfirmationKind::Annul => (store.annul(confirmation).await?, Outcome::AlreadyAnnulled),
+    };
+    let outcome = match concluded {
+        ConcludeOutcome::Done(Effect::Done) => None,
+        ConcludeOutcome::Done(Effect::AlreadyDone) => Some(repeated),
+        ConcludeOutcome::Refused(refusal) => Some(refusal_outcome(refusal)),
+        ConcludeOutcome::Unknown => Some(Outcome::NoSuchUnlock),
     };
     server.sessions.forget_code(cun);
     let finding = outcome.map(|outcome| match outcome {
@@ -106,25 +104,13 @@ async fn conclude(
     access::answer::<Confirmation>(&server, &call, named, ended, finding.as_slice()).await
 }
 
-fn confirm_refusal(refusal: ConfirmRefusal) -> Outcome {
+fn refusal_outcome(refusal: ConcludeRefusal) -> Outcome {
     match refusal {
-        ConfirmRefusal::NotUnlocked | ConfirmRefusal::AnotherCaller | ConfirmRefusal::Over(_) => {
-            Outcome::NoSuchUnlock
-        }
-        ConfirmRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
-        ConfirmRefusal::AnotherSession | ConfirmRefusal::SessionNotYours => {
-            Outcome::AnotherVerification
-        }
-    }
-}
-
-fn annul_refusal(refusal: AnnulRefusal) -> Outcome {
-    match refusal {
-        AnnulRefusal::NotUnlocked | AnnulRefusal::AnotherCaller | AnnulRefusal::Over(_) => {
-            Outcome::NoSuchUnlock
-        }
-        AnnulRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
-        AnnulRefusal::AnotherSession | AnnulRefusal::SessionNotYours => {
+        ConcludeRefusal::NotUnlocked
+        | ConcludeRefusal::AnotherCaller
+        | ConcludeRefusal::Over(_) => Outcome::NoSuchUnlock,
+        ConcludeRefusal::UnlockUnderWay => Outcome::UnlockUnderWay,
+        ConcludeRefusal::AnotherSession | ConcludeRefusal::SessionNotYours => {
             Outcome::AnotherVerification
         }
     }

@@ -91,7 +91,7 @@ async fn record(
     call: &Call,
     submission: Request,
 ) -> Result<RecordOutcome, SoapFault> {
-    let receipt = repeatable(&submission);
+    let repeatable = repeatable(&submission);
     for _ in 0..CODES_TRIED {
         let test = NewTest {
             reserved: worker.codes.next_cun().await?,
@@ -102,7 +102,7 @@ async fn record(
             kind: submission.kind,
             result: submission.result,
             contact: submission.contact.clone(),
-            receipt: receipt.clone(),
+            repeatable: repeatable.clone(),
             access: SubmissionAccess {
                 accessed_at: call.at,
                 with_warnings: false,

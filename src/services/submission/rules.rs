@@ -6,10 +6,10 @@ use sistema_ts_model::{
     AuthenticationKind, CodiceFiscale, Contact, EmailAddress, MobileNumber, Outcome, RequestKey,
     StructureReference, TestKind, TestResult,
 };
-use sistema_ts_store::ReceiptRequest;
+use sistema_ts_store::Repeatable;
 
 use crate::services::call::Call;
-use crate::services::repeated::Content;
+use crate::services::repeatable::Content;
 use crate::services::rules::{Mistakes, StructureRule};
 use crate::services::service::Judged;
 use crate::soap::Fields;
@@ -91,7 +91,7 @@ fn contact(mistakes: &mut Mistakes, raw: &RawSubmission<'_>) -> Option<Contact> 
 const FORM: u8 = 1;
 
 /// The key of a submission that has one, with what a repetition must repeat: all that it says but fiscal code, contact and pincode.
-pub(super) fn repeatable(submission: &Request) -> Option<ReceiptRequest> {
+pub(super) fn repeatable(submission: &Request) -> Option<Repeatable> {
     let key = submission.request_key.as_ref()?;
     let mut content = Content::of_form(FORM);
     content.push(submission.authentication.map_or("", |kind| kind.as_str()));

@@ -71,7 +71,7 @@ async fn one_of_each(world: &World) -> Vec<AccessRecord> {
             }],
             client_address: ADDRESS,
         },
-        AccessDetail::AslCode {
+        AccessDetail::AslOtp {
             operator: Some(operator(3)),
         },
     ];
@@ -261,7 +261,7 @@ pub async fn pages_go_on_where_they_ended(world: World) {
                 caller: call_center("CC1"),
                 outcome: outcome("0000", &[]),
                 transaction: TransactionId::random(),
-                detail: AccessDetail::AslCode {
+                detail: AccessDetail::AslOtp {
                     operator: Some(operator(number % 2)),
                 },
             };

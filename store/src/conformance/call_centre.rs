@@ -2,17 +2,14 @@
 //! used by another operator or caller, a state that a refused post changed, or a transition lost over a restart.
 
 use sistema_ts_model::{
-    AnnulRefusal, ClaimId, ClaimRefusal, ConfirmRefusal, Effect, Over, PostOutcome, SessionId,
-    Settlement, VerificationRefusal,
+    ClaimId, ClaimRefusal, ConcludeRefusal, Effect, Over, PostOutcome, SessionId, Settlement,
+    VerificationRefusal,
 };
 
 use super::world::{
     SESSION_MILLIS, World, call_center, cancellation, confirmation, never_issued, operator, region,
 };
-use crate::{
-    AnnulOutcome, ClaimOutcome, ClaimUnlock, ConfirmOutcome, Confirmation, OpenOutcome,
-    SettleUnlock,
-};
+use crate::{ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, OpenOutcome, SettleUnlock};
 
 async fn settle(
     world: &World,
@@ -172,7 +169,7 @@ pub async fn a_session_lapses_to_the_millisecond(world: World) {
     };
     assert_eq!(
         world.store.confirm(colleague).await.unwrap(),
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
 }
 
@@ -185,12 +182,12 @@ pub async fn one_claim_at_a_time(world: World) {
     let confirmed = world.confirm(cun, Some(first)).await;
     assert_eq!(
         confirmed,
-        ConfirmOutcome::Refused(ConfirmRefusal::UnlockUnderWay)
+        ConcludeOutcome::Refused(ConcludeRefusal::UnlockUnderWay)
     );
     let annulled = world.annul(cun, Some(first)).await;
     assert_eq!(
         annulled,
-        AnnulOutcome::Refused(AnnulRefusal::UnlockUnderWay)
+        ConcludeOutcome::Refused(ConcludeRefusal::UnlockUnderWay)
     );
     // Another call center does not learn that there is such a code, and what is done with it.
     for session in [None, Some(first)] {
@@ -200,11 +197,11 @@ pub async fn one_claim_at_a_time(world: World) {
         };
         assert_eq!(
             world.store.confirm(stranger.clone()).await.unwrap(),
-            ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+            ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
         );
         assert_eq!(
             world.store.annul(stranger).await.unwrap(),
-            AnnulOutcome::Refused(AnnulRefusal::NotUnlocked)
+            ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
         );
     }
     assert_eq!(
@@ -267,7 +264,7 @@ pub async fn a_session_delivers_three_times(world: World) {
     assert_eq!(refusal(&world, session).await, ClaimRefusal::NoDeliveryLeft);
     assert_eq!(
         world.annul(cun, Some(session)).await,
-        AnnulOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     let refused = world.verify(cun, SessionId::random()).await;
     assert!(
@@ -302,7 +299,7 @@ pub async fn a_late_or_foreign_settlement_changes_nothing(world: World) {
     );
     assert_eq!(
         world.confirm(cun, Some(session)).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
 }
 
@@ -321,7 +318,7 @@ pub async fn a_dead_holder_counts_as_delivered(world: World) {
     assert_eq!(refusal(&world, second).await, ClaimRefusal::AlreadyUnlocked);
     assert_eq!(
         world.annul(cun, Some(first)).await,
-        AnnulOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     claimed(&world, second).await;
 }
@@ -341,17 +338,17 @@ pub async fn transitions_outlive_a_restart(world: World) {
     );
     assert_eq!(
         world.confirm(confirmed, None).await,
-        ConfirmOutcome::Done(Effect::AlreadyDone)
+        ConcludeOutcome::Done(Effect::AlreadyDone)
     );
     assert_eq!(
         world.annul(annulled, Some(old)).await,
-        AnnulOutcome::Done(Effect::AlreadyDone)
+        ConcludeOutcome::Done(Effect::AlreadyDone)
     );
     world.session(annulled).await;
     assert!(world.store.find_session(open).await.unwrap().is_some());
     claimed(&world, open).await;
     assert_eq!(
         world.confirm(unlocked, Some(session)).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
 }

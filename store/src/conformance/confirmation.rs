@@ -1,16 +1,16 @@
 //! Confirmation and annulment of an unlock (§3.3.3). Failure: data that outlive a confirmation, one by another caller, session or operator
 //! than the unlocking one, or an annulment that undoes a confirmation or a colleague's newer unlock.
 
-use sistema_ts_model::{AnnulRefusal, ConfirmRefusal, Effect, Over, SessionId};
+use sistema_ts_model::{ConcludeRefusal, Effect, Over, SessionId};
 
 use super::world::{World, call_center, confirmation, never_issued, operator};
-use crate::{AnnulOutcome, ClaimOutcome, ConfirmOutcome, Confirmation};
+use crate::{ClaimOutcome, ConcludeOutcome, Confirmation};
 
 pub async fn a_confirmation_consumes_and_erases(world: World) {
     let (cun, session) = world.unlocked(1).await;
     assert_eq!(
         world.confirm(cun, Some(session)).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     assert!(
         world.store.find_patient(cun).await.unwrap().is_none(),
@@ -24,23 +24,23 @@ pub async fn a_confirmation_consumes_and_erases(world: World) {
     for session in [Some(session), None] {
         assert_eq!(
             world.confirm(cun, session).await,
-            ConfirmOutcome::Done(Effect::AlreadyDone)
+            ConcludeOutcome::Done(Effect::AlreadyDone)
         );
         let annulled = world.annul(cun, session).await;
         assert_eq!(
             annulled,
-            AnnulOutcome::Refused(AnnulRefusal::Over(Over::Consumed))
+            ConcludeOutcome::Refused(ConcludeRefusal::Over(Over::Consumed))
         );
     }
     // Without the session's id the code alone decides.
     let (cun, _) = world.unlocked(2).await;
     assert_eq!(
         world.confirm(cun, None).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     assert_eq!(
         world.confirm(never_issued(), None).await,
-        ConfirmOutcome::Unknown
+        ConcludeOutcome::Unknown
     );
 }
 
@@ -49,11 +49,11 @@ pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World
     let (session, other) = (world.session(cun).await, world.session(cun).await);
     assert_eq!(
         world.confirm(cun, Some(session)).await,
-        ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+        ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
     );
     assert_eq!(
         world.annul(cun, None).await,
-        AnnulOutcome::Refused(AnnulRefusal::NotUnlocked)
+        ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
     );
     world.unlock(session).await;
     let another_caller = |session| Confirmation {
@@ -64,40 +64,29 @@ pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World
         operator: operator(2),
         ..confirmation(cun, Some(session))
     };
-    for (wrong, confirm, annul) in [
-        (
-            another_caller(None),
-            ConfirmRefusal::AnotherCaller,
-            AnnulRefusal::AnotherCaller,
-        ),
+    for (wrong, refusal) in [
+        (another_caller(None), ConcludeRefusal::AnotherCaller),
         (
             another_caller(Some(session)),
-            ConfirmRefusal::AnotherCaller,
-            AnnulRefusal::AnotherCaller,
+            ConcludeRefusal::AnotherCaller,
         ),
         (
             confirmation(cun, Some(other)),
-            ConfirmRefusal::AnotherSession,
-            AnnulRefusal::AnotherSession,
+            ConcludeRefusal::AnotherSession,
         ),
         (
             confirmation(cun, Some(SessionId::random())),
-            ConfirmRefusal::AnotherSession,
-            AnnulRefusal::AnotherSession,
+            ConcludeRefusal::AnotherSession,
         ),
-        (
-            another_operator,
-            ConfirmRefusal::SessionNotYours,
-            AnnulRefusal::SessionNotYours,
-        ),
+        (another_operator, ConcludeRefusal::SessionNotYours),
     ] {
         assert_eq!(
             world.store.confirm(wrong.clone()).await.unwrap(),
-            ConfirmOutcome::Refused(confirm)
+            ConcludeOutcome::Refused(refusal)
         );
         assert_eq!(
             world.store.annul(wrong).await.unwrap(),
-            AnnulOutcome::Refused(annul)
+            ConcludeOutcome::Refused(refusal)
         );
     }
     assert!(
@@ -110,7 +99,7 @@ pub async fn an_annulment_frees_the_code(world: World) {
     let (cun, session) = world.unlocked(1).await;
     assert_eq!(
         world.annul(cun, Some(session)).await,
-        AnnulOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     assert!(
         world.store.find_patient(cun).await.unwrap().is_some(),
@@ -126,17 +115,17 @@ pub async fn an_annulment_frees_the_code(world: World) {
     );
     assert_eq!(
         world.confirm(cun, Some(session)).await,
-        ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)
+        ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
     );
     let newer = world.session(cun).await;
     world.unlock(newer).await;
     // Repeating the old annulment does not annul a colleague's newer unlock.
     assert_eq!(
         world.annul(cun, Some(session)).await,
-        AnnulOutcome::Done(Effect::AlreadyDone)
+        ConcludeOutcome::Done(Effect::AlreadyDone)
     );
     assert_eq!(
         world.confirm(cun, Some(newer)).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
 }

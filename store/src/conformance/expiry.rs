@@ -2,12 +2,12 @@
 //! data of the person outlive the sweep; the sweep takes what is not due.
 
 use sistema_ts_model::{
-    CUN_LIFE_MILLIS, ClaimRefusal, ConfirmRefusal, Over, PostOutcome, SessionId, Settlement,
+    CUN_LIFE_MILLIS, ClaimRefusal, ConcludeRefusal, Over, PostOutcome, SessionId, Settlement,
     VerificationRefusal,
 };
 
 use super::world::{World, fiscal_code};
-use crate::{ClaimOutcome, ConfirmOutcome, OpenOutcome, PersonOutcome, SettleUnlock};
+use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonOutcome, SettleUnlock};
 
 pub async fn a_life_ends_to_the_millisecond(world: World) {
     let test = world.positive(1).await;
@@ -73,7 +73,8 @@ async fn assert_expired(world: &World, cun: sistema_ts_model::Cun, session: Sess
     assert!(
         matches!(
             confirmed,
-            ConfirmOutcome::Unknown | ConfirmOutcome::Refused(ConfirmRefusal::Over(Over::Expired))
+            ConcludeOutcome::Unknown
+                | ConcludeOutcome::Refused(ConcludeRefusal::Over(Over::Expired))
         ),
         "{confirmed:?}"
     );

@@ -9,7 +9,7 @@ use super::World;
 use super::races::{ROUNDS, at_once};
 use super::world::{call_center, operator};
 use crate::{
-    AslCodeAdmission, CountAslCode, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
+    AslOtpAdmission, CountAslOtp, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
     GuessAdmission, GuessBudgets, GuessTicket,
 };
 
@@ -335,38 +335,38 @@ pub async fn a_hundred_forgivenesses_at_once_are_one(world: World) {
     }
 }
 
-async fn count_asl_code(world: &World, who: u32) -> AslCodeAdmission {
-    let wish = CountAslCode {
+async fn count_asl_otp(world: &World, who: u32) -> AslOtpAdmission {
+    let wish = CountAslOtp {
         operator: operator(who),
         per_hour: 5,
     };
-    world.store.count_asl_code(wish).await.unwrap()
+    world.store.count_asl_otp(wish).await.unwrap()
 }
 
-pub async fn an_operator_sends_so_many_asl_codes_an_hour(world: World) {
+pub async fn an_operator_sends_so_many_codes_for_an_asl_an_hour(world: World) {
     // Failed verifications are another count.
     fail(&world, 1, 7).await;
     for _ in 0..5 {
-        assert_eq!(count_asl_code(&world, 1).await, AslCodeAdmission::Admitted);
+        assert_eq!(count_asl_otp(&world, 1).await, AslOtpAdmission::Admitted);
     }
     let until = world.now().plus_millis(GUESS_WINDOW_MILLIS);
     let world = world.reopen().await;
     while world.sweep(100).await.more {}
-    let exhausted = AslCodeAdmission::Exhausted { until };
+    let exhausted = AslOtpAdmission::Exhausted { until };
     for _ in 0..20 {
-        assert_eq!(count_asl_code(&world, 1).await, exhausted);
+        assert_eq!(count_asl_otp(&world, 1).await, exhausted);
     }
-    assert_eq!(count_asl_code(&world, 2).await, AslCodeAdmission::Admitted);
+    assert_eq!(count_asl_otp(&world, 2).await, AslOtpAdmission::Admitted);
     fail(&world, 1, 8).await;
     world.clock.advance_millis(GUESS_WINDOW_MILLIS - 1);
-    assert_eq!(count_asl_code(&world, 1).await, exhausted);
+    assert_eq!(count_asl_otp(&world, 1).await, exhausted);
     world.clock.advance_millis(1);
     let world = Arc::new(world);
     let said = at_once(
         &world,
-        |world, _| async move { count_asl_code(&world, 1).await },
+        |world, _| async move { count_asl_otp(&world, 1).await },
     )
     .await;
-    let admitted = |said: &&AslCodeAdmission| **said == AslCodeAdmission::Admitted;
+    let admitted = |said: &&AslOtpAdmission| **said == AslOtpAdmission::Admitted;
     assert_eq!(said.iter().filter(admitted).count(), 5);
 }

@@ -92,7 +92,7 @@ macro_rules! conformance_suite {
                 one_operator_alone_does_not_use_a_code_up, a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_without_tries,
                 a_hundred_guesses_at_once_get_exactly_the_budget, a_forgiven_code_has_all_its_tries_again_twice_in_its_life,
                 forgiving_a_code_forgives_no_operator_and_outlives_a_restart, a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count,
-                a_hundred_forgivenesses_at_once_are_one, an_operator_sends_so_many_asl_codes_an_hour;
+                a_hundred_forgivenesses_at_once_are_one, an_operator_sends_so_many_codes_for_an_asl_an_hour;
             races: one_of_a_hundred_claims_wins, confirm_against_cancel, annul_against_confirm, expiry_against_claim, claim_against_person,
                 a_hundred_cancellations, a_hundred_settlements;
             submission_races: the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests,

@@ -4,7 +4,7 @@
 use sistema_ts_model::{Effect, PostOutcome, SessionId};
 
 use super::world::{World, cancellation, fiscal_code};
-use crate::{ClaimOutcome, ConfirmOutcome, OpenOutcome, PersonClaim, PersonOutcome};
+use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonClaim, PersonOutcome};
 
 async fn claim(world: &World, person: u32) -> (PersonClaim, sistema_ts_model::ClaimId) {
     let claim = world.new_claim();
@@ -150,6 +150,6 @@ pub async fn a_delivered_code_consumes_and_a_refused_one_restores(world: World) 
     // The caller that had unlocked it may still confirm.
     assert_eq!(
         world.confirm(unlocked, Some(session)).await,
-        ConfirmOutcome::Done(Effect::AlreadyDone)
+        ConcludeOutcome::Done(Effect::AlreadyDone)
     );
 }

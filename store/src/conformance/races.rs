@@ -6,15 +6,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use sistema_ts_model::{
-    AnnulRefusal, CUN_LIFE_MILLIS, CancelRefusal, ClaimRefusal, ConfirmRefusal, Cun, Effect, Over,
-    PostOutcome, SessionId, Settlement,
+    CUN_LIFE_MILLIS, CancelRefusal, ClaimRefusal, ConcludeRefusal, Cun, Effect, Over, PostOutcome,
+    SessionId, Settlement,
 };
 use tokio::sync::Barrier;
 
-use super::world::{World, cancellation, fiscal_code, receipt};
-use crate::{
-    AnnulOutcome, CancelOutcome, ClaimOutcome, ConfirmOutcome, PersonOutcome, SettleUnlock,
-};
+use super::world::{World, cancellation, fiscal_code, repeatable};
+use crate::{CancelOutcome, ClaimOutcome, ConcludeOutcome, PersonOutcome, SettleUnlock};
 
 pub(super) const TASKS: usize = 100;
 pub(super) const ROUNDS: u32 = 20;
@@ -103,7 +101,7 @@ pub async fn confirm_against_cancel(world: World) {
         .await;
         let confirmed = said
             .iter()
-            .filter(|said| matches!(said, Ok(ConfirmOutcome::Done(Effect::Done))))
+            .filter(|said| matches!(said, Ok(ConcludeOutcome::Done(Effect::Done))))
             .count();
         let cancelled = said
             .iter()
@@ -124,8 +122,8 @@ pub async fn confirm_against_cancel(world: World) {
         );
         for said in said {
             let fits = match said {
-                Ok(ConfirmOutcome::Done(_)) => confirmed == 1,
-                Ok(ConfirmOutcome::Refused(ConfirmRefusal::Over(Over::Cancelled))) => {
+                Ok(ConcludeOutcome::Done(_)) => confirmed == 1,
+                Ok(ConcludeOutcome::Refused(ConcludeRefusal::Over(Over::Cancelled))) => {
                     cancelled == 1
                 }
                 Err(CancelOutcome::Done { .. }) => cancelled == 1,
@@ -154,11 +152,11 @@ pub async fn annul_against_confirm(world: World) {
         .await;
         let confirmed = said
             .iter()
-            .filter(|said| matches!(said, Ok(ConfirmOutcome::Done(Effect::Done))))
+            .filter(|said| matches!(said, Ok(ConcludeOutcome::Done(Effect::Done))))
             .count();
         let annulled = said
             .iter()
-            .filter(|said| matches!(said, Err(AnnulOutcome::Done(Effect::Done))))
+            .filter(|said| matches!(said, Err(ConcludeOutcome::Done(Effect::Done))))
             .count();
         assert_eq!(
             confirmed + annulled,
@@ -167,10 +165,12 @@ pub async fn annul_against_confirm(world: World) {
         );
         for said in said {
             let fits = match said {
-                Ok(ConfirmOutcome::Done(_)) => confirmed == 1,
-                Ok(ConfirmOutcome::Refused(ConfirmRefusal::NotUnlocked)) => annulled == 1,
-                Err(AnnulOutcome::Done(_)) => annulled == 1,
-                Err(AnnulOutcome::Refused(AnnulRefusal::Over(Over::Consumed))) => confirmed == 1,
+                Ok(ConcludeOutcome::Done(_)) => confirmed == 1,
+                Ok(ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)) => annulled == 1,
+                Err(ConcludeOutcome::Done(_)) => annulled == 1,
+                Err(ConcludeOutcome::Refused(ConcludeRefusal::Over(Over::Consumed))) => {
+                    confirmed == 1
+                }
                 _ => false,
             };
             assert!(fits, "this fits no order of the calls: {said:?}");
@@ -316,7 +316,7 @@ pub async fn a_hundred_cancellations(world: World) {
         let key = format!("ROUND {round}");
         let said = at_once(&world, |world, _| {
             let mut cancel = cancellation(cun, round);
-            cancel.receipt = receipt(&key, "content");
+            cancel.repeatable = repeatable(&key, "content");
             async move { (cancel.transaction, world.cancel(cancel).await) }
         })
         .await;

@@ -5,9 +5,9 @@
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Effect, StructureReference, TransactionId};
 
 use super::world::{
-    World, cancellation, contact, fiscal_code, never_issued, receipt, structure_id,
+    World, cancellation, contact, fiscal_code, never_issued, repeatable, structure_id,
 };
-use crate::{CancelOutcome, ConfirmOutcome, NewTest, RecordOutcome};
+use crate::{CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome};
 
 /// The same message under another reserved code, as a retry arrives.
 async fn retry(world: &World, first: &NewTest) -> NewTest {
@@ -19,7 +19,7 @@ async fn retry(world: &World, first: &NewTest) -> NewTest {
 
 async fn with_receipt(world: &World, person: u32, key: &str, content: &str) -> NewTest {
     NewTest {
-        receipt: receipt(key, content),
+        repeatable: repeatable(key, content),
         contact: Some(contact(person)),
         ..world.positive(person).await
     }
@@ -59,7 +59,7 @@ pub async fn other_content_is_refused_and_changes_nothing(world: World) {
     let (cun, inserted_at) = world.record(test.clone()).await;
     for content in ["", "contents", "Content", "content\0"] {
         let other = NewTest {
-            receipt: receipt("KEY", content),
+            repeatable: repeatable("KEY", content),
             ..retry(&world, &test).await
         };
         let code = other.reserved.cun;
@@ -152,14 +152,14 @@ pub async fn a_key_belongs_to_caller_and_service(world: World) {
     }
     let (other_key, _) = world
         .record(NewTest {
-            receipt: receipt("KEY2", "content"),
+            repeatable: repeatable("KEY2", "content"),
             ..retry(&world, &test).await
         })
         .await;
     assert!(!codes.contains(&other_key));
     // The same key of the same caller for a cancellation is another one.
     let mut cancel = cancellation(first, 1);
-    cancel.receipt = receipt("KEY", "cancel");
+    cancel.repeatable = repeatable("KEY", "cancel");
     assert!(matches!(
         world.cancel(cancel).await,
         CancelOutcome::Done {
@@ -227,7 +227,7 @@ pub async fn a_retry_after_erasure_is_told_no_code(world: World) {
     world.unlock(session).await;
     assert_eq!(
         world.confirm(cun, Some(session)).await,
-        ConfirmOutcome::Done(Effect::Done)
+        ConcludeOutcome::Done(Effect::Done)
     );
     let world = {
         let expected = [(&cancelled, true), (&negative, true), (&confirmed, false)];
@@ -263,9 +263,9 @@ async fn check_erased(world: &World, expected: &[(&NewTest, bool)]) {
             world.store.record_test(another_person).await.unwrap(),
             RecordOutcome::ReplayedErased { cancelled }
         );
-        let key = test.receipt.as_ref().unwrap().key;
+        let key = test.repeatable.as_ref().unwrap().key;
         let other = NewTest {
-            receipt: receipt(key.as_str(), "other content"),
+            repeatable: repeatable(key.as_str(), "other content"),
             ..retry(world, test).await
         };
         assert_eq!(
@@ -338,7 +338,7 @@ pub async fn refusals_bind_no_key(world: World) {
     let taken = world.positive(1).await;
     world.record(taken.clone()).await;
     let refused = NewTest {
-        receipt: receipt("KEY", "content"),
+        repeatable: repeatable("KEY", "content"),
         fiscal_code: fiscal_code(2),
         ..taken
     };
@@ -359,10 +359,10 @@ pub async fn refusals_bind_no_key(world: World) {
     );
     // Neither does a cancellation that was refused.
     let mut wrong = cancellation(never_issued(), 2);
-    wrong.receipt = receipt("CANCEL", "wrong");
+    wrong.repeatable = repeatable("CANCEL", "wrong");
     assert_eq!(world.cancel(wrong).await, CancelOutcome::NoSuchTest);
     let mut right = cancellation(cun, 2);
-    right.receipt = receipt("CANCEL", "right");
+    right.repeatable = repeatable("CANCEL", "right");
     assert!(matches!(
         world.cancel(right).await,
         CancelOutcome::Done {
@@ -382,7 +382,7 @@ pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
         RecordOutcome::Replayed { .. }
     ));
     let other = NewTest {
-        receipt: receipt("KEY", "other"),
+        repeatable: repeatable("KEY", "other"),
         ..test.clone()
     };
     assert_eq!(
@@ -395,7 +395,7 @@ pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
     );
     world
         .record(NewTest {
-            receipt: None,
+            repeatable: None,
             reserved,
             ..test
         })
@@ -412,7 +412,7 @@ pub async fn without_a_key_two_messages_are_two_tests(world: World) {
 pub async fn a_cancellation_has_its_receipt(world: World) {
     let (first, second) = (world.issued(1).await, world.issued(2).await);
     let mut cancel = cancellation(first, 1);
-    cancel.receipt = receipt("KEY", "content");
+    cancel.repeatable = repeatable("KEY", "content");
     let transaction = cancel.transaction;
     let CancelOutcome::Done {
         effect: Effect::Done,
@@ -433,7 +433,7 @@ pub async fn a_cancellation_has_its_receipt(world: World) {
     let other = crate::CancelTest {
         // Of no such test either: that the key was used for something else comes first.
         structure: StructureReference::Identifier(structure_id(2)),
-        receipt: receipt("KEY", "other"),
+        repeatable: repeatable("KEY", "other"),
         ..cancellation(second, 2)
     };
     assert_eq!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sistema_ts_model::TestResult;
 
 use super::races::{ROUNDS, TASKS, at_once};
-use super::world::{World, contact, fiscal_code, new_test, receipt};
+use super::world::{World, contact, fiscal_code, new_test, repeatable};
 use crate::{NewTest, RecordOutcome, ReservedCun};
 
 pub async fn the_same_receipt_key_at_once(world: World) {
@@ -17,7 +17,7 @@ pub async fn the_same_receipt_key_at_once(world: World) {
         let key = format!("ROUND {round}");
         let said = at_once(&world, |world, task| {
             let test = NewTest {
-                receipt: receipt(&key, "content"),
+                repeatable: repeatable(&key, "content"),
                 contact: Some(contact(round)),
                 ..new_test(reserved[task], round, TestResult::Positive, world.now())
             };
@@ -53,7 +53,7 @@ pub async fn one_receipt_key_with_a_hundred_contents(world: World) {
         let key = format!("ROUND {round}");
         let said = at_once(&world, |world, task| {
             let test = NewTest {
-                receipt: receipt(&key, &format!("content {task}")),
+                repeatable: repeatable(&key, &format!("content {task}")),
                 ..new_test(reserved[task], round, TestResult::Negative, world.now())
             };
             async move { world.store.record_test(test).await.unwrap() }

@@ -14,9 +14,9 @@ use sistema_ts_model::{Clock, ManualClock};
 use super::{StoreFactory, start};
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
-    AnnulOutcome, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConfirmOutcome,
-    Confirmation, Expired, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome,
-    OpenSession, ReceiptRequest, RecordOutcome, ReservedCun, SettleUnlock, Store, SubmissionAccess,
+    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, Expired,
+    ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome,
+    Repeatable, ReservedCun, SettleUnlock, Store, SubmissionAccess,
 };
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
@@ -189,13 +189,13 @@ impl World {
     }
 
     /// Confirms by the usual operator and call centre.
-    pub async fn confirm(&self, cun: Cun, session: Option<SessionId>) -> ConfirmOutcome {
+    pub async fn confirm(&self, cun: Cun, session: Option<SessionId>) -> ConcludeOutcome {
         let confirmation = confirmation(cun, session);
         self.store.confirm(confirmation).await.unwrap()
     }
 
     /// Annuls by the same.
-    pub async fn annul(&self, cun: Cun, session: Option<SessionId>) -> AnnulOutcome {
+    pub async fn annul(&self, cun: Cun, session: Option<SessionId>) -> ConcludeOutcome {
         let confirmation = confirmation(cun, session);
         self.store.annul(confirmation).await.unwrap()
     }
@@ -341,8 +341,8 @@ pub fn contact(number: u32) -> Contact {
     Contact::Mobile(MobileNumber::parse(&format!("+39333{number:07}")).unwrap())
 }
 
-pub fn receipt(key: &str, content: &str) -> Option<ReceiptRequest> {
-    Some(ReceiptRequest {
+pub fn repeatable(key: &str, content: &str) -> Option<Repeatable> {
+    Some(Repeatable {
         key: RequestKey::parse(key).unwrap(),
         content: content.as_bytes().to_vec(),
     })
@@ -358,7 +358,7 @@ pub fn new_test(reserved: ReservedCun, person: u32, result: TestResult, now: Tim
         kind: TestKind::Molecular,
         result,
         contact: None,
-        receipt: None,
+        repeatable: None,
         access: SubmissionAccess {
             accessed_at: now,
             with_warnings: false,
@@ -373,7 +373,7 @@ pub fn cancellation(cun: Cun, person: u32) -> CancelTest {
         structure: StructureReference::Identifier(structure_id(1)),
         fiscal_code: fiscal_code(person),
         transaction: TransactionId::random(),
-        receipt: None,
+        repeatable: None,
     }
 }
 

@@ -191,7 +191,7 @@ fn nothing_that_was_dictated_is_found_again() {
             hunt.ask(&place, &mut desk, &unlock(&verified[1].1, &code));
             let code = hunt.otp(&format!("an ASL's code, {fault:?} {times:?}"));
             let patient = hunt.planted.person("patient of an ASL in trouble");
-            let message = Message::asl_code_of_region(ASL_OPERATOR, &code, &patient)
+            let message = Message::asl_otp_of_region(ASL_OPERATOR, &code, &patient)
                 .with("dataInizioSintomi", symptoms.clone());
             hunt.ask(
                 &format!("an ASL's code, {fault:?} {times:?}"),
@@ -247,7 +247,7 @@ fn nothing_that_was_dictated_is_found_again() {
     let mut user = Session::asl_user(&hunt.chain.installation, &hunt.chain.server);
     let code = hunt.otp("a user's code");
     let message =
-        Message::asl_code_of_user(&code, &people[4]).with("dataInizioSintomi", symptoms.clone());
+        Message::asl_otp_of_user(&code, &people[4]).with("dataInizioSintomi", symptoms.clone());
     assert_eq!(
         hunt.ask("a user's code", &mut user, &message).outcome(),
         "0000"
@@ -257,7 +257,7 @@ fn nothing_that_was_dictated_is_found_again() {
     hunt.ask(
         "no code, no patient",
         &mut user,
-        &Message::asl_code_of_user(&no_code, &no_patient),
+        &Message::asl_otp_of_user(&no_code, &no_patient),
     );
 
     // Listed, by nobody who may and by who may.
@@ -287,7 +287,7 @@ fn nothing_that_was_dictated_is_found_again() {
     let refused = hunt.ask(
         "nobody",
         &mut stranger,
-        &Message::asl_code_of_user(&code, &people[5]),
+        &Message::asl_otp_of_user(&code, &people[5]),
     );
     assert_eq!(refused.status(), 401);
 

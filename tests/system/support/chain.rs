@@ -164,7 +164,7 @@ impl Chain {
 
     /// Posts a code by region 010's operator.
     pub fn asl(&self, otp: &str, patient: &str) -> Reply {
-        let message = Message::asl_code_of_region(ASL_OPERATOR, otp, patient);
+        let message = Message::asl_otp_of_region(ASL_OPERATOR, otp, patient);
         self.region().ask(&message)
     }
 }

@@ -177,7 +177,7 @@ impl Message {
     }
 
     /// `invioCodiceOtp` by a region's operator, without a day of symptoms.
-    pub fn asl_code_of_region(operator: &str, otp: &str, patient: &str) -> Self {
+    pub fn asl_otp_of_region(operator: &str, otp: &str, patient: &str) -> Self {
         Self::to(Service::AslOtp)
             .with("tipoAutenticazione", "2F")
             .with("codiceFiscaleOperatore", operator)
@@ -186,7 +186,7 @@ impl Message {
     }
 
     /// `invioCodiceOtp` by a user, without a day of symptoms.
-    pub fn asl_code_of_user(otp: &str, patient: &str) -> Self {
+    pub fn asl_otp_of_user(otp: &str, patient: &str) -> Self {
         Self::to(Service::AslOtp)
             .with("pinCode", pincode_of(ASL_USER))
             .with("codiceOtp", otp)

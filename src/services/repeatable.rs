@@ -1,7 +1,7 @@
 //! What a repeated request must repeat (`docs/client.md`, "The key of a request"): a canonical form of its content.
 
 use sistema_ts_model::{RequestKey, StructureReference};
-use sistema_ts_store::ReceiptRequest;
+use sistema_ts_store::Repeatable;
 
 /// The content of a request, each value led by its length so that no two requests have the same form.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl Content {
     }
 
     /// This content, to be repeated under `key`.
-    pub(super) fn under(self, key: &RequestKey) -> ReceiptRequest {
-        ReceiptRequest {
+    pub(super) fn under(self, key: &RequestKey) -> Repeatable {
+        Repeatable {
             key: *key,
             content: self.0,
         }
