@@ -9,9 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sistema_ts::soap::description::{Content, Element};
-use sistema_ts::soap::messages::{
-    asl_otp, cancellation, confirmation, listing, submission, unlock, verification,
-};
+use sistema_ts::soap::messages;
 use sistema_ts_model::{AuthenticationKind, Service, TestKind, TestResult, Verdict};
 
 fn root() -> PathBuf {
@@ -92,23 +90,9 @@ fn collect_names(elements: &[Element], names: &mut BTreeSet<&'static str>) {
 #[test]
 fn every_element_value_and_service_has_its_line() {
     let mut names = BTreeSet::new();
-    for message in [
-        &submission::REQUEST,
-        &submission::ANSWER,
-        &cancellation::REQUEST,
-        &cancellation::ANSWER,
-        &listing::REQUEST,
-        &listing::ANSWER,
-        &verification::REQUEST,
-        &verification::ANSWER,
-        &unlock::REQUEST,
-        &unlock::ANSWER,
-        &confirmation::REQUEST,
-        &confirmation::ANSWER,
-        &asl_otp::REQUEST,
-        &asl_otp::ANSWER,
-    ] {
-        collect_names(message.elements, &mut names);
+    for (_, request, answer) in messages::ALL {
+        collect_names(request.elements, &mut names);
+        collect_names(answer.elements, &mut names);
     }
     assert!(names.len() > 40, "{}", names.len());
     names.extend(Service::ALL.map(Service::name));

@@ -9,24 +9,14 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sistema_ts::soap::Charset;
 use sistema_ts::soap::description::{Content, Element, Message, Occurs};
-use sistema_ts::soap::messages::{
-    asl_otp, cancellation, confirmation, listing, submission, unlock, verification,
-};
+use sistema_ts::soap::messages;
 use sistema_ts::soap::{SoapFault, body_text, decode};
 
 /// Most occurrences of a repeated element.
 const MOST_ROWS: usize = 10;
 
 fn requests() -> Vec<&'static Message> {
-    vec![
-        &submission::REQUEST,
-        &cancellation::REQUEST,
-        &listing::REQUEST,
-        &verification::REQUEST,
-        &unlock::REQUEST,
-        &confirmation::REQUEST,
-        &asl_otp::REQUEST,
-    ]
+    messages::ALL.map(|(_, request, _)| request).to_vec()
 }
 
 type Value = Option<String>;

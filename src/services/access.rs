@@ -1,7 +1,7 @@
 //! The access records of all services (§2.5, §3.4, §5.2), and the answers that leave once they are durable.
 
 use sistema_ts_model::{Finding, Outcome, Timestamp, TransactionId, Verdict};
-use sistema_ts_store::{AccessDetail, AccessOutcome, AccessRecord};
+use sistema_ts_store::{AccessOutcome, AccessRecord};
 
 use super::answer::Answered;
 use super::call::Call;
@@ -20,19 +20,19 @@ pub async fn recorded<'f, S: SoapService>(
     (transaction, at): (TransactionId, Timestamp),
     findings: &'f [Finding],
 ) -> Result<AnswerHead<'f>, SoapFault> {
-    let detail = S::access_detail(named, call, at);
-    let may_have_changed = may_have_changed(&detail, findings);
     let record = AccessRecord {
         accessed_at: call.at,
         caller: call.caller,
         outcome: access_outcome(findings),
         transaction,
-        detail,
+        detail: S::access_detail(named, call, at),
     };
     let recorded = server.store.record_access(record).await;
     recorded.map_err(|error| match SoapFault::from(error) {
         // Whether it has a key the service knows: `handle` says so.
-        _ if may_have_changed => SoapFault::OutcomeUnknown { has_key: false },
+        _ if S::HAS_EFFECTS && may_be_done(findings) => {
+            SoapFault::OutcomeUnknown { has_key: false }
+        }
         fault => fault,
     })?;
     Ok(AnswerHead::new(transaction, at, findings))
@@ -59,24 +59,12 @@ pub fn ending_now(server: &ServerState) -> (TransactionId, Timestamp) {
     (TransactionId::random(), server.clock.now())
 }
 
-/// Whether a request that is answered with these findings may have changed what its repetition meets.
-fn may_have_changed(detail: &AccessDetail, findings: &[Finding]) -> bool {
-    match detail {
-        // The first acceptance of a submission has its record in its own row; here are its refusals and repetitions. A verification that nobody
-        // hears of lapses.
-        AccessDetail::Submission { .. }
-        | AccessDetail::Listing { .. }
-        | AccessDetail::Verification { .. } => false,
-        AccessDetail::Cancellation { .. }
-        | AccessDetail::Unlock { .. }
-        | AccessDetail::Confirmation { .. }
-        | AccessDetail::AslOtp { .. } => {
-            Verdict::of(findings) != Verdict::NotDone
-                || findings
-                    .iter()
-                    .any(|finding| finding.outcome == Outcome::DeliveryUnknown)
-        }
-    }
+/// Whether a request that is answered with these findings may have done what its service does.
+fn may_be_done(findings: &[Finding]) -> bool {
+    Verdict::of(findings) != Verdict::NotDone
+        || findings
+            .iter()
+            .any(|finding| finding.outcome == Outcome::DeliveryUnknown)
 }
 
 /// What the access record says of an answer with these findings.

@@ -1,4 +1,4 @@
-//! What the services share that relay a one-time code (§3.3.2, §5.1): a place in the relay, a claim with its deadline, and what came of a post.
+//! What the services share that relay a one-time code (§3.3.2, §5.1): a slot of the relay, a claim with its deadline, and what came of a post.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const SETTLEMENT_TRIES: u32 = 20;
 /// Wait between two of them.
 const SETTLEMENT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The relay, with a place in it for a code of this caller; `None` while the backend is taken for dead.
+/// The relay, with a slot of it for a code of this caller; `None` while the backend is taken for dead.
 ///
 /// # Errors
 /// [`SoapFault::UNAVAILABLE`]: nothing was done.

@@ -109,7 +109,7 @@ pub fn looks_personal(text: &str) -> bool {
 /// Letters and digits in the places of a fiscal code, with letters that stand for digits (omocodia); whatever its check letter, since a
 /// mistyped one still names somebody.
 fn is_like_a_fiscal_code(window: &[u8]) -> bool {
-    window.iter().enumerate().all(|(place, byte)| match place {
+    window.iter().enumerate().all(|(index, byte)| match index {
         6 | 7 | 9 | 10 | 12..=14 => byte.is_ascii_digit() || b"LMNPQRSTUV".contains(byte),
         _ => byte.is_ascii_uppercase(),
     })

@@ -18,6 +18,9 @@ pub trait SoapService: Sized + 'static {
     const LANE: Lane;
     /// Whose certificates it is for. A service whose request has a `pinCode` is for users of structures as well.
     const CERTIFICATES: Certificates;
+    /// Whether a request that it has carried out changes what the same request meets again. If so, and its access record cannot be written, the
+    /// outcome is told as unknown.
+    const HAS_EFFECTS: bool;
     /// The description of its request.
     const REQUEST: &'static Message;
     /// The description of its answer.

@@ -37,6 +37,7 @@ impl SoapService for AslOtp {
     const SERVICE: Service = Service::AslOtp;
     const LANE: Lane = Lane::Relay;
     const CERTIFICATES: Certificates = Certificates::Regions;
+    const HAS_EFFECTS: bool = true;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
@@ -83,7 +84,7 @@ async fn answer(
     access::answer::<AslOtp>(&server, &call, named, ended, finding.as_slice()).await
 }
 
-/// What is to be told; `None` is done. The place that was taken, if one was, is left in `slot`.
+/// What is to be told; `None` is done. The slot that was taken, if one was, is left in `slot`.
 async fn send(
     server: &ServerState,
     call: &Call,

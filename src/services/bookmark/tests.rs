@@ -135,12 +135,12 @@ fn it_is_no_other_callers_no_other_filters_and_no_forgers() {
         }
     }
     let text = bookmark().write(&key(), &all[0], at(10)).unwrap();
-    for place in 0..text.len() {
+    for index in 0..text.len() {
         let mut forged = text.clone().into_bytes();
-        forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+        forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };
         let forged = String::from_utf8(forged).unwrap();
         let read = Bookmark::read(&forged, &key(), &all[0], at(11));
-        assert_eq!(read, Err(Outcome::BookmarkInvalid), "{place}");
+        assert_eq!(read, Err(Outcome::BookmarkInvalid), "{index}");
     }
     for wrong in ["", "A", "ÄÖ", &text[1..], &"A".repeat(76), &"A".repeat(500)] {
         let read = Bookmark::read(wrong, &key(), &all[0], at(11));

@@ -31,6 +31,7 @@ impl SoapService for Cancellation {
     const SERVICE: Service = Service::Cancellation;
     const LANE: Lane = Lane::Submission;
     const CERTIFICATES: Certificates = Certificates::Regions;
+    const HAS_EFFECTS: bool = true;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 

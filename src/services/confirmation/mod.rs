@@ -33,6 +33,7 @@ impl SoapService for Confirmation {
     const SERVICE: Service = Service::Confirmation;
     const LANE: Lane = Lane::CallCenter;
     const CERTIFICATES: Certificates = Certificates::CallCenters;
+    const HAS_EFFECTS: bool = true;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 

@@ -39,6 +39,7 @@ impl SoapService for Listing {
     const SERVICE: Service = Service::Listing;
     const LANE: Lane = Lane::Listing;
     const CERTIFICATES: Certificates = Certificates::Regions;
+    const HAS_EFFECTS: bool = false;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 

@@ -30,6 +30,8 @@ impl SoapService for Submission {
     const SERVICE: Service = Service::Submission;
     const LANE: Lane = Lane::Submission;
     const CERTIFICATES: Certificates = Certificates::Regions;
+    // The first acceptance of a submission has its record in its own row; what is recorded apart are refusals and repetitions.
+    const HAS_EFFECTS: bool = false;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 

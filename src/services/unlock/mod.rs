@@ -1,6 +1,6 @@
 //! `sbloccoCodiceImmuni` (§3.3.2): the app's one-time code goes to Immuni, for a verified code.
 //!
-//! A place in the relay is taken before the code is claimed, so that being too busy leaves no trace. Claim, post, settlement and access
+//! A slot of the relay is taken before the code is claimed, so that being too busy leaves no trace. Claim, post, settlement and access
 //! record are one task of their own, which goes on when the client leaves.
 
 mod rules;
@@ -35,6 +35,7 @@ impl SoapService for Unlock {
     const SERVICE: Service = Service::Unlock;
     const LANE: Lane = Lane::Relay;
     const CERTIFICATES: Certificates = Certificates::CallCenters;
+    const HAS_EFFECTS: bool = true;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
@@ -82,14 +83,14 @@ async fn answer(
     access::answer::<Unlock>(&server, &call, named, ended, finding.as_slice()).await
 }
 
-/// What is to be told; `None` is done. The place that was taken, if one was, is left in `slot`.
+/// What is to be told; `None` is done. The slot that was taken, if one was, is left in `slot`.
 async fn unlock(
     server: &ServerState,
     call: &Call,
     request: Request,
     slot: &mut Option<RelaySlot>,
 ) -> Result<Option<Outcome>, SoapFault> {
-    // A session of somebody else, or none at all, is refused before it costs a place.
+    // A session of somebody else, or none at all, is refused before it costs a slot.
     let presenter = Presenter {
         operator: &request.operator,
         caller: &call.caller,

@@ -37,6 +37,8 @@ impl SoapService for Verification {
     const SERVICE: Service = Service::Verification;
     const LANE: Lane = Lane::CallCenter;
     const CERTIFICATES: Certificates = Certificates::CallCenters;
+    // A session that nobody hears of lapses.
+    const HAS_EFFECTS: bool = false;
     const REQUEST: &'static Message = &REQUEST;
     const ANSWER: &'static Message = &ANSWER;
 
