@@ -1,50 +1,41 @@
-//! `kill -9` in the middle of a thousand submissions, again and again. Failure here means that an answered submission is lost or changed, that
-//! a code was given twice, or that something is there by half: found by one way of reading and not by another. The files are read twice: as the kill
-//! left them, and after every submission was repeated.
+//! `kill -9` in the middle of a thousand submissions, again and again, each after the server was frozen for a moment. Failure here means that an
+//! answered submission is lost or changed, that a code was given twice, or that something is there by half: found by one way of reading and not by
+//! another. The files are read as each kill left them; what was answered is judged by the rules of the load tests' ledger.
 //!
 //! `SISTEMA_TS_CRASH_ROUNDS` sets the number of rounds (default 5).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rand::RngExt as _;
 use rusqlite::{Connection, OpenFlags};
 use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_loadtest::ledger::{
+    Books, CallerFacts, Case, Class, Entry, Ledger, Lister, Rule, Sweep,
+};
 use sistema_ts_model::{Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{AccessQuery, ListingRequest, ListingScope, Store};
 
+use crate::support::books::{Wire, freeze, submit};
 use crate::support::installation::copy_folder;
-use crate::support::{Installation, Server, Session, Submission, fiscal_code};
+use crate::support::{Installation, Server, Session, fiscal_code};
 
 const CLIENTS: usize = 8;
-const SUBMISSIONS: usize = 1_000;
+const SUBMISSIONS: u32 = 1_000;
 
-/// Number `number` of a round: every seventh is positive, every one has a key and a person of its own.
-fn message(round: usize, number: usize) -> Submission {
-    let mut message = Submission::by_region().with_key(format!("round {round} number {number}"));
-    message.fiscal_code = fiscal_code(round * SUBMISSIONS + number);
-    message.result = if number.is_multiple_of(7) { "P" } else { "N" }.into();
-    message
-}
-
-/// What was answered: code and time.
-type Answered = (String, String);
-
-/// By its code, whether a test is positive, whose it is, and its time as it was answered.
-type Known = BTreeMap<String, (bool, String, String)>;
-
-/// Submits a thousand messages from several connections, and kills the server when `until` of them were answered.
+/// Submits the thousand messages of a round from several connections, freezes the server when half of `until` were answered, and
+/// kills it when all of those were.
 fn submit_and_kill(
     installation: &Installation,
     server: Server,
-    round: usize,
-    until: usize,
-) -> BTreeMap<usize, Answered> {
-    let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let answered = Mutex::new(BTreeMap::new());
+    ledger: &Mutex<Ledger>,
+    round: u32,
+    until: u32,
+) {
+    let (next, count) = (AtomicU32::new(0), AtomicU32::new(0));
     let mut sessions: Vec<_> = (0..CLIENTS)
         .map(|_| Session::region(installation, &server, "010"))
         .collect();
@@ -57,17 +48,18 @@ fn submit_and_kill(
                     if number >= SUBMISSIONS {
                         return;
                     }
-                    // No answer: the server is dead, and what became of this one is told by the retry.
-                    let Ok(reply) = session.try_submit(&message(round, number)) else {
+                    let number = round * SUBMISSIONS + number;
+                    let settlement = submit(session, ledger, number);
+                    if settlement.class == Class::Unknown {
+                        // The server is dead, and what became of this one is told by the retry.
                         return;
-                    };
-                    assert_eq!(reply.told(), (200, "0000"));
-                    let answer = (
-                        reply.transaction().to_owned(),
-                        reply.value("dataOra").to_owned(),
-                    );
-                    answered.lock().unwrap().insert(number, answer);
-                    if count.fetch_add(1, Ordering::Relaxed) + 1 == until {
+                    }
+                    assert_eq!((settlement.status, settlement.outcome), (200, Some(0)));
+                    let answered = count.fetch_add(1, Ordering::Relaxed) + 1;
+                    if answered == until.div_ceil(2) {
+                        freeze(pid);
+                    }
+                    if answered == until {
                         // SAFETY: kill takes two integers; nobody has waited for the process yet, so its number is still its own.
                         unsafe { libc::kill(pid, libc::SIGKILL) };
                     }
@@ -76,7 +68,21 @@ fn submit_and_kill(
         }
     });
     server.kill9();
-    answered.into_inner().unwrap()
+    assert!(count.into_inner() >= until);
+}
+
+/// What was answered so far: by its code, whether a test is positive, whose it is, and its time.
+fn known(books: &Books) -> BTreeMap<Cun, (bool, String, Option<Timestamp>)> {
+    let answered = |entry: Entry| {
+        let answer = entry.done()?;
+        let person = fiscal_code(entry.intent.person as usize);
+        Some((
+            answer.cun?,
+            (entry.intent.positive, person, answer.data_ora),
+        ))
+    };
+    let entries = books.entries().unwrap().map(Result::unwrap);
+    entries.filter_map(answered).collect()
 }
 
 #[test]
@@ -88,19 +94,15 @@ fn what_was_answered_before_a_kill_is_found_by_every_way_of_reading() {
         .enable_all()
         .build()
         .unwrap();
-    let mut known = Known::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let ledger = Mutex::new(Ledger::create(&path).unwrap());
+    let books = Books::open(&path).unwrap();
     let mut server = Server::start(&installation);
     for round in 0..rounds {
         let until = rand::rng().random_range(1..=SUBMISSIONS);
-        let answered = submit_and_kill(&installation, server, round, until);
-        assert!(answered.len() >= until);
-        let mut at_least = known.clone();
-        at_least.extend(answered.iter().map(|(&number, (cun, at))| {
-            let message = message(round, number);
-            let test = (message.result == "P", message.fiscal_code, at.clone());
-            (cun.clone(), test)
-        }));
-        let unanswered = runtime.block_on(read_every_way(&installation, &at_least));
+        submit_and_kill(&installation, server, &ledger, round, until);
+        let unanswered = runtime.block_on(read_every_way(&installation, &books));
         // Each connection waits for its answer before it sends the next.
         assert!(
             unanswered <= CLIENTS,
@@ -113,34 +115,51 @@ fn what_was_answered_before_a_kill_is_found_by_every_way_of_reading() {
         );
         let mut session = Session::region(&installation, &server, "010");
         for number in 0..SUBMISSIONS {
-            let message = message(round, number);
-            let reply = session.submit(&message);
-            assert_eq!(reply.status(), 200);
-            if let Some((cun, at)) = answered.get(&number) {
-                assert_eq!(
-                    reply.outcome(),
-                    "0001",
-                    "an answered submission is not known"
-                );
-                assert_eq!(
-                    (reply.transaction(), reply.value("dataOra")),
-                    (&**cun, &**at)
-                );
-            } else {
-                assert!(matches!(reply.outcome(), "0000" | "0001"));
-            }
-            let at = reply.value("dataOra").to_owned();
-            let test = (message.result == "P", message.fiscal_code, at);
-            let before = known.insert(reply.transaction().to_owned(), test);
-            assert!(before.is_none(), "a code was given twice");
+            let again = submit(&mut session, &ledger, round * SUBMISSIONS + number);
+            assert_eq!(again.class, Class::Done);
         }
     }
+    let sweep = Sweep {
+        listers: vec![Lister {
+            caller: 0,
+            covers: vec![0],
+        }],
+        page: 97,
+        repeats: 50,
+        verifications: 0,
+        folder: folder.path().to_owned(),
+    };
+    let mut wire = Wire(Session::region(&installation, &server, "010"));
+    let mut ledger = ledger.into_inner().unwrap();
+    let listings = sweep.after(&mut ledger, &books, &mut wire).unwrap();
     assert!(server.terminate().0.success());
-    assert_eq!(runtime.block_on(read_every_way(&installation, &known)), 0);
+    assert_eq!(runtime.block_on(read_every_way(&installation, &books)), 0);
+    let truth = Case {
+        books: &books,
+        callers: &[CallerFacts { exclusive: true }],
+        listings: &listings,
+        revocation_ms: 0,
+    }
+    .judge()
+    .unwrap();
+    for (rule, result) in Rule::ALL.into_iter().zip(&truth.rules) {
+        assert_eq!(result.violations, 0, "{result:#?}");
+        let is_judged = [
+            Rule::CunOnce,
+            Rule::KeyFirstAnswer,
+            Rule::ListedOnce,
+            Rule::ListedInOrder,
+            Rule::ListedAsAnswered,
+            Rule::OnlyWhatWasSent,
+        ];
+        assert!(result.of > 0 || !is_judged.contains(&rule), "{result:#?}");
+    }
+    assert!(truth.done >= u64::from(rounds * SUBMISSIONS));
 }
 
 /// Reads a copy of the store's files in every way, and looks for what is known, each whole; how many whole tests there are beside.
-async fn read_every_way(installation: &Installation, known: &Known) -> usize {
+async fn read_every_way(installation: &Installation, books: &Books) -> usize {
+    let known = known(books);
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&installation.path("data"), &copy.path().join("data"));
     // With the number beside the ring, which a start raises.
@@ -172,18 +191,15 @@ async fn read_every_way(installation: &Installation, known: &Known) -> usize {
             );
         }
     }
-    for (text, (positive, person, at)) in known {
-        let cun = Cun::parse(text).unwrap();
+    for (cun, (positive, person, at)) in &known {
         let test = store
-            .find_test(cun)
+            .find_test(*cun)
             .await
             .unwrap()
             .expect("an answered one");
         assert_eq!(test.result == TestResult::Positive, *positive);
-        let mut told = Vec::new();
-        test.inserted_at.write_rome(&mut told);
-        assert_eq!(std::str::from_utf8(&told).unwrap(), at);
-        if let Some(patient) = store.find_patient(cun).await.unwrap() {
+        assert_eq!(Some(test.inserted_at), *at);
+        if let Some(patient) = store.find_patient(*cun).await.unwrap() {
             assert_eq!(patient.fiscal_code.expose(), person);
         }
     }

@@ -172,7 +172,8 @@ pub(super) fn distribution(steps: &[StepResult], markup: &mut Markup) {
         x_end,
         x_ticks: ticks
             .into_iter()
-            .filter(|(at, _)| *at <= x_end)
+            // The last quantile is a little short of its tick.
+            .filter(|(at, _)| *at <= x_end + 0.01)
             .map(|(at, label)| (at, label.to_owned()))
             .collect(),
         x_name: "share of the requests that took no longer".into(),

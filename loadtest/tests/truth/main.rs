@@ -9,8 +9,13 @@ mod load;
 mod server;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use sistema_ts_loadtest::ledger::Rule;
+use sistema_ts_loadtest::ledger::{Books, Intent, Kind, Ledger, Rule};
 use sistema_ts_loadtest::report::Truth;
 
 use load::judged;
@@ -153,4 +158,62 @@ fn a_confirmed_code_that_is_verified_is_caught() {
 #[test]
 fn unlocks_that_a_kill_lost_are_caught() {
     caught_by(Fault::LosesUnlocks, Rule::OneOrder);
+}
+
+const LEDGER_OF_A_CHILD: &str = "LEDGER_OF_A_CHILD";
+const OF_A_CHILD: &str = "every_request_that_left_stands_in_the_file_of_a_harness_that_was_killed";
+
+/// Writes intents, and tells each that may leave, until it is killed.
+fn write_until_killed(path: &OsStr) {
+    let mut ledger = Ledger::create(Path::new(path)).unwrap();
+    for person in 0..u32::MAX {
+        let intent = Intent {
+            person,
+            ..Intent::new(Kind::Submit, 1)
+        };
+        let id = ledger.intend(&intent, Instant::now()).unwrap();
+        if writeln!(std::io::stdout(), "left {}", id.0).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_request_that_left_stands_in_the_file_of_a_harness_that_was_killed() {
+    if let Some(path) = std::env::var_os(LEDGER_OF_A_CHILD) {
+        return write_until_killed(&path);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for kill_after in [1, 500, 70_000] {
+        let path = folder.path().join(format!("ledger-{kill_after}"));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", OF_A_CHILD, "--nocapture"])
+            .env(LEDGER_OF_A_CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut left = 0_u64;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut next = || {
+            let told = |line: &String| line.starts_with("left ");
+            lines.by_ref().map(Result::unwrap).find(told)
+        };
+        while left < kill_after {
+            next().expect("it goes on until it is killed");
+            left += 1;
+        }
+        child.kill().unwrap();
+        // What it had told before it died, but for a line that is cut off.
+        while next().is_some() {
+            left += 1;
+        }
+        child.wait().unwrap();
+        let books = Books::open(&path).unwrap();
+        let mut persons = 0_u32;
+        for entry in books.entries().unwrap().map(Result::unwrap) {
+            assert_eq!(entry.intent.person, persons);
+            persons += 1;
+        }
+        assert!(u64::from(persons) + 1 >= left, "{persons} of {left}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the tests of the whole system share: an installation made with the real commands, the real server on free ports, and a client.
 
 pub mod backend;
+pub mod books;
 pub mod chain;
 #[path = "../../front_support/client.rs"]
 pub mod client;
