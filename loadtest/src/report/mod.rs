@@ -1,5 +1,6 @@
 //! What a run found: one value that holds all of it, and what is made from that value.
 
+mod files;
 mod html;
 mod markup;
 mod plot;
@@ -7,6 +8,7 @@ mod plots;
 mod result;
 mod tables;
 
+pub use files::{JSON, PAGE, page_beside, read, save, save_page};
 pub use html::html;
 pub use result::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, ObjectiveResult, OutcomeResult,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
-use sistema_ts_loadtest::report::{RunResult, Verdict, html};
+use sistema_ts_loadtest::report::{self, Verdict, html};
 
 use sample::result;
 
@@ -243,11 +243,32 @@ fn a_run_of_a_day_makes_a_page_of_bounded_size() {
 }
 
 #[test]
-fn a_page_made_from_the_json_is_the_page_made_from_the_result() {
+fn a_result_that_was_saved_reads_as_it_was_and_its_page_is_made_again_alike() {
+    let folder = tempfile::tempdir().unwrap();
     let result = result();
-    let text = serde_json::to_string_pretty(&result).unwrap();
-    let read: RunResult = serde_json::from_str(&text).unwrap();
-    assert!(html(&read) == html(&result));
+    report::save(&result, folder.path()).unwrap();
+    let json = folder.path().join(report::JSON);
+    let read = report::read(&json).unwrap();
+    assert!(read == result);
+    let page = report::page_beside(&json);
+    assert_eq!(page, folder.path().join(report::PAGE));
+    let first = std::fs::read(&page).unwrap();
+    report::save_page(&read, &page).unwrap();
+    assert!(std::fs::read(&page).unwrap() == first);
+}
+
+#[test]
+fn what_is_no_result_of_this_version_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let told = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        report::read(&path).unwrap_err().to_string()
+    };
+    assert!(told("{\"schema\": 99}").contains("schema 99"));
+    assert!(told("{\"schema\": 1}").contains("missing field"));
+    assert!(told("no json").contains("not the result of a run"));
+    assert!(report::read(&folder.path().join("nothing")).is_err());
 }
 
 /// Writes the page of the sample to a file, to be looked at: `REPORT_SAMPLE=/tmp/report.html cargo test … sample`.
