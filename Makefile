@@ -41,6 +41,7 @@ audit: ## Licences and advisories of all dependencies
 docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
+	UPDATE_DOCUMENTATION=1 cargo test --locked -p sistema-ts-loadtest --test guide
 
 bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks (an hour or so)
 

@@ -3,6 +3,7 @@
 mod mirror;
 mod people;
 mod prepare;
+mod report;
 mod run;
 mod scenarios;
 
@@ -31,6 +32,8 @@ enum Command {
     /// Exit status: 0 all objectives kept, 10 an objective missed, 11 the truth violated, 12 invalid since the client was the limit,
     /// 2 a wrong command line, scenario or environment, or a run that could not be done.
     Run(run::RunArguments),
+    /// Make the page of a run again, from its `result.json`
+    Report(report::ReportArguments),
     /// Write made-up people, cards, operators, requests for certificates, and the commands that register and remove them
     ///
     /// Nothing that is registered on the server is replaced by what is written.
@@ -52,6 +55,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let done: Result<ExitCode, LoadtestError> = match Arguments::parse().command {
         Command::Run(arguments) => arguments.run(),
+        Command::Report(arguments) => arguments.run(),
         Command::Prepare(arguments) => arguments.run(),
         Command::People(arguments) => arguments.run(),
         Command::Mirror(arguments) => arguments.run(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::LoadtestError;
-use crate::report::{RunResult, Verdict, html};
+use crate::report::{self, RunResult, Verdict};
 use crate::run::{RunPlan, default_folder, run};
 use crate::scenario::Scenario;
 
@@ -48,14 +48,13 @@ impl RunArguments {
             progress: !self.quiet,
             command: std::env::args().collect::<Vec<_>>().join(" "),
         })?;
-        let path = folder.join("result.json");
-        let json = serde_json::to_vec_pretty(&result)
-            .map_err(|error| LoadtestError::Usage(error.to_string()))?;
-        std::fs::write(&path, json).map_err(LoadtestError::file(&path))?;
-        let page = folder.join("report.html");
-        std::fs::write(&page, html(&result)).map_err(LoadtestError::file(&page))?;
+        report::save(&result, &folder)?;
         print!("{}", summary(&result));
-        println!("result: {}, {}", path.display(), page.display());
+        println!(
+            "result: {}, {}",
+            folder.join(report::JSON).display(),
+            folder.join(report::PAGE).display()
+        );
         Ok(ExitCode::from(result.verdict.exit_status()))
     }
 }
