@@ -109,7 +109,7 @@ impl Series {
         second.server = processes.server.map(|(cpu, memory)| {
             // Another process after an event begins at nothing.
             let before = self.before.server.map_or(Duration::ZERO, |(cpu, _)| cpu);
-            (nanoseconds(cpu.saturating_sub(before)), memory)
+            (nanoseconds(cpu.checked_sub(before).unwrap_or(cpu)), memory)
         });
         self.before = processes;
         self.response.reset();

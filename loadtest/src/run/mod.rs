@@ -182,7 +182,6 @@ impl<'r> Run<'r> {
         let mut load = Recorder::new(self.callers.all.len(), Instant::now());
         let budget = scenario.truth.read_back_percent / 100.0;
         let mut sampler = (budget > 0.0).then(|| Sampler::new(budget, scenario.seed));
-        let cpu_before = self.watch.server_cpu();
         let (watch, progress) = (&mut self.watch, &mut self.progress);
         let phase = Phase {
             streams: &scenario.streams,
@@ -200,12 +199,11 @@ impl<'r> Run<'r> {
             sampler: sampler.as_mut(),
         };
         let end = drive(phase, books)?;
-        // Another process after an event has another count.
-        let server_cpu = self
-            .watch
-            .server_cpu()
-            .zip(cpu_before)
-            .map(|(after, before)| after.saturating_sub(before));
+        let seconds = load.series.stretches.iter();
+        let server_cpu = seconds
+            .filter_map(|second| second.server)
+            .map(|(cpu, _)| std::time::Duration::from_nanos(cpu))
+            .reduce(|sum, cpu| sum + cpu);
         let truth = self.truth(sweep.as_ref(), before)?;
         let measured = Measured {
             read_backs: load.read_backs,

@@ -1,7 +1,6 @@
 //! The processes that are watched: this one, and the server's if it is on this machine.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::measure::process::{Process, own};
 use crate::measure::series::Processes;
@@ -36,10 +35,5 @@ impl Watch {
     fn find(&self) -> Option<Process> {
         let text = std::fs::read_to_string(self.file.as_ref()?).ok()?;
         Process::find(text.trim().parse().ok()?)
-    }
-
-    /// Processor time of the server so far.
-    pub(super) fn server_cpu(&mut self) -> Option<Duration> {
-        self.read().server.map(|(cpu, _)| cpu)
     }
 }

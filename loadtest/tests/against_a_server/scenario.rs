@@ -184,3 +184,37 @@ fn what_a_shipped_scenario_needs_and_the_environment_has_not_is_said() {
     let missing = run(plan).unwrap_err().to_string();
     assert!(missing.contains("needs its operator"), "{missing}");
 }
+
+#[test]
+fn nobody_there_is_said_at_once_and_a_stranger_is_not_let_in() {
+    let stream = "connections = 1\narrival = \"closed\"\nrequests = 3\nmix = { submit = 1 }\n";
+    let server = Server::start(0, Arc::new(Reply::Accept));
+    let mut plan = plan(&server, scenario(stream, "\"submit[0000].count == 3\""));
+    let text = std::fs::read_to_string(&plan.environment).unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port().to_string();
+    drop(closed);
+    std::fs::write(
+        &plan.environment,
+        text.replace(&server.address.port().to_string(), &port),
+    )
+    .unwrap();
+    let refused = run(plan).unwrap_err().to_string();
+    assert!(refused.starts_with("only 0 of 1 connections"), "{refused}");
+
+    plan = self::plan(&server, scenario(stream, "\"submit[0000].count == 3\""));
+    plan.folder = server.path("stranger");
+    std::fs::write(&plan.environment, text.replace("client.", "stranger.")).unwrap();
+    // With TLS 1.3 the client has shaken hands before it learns that its certificate is refused: at the start, or at once after.
+    match run(plan) {
+        Err(error) => assert!(
+            error.to_string().starts_with("only 0 of 1 connections"),
+            "{error}"
+        ),
+        Ok(result) => {
+            assert_eq!(result.verdict, Verdict::ObjectiveMissed);
+            assert!(!result.failures.is_empty());
+        }
+    }
+    assert!(server.requests.lock().unwrap().is_empty());
+}
