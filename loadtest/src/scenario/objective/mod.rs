@@ -15,7 +15,11 @@
 //! time), or of the service (from its sending) if it says so; without an outcome it is of all that were sent, also those
 //! that were never answered.
 
+mod parser;
+
 use std::fmt;
+
+use parser::Parser;
 
 use super::step::Step;
 use crate::measure::outcome::Outcome;
@@ -144,14 +148,11 @@ pub struct ObjectiveError {
 impl Objective {
     /// Reads one.
     pub fn parse(text: &str) -> Result<Self, ObjectiveError> {
-        let mut parser = Parser { text, at: 0 };
+        let mut parser = Parser::new(text);
         let left = parser.sum()?;
         let comparison = parser.comparison()?;
         let right = parser.sum()?;
-        parser.blanks();
-        if parser.at < text.len() {
-            return Err(parser.expected("the end of the objective"));
-        }
+        parser.end()?;
         Ok(Self {
             text: text.to_owned(),
             left,
@@ -220,244 +221,6 @@ impl Expression {
                 right.collect(figures);
             }
         }
-    }
-}
-
-struct Parser<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl Parser<'_> {
-    fn rest(&self) -> &str {
-        &self.text[self.at..]
-    }
-
-    fn blanks(&mut self) {
-        self.at += self.rest().len() - self.rest().trim_start().len();
-    }
-
-    fn take(&mut self, token: &str) -> bool {
-        self.blanks();
-        let is_there = self.rest().starts_with(token);
-        if is_there {
-            self.at += token.len();
-        }
-        is_there
-    }
-
-    fn expected(&self, what: &str) -> ObjectiveError {
-        ObjectiveError {
-            at: self.at,
-            reason: format!("expected {what}"),
-        }
-    }
-
-    fn sum(&mut self) -> Result<Expression, ObjectiveError> {
-        self.chain(
-            Self::product,
-            &[("+", Operator::Plus), ("-", Operator::Minus)],
-        )
-    }
-
-    fn product(&mut self) -> Result<Expression, ObjectiveError> {
-        self.chain(
-            Self::factor,
-            &[("*", Operator::Times), ("/", Operator::Over)],
-        )
-    }
-
-    fn chain(
-        &mut self,
-        part: fn(&mut Self) -> Result<Expression, ObjectiveError>,
-        operators: &[(&str, Operator)],
-    ) -> Result<Expression, ObjectiveError> {
-        let mut whole = part(self)?;
-        loop {
-            let operator = operators.iter().find(|(token, _)| self.take(token));
-            let Some((_, operator)) = operator else {
-                return Ok(whole);
-            };
-            let right = part(self)?;
-            whole = Expression::Of(Box::new(whole), *operator, Box::new(right));
-        }
-    }
-
-    fn comparison(&mut self) -> Result<Comparison, ObjectiveError> {
-        let comparisons = [
-            ("<=", Comparison::AtMost),
-            (">=", Comparison::AtLeast),
-            ("==", Comparison::Equal),
-            ("<", Comparison::Below),
-            (">", Comparison::Above),
-        ];
-        let found = comparisons.iter().find(|(token, _)| self.take(token));
-        found
-            .map(|(_, comparison)| *comparison)
-            .ok_or_else(|| self.expected("one of <= < >= > =="))
-    }
-
-    fn factor(&mut self) -> Result<Expression, ObjectiveError> {
-        if self.take("(") {
-            let inner = self.sum()?;
-            if !self.take(")") {
-                return Err(self.expected("a closing parenthesis"));
-            }
-            return Ok(inner);
-        }
-        self.blanks();
-        match self.rest().chars().next() {
-            Some(first) if first.is_ascii_digit() => self.number(),
-            Some(first) if first.is_ascii_alphabetic() => self.figure().map(Expression::Figure),
-            _ => Err(self.expected("a number, a figure such as submit.p99, or a parenthesis")),
-        }
-    }
-
-    fn number(&mut self) -> Result<Expression, ObjectiveError> {
-        let length = self
-            .rest()
-            .find(|character: char| !character.is_ascii_digit() && character != '.')
-            .unwrap_or(self.rest().len());
-        let number: f64 = self.rest()[..length]
-            .parse()
-            .map_err(|_| self.expected("a number"))?;
-        self.at += length;
-        let unit = if self.take("%") {
-            0.01
-        } else if self.take("us") {
-            1e-6
-        } else if self.take("ms") {
-            1e-3
-        } else {
-            // A second is what times are in; the letter is read and changes nothing.
-            self.take("s");
-            1.0
-        };
-        Ok(Expression::Number(number * unit))
-    }
-
-    /// A name of letters, digits and dashes.
-    fn word(&mut self) -> String {
-        let length = self
-            .rest()
-            .find(|character: char| !character.is_ascii_alphanumeric() && character != '-')
-            .unwrap_or(self.rest().len());
-        let word = self.rest()[..length].to_owned();
-        self.at += length;
-        word
-    }
-
-    fn dot(&mut self) -> Result<(), ObjectiveError> {
-        // No blank may stand within a figure.
-        if self.rest().starts_with('.') {
-            self.at += 1;
-            Ok(())
-        } else {
-            Err(self.expected("a dot"))
-        }
-    }
-
-    fn figure(&mut self) -> Result<Figure, ObjectiveError> {
-        let mut start = self.at;
-        let mut word = self.word();
-        if word == "lateness" {
-            self.dot()?;
-            return self.percentile().map(Figure::Lateness);
-        }
-        if word == "ceiling" {
-            self.dot()?;
-            let at = self.at;
-            return if self.word() == "rate" {
-                Ok(Figure::CeilingRate)
-            } else {
-                self.at = at;
-                Err(self.expected("rate"))
-            };
-        }
-        let idle = word == "idle";
-        if idle {
-            self.dot()?;
-            start = self.at;
-            word = self.word();
-        }
-        let step = Step::from_name(&word);
-        if step.is_none() && word != "all" {
-            self.at = start;
-            let names: Vec<_> = Step::ALL.iter().map(|step| step.name()).collect();
-            return Err(self.expected(&format!("one of the steps {}, or all", names.join(", "))));
-        }
-        let outcome = self.outcome()?;
-        let mut caller = None;
-        if self.rest().starts_with('@') {
-            self.at += 1;
-            caller = Some(self.word());
-        }
-        self.dot()?;
-        let metric = self.metric()?;
-        Ok(Figure::Requests {
-            idle,
-            step,
-            outcome,
-            caller,
-            metric,
-        })
-    }
-
-    fn outcome(&mut self) -> Result<Option<Outcome>, ObjectiveError> {
-        if !self.rest().starts_with('[') {
-            return Ok(None);
-        }
-        self.at += 1;
-        let at = self.at;
-        let word = self.word();
-        let outcome = Outcome::from_name(&word).ok_or_else(|| {
-            let names = Outcome::ALL.map(Outcome::name).join(", ");
-            ObjectiveError {
-                at,
-                reason: format!("expected one of the outcomes {names}"),
-            }
-        })?;
-        if !self.take("]") {
-            return Err(self.expected("a closing bracket"));
-        }
-        Ok(Some(outcome))
-    }
-
-    fn metric(&mut self) -> Result<Metric, ObjectiveError> {
-        let at = self.at;
-        let metric = match self.word().as_str() {
-            "rate" => Metric::Rate,
-            "count" => Metric::Count,
-            "share" => Metric::Share,
-            "starved" => Metric::Starved,
-            "service" => {
-                self.dot()?;
-                return self.percentile().map(Metric::Service);
-            }
-            _ => {
-                self.at = at;
-                return self.percentile().map(Metric::Response);
-            }
-        };
-        Ok(metric)
-    }
-
-    fn percentile(&mut self) -> Result<Percentile, ObjectiveError> {
-        let at = self.at;
-        let percentile = match self.word().as_str() {
-            "p50" => Percentile::P50,
-            "p90" => Percentile::P90,
-            "p99" => Percentile::P99,
-            "p999" => Percentile::P999,
-            "max" => Percentile::Max,
-            _ => {
-                self.at = at;
-                return Err(self.expected(
-                    "p50, p90, p99, p999, max, service., rate, count, share or starved",
-                ));
-            }
-        };
-        Ok(percentile)
     }
 }
 
