@@ -256,10 +256,11 @@ pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {
 }
 
 /// Puts `state` in the place of the ring at `path`, durably: after a crash there is either the old ring or the new one. The old
-/// file's bytes are overwritten once the new one is safe.
+/// file's bytes are overwritten once the new one is safe. A link stays: what is replaced is the file that it leads to.
 pub(super) fn replace(path: &Path, state: &RingParts) -> Result<(), KeyError> {
-    let fresh = beside(path, ".new");
     let result = (|| {
+        let real = std::fs::canonicalize(path)?;
+        let fresh = beside(&real, ".new");
         match std::fs::remove_file(&fresh) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -267,9 +268,9 @@ pub(super) fn replace(path: &Path, state: &RingParts) -> Result<(), KeyError> {
         let mut file = new_file(&fresh)?;
         file.write_all(state.to_text().as_bytes())?;
         file.sync_all()?;
-        let mut old = OpenOptions::new().write(true).open(path)?;
-        std::fs::rename(&fresh, path)?;
-        sync_folder(path)?;
+        let mut old = OpenOptions::new().write(true).open(&real)?;
+        std::fs::rename(&fresh, &real)?;
+        sync_folder(&real)?;
         let length = old.metadata()?.len().min(LONGEST_FILE);
         old.rewind()?;
         old.write_all(&vec![0; length as usize])?;

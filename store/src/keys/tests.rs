@@ -200,6 +200,22 @@ fn a_ring_is_in_place_while_its_own_file_is_there_and_no_other() {
 }
 
 #[test]
+fn a_ring_behind_a_link_stays_where_the_link_leads_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    std::fs::create_dir(&kept).unwrap();
+    KeyRing::create(&kept.join("ring"), day("2026-11-10")).unwrap();
+    let link = folder.path().join("ring");
+    std::os::unix::fs::symlink(kept.join("ring"), &link).unwrap();
+    let ring = KeyRing::load(&link).unwrap();
+    ring.advance(horizon_for("2026-11-12")).unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let there = KeyRing::load(&kept.join("ring")).unwrap();
+    assert_eq!(there.oldest(), day("2026-11-12"));
+    assert!(ring.is_in_place());
+}
+
+#[test]
 fn a_ring_from_the_future_gets_keys_from_today_on_and_keeps_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
