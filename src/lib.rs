@@ -1,5 +1,6 @@
 //! The Sistema TS server.
 pub mod auth;
+pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use command_support::{output_with_input, succeeded};
 use serde_json::Value;
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts::backend::Archives;
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, SessionId, StructureId,
     StructureReference, SystemClock, TestKind, TestResult, Timestamp, TransactionId,
@@ -20,7 +20,7 @@ use sistema_ts_model::{
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{
     AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, NewTest, RecordOutcome,
-    RecordedOption, RecordedValue, Store as _, SubmissionAccess,
+    RecordedOption, RecordedValue, Store, SubmissionAccess,
 };
 
 const OPERATOR: &str = "RSSMRA80A01H501U";
@@ -45,15 +45,13 @@ impl House {
         self.folder.path().join(inside)
     }
 
-    fn store(&self) -> EmbeddedStore {
+    fn store(&self) -> Arc<dyn Store> {
         let ring = self.path("ring");
         KeyRing::create(&ring, oldest_live_day(SystemClock.now())).unwrap();
-        EmbeddedStore::open(
-            EmbeddedOptions::in_folder(self.path("data")),
-            Arc::new(KeyRing::load(&ring).unwrap()),
-            Arc::new(SystemClock),
-        )
-        .unwrap()
+        let archives = Archives::in_folder(&self.path("data"), &ring);
+        archives
+            .store(archives.key_ring().unwrap(), Arc::new(SystemClock))
+            .unwrap()
     }
 
     fn search(&self, arguments: &[&str], input: &str) -> Output {
@@ -94,7 +92,7 @@ fn region() -> Caller {
 }
 
 /// One record of each service but the submission, and one submission.
-async fn one_of_each(store: &EmbeddedStore) -> Vec<AccessRecord> {
+async fn one_of_each(store: &dyn Store) -> Vec<AccessRecord> {
     let now = SystemClock.now();
     let first = FirstSymbol::from_index(3).unwrap();
     let reserved = store.reserve(first, 1).await.unwrap().pop().unwrap();
@@ -247,7 +245,7 @@ const ALL: [(&str, &[&str]); 7] = [
 async fn every_answered_record_is_found_once_with_its_fields_beside_the_store_and_without_it() {
     let house = House::new();
     let store = house.store();
-    let records = one_of_each(&store).await;
+    let records = one_of_each(store.as_ref()).await;
     let check = || {
         let found = house.found(&[], "");
         let shapes: Vec<_> = found.iter().map(shape).collect();
@@ -309,7 +307,7 @@ async fn every_answered_record_is_found_once_with_its_fields_beside_the_store_an
 async fn each_condition_leaves_what_meets_it() {
     let house = House::new();
     let store = house.store();
-    let records = one_of_each(&store).await;
+    let records = one_of_each(store.as_ref()).await;
     let today = SystemClock.now().rome_day();
     let day = today.to_string();
     let before = today.pred_opt().unwrap().to_string();

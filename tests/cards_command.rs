@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use sistema_ts_embedded::cards::EmbeddedCardRegister;
+use sistema_ts::backend::Archives;
 use sistema_ts_model::{CardDigits, CodiceFiscale, Cun};
-use sistema_ts_store::cards::{CardError, CardRegister as _};
+use sistema_ts_store::cards::CardError;
 use sistema_ts_store::register::RegisterKey;
 
 const HEADER: &str = "codice_fiscale;numero_tessera;valida_dal;valida_al";
@@ -67,7 +67,8 @@ impl House {
 
     fn holds(&self, fiscal_code: &str, digits: &str) -> bool {
         let key = RegisterKey::load(&self.path("keys/register-key")).unwrap();
-        let register = EmbeddedCardRegister::open(&self.path("data"), &key).unwrap();
+        let archives = Archives::in_folder(&self.path("data"), &self.path("keys/day-keys"));
+        let register = archives.cards(&key).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();

@@ -14,10 +14,10 @@ use actix_web::{HttpResponse, web};
 use front_support::client::{connect, tls13};
 use front_support::pki::Files;
 use front_support::{listener, relaxed_limits};
+use sistema_ts::backend::Archives;
 use sistema_ts::front::ListenerKind::MutualTls;
 use sistema_ts::front::{Front, FrontSettings, plain_refusal, spawn_signal_handlers};
 use sistema_ts::serve::refresh_at_hang_up;
-use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{Caller, RegionCode, Timestamp};
 use sistema_ts_store::register::{Register, RegisterKey};
 
@@ -31,17 +31,23 @@ impl Registers {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = RegisterKey::create(&folder.path().join("key")).unwrap();
-        EmbeddedRegister::create(folder.path(), &key).unwrap();
         let key = Arc::new(key);
-        Self { folder, key }
+        let registers = Self { folder, key };
+        registers
+            .archives()
+            .create_register(&registers.key)
+            .unwrap();
+        registers
     }
 
-    fn open(&self) -> EmbeddedRegister {
-        let options = RegisterOptions {
-            poll_interval: None,
-            ..RegisterOptions::default()
-        };
-        EmbeddedRegister::open(self.folder.path(), Arc::clone(&self.key), options).unwrap()
+    fn archives(&self) -> Archives {
+        Archives::in_folder(self.folder.path(), &self.folder.path().join("day-keys"))
+    }
+
+    fn open(&self) -> Arc<dyn Register> {
+        self.archives()
+            .register(Arc::clone(&self.key), None)
+            .unwrap()
     }
 }
 
@@ -65,7 +71,6 @@ fn sighup_reloads_and_sigterm_drains() {
     .unwrap();
     let address = front.listeners()[0].address;
     let (register, served) = (registers.open(), registers.open());
-    let served: Arc<dyn Register> = Arc::new(served);
     let of_the_server = Arc::clone(&served);
     let (ready, is_ready) = std::sync::mpsc::channel();
     let process = std::thread::spawn(move || {

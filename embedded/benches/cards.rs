@@ -1,6 +1,6 @@
 //! Checks of single cards, one after another, against a register of many.
 //!
-//! `cargo bench -p sistema-ts-store --bench cards -- [cards] [checks of each kind]`
+//! `cargo bench -p sistema-ts-embedded --bench cards -- [cards] [checks of each kind]`
 //!
 //! Prints quantiles of what a check takes, with the way to the reader's thread and back: of the right card, of a wrong one of the same people, and
 //! of codes that lead to nobody. The three should be alike.
@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 use hdrhistogram::Histogram;
-use sistema_ts_embedded::cards::{CardEntry, CardImport, EmbeddedCardRegister, ImportProgress};
+use sistema_ts_embedded::cards::{EmbeddedCardImport, EmbeddedCardRegister};
 use sistema_ts_model::{CardDigits, Clock as _, CodiceFiscale, Cun, SystemClock};
-use sistema_ts_store::cards::CardRegister as _;
+use sistema_ts_store::cards::{CardEntry, CardImport as _, CardRegister as _, ImportProgress};
 use sistema_ts_store::register::RegisterKey;
 
 fn person(number: u64) -> CodiceFiscale {
@@ -41,7 +41,7 @@ fn main() {
     let data = folder.path().join("data");
     let day: NaiveDate = "2026-01-01".parse().unwrap();
     let began = Instant::now();
-    let mut import = CardImport::begin(&data, &key, b"bench", true).unwrap();
+    let mut import = Box::new(EmbeddedCardImport::begin(&data, &key, b"bench", true).unwrap());
     for number in 1..=cards {
         let entry = CardEntry {
             fiscal_code: person(number),

@@ -29,6 +29,7 @@ mod job;
 mod listing;
 mod log;
 mod lookup;
+mod maintenance;
 mod noting;
 mod opened;
 mod options;
@@ -44,6 +45,7 @@ mod restore;
 mod rows;
 mod schema;
 mod sessions;
+mod settings;
 mod shared;
 mod stock;
 mod store;
@@ -51,9 +53,10 @@ mod submit;
 mod tenancy;
 mod writer;
 
-pub use access::AccessArchive;
+pub use access::EmbeddedAccessArchive;
+pub use maintenance::EmbeddedMaintenance;
 pub use options::EmbeddedOptions;
-pub use repair::{ClockRepair, confirm_clock, repair_clock};
+pub use settings::EmbeddedSettings;
 pub use store::EmbeddedStore;
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) fn recover(
     now: Timestamp,
 ) -> Result<WriterStart, Failure> {
     own(tests, tenancy)?;
-    note_batch(tests, options.batch_jobs)?;
+    note_batch(tests, options.settings.maximum_batch_requests)?;
     let (last_row, last_inserted) = newest_row(tests)?;
     // By a clock that is behind, days would have to be there whose keys are gone as they should be.
     check_keys(tests, keys, now.max(last_inserted))?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sistema_ts_model::{CunState, Moment, Timestamp};
-use sistema_ts_store::StoreError;
-use sistema_ts_store::keys::{KeyRing, Renewal};
+use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{NotedTime, Reading, TrustedTime};
+use sistema_ts_store::{ClockRepair, StoreError};
 
 use super::access::{finish_merging, repair_archive};
 use super::day::Day;
@@ -27,26 +27,8 @@ use super::tenancy::Tenancy;
 /// The day into whose file of access records an unfinished repair merges later ones.
 const UNFINISHED: &str = "repair_day";
 
-/// What a repair changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockRepair {
-    /// Tests that have another `dataInserimento` now.
-    pub tests: usize,
-    /// Access records that have another time now.
-    pub access_records: usize,
-    /// Receipts of cancellations, sessions, counts of guesses and claims that have another time now.
-    pub others: usize,
-    /// Whether the ring of day keys began in the future, and from which day on it has keys now.
-    pub ring: Renewal,
-}
-
-/// Puts right what a clock that was ahead has stamped later than `now`. Blocks.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`] if a server has the folder or a file cannot be written, [`StoreError::KeyMissing`] if the ring is missing or not
-/// the one of the data, [`StoreError::Corrupt`] if a file is damaged. A repetition completes what was done by then.
-pub fn repair_clock(
+/// See [`Maintenance::repair_clock`](sistema_ts_store::Maintenance::repair_clock).
+pub(super) fn repair_clock(
     options: &EmbeddedOptions,
     ring: &Path,
     now: Timestamp,
@@ -62,7 +44,11 @@ pub fn repair_clock(
             ring,
         });
     }
-    let tenancy = Tenancy::enter(&files, &epoch::path_beside(ring), options.batch_jobs)?;
+    let tenancy = Tenancy::enter(
+        &files,
+        &epoch::path_beside(ring),
+        options.settings.maximum_batch_requests,
+    )?;
     let repaired = repair_in(&tenancy.files, options, ring, now)?;
     tenancy.leave()?;
     Ok(repaired)
@@ -78,7 +64,7 @@ fn repair_in(
     let keys = KeyRing::load(ring)?;
     let mode = WriteMode {
         exclusive: false,
-        cache_kib: options.cache_kib,
+        cache_kib: options.settings.cache_kibibytes,
     };
     let (tests, _) = files.open_writer(&files.tests(), mode)?;
     schema::prepare_tests(&tests)?;
@@ -98,13 +84,8 @@ fn repair_in(
     })
 }
 
-/// Takes the operator's word that `now` is right, for a store that no server has open. Answers how far the trusted time was behind, in
-/// milliseconds. Blocks.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`] if a server has the folder, there is no store in it, or it cannot be written.
-pub fn confirm_clock(
+/// See [`Maintenance::confirm_clock`](sistema_ts_store::Maintenance::confirm_clock).
+pub(super) fn confirm_clock(
     options: &EmbeddedOptions,
     ring: &Path,
     now: Timestamp,
@@ -115,7 +96,11 @@ pub fn confirm_clock(
             reason: "there is no store in the data folder".to_owned(),
         });
     }
-    let tenancy = Tenancy::enter(&files, &epoch::path_beside(ring), options.batch_jobs)?;
+    let tenancy = Tenancy::enter(
+        &files,
+        &epoch::path_beside(ring),
+        options.settings.maximum_batch_requests,
+    )?;
     let lag = confirm_in(&tenancy.files, options, now)?;
     tenancy.leave()?;
     Ok(lag)
@@ -124,7 +109,7 @@ pub fn confirm_clock(
 fn confirm_in(files: &Files, options: &EmbeddedOptions, now: Timestamp) -> Result<i64, Failure> {
     let mode = WriteMode {
         exclusive: false,
-        cache_kib: options.cache_kib,
+        cache_kib: options.settings.cache_kibibytes,
     };
     let (tests, _) = files.open_writer(&files.tests(), mode)?;
     schema::prepare_tests(&tests)?;

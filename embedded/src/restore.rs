@@ -1,5 +1,7 @@
 //! Accepting a data folder as it is, on the operator's word: one from a backup, or one that has lost files.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use sistema_ts_store::StoreError;
 
@@ -11,71 +13,58 @@ use super::options::EmbeddedOptions;
 use super::recovery::GIVEN_ROW;
 use super::schema;
 use super::stock::{self, COMMITS, PATIENTS_COMMITS, STORE};
-use super::store::EmbeddedStore;
 use super::tenancy::{self, empty_logs};
 use super::{failure::Failure, log};
-use std::path::Path;
 
 /// Memory for pages of the file of tests, in KiB.
 const CACHE_KIB: u32 = 4_096;
 
-impl EmbeddedStore {
-    /// What stands against a start on this folder with the key ring at `ring`, each in a sentence: nothing, if it is as the last run left it.
-    /// Changes nothing. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] if another process has the folder or it cannot be read, [`StoreError::NewerProgram`] if a newer program
-    /// has written it.
-    pub fn examine(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<String>, StoreError> {
-        let files = Files::new(&options.folder, options.vfs.clone());
-        let _lock = files.take()?;
-        let epoch_path = epoch::path_beside(ring);
-        let examined = examination::examine(&files, &epoch_path, options.batch_jobs)?;
-        Ok(examined.findings)
-    }
+/// See [`Maintenance::examine`](sistema_ts_store::Maintenance::examine).
+pub(super) fn examine(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<String>, StoreError> {
+    let files = Files::new(&options.folder, options.vfs.clone());
+    let _lock = files.take()?;
+    let epoch_path = epoch::path_beside(ring);
+    let examined =
+        examination::examine(&files, &epoch_path, options.settings.maximum_batch_requests)?;
+    Ok(examined.findings)
+}
 
-    /// Accepts the folder as it is, and answers what stood against it. Nothing is removed from any file: what is lost stays lost, patients
-    /// without a test stay until their day ends, and no number of a row is given twice. If nothing stood against a start, nothing is changed.
-    /// Blocks.
-    ///
-    /// # Errors
-    ///
-    /// As [`EmbeddedStore::examine`]; [`StoreError::Corrupt`] for a file that cannot be read: it must be put out of the way first.
-    pub fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<String>, StoreError> {
-        let files = Files::new(&options.folder, options.vfs.clone());
-        let _lock = files.take()?;
-        let epoch_path = epoch::path_beside(ring);
-        let examined = examination::examine(&files, &epoch_path, options.batch_jobs)?;
-        if examined.findings.is_empty() {
-            return Ok(Vec::new());
-        }
-        let store = match (&examined.inventory, examined.epoch) {
-            (_, Some(epoch)) => epoch.store,
-            (Some(inventory), None) => inventory.store,
-            (None, None) => tenancy::random_number()?,
-        };
-        write_tests(&files, &examined, store)?;
-        empty_logs(&files)?;
-        let numbers = [
-            examined.inventory.as_ref().map_or(0, |own| own.number),
-            examined.epoch.map_or(0, |epoch| epoch.number),
-        ];
-        let number = numbers[0].max(numbers[1]) + 1;
-        let contents = Contents {
-            store,
-            number,
-            state: State::Stopped,
-            files: stock::take(&files)?,
-        };
-        let unwritable = |error: std::io::Error| StoreError::Unavailable {
-            reason: format!("what was accepted cannot be written down: {error}"),
-        };
-        contents.save(&files.inventory()).map_err(unwritable)?;
-        let epoch = Epoch { store, number };
-        epoch.save(&epoch_path).map_err(unwritable)?;
-        Ok(examined.findings)
+/// See [`Maintenance::accept`](sistema_ts_store::Maintenance::accept). Patients without a test stay until their day ends, and no number of a
+/// row is given twice.
+pub(super) fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<String>, StoreError> {
+    let files = Files::new(&options.folder, options.vfs.clone());
+    let _lock = files.take()?;
+    let epoch_path = epoch::path_beside(ring);
+    let examined =
+        examination::examine(&files, &epoch_path, options.settings.maximum_batch_requests)?;
+    if examined.findings.is_empty() {
+        return Ok(Vec::new());
     }
+    let store = match (&examined.inventory, examined.epoch) {
+        (_, Some(epoch)) => epoch.store,
+        (Some(inventory), None) => inventory.store,
+        (None, None) => tenancy::random_number()?,
+    };
+    write_tests(&files, &examined, store)?;
+    empty_logs(&files)?;
+    let numbers = [
+        examined.inventory.as_ref().map_or(0, |own| own.number),
+        examined.epoch.map_or(0, |epoch| epoch.number),
+    ];
+    let number = numbers[0].max(numbers[1]) + 1;
+    let contents = Contents {
+        store,
+        number,
+        state: State::Stopped,
+        files: stock::take(&files)?,
+    };
+    let unwritable = |error: std::io::Error| StoreError::Unavailable {
+        reason: format!("what was accepted cannot be written down: {error}"),
+    };
+    contents.save(&files.inventory()).map_err(unwritable)?;
+    let epoch = Epoch { store, number };
+    epoch.save(&epoch_path).map_err(unwritable)?;
+    Ok(examined.findings)
 }
 
 /// Writes into the file of tests what it is to know of the others, as they are. Makes the file if it is lost.

@@ -61,7 +61,7 @@ impl Shared {
         start: Start,
     ) -> Shared {
         Shared {
-            writer: Queue::new("the writer's queue", options.queue_capacity),
+            writer: Queue::new("the writer's queue", options.settings.queue_capacity),
             options,
             clock,
             keys,

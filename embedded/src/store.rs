@@ -73,7 +73,7 @@ impl EmbeddedStore {
         }
         let files = Files::new(&options.folder, options.vfs.clone());
         let epoch_path = epoch::path_beside(keys.path());
-        let tenancy = Tenancy::enter(&files, &epoch_path, options.batch_jobs)?;
+        let tenancy = Tenancy::enter(&files, &epoch_path, options.settings.maximum_batch_requests)?;
         match EmbeddedStore::open_in(&tenancy, options, keys, clock) {
             Ok(store) => {
                 // Nothing that can panic runs under the lock.
@@ -99,7 +99,7 @@ impl EmbeddedStore {
         let files = tenancy.files.clone();
         let mode = WriteMode {
             exclusive: false,
-            cache_kib: options.cache_kib,
+            cache_kib: options.settings.cache_kibibytes,
         };
         let (tests, log) = files.open_writer(&files.tests(), mode)?;
         schema::prepare_tests(&tests)?;
@@ -108,14 +108,14 @@ impl EmbeddedStore {
         let lookups = Readers::open(
             &files,
             "the queue of look-ups",
-            options.lookup_threads,
-            options.queue_capacity,
+            options.settings.lookup_threads,
+            options.settings.queue_capacity,
         )?;
         let listings = Readers::open(
             &files,
             "the queue of listings",
-            options.listing_threads,
-            options.queue_capacity,
+            options.settings.listing_threads,
+            options.settings.queue_capacity,
         )?;
         let mut archive = Archive::new(files.clone());
         let copied_row = archive.copied_through()?;
@@ -151,7 +151,7 @@ impl EmbeddedStore {
         let writer = spawn_writer(shared.clone(), tests, opened, start, log)?;
         let access = Arc::new(Queue::new(
             "the queue of access records",
-            shared.options.queue_capacity,
+            shared.options.settings.queue_capacity,
         ));
         let keeper = match spawn_keeper(shared.clone(), access.clone(), tenancy, archive) {
             Ok(keeper) => keeper,

@@ -170,13 +170,14 @@ impl<'connection> Writer<'connection> {
     /// Serves the queue until it is closed and empty, or writing has failed for good; then closes the patients' files.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
-        let mut jobs = Vec::with_capacity(shared.options.batch_jobs);
-        let mut done = Vec::with_capacity(shared.options.batch_jobs);
+        let mut jobs = Vec::with_capacity(shared.options.settings.maximum_batch_requests);
+        let mut done = Vec::with_capacity(shared.options.settings.maximum_batch_requests);
         loop {
-            match shared
-                .writer
-                .take(&mut jobs, shared.options.batch_jobs, PATIENCE)
-            {
+            match shared.writer.take(
+                &mut jobs,
+                shared.options.settings.maximum_batch_requests,
+                PATIENCE,
+            ) {
                 Taken::Jobs => self.batch(&mut jobs, &mut done, 0),
                 Taken::Nothing => self.batch(&mut jobs, &mut done, IDLE_WORK),
                 Taken::Closed => break,
@@ -248,7 +249,7 @@ impl<'connection> Writer<'connection> {
         if self.shared.failure().is_some() {
             return;
         }
-        let threshold = self.shared.options.checkpoint_pages;
+        let threshold = self.shared.options.settings.checkpoint_pages;
         let cared = match self.patients.look_after_logs() {
             Ok(()) => self.log.look_after(self.tests, threshold),
             Err(error) => Err(error),
@@ -338,7 +339,7 @@ impl<'connection> Writer<'connection> {
             outcome = self.do_one(job, jobs, done);
             if outcome.is_ok() && for_the_next.is_none() && self.shared.writer.has_urgent() {
                 for_the_next = Some(jobs.len());
-                let most = self.shared.options.batch_jobs;
+                let most = self.shared.options.settings.maximum_batch_requests;
                 jobs.extend(self.shared.writer.take_urgent(most).into_iter().rev());
             }
         }

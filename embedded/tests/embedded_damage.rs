@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::SystemClock;
-use sistema_ts_store::{Store, StoreError};
+use sistema_ts_store::{Maintenance as _, Store, StoreError};
 use support::crash::{Log, check, hear, load, runtime};
 use support::place::Place;
 
@@ -327,21 +326,14 @@ fn a_folder_from_a_backup_is_told_and_accepted_on_the_operators_word() {
             let case = format!("{state}: older {what}");
             assert_eq!(start(&case, copy.path()), Outcome::Refused, "{case}");
             let place = Place::at(copy.path());
-            let options = EmbeddedOptions::in_folder(place.data());
-            let findings = EmbeddedStore::examine(&options, &place.ring()).unwrap();
+            let at_rest = place.at_rest();
+            let findings = at_rest.examine().unwrap();
             assert!(
                 findings[0].contains("older than it should be"),
                 "{findings:?}"
             );
-            assert_eq!(
-                EmbeddedStore::accept(&options, &place.ring()).unwrap(),
-                findings
-            );
-            assert!(
-                EmbeddedStore::examine(&options, &place.ring())
-                    .unwrap()
-                    .is_empty()
-            );
+            assert_eq!(at_rest.accept().unwrap(), findings);
+            assert!(at_rest.examine().unwrap().is_empty());
             let store = place.open(Arc::new(SystemClock)).unwrap();
             if !folder {
                 runtime().block_on(check(&store, &mut copies().log.clone()));
@@ -360,8 +352,7 @@ fn lost_tests_are_accepted_on_the_operators_word_and_no_number_is_given_twice() 
         std::fs::remove_file(place.data().join(name)).unwrap();
     }
     assert_eq!(start("tests lost", copy.path()), Outcome::Refused);
-    let options = EmbeddedOptions::in_folder(place.data());
-    EmbeddedStore::accept(&options, &place.ring()).unwrap();
+    place.at_rest().accept().unwrap();
     // The patients of the lost tests stay where they are, and do not stand in the way of new ones.
     let mut log = Log::new();
     run(&place, 50_000, &mut log).close();

@@ -98,26 +98,26 @@ mod tests {
     use std::sync::Arc;
 
     use rustls_pki_types::CertificateDer;
-    use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
     use sistema_ts_model::{CallCenterCode, RegionCode, Timestamp};
     use sistema_ts_store::register::{Register, RegisterKey};
 
     use super::*;
+    use crate::backend::Archives;
     use crate::pki::{Authority, Kind, Subject, read_certificate};
 
     struct House {
         folder: tempfile::TempDir,
         authority: Authority,
-        register: EmbeddedRegister,
+        register: Arc<dyn Register>,
     }
 
     impl House {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
-            EmbeddedRegister::create(folder.path(), &key).unwrap();
-            let register =
-                EmbeddedRegister::open(folder.path(), key, RegisterOptions::default()).unwrap();
+            let archives = Archives::in_folder(folder.path(), &folder.path().join("day-keys"));
+            archives.create_register(&key).unwrap();
+            let register = archives.register(key, None).unwrap();
             let (authority, _) =
                 Authority::create(&folder.path().join("pki"), "CA di prova", 30, 30).unwrap();
             House {

@@ -8,7 +8,6 @@ use chrono::{DateTime, Days, MappedLocalTime, NaiveDateTime, TimeZone as _};
 use chrono_tz::Europe::Rome;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use sistema_ts_embedded::AccessArchive;
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, Service, SessionId, StructureReference, SystemClock,
     Timestamp, TransactionId, parse_date,
@@ -144,11 +143,13 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
     let Command::Search(search) = arguments.command;
     let query = search.query(SystemClock.now())?;
-    let archive =
-        AccessArchive::open(&configuration.store.data_folder).map_err(AuditError::from)?;
+    let archive = configuration
+        .archives()
+        .access()
+        .map_err(AuditError::from)?;
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut written, mut failure) = (0, None);
-    let searched = archive.search(&query, |record| {
+    let searched = archive.search(&query, &mut |record| {
         if search
             .service
             .is_some_and(|service| service != record.service())

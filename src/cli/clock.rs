@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use sistema_ts_embedded::{confirm_clock, repair_clock};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::StoreError;
 use sistema_ts_store::keys::Renewal;
@@ -58,8 +57,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
                 Ok(_) => return Err(ClockError::Ask(AskError::NotUnderstood).into()),
                 // Without a server the word is noted in its store.
                 Err(AskError::NotRunning(_)) => {
-                    let options = configuration.embedded_options();
-                    confirm_clock(&options, &configuration.store.key_ring_file, now).map_err(ClockError::from)? / 1_000
+                    let store = configuration.archives().maintenance();
+                    store.confirm_clock(now).map_err(ClockError::from)? / 1_000
                 }
                 Err(error) => return Err(ClockError::Ask(error).into()),
             };
@@ -69,9 +68,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             )
         }
         Command::Repair => {
-            let options = configuration.embedded_options();
             let ring = &configuration.store.key_ring_file;
-            let done = repair_clock(&options, ring, now).map_err(ClockError::from)?;
+            let store = configuration.archives().maintenance();
+            let done = store.repair_clock(now).map_err(ClockError::from)?;
             writeln!(
                 output,
                 "{} tests, {} access records and {} other entries that were later than {now} have this time now.",

@@ -72,7 +72,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             )
         }
         Command::Age => {
-            let ring = KeyRing::load(path)?;
+            let ring = configuration.archives().key_ring()?;
             let oldest = ring.oldest();
             let days = (today - oldest).num_days() + 1;
             let needed = oldest_live_day(SystemClock.now()).max(oldest);

@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use sistema_ts_embedded::EmbeddedStore;
 
 use super::CliError;
 use super::configuration::ConfigurationArguments;
@@ -22,12 +21,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
-    let options = configuration.embedded_options();
-    let ring = &configuration.store.key_ring_file;
+    let store = configuration.archives().maintenance();
     let findings = if arguments.accept {
-        EmbeddedStore::accept(&options, ring)?
+        store.accept()?
     } else {
-        EmbeddedStore::examine(&options, ring)?
+        store.examine()?
     };
     let mut output = io::stdout().lock();
     let mut say = |line: &str| writeln!(output, "{line}").map_err(CliError::Output);

@@ -242,24 +242,9 @@ impl Configuration {
             store.permitted_clock_error_milliseconds,
             0..=10_000,
         );
-        faults.range("store.queue_capacity", store.queue_capacity, 64..=1_048_576);
-        faults.range(
-            "store.maximum_batch_requests",
-            store.maximum_batch_requests,
-            1..=16_384,
-        );
-        faults.range(
-            "store.cache_kibibytes",
-            store.cache_kibibytes,
-            1_024..=4_194_304,
-        );
-        faults.range(
-            "store.checkpoint_pages",
-            store.checkpoint_pages,
-            1_000..=1_000_000,
-        );
-        faults.range("store.lookup_threads", store.lookup_threads, 1..=64);
-        faults.range("store.listing_threads", store.listing_threads, 1..=64);
+        for (key, value, (least, most)) in self.backends.bounds() {
+            faults.range(&key, value, least..=most);
+        }
         faults.range(
             "register.poll_interval_milliseconds",
             self.register.poll_interval_milliseconds,

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::RelaySettings;
-use sistema_ts_embedded::EmbeddedOptions;
-use sistema_ts_embedded::register::RegisterOptions;
 use sistema_ts_store::GuessBudgets;
 
 use super::{Configuration, ListenerSection};
 use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};
+use crate::backend::Archives;
 use crate::control::SOCKET_NAME;
 use crate::front::{
     FrontLimits, FrontSettings, ListenerKind, ListenerSettings, PairFiles, TlsFiles,
@@ -128,20 +127,17 @@ impl Configuration {
         })
     }
 
-    /// How the embedded store is opened.
+    /// Where the archives are, and how they are opened.
     #[must_use]
-    pub fn embedded_options(&self) -> EmbeddedOptions {
+    pub fn archives(&self) -> Archives {
         let store = &self.store;
-        EmbeddedOptions {
+        Archives {
+            backend: store.backend,
+            sections: self.backends.clone(),
+            data_folder: store.data_folder.clone(),
+            key_ring_file: store.key_ring_file.clone(),
             retention_millis: i64::from(store.retention_days) * MILLIS_PER_DAY,
             clock_error_millis: i64::from(store.permitted_clock_error_milliseconds),
-            queue_capacity: store.queue_capacity,
-            batch_jobs: store.maximum_batch_requests,
-            checkpoint_pages: store.checkpoint_pages,
-            cache_kib: store.cache_kibibytes,
-            lookup_threads: store.lookup_threads,
-            listing_threads: store.listing_threads,
-            ..EmbeddedOptions::in_folder(&store.data_folder)
         }
     }
 
@@ -187,15 +183,10 @@ impl Configuration {
         }
     }
 
-    /// How the running server opens the register.
+    /// How often the running server looks whether the register was changed.
     #[must_use]
-    pub fn register_options(&self) -> RegisterOptions {
-        RegisterOptions {
-            poll_interval: Some(Duration::from_millis(
-                self.register.poll_interval_milliseconds,
-            )),
-            ..RegisterOptions::default()
-        }
+    pub fn register_poll_interval(&self) -> Duration {
+        Duration::from_millis(self.register.poll_interval_milliseconds)
     }
 
     /// Where commands reach the running server.

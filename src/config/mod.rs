@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::reading::Reading;
+use crate::backend::BackendSections;
 use crate::plain_text::{NotText, text_of};
 
 mod check;
@@ -27,8 +28,8 @@ pub use sections::{
 };
 
 /// Everything that can be set, with relative paths already resolved and every bound checked.
+// A section that there is not never reaches this type: whoever reads sections refuses it, with those that there are.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct Configuration {
     /// Listener for callers with a certificate.
     #[serde(default = "sections::default_mutual_tls")]
@@ -51,6 +52,9 @@ pub struct Configuration {
     /// The store.
     #[serde(default)]
     pub store: StoreSection,
+    /// What belongs to one store alone.
+    #[serde(flatten)]
+    pub backends: BackendSections,
     /// The register of callers and users.
     #[serde(default)]
     pub register: RegisterSection,
@@ -88,6 +92,7 @@ impl Default for Configuration {
             limits: LimitsSection::default(),
             tls: TlsSection::default(),
             store: StoreSection::default(),
+            backends: BackendSections::default(),
             register: RegisterSection::default(),
             admission: AdmissionSection::default(),
             authentication: AuthenticationSection::default(),

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::Configuration;
+use crate::backend;
 
 /// Where somebody set a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +103,9 @@ impl Reading {
             .default_section(section)
             .ok_or_else(|| format!("there is no section [{section}]"))?;
         keys.get(key).ok_or_else(|| {
+            if let Some(new) = backend::section_of_moved(section, key) {
+                return format!("{section}.{key}: it is {new}.{key} now");
+            }
             let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
             let keys = keys.join(", ");
             format!("{section}.{key}: there is no such key; [{section}] has {keys}")

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::backend::Backend;
+
 /// A public listener: where it listens, and the address its callers know it by.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -158,11 +160,13 @@ impl Default for TlsSection {
     }
 }
 
-/// Where data lie, and how much may wait for the store.
+/// Which store there is, where data lie, and what holds of every store.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSection {
-    /// Folder of the embedded store and of the register.
+    /// Which store there is.
+    pub backend: Backend,
+    /// Folder of what this machine keeps.
     pub data_folder: PathBuf,
     /// The ring of day keys; outside the data folder, so that a copy of that folder is no copy of the keys.
     pub key_ring_file: PathBuf,
@@ -170,33 +174,16 @@ pub struct StoreSection {
     pub retention_days: u32,
     /// How far the clock may jump ahead while a one-time code is on its way, without freeing its CUN too early.
     pub permitted_clock_error_milliseconds: u32,
-    /// Requests that may wait for the store's writer in each of its two lanes, and for each pool of readers.
-    pub queue_capacity: usize,
-    /// Requests that one commit may carry.
-    pub maximum_batch_requests: usize,
-    /// Memory for pages of the file of tests, on the writer's side.
-    pub cache_kibibytes: u32,
-    /// Pages of the write-ahead log of the file of tests after which they are moved into the file.
-    pub checkpoint_pages: u32,
-    /// Threads that look up single tests.
-    pub lookup_threads: usize,
-    /// Threads that read pages of listings and search access records.
-    pub listing_threads: usize,
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
         StoreSection {
+            backend: Backend::default(),
             data_folder: PathBuf::from("data"),
             key_ring_file: PathBuf::from("keys/day-keys"),
             retention_days: 14,
             permitted_clock_error_milliseconds: 1_000,
-            queue_capacity: 8_192,
-            maximum_batch_requests: 1_024,
-            cache_kibibytes: 16 * 1_024,
-            checkpoint_pages: 60_000,
-            lookup_threads: 2,
-            listing_threads: 1,
         }
     }
 }

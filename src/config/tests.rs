@@ -8,6 +8,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{Configuration, ConfigurationError};
+use crate::backend::{self, Archives};
 
 mod reading;
 
@@ -224,11 +225,38 @@ fn values_out_of_bounds_are_bounded_at_both_ends() {
 
 #[test]
 fn the_defaults_are_those_of_the_store_itself() {
-    let options = Configuration::default().embedded_options();
-    let store = sistema_ts_embedded::EmbeddedOptions::in_folder("data");
-    assert_eq!(format!("{options:?}"), format!("{store:?}"));
+    let archives = Configuration::default().archives();
+    let store = Archives::in_folder(Path::new("data"), Path::new("keys/day-keys"));
+    assert_eq!(format!("{archives:?}"), format!("{store:?}"));
     let budgets = Configuration::default().guess_budgets();
     assert_eq!(budgets, sistema_ts_store::GuessBudgets::default());
+}
+
+#[test]
+fn a_key_that_has_moved_is_refused_with_its_new_name() {
+    let variable = ("SISTEMA_TS_STORE__LOOKUP_THREADS", "2");
+    let message = load("[store]\nqueue_capacity = 100\n", &[variable])
+        .unwrap_err()
+        .to_string();
+    for moved in ["queue_capacity", "lookup_threads"] {
+        let (old, new) = (
+            format!("store.{moved}"),
+            backend::section_of_moved("store", moved),
+        );
+        let told = format!("{old}: it is {}.{moved} now", new.unwrap());
+        assert!(message.contains(&told), "{message}");
+    }
+}
+
+#[test]
+fn a_store_that_there_is_not_is_refused() {
+    let message = load("[store]\nbackend = \"altro\"\n", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("line 2: store.backend: expected") && !message.contains("altro"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -20,9 +20,6 @@ use sistema_ts_actors::{
     AllocatorSettings, Allocators, CunSource, Retention, SessionRegistrySettings, Sessions,
     WorkerCunPool,
 };
-use sistema_ts_embedded::EmbeddedStore;
-use sistema_ts_embedded::cards::EmbeddedCardRegister;
-use sistema_ts_embedded::register::EmbeddedRegister;
 use sistema_ts_model::{Clock, SystemClock};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::keys::{KeyError, KeyRing};
@@ -156,9 +153,7 @@ pub const EXIT_CUT: u8 = 4;
 /// [`ServeError`]; nothing listens any more then.
 pub fn serve(configuration: &Configuration) -> Result<(), ServeError> {
     serve_on(configuration, |configuration, keys, clock| {
-        let store = EmbeddedStore::open(configuration.embedded_options(), keys, clock)?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        Ok(store)
+        configuration.archives().store(keys, clock)
     })
 }
 
@@ -192,12 +187,12 @@ where
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let register_key = Arc::new(RegisterKey::load(&configuration.register.key_file)?);
-    let register: Arc<dyn Register> = Arc::new(EmbeddedRegister::open(
-        &configuration.store.data_folder,
+    let archives = configuration.archives();
+    let register = archives.register(
         Arc::clone(&register_key),
-        configuration.register_options(),
-    )?);
-    let keys = Arc::new(KeyRing::load(&configuration.store.key_ring_file)?);
+        Some(configuration.register_poll_interval()),
+    )?;
+    let keys = archives.key_ring()?;
     let store = open(configuration, keys, Arc::clone(&clock))?;
     let house = House {
         metrics,
@@ -260,10 +255,7 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
             Arc::clone(&clock),
             configuration.authenticator_settings(),
         )?),
-        cards: Arc::new(EmbeddedCardRegister::open(
-            &configuration.store.data_folder,
-            &register_key,
-        )?),
+        cards: configuration.archives().cards(&register_key)?,
         admission: Admission::new(configuration.lane_capacities()),
         maximum_body_bytes: configuration.limits.maximum_body_bytes,
         register,

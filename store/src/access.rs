@@ -7,6 +7,8 @@ use sistema_ts_model::{
     Timestamp, TransactionId,
 };
 
+use crate::error::StoreError;
+
 /// One access to a service and its outcome. Immutable once recorded; kept for 12 months.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessRecord {
@@ -187,6 +189,23 @@ pub struct AccessQuery {
     pub after: Option<AccessPosition>,
     /// At most so many records.
     pub limit: usize,
+}
+
+/// The archive of access records, opened for reading alone: beside a running server, which is neither kept out nor kept waiting, or without one.
+pub trait AccessArchive {
+    /// Hands every record that meets the conditions to `found`, until that says that it wants no more. They come day by day: those of a day's
+    /// services in the order of arrival, its submissions after them, and last the newest submissions. Blocks.
+    ///
+    /// Everything that was answered before the call is found. `query.limit` is how many are read at once, `query.after` must be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the archive cannot be read, [`StoreError::Corrupt`] if it is damaged.
+    fn search(
+        &self,
+        query: &AccessQuery,
+        found: &mut dyn FnMut(AccessRecord) -> bool,
+    ) -> Result<(), StoreError>;
 }
 
 /// Where a page of access records ended. Opaque to callers.

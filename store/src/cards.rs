@@ -3,6 +3,8 @@
 //! It is kept apart from the archives, and names nobody: a keyed hash of a fiscal code leads to keyed hashes of that code with the last
 //! digits of each card. The key is derived from the register's, which lies outside the data folder.
 
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use chrono::NaiveDate;
@@ -79,6 +81,115 @@ pub trait CardRegister: Send + Sync {
     /// # Errors
     /// Why no card, or not every card, can be checked: also damage that a check has met since this register came.
     async fn status(&self) -> Result<Option<CardsStatus>, CardError>;
+}
+
+/// A card to register.
+pub struct CardEntry {
+    /// Whose.
+    pub fiscal_code: CodiceFiscale,
+    /// Its last eight digits.
+    pub digits: CardDigits,
+    /// First day on which it is valid.
+    pub valid_from: NaiveDate,
+    /// Last day on which it is valid; `None` is open.
+    pub valid_to: Option<NaiveDate>,
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// Bytes of the source that are done with.
+    pub offset: u64,
+    /// Its lines that are done with.
+    pub lines: u64,
+    /// Of these, the ones that were no card.
+    pub bad_lines: u64,
+    /// And the ones that were empty.
+    pub blank_lines: u64,
+}
+
+/// What an addition is called: 1 to 32 lower-case letters, digits and dashes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AdditionName(String);
+
+/// A text is no name of an addition.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a name has 1 to 32 lower-case letters, digits and dashes")]
+pub struct AdditionNameError;
+
+/// Why cards were not added, or not taken out.
+#[derive(Debug, Error)]
+pub enum AdditionError {
+    /// There is an addition of this name already.
+    #[error("cards were added under the name {0} already: remove them first")]
+    Exists(String),
+    /// There is no addition of this name.
+    #[error("no cards were added under the name {0}")]
+    Missing(String),
+    /// The register.
+    #[error(transparent)]
+    Card(#[from] CardError),
+}
+
+impl FromStr for AdditionName {
+    type Err = AdditionNameError;
+
+    fn from_str(text: &str) -> Result<Self, AdditionNameError> {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=32).contains(&text.len()) && text.bytes().all(is_allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AdditionNameError)
+        }
+    }
+}
+
+impl AdditionName {
+    /// The name as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An import of cards at work; one at a time. It was begun anew, or goes on with an interrupted one of the same source.
+pub trait CardImport {
+    /// Where to go on in the source.
+    #[must_use]
+    fn progress(&self) -> ImportProgress;
+
+    /// Takes a card. `progress` is the source's place after it.
+    ///
+    /// # Errors
+    /// Those of the files.
+    fn add(&mut self, entry: &CardEntry, progress: ImportProgress) -> Result<(), CardError>;
+
+    /// Merges what was taken and puts it in the place of the register. Answers how many cards it holds. `maximum_loss` is how many percent
+    /// fewer than the register in use it may hold (0 to 100).
+    ///
+    /// # Errors
+    /// [`CardError::Empty`] if nothing was taken, [`CardError::FarFewer`] if too little was: then the register stays as it is, and what was
+    /// taken is there for another try.
+    fn finish(
+        self: Box<Self>,
+        progress: ImportProgress,
+        now: Timestamp,
+        maximum_loss: u64,
+    ) -> Result<u64, CardError>;
+
+    /// Adds what was taken to the register in use, under a name by which it is taken out again. Answers how many cards the register holds
+    /// then, and how many of them are new.
+    ///
+    /// # Errors
+    /// [`CardError::Empty`] if nothing was taken, [`AdditionError::Exists`] if there is one of this name; then the register stays as it
+    /// is. And those of the files.
+    fn finish_adding(
+        self: Box<Self>,
+        name: &AdditionName,
+        progress: ImportProgress,
+        now: Timestamp,
+    ) -> Result<(u64, u64), AdditionError>;
 }
 
 /// The key of the keyed hashes.

@@ -12,6 +12,7 @@ mod error;
 mod guess;
 pub mod keys;
 mod listing;
+mod maintenance;
 pub mod permissions;
 pub mod register;
 mod store;
@@ -20,8 +21,8 @@ mod transition;
 pub mod trusted_time;
 
 pub use access::{
-    AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery, AccessRecord,
-    ConfirmationKind, RecordedOption, RecordedValue,
+    AccessArchive, AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery,
+    AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
 pub use error::StoreError;
 pub use guess::{
@@ -31,6 +32,7 @@ pub use guess::{
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };
+pub use maintenance::{ClockRepair, Maintenance};
 pub use store::{ClockFault, Expired, Readiness, Store};
 pub use submission::{
     NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess, TestView,

@@ -13,7 +13,7 @@ use sistema_ts_model::{
 pub struct ListingMark {
     /// When the mark was taken, by the store's clock.
     pub at: Timestamp,
-    /// What the store needs beside the time: the embedded store's last row.
+    /// What the store needs beside the time.
     pub last: i64,
 }
 
@@ -22,7 +22,7 @@ pub struct ListingMark {
 pub struct ListingPosition {
     /// `dataInserimento` of the last test of the page.
     pub inserted_at: Timestamp,
-    /// What tells tests of the same millisecond apart: the embedded store's row, a cluster's CUN number.
+    /// What tells tests of the same millisecond apart.
     pub tie: i64,
 }
 

@@ -11,8 +11,8 @@ use sistema_ts_model::{
 pub struct ReservedCun {
     /// The code.
     pub cun: Cun,
-    /// What the store needs to honour the reservation when the code is used. The embedded store notes how far its check for
-    /// uniqueness reached; a cluster may note the claim that won. Opaque to callers.
+    /// What the store needs to honour the reservation when the code is used: how far its check for uniqueness reached, or the claim that won.
+    /// Opaque to callers.
     pub checked_through: i64,
 }
 

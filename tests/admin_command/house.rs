@@ -9,7 +9,6 @@ use base64::Engine as _;
 use serde_json::Value;
 use sistema_ts::auth::{Authenticator, BasicCredentials, BasicRefusal};
 use sistema_ts::config::Configuration;
-use sistema_ts_embedded::register::EmbeddedRegister;
 use sistema_ts_model::{CallCenterCode, Caller, PinCode, RegionCode, SystemClock};
 use sistema_ts_store::register::{Register, RegisterKey, RegisterSnapshot};
 
@@ -123,11 +122,13 @@ impl House {
         let file = PathBuf::from(self.path("sistema-ts.toml"));
         let configuration = Configuration::load_from(Some(&file), []).unwrap();
         let key = Arc::new(RegisterKey::load(&configuration.register.key_file).unwrap());
-        let folder = &configuration.store.data_folder;
-        let register =
-            EmbeddedRegister::open(folder, Arc::clone(&key), configuration.register_options())
-                .unwrap();
-        let register: Arc<dyn Register> = Arc::new(register);
+        let register = configuration
+            .archives()
+            .register(
+                Arc::clone(&key),
+                Some(configuration.register_poll_interval()),
+            )
+            .unwrap();
         let settings = configuration.authenticator_settings();
         let authenticator =
             Authenticator::new(Arc::clone(&register), &key, Arc::new(SystemClock), settings)

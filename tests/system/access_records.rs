@@ -6,7 +6,6 @@
 use sistema_ts_model::{AuthenticationKind, Clock as _, Service, SystemClock, Timestamp};
 use sistema_ts_store::{
     AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
-    Store as _,
 };
 
 use crate::support::chain::Chain;

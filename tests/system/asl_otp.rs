@@ -5,8 +5,6 @@
 
 use std::time::Instant;
 
-use sistema_ts_store::Store as _;
-
 use crate::support::chain::{Chain, IMPATIENT, told};
 use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, OPERATOR, PATIENT, USER, pincode_of};
 use crate::support::messages::today;

@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use sistema_ts_embedded::cards::{CardEntry, CardImport, ImportProgress};
+use sistema_ts::backend::Archives;
 use sistema_ts_model::{CardDigits, Clock as _, CodiceFiscale, SystemClock};
+use sistema_ts_store::cards::{CardEntry, CardImport, ImportProgress};
 use sistema_ts_store::register::RegisterKey;
 
 use crate::support::chain::{Chain, told};
@@ -87,7 +88,9 @@ const TROUBLES: [(&str, Trouble); 5] = [
     ("of another key", |_, file| {
         let other = tempfile::tempdir().unwrap();
         let key = RegisterKey::create(&other.path().join("key")).unwrap();
-        let import = CardImport::begin(other.path(), &key, b"cards", true).unwrap();
+        let import = Archives::in_folder(other.path(), &other.path().join("day-keys"))
+            .import_cards(&key, b"cards", true)
+            .unwrap();
         add_and_finish(import);
         std::fs::copy(other.path().join("cards.db"), file).unwrap();
     }),
@@ -99,7 +102,7 @@ const TROUBLES: [(&str, Trouble); 5] = [
 ];
 
 /// Makes a register of the patient's card alone.
-fn add_and_finish(mut import: CardImport) {
+fn add_and_finish(mut import: Box<dyn CardImport>) {
     let entry = CardEntry {
         fiscal_code: CodiceFiscale::parse(PATIENT).unwrap(),
         digits: CardDigits::parse(CARD).unwrap(),

@@ -6,21 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rand::RngExt as _;
 use rusqlite::{Connection, OpenFlags};
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_loadtest::ledger::{
     Books, CallerFacts, Case, Class, Entry, Ledger, Lister, Rule, Sweep,
 };
 use sistema_ts_model::{Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId};
-use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{AccessQuery, ListingRequest, ListingScope, Store};
 
 use crate::support::books::{Wire, freeze, submit};
-use crate::support::installation::copy_folder;
+use crate::support::installation::{copy_folder, open_store};
 use crate::support::{Installation, Server, Session, fiscal_code};
 
 const CLIENTS: usize = 8;
@@ -164,17 +162,12 @@ async fn read_every_way(installation: &Installation, books: &Books) -> usize {
     copy_folder(&installation.path("data"), &copy.path().join("data"));
     // With the number beside the ring, which a start raises.
     copy_folder(&installation.path("keys"), &copy.path().join("keys"));
-    let store = EmbeddedStore::open(
-        EmbeddedOptions::in_folder(copy.path().join("data")),
-        Arc::new(KeyRing::load(&copy.path().join("keys/day-keys")).unwrap()),
-        Arc::new(SystemClock),
-    )
-    .unwrap();
-    let (listed, times) = list(&store).await;
+    let store = open_store(copy.path());
+    let (listed, times) = list(store.as_ref()).await;
     let codes: BTreeSet<Cun> = listed.iter().copied().collect();
     assert_eq!(codes.len(), listed.len(), "listed once each");
     assert!(times.is_sorted());
-    assert_eq!(accessed(&store).await, codes);
+    assert_eq!(accessed(store.as_ref()).await, codes);
     let mut positives = 0;
     for &cun in &codes {
         let test = store.find_test(cun).await.unwrap().expect("by its code");
@@ -230,7 +223,7 @@ fn patients_in(folder: &Path) -> usize {
     patients
 }
 
-async fn list(store: &EmbeddedStore) -> (Vec<Cun>, Vec<Timestamp>) {
+async fn list(store: &dyn Store) -> (Vec<Cun>, Vec<Timestamp>) {
     let mark = store.listing_mark().await.unwrap();
     let (mut codes, mut times, mut after) = (Vec::new(), Vec::new(), None);
     loop {
@@ -253,7 +246,7 @@ async fn list(store: &EmbeddedStore) -> (Vec<Cun>, Vec<Timestamp>) {
 }
 
 /// The codes that the access records of first submissions name.
-async fn accessed(store: &EmbeddedStore) -> BTreeSet<Cun> {
+async fn accessed(store: &dyn Store) -> BTreeSet<Cun> {
     let (mut codes, mut after) = (BTreeSet::new(), None);
     loop {
         let now = sistema_ts_model::Clock::now(&SystemClock);

@@ -9,14 +9,11 @@ use std::sync::{Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
-use sistema_ts_embedded::EmbeddedStore;
 use sistema_ts_model::{
     Caller, CodiceFiscale, FirstSymbol, RegionCode, Service, StructureDescription, StructureId,
     StructureReference, SystemClock, TestKind, TestResult,
 };
-use sistema_ts_store::{
-    AccessQuery, NewTest, RecordOutcome, ReservedCun, Store as _, SubmissionAccess,
-};
+use sistema_ts_store::{AccessQuery, NewTest, RecordOutcome, ReservedCun, Store, SubmissionAccess};
 
 use crate::support::installation::{OPERATOR, STRUCTURE, copy_folder};
 use crate::support::{
@@ -42,7 +39,7 @@ fn filled() -> &'static Filled {
     static FILLED: OnceLock<Filled> = OnceLock::new();
     FILLED.get_or_init(|| {
         let installation = Installation::new();
-        let batches = runtime().block_on(fill(&installation.store()));
+        let batches = runtime().block_on(fill(installation.store().as_ref()));
         Filled {
             installation,
             batches,
@@ -59,7 +56,7 @@ fn copy() -> Installation {
     copy
 }
 
-async fn fill(store: &EmbeddedStore) -> HashMap<String, usize> {
+async fn fill(store: &dyn Store) -> HashMap<String, usize> {
     let mut batches = HashMap::new();
     for batch in 0..TESTS / BATCH {
         let first = FirstSymbol::random(&mut rand::rng());

@@ -187,8 +187,8 @@ fn one_callers_flood_leaves_room_for_another() {
 fn a_full_queue_of_the_store_refuses_and_loses_nothing() {
     let (served, _) = flood_beside_a_user(&[
         ("ADMISSION__SUBMISSIONS", "65536"),
-        ("STORE__QUEUE_CAPACITY", "64"),
-        ("STORE__MAXIMUM_BATCH_REQUESTS", "1"),
+        ("EMBEDDED__QUEUE_CAPACITY", "64"),
+        ("EMBEDDED__MAXIMUM_BATCH_REQUESTS", "1"),
     ]);
     assert!(served >= 1, "never served");
 }

@@ -63,12 +63,12 @@ fn a_wrong_configuration_is_told_with_all_its_faults() {
     let right = std::fs::read_to_string(&path).unwrap();
     std::fs::write(
         &path,
-        format!("{right}\n[store]\nqueue_capacity = 1\nretention_days = 1\n"),
+        format!("{right}\n[embedded]\nqueue_capacity = 1\n[store]\nretention_days = 1\n"),
     )
     .unwrap();
     let errors = refused(&installation);
     assert!(
-        errors.contains("store.queue_capacity") && errors.contains("store.retention_days"),
+        errors.contains("embedded.queue_capacity") && errors.contains("store.retention_days"),
         "{errors}"
     );
     std::fs::write(&path, format!("{right}\n[stroe]\n")).unwrap();

@@ -16,4 +16,4 @@ pub(super) use archive::Archive;
 pub(super) use keeper::{AccessJob, Keeper};
 pub(super) use repair::{finish_merging, repair_archive};
 pub(super) use search::search;
-pub use visitor::AccessArchive;
+pub use visitor::EmbeddedAccessArchive;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use sistema_ts_store::{AccessQuery, AccessRecord, StoreError};
+use sistema_ts_store::{AccessArchive, AccessQuery, AccessRecord, StoreError};
 
 use super::chunk::submission_record;
 use super::search::{self, matches};
@@ -18,40 +18,56 @@ const ROWS_AT_ONCE: i64 = 4_096;
 
 /// The archive of access records of an embedded store, opened for reading alone. A running server is neither kept out nor kept waiting.
 #[derive(Debug)]
-pub struct AccessArchive {
+pub struct EmbeddedAccessArchive {
     files: Files,
 }
 
-impl AccessArchive {
-    /// Looks for the archive in a store's folder. Blocks, as all its methods do.
+impl EmbeddedAccessArchive {
+    /// Looks for the archive in a store's folder. Blocks.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] if there is no store in the folder.
-    pub fn open(folder: &Path) -> Result<AccessArchive, StoreError> {
+    pub fn open(folder: &Path) -> Result<EmbeddedAccessArchive, StoreError> {
         let files = Files::of_visitor(folder);
         if !files.tests().exists() {
             return Err(StoreError::Unavailable {
                 reason: "there is no store in the data folder".to_owned(),
             });
         }
-        Ok(AccessArchive { files })
+        Ok(EmbeddedAccessArchive { files })
     }
 
-    /// Hands every record that meets the conditions to `found`, until that says that it wants no more. They come day by day: those of a day's
-    /// services in the order of arrival, its submissions after them, and last the newest submissions.
-    ///
-    /// Everything that was answered before the call is found: submissions of the last seconds, which are not in the archive yet, are read where
-    /// they are. `query.limit` is how many are read at once, `query.after` must be empty.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] if a file cannot be read, [`StoreError::Corrupt`] if one is damaged.
-    pub fn search(
+    fn search_uncopied(
         &self,
         query: &AccessQuery,
-        mut found: impl FnMut(AccessRecord) -> bool,
+        copied_through: i64,
+        found: &mut dyn FnMut(AccessRecord) -> bool,
+    ) -> Result<(), Failure> {
+        let tests = self.files.open_reader(&self.files.tests(), CACHE_KIB)?;
+        let mut after = copied_through;
+        loop {
+            let (records, last) = uncopied(&tests, after)?;
+            for record in records {
+                if matches(query, &record) && !found(record) {
+                    return Ok(());
+                }
+            }
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl AccessArchive for EmbeddedAccessArchive {
+    fn search(
+        &self,
+        query: &AccessQuery,
+        found: &mut dyn FnMut(AccessRecord) -> bool,
     ) -> Result<(), StoreError> {
+        // Submissions of the last seconds, which are not in the archive yet, are read where they are.
         // The server goes on copying submissions: from here on they count as copied only as far as they are now.
         let copied_through = search::copied_through(&self.files)?;
         let mut query = query.clone();
@@ -68,31 +84,9 @@ impl AccessArchive {
             }
         }
         if query.operator.is_none() {
-            self.search_uncopied(&query, copied_through, &mut found)?;
+            self.search_uncopied(&query, copied_through, found)?;
         }
         Ok(())
-    }
-
-    fn search_uncopied(
-        &self,
-        query: &AccessQuery,
-        copied_through: i64,
-        found: &mut impl FnMut(AccessRecord) -> bool,
-    ) -> Result<(), Failure> {
-        let tests = self.files.open_reader(&self.files.tests(), CACHE_KIB)?;
-        let mut after = copied_through;
-        loop {
-            let (records, last) = uncopied(&tests, after)?;
-            for record in records {
-                if matches(query, &record) && !found(record) {
-                    return Ok(());
-                }
-            }
-            match last {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
     }
 }
 

@@ -5,67 +5,24 @@
 //! addition or a removal is interrupted, the removal can be made again.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use rusqlite::Connection;
 use sistema_ts_model::Timestamp;
-use sistema_ts_store::cards::{CardError, CardKey, HASH_LENGTH};
+use sistema_ts_store::cards::{AdditionError, AdditionName, CardError, CardKey, HASH_LENGTH};
 use sistema_ts_store::register::RegisterKey;
-use thiserror::Error;
 
-use super::import::{ALL_CARDS, CardImport, lock, next, put_in_place, remove, write_register};
+use super::import::{
+    ALL_CARDS, EmbeddedCardImport, lock, next, put_in_place, remove, write_register,
+};
 use super::{Paths, failed, io_failed, open_whole};
 
 const PREFIX: &str = "cards-added-";
 const SUFFIX: &str = ".db";
 
-/// What an addition is called: 1 to 32 lower-case letters, digits and dashes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AdditionName(String);
-
-/// A text is no name of an addition.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a name has 1 to 32 lower-case letters, digits and dashes")]
-pub struct AdditionNameError;
-
-/// Why cards were not added, or not taken out.
-#[derive(Debug, Error)]
-pub enum AdditionError {
-    /// There is an addition of this name already.
-    #[error("cards were added under the name {0} already: remove them first")]
-    Exists(String),
-    /// There is no addition of this name.
-    #[error("no cards were added under the name {0}")]
-    Missing(String),
-    /// The register.
-    #[error(transparent)]
-    Card(#[from] CardError),
-}
-
-impl FromStr for AdditionName {
-    type Err = AdditionNameError;
-
-    fn from_str(text: &str) -> Result<Self, AdditionNameError> {
-        let is_allowed =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=32).contains(&text.len()) && text.bytes().all(is_allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(AdditionNameError)
-        }
-    }
-}
-
-impl AdditionName {
-    /// The name as a text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn path(&self, paths: &Paths) -> PathBuf {
-        paths.folder.join(format!("{PREFIX}{}{SUFFIX}", self.0))
-    }
+fn path_of(name: &AdditionName, paths: &Paths) -> PathBuf {
+    paths
+        .folder
+        .join(format!("{PREFIX}{}{SUFFIX}", name.as_str()))
 }
 
 /// The additions to the register in `folder`, by name.
@@ -93,14 +50,14 @@ pub fn additions(folder: &Path) -> Result<Vec<AdditionName>, CardError> {
 
 /// Merges what an import has taken onto the register in use; how many cards it then has, and how many of them are new.
 pub(super) fn add(
-    import: &CardImport,
+    import: &EmbeddedCardImport,
     name: &AdditionName,
     now: Timestamp,
 ) -> Result<(u64, u64), AdditionError> {
     let paths = &import.paths;
-    let place = name.path(paths);
+    let place = path_of(name, paths);
     if place.exists() {
-        return Err(AdditionError::Exists(name.0.clone()));
+        return Err(AdditionError::Exists(name.as_str().to_owned()));
     }
     let key_check = import.key.check_value();
     let base = base(paths, key_check)?;
@@ -131,9 +88,9 @@ pub fn remove_addition(
     name: &AdditionName,
 ) -> Result<u64, AdditionError> {
     let paths = Paths::in_folder(folder);
-    let place = name.path(&paths);
+    let place = path_of(name, &paths);
     if !place.exists() {
-        return Err(AdditionError::Missing(name.0.clone()));
+        return Err(AdditionError::Missing(name.as_str().to_owned()));
     }
     let _lock = lock(&paths)?;
     let key = CardKey::derived_from(key).map_err(CardError::from)?;
@@ -169,7 +126,7 @@ pub fn remove_addition(
 /// The register was replaced: nothing of any addition is in it.
 pub(super) fn forget_all(paths: &Paths) -> Result<(), CardError> {
     for name in additions(&paths.folder)? {
-        remove(&name.path(paths))?;
+        remove(&path_of(&name, paths))?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::NaiveDate;
+use sistema_ts_store::cards::{AdditionNameError, CardEntry, CardImport as _, ImportProgress};
 
 use super::*;
 use crate::cards::import::Entry;
 use crate::cards::test_place::{Place, digits, now, person};
-use crate::cards::{CardEntry, ImportProgress};
 
 fn card(who: u32, number: u32) -> CardEntry {
     CardEntry {
@@ -18,8 +18,9 @@ fn card(who: u32, number: u32) -> CardEntry {
     }
 }
 
-fn taken(place: &Place, cards: &[CardEntry]) -> (CardImport, ImportProgress) {
-    let mut import = CardImport::begin(&place.data(), &place.key, b"test", true).unwrap();
+fn taken(place: &Place, cards: &[CardEntry]) -> (Box<EmbeddedCardImport>, ImportProgress) {
+    let begun = EmbeddedCardImport::begin(&place.data(), &place.key, b"test", true);
+    let mut import = Box::new(begun.unwrap());
     let mut progress = ImportProgress::default();
     for card in cards {
         progress.lines += 1;

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
-use sistema_ts_store::cards::{CardError, CardKey, HASH_LENGTH};
+use sistema_ts_model::Timestamp;
+use sistema_ts_store::cards::{
+    AdditionError, AdditionName, CardEntry, CardError, CardImport, CardKey, HASH_LENGTH,
+    ImportProgress,
+};
 use sistema_ts_store::register::RegisterKey;
 
-use chrono::NaiveDate;
-
-use super::additions::{self, AdditionError, AdditionName};
+use super::additions;
 use super::{APPLICATION, Paths, TABLES, VERSION, day_number, failed, io_failed, open, open_whole};
 use crate::files::{remove_if_there, with_suffix};
 
@@ -21,33 +22,8 @@ const RUN_ENTRIES: usize = 1_000_000;
 /// `to_day` of a card without an end.
 const NO_END: i64 = i64::MAX;
 
-/// One card.
-pub struct CardEntry {
-    /// Whose.
-    pub fiscal_code: CodiceFiscale,
-    /// Its last eight digits.
-    pub digits: CardDigits,
-    /// First day on which it is valid.
-    pub valid_from: NaiveDate,
-    /// Last day on which it is valid; `None` is open.
-    pub valid_to: Option<NaiveDate>,
-}
-
-/// How far an import has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImportProgress {
-    /// Bytes of the source that are done with.
-    pub offset: u64,
-    /// Its lines that are done with.
-    pub lines: u64,
-    /// Of these, the ones that were no card.
-    pub bad_lines: u64,
-    /// And the ones that were empty.
-    pub blank_lines: u64,
-}
-
 /// An import at work; one at a time.
-pub struct CardImport {
+pub struct EmbeddedCardImport {
     pub(super) paths: Paths,
     pub(super) key: CardKey,
     connection: Connection,
@@ -62,7 +38,7 @@ pub struct CardImport {
 /// A card as it is stored: person, card, first and last day.
 pub(super) type Entry = ([u8; HASH_LENGTH], [u8; HASH_LENGTH], i64, i64);
 
-impl CardImport {
+impl EmbeddedCardImport {
     /// Begins an import, or goes on with an interrupted one of the same source; `source` tells one source from another. One of another source
     /// is given up, and so is any if `restart` says so.
     ///
@@ -116,29 +92,6 @@ impl CardImport {
         })
     }
 
-    /// Where to go on in the source.
-    #[must_use]
-    pub fn progress(&self) -> ImportProgress {
-        self.progress
-    }
-
-    /// Takes a card. `progress` is the source's place after it.
-    ///
-    /// # Errors
-    /// Those of the files.
-    pub fn add(&mut self, entry: &CardEntry, progress: ImportProgress) -> Result<(), CardError> {
-        self.entries.push((
-            self.key.person(&entry.fiscal_code),
-            self.key.card(Some(&entry.fiscal_code), &entry.digits),
-            day_number(entry.valid_from),
-            entry.valid_to.map_or(NO_END, day_number),
-        ));
-        if self.entries.len() >= self.run_entries {
-            self.write_run(progress)?;
-        }
-        Ok(())
-    }
-
     /// Writes what is in memory as a run, with the place reached, in one transaction.
     fn write_run(&mut self, progress: ImportProgress) -> Result<(), CardError> {
         self.entries.sort_unstable();
@@ -173,48 +126,6 @@ impl CardImport {
         self.entries.clear();
         self.progress = progress;
         Ok(())
-    }
-
-    /// Merges what was taken and puts it in the place of the register. Answers how many cards it holds. `maximum_loss` is how many percent
-    /// fewer than the register in use it may hold (0 to 100).
-    ///
-    /// # Errors
-    /// [`CardError::Empty`] if nothing was taken, [`CardError::FarFewer`] if too little was: then the register stays as it is, and what was
-    /// taken is there for another try.
-    pub fn finish(
-        mut self,
-        progress: ImportProgress,
-        now: Timestamp,
-        maximum_loss: u64,
-    ) -> Result<u64, CardError> {
-        self.end_runs(progress)?;
-        let cards = self.merge_within(now, maximum_loss).inspect_err(|_| {
-            // What stays behind is removed by the next import.
-            let _ = remove(&self.paths.new);
-        })?;
-        put_in_place(&self.paths.new, &self.paths.register)?;
-        // What was added to the register that is gone is not in this one.
-        additions::forget_all(&self.paths)?;
-        self.end()?;
-        Ok(cards)
-    }
-
-    /// Adds what was taken to the register in use, under a name by which [`remove_addition`](super::remove_addition) takes it out again.
-    /// Answers how many cards the register holds then, and how many of them are new.
-    ///
-    /// # Errors
-    /// [`CardError::Empty`] if nothing was taken, [`AdditionError::Exists`] if there is one of this name; then the register stays as it
-    /// is. And those of the files.
-    pub fn finish_adding(
-        mut self,
-        name: &AdditionName,
-        progress: ImportProgress,
-        now: Timestamp,
-    ) -> Result<(u64, u64), AdditionError> {
-        self.end_runs(progress)?;
-        let added = additions::add(&self, name, now)?;
-        self.end()?;
-        Ok(added)
     }
 
     fn end_runs(&mut self, progress: ImportProgress) -> Result<(), CardError> {
@@ -365,6 +276,55 @@ pub(super) fn lock(paths: &Paths) -> Result<File, CardError> {
         std::fs::TryLockError::Error(reason) => io_failed(reason),
     })?;
     Ok(lock)
+}
+
+impl CardImport for EmbeddedCardImport {
+    fn progress(&self) -> ImportProgress {
+        self.progress
+    }
+
+    fn add(&mut self, entry: &CardEntry, progress: ImportProgress) -> Result<(), CardError> {
+        self.entries.push((
+            self.key.person(&entry.fiscal_code),
+            self.key.card(Some(&entry.fiscal_code), &entry.digits),
+            day_number(entry.valid_from),
+            entry.valid_to.map_or(NO_END, day_number),
+        ));
+        if self.entries.len() >= self.run_entries {
+            self.write_run(progress)?;
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self: Box<Self>,
+        progress: ImportProgress,
+        now: Timestamp,
+        maximum_loss: u64,
+    ) -> Result<u64, CardError> {
+        self.end_runs(progress)?;
+        let cards = self.merge_within(now, maximum_loss).inspect_err(|_| {
+            // What stays behind is removed by the next import.
+            let _ = remove(&self.paths.new);
+        })?;
+        put_in_place(&self.paths.new, &self.paths.register)?;
+        // What was added to the register that is gone is not in this one.
+        additions::forget_all(&self.paths)?;
+        self.end()?;
+        Ok(cards)
+    }
+
+    fn finish_adding(
+        mut self: Box<Self>,
+        name: &AdditionName,
+        progress: ImportProgress,
+        now: Timestamp,
+    ) -> Result<(u64, u64), AdditionError> {
+        self.end_runs(progress)?;
+        let added = additions::add(&self, name, now)?;
+        self.end()?;
+        Ok(added)
+    }
 }
 
 /// How many cards the register in use holds; one that cannot be read holds none that an import could lose.

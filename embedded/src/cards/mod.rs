@@ -13,10 +13,8 @@ mod reader;
 #[cfg(test)]
 mod test_place;
 
-pub use self::additions::{
-    AdditionError, AdditionName, AdditionNameError, additions, remove_addition,
-};
-pub use self::import::{CardEntry, CardImport, ImportProgress};
+pub use self::additions::{additions, remove_addition};
+pub use self::import::EmbeddedCardImport;
 pub use self::reader::EmbeddedCardRegister;
 
 use std::path::{Path, PathBuf};

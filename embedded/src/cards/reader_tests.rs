@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use sistema_ts_store::cards::{CardEntry, CardImport as _, ImportProgress};
+
 use super::*;
+use crate::cards::EmbeddedCardImport;
 use crate::cards::test_place::{Place, digits, now, person};
-use crate::cards::{CardEntry, CardImport, ImportProgress};
 
 impl Place {
     fn register(&self, cards: &[(u32, u32)]) {
-        let mut import = CardImport::begin(&self.data(), &self.key, b"cards", true).unwrap();
+        let begun = EmbeddedCardImport::begin(&self.data(), &self.key, b"cards", true);
+        let mut import = Box::new(begun.unwrap());
         for (who, number) in cards {
             let entry = CardEntry {
                 fiscal_code: person(*who),

@@ -2,6 +2,7 @@
 //! doubles cards or shows itself half done, or that a file names a person or a card.
 #![allow(clippy::unwrap_used)]
 
+use chrono::NaiveDate;
 use sistema_ts_model::Cun;
 use sistema_ts_store::cards::CardRegister as _;
 
@@ -10,8 +11,10 @@ use crate::cards::EmbeddedCardRegister;
 use crate::cards::test_place::{Place, digits, now, person};
 
 impl Place {
-    fn begin(&self, source: &str) -> CardImport {
-        CardImport::begin_with(&self.data(), &self.key, source.as_bytes(), false, 10).unwrap()
+    fn begin(&self, source: &str) -> Box<EmbeddedCardImport> {
+        let source = source.as_bytes();
+        let begun = EmbeddedCardImport::begin_with(&self.data(), &self.key, source, false, 10);
+        Box::new(begun.unwrap())
     }
 
     fn import(&self, entries: &[CardEntry]) -> u64 {
@@ -237,7 +240,7 @@ async fn a_register_that_lost_much_replaces_nothing_unless_that_is_allowed() {
 fn one_import_at_a_time() {
     let place = Place::new();
     let first = place.begin("one");
-    let second = CardImport::begin(&place.data(), &place.key, b"two", false);
+    let second = EmbeddedCardImport::begin(&place.data(), &place.key, b"two", false);
     assert!(matches!(second, Err(CardError::ImportUnderWay)));
     drop(first);
     place.begin("two");

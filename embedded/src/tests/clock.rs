@@ -13,12 +13,12 @@ use sistema_ts_model::{
 use sistema_ts_store::keys::{KeyRing, Renewal};
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
-    AccessQuery, AccessRecord, CancelOutcome, ListedTest, ListingRequest, ListingScope,
-    OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store as _, StoreError,
+    AccessQuery, AccessRecord, CancelOutcome, ClockRepair, ListedTest, ListingRequest,
+    ListingScope, OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store as _, StoreError,
 };
 
 use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, region, repeatable};
-use crate::{ClockRepair, repair_clock};
+use crate::repair::repair_clock;
 
 const HOUR_MILLIS: i64 = DAY_MILLIS / 24;
 

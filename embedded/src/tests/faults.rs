@@ -13,7 +13,7 @@ use sistema_ts_model::{TestResult, Timestamp};
 
 #[tokio::test]
 async fn beyond_its_capacity_the_store_refuses_at_once_and_urgent_work_still_enters() {
-    let fixture = Fixture::with(|options| options.queue_capacity = 3);
+    let fixture = Fixture::with(|options| options.settings.queue_capacity = 3);
     let store = fixture.store();
     let (running, runs) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -183,7 +183,7 @@ async fn after_a_crash_a_start_judges_by_the_batches_of_the_runs_before() {
         assert_eq!(patients.execute(insert, [row]).unwrap(), 1);
     }
     patients.close().unwrap();
-    fixture.options.batch_jobs = 1;
+    fixture.options.settings.maximum_batch_requests = 1;
     fixture.reopen();
     let found = fixture.store().find_test(first).await.unwrap();
     assert!(found.is_some());
@@ -228,7 +228,7 @@ async fn a_keeper_of_access_records_that_dies_takes_the_readiness_with_it_and_an
 async fn a_reading_that_panics_ends_alone() {
     let fixture = Fixture::new();
     let cun = fixture.record(|_| {}).await;
-    for _ in 0..=fixture.options.lookup_threads {
+    for _ in 0..=fixture.options.settings.lookup_threads {
         let died = fixture
             .store()
             .lookups

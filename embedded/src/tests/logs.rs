@@ -19,7 +19,7 @@ fn length_in(root: &Path, name: &str) -> u64 {
 
 #[tokio::test]
 async fn the_log_of_the_tests_stays_bounded_and_its_pages_reach_the_file() {
-    let fixture = Fixture::with(|options| options.checkpoint_pages = 50);
+    let fixture = Fixture::with(|options| options.settings.checkpoint_pages = 50);
     let mut last = None;
     let mut longest = 0;
     for number in 0..1_500 {

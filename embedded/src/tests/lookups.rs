@@ -77,7 +77,7 @@ async fn cost_the_same(fixture: &Fixture, codes: &[Cun], day: u32) {
 
 #[tokio::test]
 async fn whatever_a_code_is_its_look_up_costs_the_same() {
-    let fixture = Fixture::with(|options| options.lookup_threads = 1);
+    let fixture = Fixture::with(|options| options.settings.lookup_threads = 1);
     let codes = of_each_kind(&fixture).await;
     // SQLite counts less for a statement's first run.
     for cun in &codes {

@@ -122,7 +122,7 @@ impl Fixture {
     /// Accepts the folder as it is, which a start would refuse.
     pub(super) fn accept(&self) {
         let ring = self.folder.path().join("ring");
-        let findings = EmbeddedStore::accept(&self.options, &ring).unwrap();
+        let findings = crate::restore::accept(&self.options, &ring).unwrap();
         assert!(!findings.is_empty());
     }
 

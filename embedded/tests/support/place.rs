@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts_embedded::{EmbeddedMaintenance, EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::{Clock, ManualClock};
 use sistema_ts_store::conformance::StoreFactory;
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
@@ -60,6 +60,12 @@ impl Place {
         options.clock_error_millis = 0;
         options.vfs = self.vfs.clone();
         EmbeddedStore::open(options, Arc::new(KeyRing::load(&self.ring())?), clock)
+    }
+
+    /// The folder while no store is open in it.
+    #[allow(dead_code, reason = "shared by several test programs")]
+    pub fn at_rest(&self) -> EmbeddedMaintenance {
+        EmbeddedMaintenance::new(EmbeddedOptions::in_folder(self.data()), self.ring())
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{
     CodiceFiscale, ManualClock, Service, StructureDescription, StructureId, Timestamp,
 };
@@ -21,6 +20,7 @@ use super::super::{
     FailureRate, Password, SlowingSettings,
 };
 use super::*;
+use crate::backend::Archives;
 
 const PASSWORD: &str = "a good password";
 const PINCODE: &str = "0123456789";
@@ -52,7 +52,7 @@ fn settings() -> AuthenticatorSettings {
 /// A register with the user `mario`, and an authenticator in front of it.
 struct House {
     _folder: TempDir,
-    register: Arc<EmbeddedRegister>,
+    register: Arc<dyn Register>,
     clock: ManualClock,
     authenticator: Arc<Authenticator>,
     hasher: CredentialHasher,
@@ -72,15 +72,12 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
         let data = folder.path().join("data");
-        EmbeddedRegister::create(&data, &key).unwrap();
-        let options = RegisterOptions {
-            queue: 1_000,
-            ..RegisterOptions::default()
-        };
-        let register = Arc::new(EmbeddedRegister::open(&data, Arc::clone(&key), options).unwrap());
+        let archives = Archives::in_folder(&data, &folder.path().join("day-keys"));
+        archives.create_register(&key).unwrap();
+        let register = archives.register(Arc::clone(&key), None).unwrap();
         let clock = ManualClock::new(Timestamp::from_millis_clamped(1_780_000_000_000));
         let authenticator = Authenticator::new(
-            Arc::clone(&register) as Arc<dyn Register>,
+            Arc::clone(&register),
             &key,
             Arc::new(clock.clone()),
             settings,

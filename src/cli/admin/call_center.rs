@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
-use sistema_ts_store::register::{Register as _, RegisterError};
+use sistema_ts_store::register::RegisterError;
 
 use super::caller::{certificates, set_enabled};
 use super::{AdminError, Context};

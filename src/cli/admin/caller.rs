@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 use sistema_ts_model::{CallCenterCode, Caller, RegionCode};
-use sistema_ts_store::register::{Register as _, RegisteredCaller};
+use sistema_ts_store::register::RegisteredCaller;
 
 use super::{AdminError, Context};
 use crate::cli::CliError;

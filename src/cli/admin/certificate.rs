@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use sistema_ts_model::{Caller, Timestamp};
-use sistema_ts_store::register::{Fingerprint, Register as _};
+use sistema_ts_store::register::Fingerprint;
 
 use super::caller::CallerArguments;
 use super::{AdminError, Context};

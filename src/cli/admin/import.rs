@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use sistema_ts_model::{Caller, CodiceFiscale, CodiceFiscaleOptions};
-use sistema_ts_store::register::{Profiles, Register as _, RegisterError};
+use sistema_ts_store::register::{Profiles, RegisterError};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::person::open_file;

@@ -22,9 +22,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
-use sistema_ts_store::register::{RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
 
 use self::output::Output;
 use super::CliError;
@@ -130,7 +129,7 @@ pub(super) enum AdminError {
 
 /// What every command works with.
 struct Context {
-    register: EmbeddedRegister,
+    register: Arc<dyn Register>,
     key: Arc<RegisterKey>,
     configuration: Configuration,
     output: Output,
@@ -148,9 +147,7 @@ impl Context {
             }
             Err(error) => return Err(error.into()),
         };
-        let options = RegisterOptions::default();
-        let register =
-            EmbeddedRegister::open(&configuration.store.data_folder, Arc::clone(&key), options)?;
+        let register = configuration.archives().register(Arc::clone(&key), None)?;
         Ok(Context {
             register,
             key,
@@ -170,13 +167,13 @@ impl Context {
 
 /// Without a key: either nothing was made yet, or the key is lost.
 fn missing_key(configuration: &Configuration) -> AdminError {
-    let folder = &configuration.store.data_folder;
-    let register = folder.join(sistema_ts_embedded::register::REGISTER_FILE);
-    if register.exists() {
+    let archives = configuration.archives();
+    if archives.has_register() {
+        let register = archives.register_place();
         let key = configuration.register.key_file.clone();
         AdminError::KeyLost { register, key }
     } else {
-        RegisterError::NotFound(folder.clone()).into()
+        RegisterError::NotFound(archives.data_folder).into()
     }
 }
 
@@ -215,17 +212,19 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 
 fn init(configuration: &Configuration, output: Output) -> Result<(), CliError> {
     let key_file = &configuration.register.key_file;
-    let folder = &configuration.store.data_folder;
-    let register = folder.join(sistema_ts_embedded::register::REGISTER_FILE);
+    let archives = configuration.archives();
     // Asked before a key is made: a register whose key is gone needs that key, not a new one.
-    if register.exists() {
-        return Err(AdminError::from(RegisterError::AlreadyMade(folder.clone())).into());
+    if archives.has_register() {
+        let made = RegisterError::AlreadyMade(archives.data_folder);
+        return Err(AdminError::from(made).into());
     }
     let key = match RegisterKey::create(key_file) {
         Err(RegisterKeyError::Exists(_)) => RegisterKey::load(key_file),
         made => made,
     };
-    EmbeddedRegister::create(folder, &key.map_err(AdminError::from)?).map_err(AdminError::from)?;
+    let key = key.map_err(AdminError::from)?;
+    archives.create_register(&key).map_err(AdminError::from)?;
+    let register = archives.register_place();
     output.fields(&[
         ("register", register.display().to_string().into()),
         ("key", key_file.display().to_string().into()),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
-use sistema_ts_store::register::{Register as _, canonical_network};
+use sistema_ts_store::register::canonical_network;
 
 use super::{AdminError, Context};
 use crate::cli::CliError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{Caller, CodiceFiscale, Service};
-use sistema_ts_store::register::{Profiles, Register as _};
+use sistema_ts_store::register::Profiles;
 
 use super::caller::{CallerArguments, name_of};
 use super::import::import;

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{PinCode, Service, StructureId, Timestamp, parse_date};
-use sistema_ts_store::register::{NewUser, Register as _, RegisterError, RegisteredUser, UserId};
+use sistema_ts_store::register::{NewUser, RegisterError, RegisteredUser, UserId};
 
 use super::output::service_names;
 use super::person::{lines_of, read_file, read_fiscal_code};

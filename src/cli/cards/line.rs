@@ -1,8 +1,8 @@
 //! One line of a file of cards. What is wrong with it is told without what stands in it.
 
 use chrono::NaiveDate;
-use sistema_ts_embedded::cards::CardEntry;
 use sistema_ts_model::{CardDigits, CodiceFiscale, parse_date};
+use sistema_ts_store::cards::CardEntry;
 
 use crate::plain_text::without_byte_order_mark;
 

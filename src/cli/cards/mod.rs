@@ -13,12 +13,10 @@ use std::process::ExitCode;
 
 use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
-use sistema_ts_embedded::cards::{
-    AdditionError, AdditionName, CardImport, EmbeddedCardRegister, ImportProgress, additions,
-    remove_addition,
-};
 use sistema_ts_model::{Clock as _, SystemClock};
-use sistema_ts_store::cards::{CardError, CardRegister as _};
+use sistema_ts_store::cards::{
+    AdditionError, AdditionName, CardError, CardImport, CardRegister, CardsStatus, ImportProgress,
+};
 use sistema_ts_store::register::{RegisterKey, RegisterKeyError};
 use zeroize::Zeroizing;
 
@@ -27,6 +25,7 @@ use self::lines::{Line, Lines};
 use self::view::View;
 use super::CliError;
 use super::configuration::ConfigurationArguments;
+use crate::backend::Archives;
 use crate::config::Configuration;
 use crate::plain_text::{NotText, is_empty_row, is_utf_16};
 
@@ -146,12 +145,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     match arguments.command {
         Command::Import(import) => {
             check_owner(&configuration.store.data_folder)?;
-            Import::open(&configuration.store.data_folder, &key, import)?.run()
+            Import::open(&configuration.archives(), &key, import)?.run()
         }
         Command::Remove(RemoveArguments { name }) => {
-            let folder = &configuration.store.data_folder;
-            check_owner(folder)?;
-            let cards = remove_addition(folder, &key, &name).map_err(CardsError::from)?;
+            check_owner(&configuration.store.data_folder)?;
+            let archives = configuration.archives();
+            let cards = archives
+                .remove_added_cards(&key, &name)
+                .map_err(CardsError::from)?;
             print(&format!("{cards} cards registered\n"))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -179,14 +180,11 @@ fn check_owner(folder: &Path) -> Result<(), CardsError> {
 }
 
 fn status(configuration: &Configuration, key: &RegisterKey) -> Result<ExitCode, CliError> {
-    let register = EmbeddedCardRegister::open(&configuration.store.data_folder, key)
+    let register = configuration
+        .archives()
+        .cards(key)
         .map_err(CardsError::from)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(CardsError::Runtime)?;
-    let status = runtime
-        .block_on(register.status())
-        .map_err(CardsError::from)?;
+    let status = look_up_status(register.as_ref())?;
     let mut text = match status {
         Some(status) => format!(
             "{} cards, imported at {}\n",
@@ -194,7 +192,8 @@ fn status(configuration: &Configuration, key: &RegisterKey) -> Result<ExitCode, 
         ),
         None => "no cards: none were imported yet\n".to_owned(),
     };
-    for name in additions(&configuration.store.data_folder).map_err(CardsError::from)? {
+    let added = configuration.archives().added_cards();
+    for name in added.map_err(CardsError::from)? {
         text.push_str(&format!("added: {}\n", name.as_str()));
     }
     print(&text)?;
@@ -207,20 +206,27 @@ fn print(text: &str) -> Result<(), CliError> {
         .map_err(CliError::Output)
 }
 
+fn look_up_status(register: &dyn CardRegister) -> Result<Option<CardsStatus>, CardsError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(CardsError::Runtime)?;
+    Ok(runtime.block_on(register.status())?)
+}
+
 struct Import {
     arguments: ImportArguments,
     lines: Lines<File>,
     /// The file as it was at the beginning, and another hold on it.
     file: File,
     metadata: Metadata,
-    import: CardImport,
+    import: Box<dyn CardImport>,
     progress: ImportProgress,
     view: View,
 }
 
 impl Import {
     fn open(
-        data_folder: &Path,
+        archives: &Archives,
         key: &RegisterKey,
         arguments: ImportArguments,
     ) -> Result<Self, CardsError> {
@@ -248,7 +254,7 @@ impl Import {
                 return Err(failed(&format!("its first line must be {columns}")));
             }
         }
-        let import = CardImport::begin(data_folder, key, &source, arguments.restart)?;
+        let import = archives.import_cards(key, &source, arguments.restart)?;
         let progress = import.progress();
         if progress.lines > 0 {
             let mut again = hold.try_clone().map_err(unreadable)?;
@@ -394,6 +400,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = RegisterKey::create(&folder.path().join("key")).unwrap();
         let (file, data) = (folder.path().join("cards.csv"), folder.path().join("data"));
+        let archives = Archives::in_folder(&data, &folder.path().join("day-keys"));
+        let is_there = || {
+            let register = archives.cards(&key).unwrap();
+            look_up_status(register.as_ref()).unwrap().is_some()
+        };
         let lines = format!(
             "{}\nBNCLRA75E41F205R;80000123;2020-01-01;\n",
             COLUMNS.join(";")
@@ -407,7 +418,7 @@ mod tests {
                 maximum_bad_percent: 1,
                 maximum_loss_percent: 10,
             };
-            Import::open(&data, &key, arguments).unwrap()
+            Import::open(&archives, &key, arguments).unwrap()
         };
         let begun = import();
         let mut more = File::options().append(true).open(&file).unwrap();
@@ -418,8 +429,8 @@ mod tests {
             matches!(refused, Err(CliError::Cards(CardsError::File { .. }))),
             "{refused:?}"
         );
-        assert!(!data.join("cards.db").exists());
+        assert!(!is_there());
         import().run().unwrap();
-        assert!(data.join("cards.db").exists());
+        assert!(is_there());
     }
 }

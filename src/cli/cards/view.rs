@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sistema_ts_embedded::cards::ImportProgress;
+use sistema_ts_store::cards::ImportProgress;
 
 /// Bad lines that are told one by one.
 const TOLD: u64 = 20;

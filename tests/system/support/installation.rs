@@ -9,10 +9,10 @@ use immuni_stand_in::TlsFiles;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sistema_ts::backend::Archives;
 use sistema_ts::pki::{Authority, Kind, Subject};
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::SystemClock;
-use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::Store;
 
 use super::command::{output_with_input, succeeded};
 
@@ -87,6 +87,13 @@ worker_threads = 2
 codes_per_operator_per_hour = 10000
 step_milliseconds = 100
 "#;
+
+/// The store in an installation's folder, or in a copy of one.
+pub fn open_store(folder: &Path) -> Arc<dyn Store> {
+    let archives = Archives::in_folder(&folder.join("data"), &folder.join("keys/day-keys"));
+    let keys = archives.key_ring().unwrap();
+    archives.store(keys, Arc::new(SystemClock)).unwrap()
+}
 
 /// One installation, in a folder of its own that goes with it.
 pub struct Installation {
@@ -269,13 +276,11 @@ impl Installation {
     }
 
     /// The store of a server that does not run.
-    pub fn store(&self) -> EmbeddedStore {
+    pub fn store(&self) -> Arc<dyn Store> {
         // What it makes is its owner's alone, as what the program makes: a server refuses data that lie open.
         // SAFETY: it only replaces a number of this process, by the same one each time.
         unsafe { libc::umask(0o077) };
-        let ring = KeyRing::load(&self.path("keys/day-keys")).unwrap();
-        let options = EmbeddedOptions::in_folder(self.path("data"));
-        EmbeddedStore::open(options, Arc::new(ring), Arc::new(SystemClock)).unwrap()
+        open_store(self.folder())
     }
 
     /// What servers have logged.

@@ -1,8 +1,5 @@
-//! The rhythm of retention over a real embedded store. Failure here means that a test outlives its fourteen days, or goes before them, although
+//! The rhythm of retention over a real store. Failure here means that a test outlives its fourteen days, or goes before them, although
 //! the rhythm was kept; or that anything goes on the word of a clock alone.
-#![allow(clippy::unwrap_used)]
-
-mod store_support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +9,9 @@ use sistema_ts_actors::Retention;
 use sistema_ts_actors::retention::Tick;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Clock};
 use sistema_ts_store::trusted_time::TimeGuard;
-use store_support::World;
 use tokio::sync::oneshot;
+
+use crate::world::World;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

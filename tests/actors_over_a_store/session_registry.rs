@@ -1,8 +1,5 @@
-//! The registry of sessions over a real embedded store. Failure here means that somebody gets at another's session, that the registry says
+//! The registry of sessions over a real store. Failure here means that somebody gets at another's session, that the registry says
 //! otherwise than the store, or that it shows a value.
-#![allow(clippy::unwrap_used)]
-
-mod store_support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +8,8 @@ use sistema_ts_actors::session_registry::Sweep;
 use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Cun, Presenter, SessionId};
 use sistema_ts_store::{OpenOutcome, OpenSession, SessionView};
-use store_support::World;
+
+use crate::world::World;
 
 const OPERATOR: &str = "VRDGPP62D15L219E";
 const COLLEAGUE: &str = "BNCLRA75E41F205R";

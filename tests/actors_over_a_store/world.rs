@@ -1,11 +1,11 @@
-//! A real embedded store in a folder of its own, with a clock that stands still.
+//! A real store in a folder of its own, with a clock that stands still.
 
 use std::sync::Arc;
 
-use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
+use sistema_ts::backend::Archives;
 use sistema_ts_model::{
-    Caller, Clock, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode, StructureDescription,
-    StructureReference, TestKind, TestResult, Timestamp,
+    Caller, Clock as _, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode,
+    StructureDescription, StructureReference, TestKind, TestResult, Timestamp,
 };
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
@@ -23,20 +23,16 @@ impl World {
         let clock = ManualClock::new(start);
         let ring = folder.path().join("ring");
         KeyRing::create(&ring, start.rome_day()).unwrap();
-        let store = EmbeddedStore::open(
-            EmbeddedOptions::in_folder(folder.path().join("data")),
-            Arc::new(KeyRing::load(&ring).unwrap()),
-            Arc::new(clock.clone()) as Arc<dyn Clock>,
-        );
+        let archives = Archives::in_folder(&folder.path().join("data"), &ring);
+        let store = archives.store(archives.key_ring().unwrap(), Arc::new(clock.clone()));
         Self {
             folder,
             clock,
-            store: Arc::new(store.unwrap()),
+            store: store.unwrap(),
         }
     }
 
     /// Whether no day's file of patients is left.
-    #[allow(dead_code, reason = "shared by several test programs")]
     pub fn has_no_patient_file(&self) -> bool {
         let files = std::fs::read_dir(self.folder.path().join("data")).unwrap();
         !files
