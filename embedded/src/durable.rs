@@ -14,7 +14,7 @@ use std::path::Path;
 
 use aws_lc_rs::digest;
 
-use super::files::{remove_if_there, with_suffix};
+use super::paths::{remove_if_there, with_suffix};
 
 /// No such file is longer.
 const LONGEST: u64 = 1 << 20;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::durable::{self, TextFault};
-use super::files::with_suffix;
+use super::paths::with_suffix;
 
 const KIND: &str = "epoch";
 

@@ -12,10 +12,12 @@ use super::day::Day;
 use super::durable::TextFault;
 use super::epoch::Epoch;
 use super::failure::Failure;
-use super::files::{Files, with_suffix};
-use super::inventory::{Contents, State};
+use super::files::Files;
+use super::inventory::{Contents, Entry, State};
+use super::paths::name_of;
+use super::paths::with_suffix;
 use super::progress::{AccessCounts, NoProgress, Progress};
-use super::stock::{self, Entry, TestsFacts, name_of};
+use super::stock::{self, TestsFacts};
 
 /// What was found.
 #[derive(Default)]

@@ -9,7 +9,9 @@ use sistema_ts_store::{Expired, StoreError};
 
 use super::access::AccessJob;
 use super::day::Day;
+use super::erasing::Erasing;
 use super::failure::Failure;
+use super::patients::Begun;
 use super::queue::Lane;
 use super::rows::{self, TestRow};
 use super::schema;
@@ -18,6 +20,9 @@ use super::writer::Writer;
 
 /// How long access records are kept (§2.5, §3.4, §5.2), in months.
 const ACCESS_MONTHS: u32 = 12;
+
+/// More than all files that can be due, each with all its interruptions.
+const MOST_STEPS: usize = 128;
 
 /// Names of the noted time's parts in `meta`.
 const NOTED: [&str; 5] = [
@@ -59,6 +64,40 @@ impl EmbeddedStore {
             tracing::warn!(%error, "old day keys were not destroyed");
             metrics::counter!("sistema_ts_store_key_destruction_refused_total").increment(1);
         }
+    }
+
+    /// Rewrites each closed day's file from which something was erased since its last rewrite, at most once a day; answers how many.
+    pub(super) async fn rewrite_days(&self) -> Result<usize, StoreError> {
+        let (mut rewritten, mut failed, mut failure) = (0, Vec::new(), None);
+        for _ in 0..MOST_STEPS {
+            let skipped = failed.clone();
+            let begun = self
+                .write(Lane::Usual, move |writer| {
+                    writer.patients.begin_rewrite(writer.day, &skipped)
+                })
+                .await?;
+            match begun {
+                Begun::Nothing => break,
+                Begun::Done => rewritten += 1,
+                Begun::Copying(day, ended) => {
+                    // However it ended: what came of it is asked next.
+                    let _ = ended.await;
+                    let finished = self
+                        .write(Lane::Usual, move |writer| {
+                            writer.patients.finish_rewrite(day)
+                        })
+                        .await;
+                    match finished {
+                        Ok(done) => rewritten += usize::from(done),
+                        Err(error) => {
+                            failed.push(day);
+                            failure = Some(error);
+                        }
+                    }
+                }
+            }
+        }
+        failure.map_or(Ok(rewritten), Err)
     }
 
     pub(super) async fn read_noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
@@ -214,12 +253,7 @@ impl Writer<'_> {
         let erased_through = schema::read_number(self.tests, "erased_row")?.unwrap_or(0);
         let due = self.due_rows(erased_through, over, limit)?;
         let Some(last) = due.last() else { return Ok(0) };
-        self.tests
-            .prepare_cached(
-                "UPDATE tests SET contact = NULL, negative = NULL
-                 WHERE row > ?1 AND row <= ?2 AND (contact IS NOT NULL OR negative IS NOT NULL)",
-            )?
-            .execute((erased_through, last.row))?;
+        Erasing::clear_contacts(self.tests, erased_through + 1..=last.row)?;
         self.forget_patients(&due)?;
         schema::write_number(self.tests, "erased_row", last.row)?;
         Ok(due.len() as i64)
@@ -276,27 +310,18 @@ impl Writer<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Forgets the sessions of these rows, and notes the erasure of their patients.
+    /// Intends the erasure of these rows' sessions and patients.
     fn forget_patients(&mut self, due: &[DueRow]) -> Result<(), Failure> {
         let (Some(first), Some(last)) = (due.first(), due.last()) else {
             return Ok(());
         };
-        // Of their contacts and negatives' MACs, too.
-        self.log.wants_clearing();
-        self.tests
-            .prepare_cached("DELETE FROM sessions WHERE row >= ?1 AND row <= ?2")?
-            .execute((first.row, last.row))?;
-        for row in due.iter().filter(|row| row.positive) {
-            let day = row.key_day;
-            if !self.patients.has(day) {
-                continue;
-            }
-            self.tests
-                .prepare_cached("INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)")?
-                .execute((row.row, day.0))?;
-            self.erasures.push((day, row.row));
-        }
-        Ok(())
+        let patients = due
+            .iter()
+            .filter(|row| row.positive && self.patients.has(row.key_day))
+            .map(|row| (row.key_day, row.row));
+        let rows = first.row..=last.row;
+        self.erasing
+            .intend_rows(self.tests, &mut self.log, rows, patients)
     }
 
     /// Lets the late indexes forget what is too old: receipts after 14 days, codes after 13 months.

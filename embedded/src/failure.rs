@@ -126,6 +126,37 @@ impl From<IndexError> for StoreError {
     }
 }
 
+/// Why a batch failed, to be told to each of its jobs.
+pub(super) enum BatchFailure {
+    /// Nothing of it was written.
+    Undone(Failure),
+    /// It may have been written.
+    Unknown(String),
+}
+
+impl BatchFailure {
+    /// What each of its jobs is told.
+    pub(super) fn told(&self) -> StoreError {
+        match self {
+            BatchFailure::Undone(Failure::Alone(error)) => StoreError::Unavailable {
+                reason: error.to_string(),
+            },
+            BatchFailure::Undone(Failure::Batch {
+                reason,
+                cause: Cause::Damaged,
+            }) => StoreError::Corrupt {
+                what: reason.clone(),
+            },
+            BatchFailure::Undone(Failure::Batch { reason, .. }) => StoreError::Unavailable {
+                reason: reason.clone(),
+            },
+            BatchFailure::Unknown(reason) => StoreError::UnknownOutcome {
+                reason: reason.clone(),
+            },
+        }
+    }
+}
+
 /// What failed, without any value: SQLite's own text of the code, and the code.
 pub(super) fn describe(error: &rusqlite::Error) -> String {
     match error {

@@ -15,7 +15,7 @@ use sistema_ts_store::StoreError;
 use super::day::Day;
 use super::inventory::Inventory;
 use super::log::Log;
-use super::stock::name_of;
+use super::paths::{name_of, remove_if_there, with_suffix};
 
 /// The store's folder.
 #[derive(Clone, Debug)]
@@ -355,20 +355,5 @@ impl Files {
         }
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
-    }
-}
-
-/// The file beside `path` whose name is longer by `suffix`.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Removes a file; that there is none is no error.
-pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 use sistema_ts_model::{
-    Cun, CunState, Erasure, Moment, RegionCode, Session, SessionDigest, Step, TestResult, Timestamp,
+    Cun, CunState, Erasure, Moment, RegionCode, Session, SessionDigest, Step, Timestamp,
 };
 use sistema_ts_store::keys::{KeyRing, Purpose};
 use sistema_ts_store::trusted_time::Horizon;
@@ -50,7 +50,7 @@ impl Writer<'_> {
                     .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
                     .execute([digest.as_bytes()])?;
             }
-            Erasure::Everything => self.erase_person(row)?,
+            Erasure::Everything => self.erasing.intend(self.tests, &mut self.log, row)?,
         }
         Ok(step.answer)
     }
@@ -74,25 +74,6 @@ impl Writer<'_> {
         self.tests
             .prepare_cached("INSERT OR REPLACE INTO claims (row, due_ms) VALUES (?1, ?2)")?
             .execute((row.row, due))?;
-        Ok(())
-    }
-
-    /// Erases what the tests' file holds of the person, and notes the intent to erase the rest after the commit.
-    fn erase_person(&mut self, row: &TestRow) -> Result<(), Failure> {
-        self.log.wants_clearing();
-        self.tests
-            .prepare_cached("UPDATE tests SET contact = NULL, negative = NULL WHERE row = ?1")?
-            .execute([row.row])?;
-        self.tests
-            .prepare_cached("DELETE FROM sessions WHERE row = ?1")?
-            .execute([row.row])?;
-        if row.result == TestResult::Positive {
-            let day = row.day();
-            self.tests
-                .prepare_cached("INSERT OR IGNORE INTO erasures (row, day) VALUES (?1, ?2)")?
-                .execute((row.row, day.0))?;
-            self.erasures.push((day, row.row));
-        }
         Ok(())
     }
 

@@ -14,10 +14,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::durable::{self, TextFault};
 use super::epoch::Epoch;
-use super::stock::Entry;
 
 const KIND: &str = "inventory";
 const NOT_KNOWN: &str = "-";
+
+/// What is known of one file: the two numbers grow with what is committed to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) counts: [i64; 2],
+    /// Its bytes, where they are known to stay.
+    pub(super) bytes: Option<u64>,
+    /// SHA-256 of all of them, where that is known.
+    pub(super) digest: Option<String>,
+}
 
 /// How the server stands that wrote an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,42 +1,16 @@
-//! What the writer is asked to do, and how the answer goes back.
+//! Jobs made of closures, for the writer.
 
 use sistema_ts_store::StoreError;
-use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use super::record::{Recorded, Submission};
-use super::writer::Writer;
-
-/// Where an answer goes. The receiver may be gone: then nobody waits for it any more.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// One job of a batch.
-pub(super) enum Job {
-    /// A submission, which is most of them.
-    Record(Box<RecordJob>),
-    /// Anything else.
-    Task(Box<dyn Task>),
-}
-
-/// A submission and where its answer goes.
-pub(super) struct RecordJob {
-    pub(super) submission: Submission,
-    pub(super) reply: Reply<Recorded>,
-}
-
-/// Work within the writer's transaction whose answer goes out after the commit.
-pub(super) trait Task: Send {
-    /// Does it. A failure of this task alone is kept for its answer; what comes back fails the whole batch.
-    fn run(&mut self, writer: &mut Writer<'_>) -> Result<(), Failure>;
-
-    /// Sends the answer of [`Task::run`], or the failure of its batch.
-    fn finish(self: Box<Self>, batch_failure: Option<StoreError>);
-}
+use super::queue::Reply;
+use super::writer::{Job, Task, Writer};
 
 struct Closure<F, T> {
     work: Option<F>,
     answer: Option<Result<T, StoreError>>,
     reply: Reply<T>,
+    erases: bool,
 }
 
 impl<F, T> Task for Closure<F, T>
@@ -56,6 +30,10 @@ where
         Ok(())
     }
 
+    fn waits_for_erasures(&self) -> bool {
+        self.erases
+    }
+
     fn finish(self: Box<Self>, batch_failure: Option<StoreError>) {
         let answer = match batch_failure {
             Some(error) => Some(Err(error)),
@@ -68,14 +46,28 @@ where
     }
 }
 
-/// Makes a job of a closure.
+/// A job whose answer waits for the erasures of its batch.
 pub(super) fn task<T: Send + 'static>(
     work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
     reply: Reply<T>,
 ) -> Job {
-    Job::Task(Box::new(Closure {
+    Box::new(Closure {
         work: Some(work),
         answer: None,
         reply,
-    }))
+        erases: true,
+    })
+}
+
+/// A job that erases nobody: its answer leaves as soon as its batch is committed.
+pub(super) fn task_without_erasure<T: Send + 'static>(
+    work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
+    reply: Reply<T>,
+) -> Job {
+    Box::new(Closure {
+        work: Some(work),
+        answer: None,
+        reply,
+        erases: false,
+    })
 }

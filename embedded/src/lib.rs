@@ -33,6 +33,7 @@ mod maintenance;
 mod noting;
 mod opened;
 mod options;
+mod paths;
 mod patients;
 mod progress;
 mod queue;

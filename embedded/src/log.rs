@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use sistema_ts_store::StoreError;
 
-use super::failure::{Failure, describe, surely_not_committed};
-use super::shared::Shared;
+use super::failure::Failure;
 
 /// What the writer is left to move: few enough pages that nobody notices.
 const PAGES_LEFT: i64 = 1_000;
@@ -104,18 +103,6 @@ pub(super) fn empty(connection: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Judges a failed checkpoint: that of a full disk is tried again later, since nothing is lost while the log grows; after any other
-/// one the store writes nothing any more.
-pub(super) fn checkpoint_failed(shared: &Shared, error: &rusqlite::Error) {
-    metrics::counter!("sistema_ts_store_failed_checkpoints_total").increment(1);
-    let reason = describe(error);
-    if surely_not_committed(error) {
-        tracing::warn!(reason, "a log could not be moved into its file");
-    } else {
-        shared.fail(format!("a log could not be moved into its file: {reason}"));
-    }
-}
-
 /// How long erased contacts may stay in the log, beyond the reach of `secure_delete`.
 const CLEAR_AFTER: Duration = Duration::from_secs(30);
 
@@ -136,8 +123,11 @@ struct MoverState {
 }
 
 impl Mover {
-    /// Starts the thread, on a connection of its own.
-    pub(super) fn spawn(shared: Arc<Shared>, connection: Connection) -> Result<Mover, StoreError> {
+    /// Starts the thread, on a connection of its own. What a checkpoint fails with is handed to `failed`.
+    pub(super) fn spawn(
+        connection: Connection,
+        failed: impl Fn(&rusqlite::Error) + Send + 'static,
+    ) -> Result<Mover, StoreError> {
         let state = Arc::new(MoverState {
             phase: AtomicU8::new(IDLE),
             closed: Mutex::new(false),
@@ -147,7 +137,7 @@ impl Mover {
             .name("store-log".to_owned())
             .spawn({
                 let state = state.clone();
-                move || state.serve(&shared, &connection)
+                move || state.serve(&connection, &failed)
             })
             .map_err(|error| StoreError::Unavailable {
                 reason: format!("no thread for the log: {error}"),
@@ -260,7 +250,7 @@ impl Drop for Mover {
 }
 
 impl MoverState {
-    fn serve(&self, shared: &Shared, connection: &Connection) {
+    fn serve(&self, connection: &Connection, failed: &dyn Fn(&rusqlite::Error)) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             // The writer asks without the lock, so that it never waits for it; a notice that is missed is made up for soon.
@@ -273,7 +263,7 @@ impl MoverState {
             if self.phase.load(Ordering::Acquire) == MOVING {
                 drop(closed);
                 if let Err(error) = move_most(connection) {
-                    checkpoint_failed(shared, &error);
+                    failed(&error);
                 }
                 self.phase.store(NEARLY_DONE, Ordering::Release);
                 closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,15 +1,22 @@
 //! What the writer notes of its commits, and its look at whether the files that they went to are still in place.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use sistema_ts_store::StoreError;
 
-use super::failure::Failure;
+use super::day::Day;
+use super::failure::{BatchFailure, Failure};
+use super::log::Log;
 use super::opened::OpenedDatabase;
+use super::patients::Patients;
 use super::progress::{TestsCounts, TestsNote};
 use super::schema;
+use super::shared::Shared;
 use super::stock::{COMMITS, PATIENTS_COMMITS};
-use super::writer::{BatchFailure, PATIENCE, Writer};
+
+/// Time between two looks at all files that are open.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What is noted of commits, and the files that they go to.
 pub(super) struct Noting {
@@ -41,26 +48,30 @@ impl Noting {
     pub(super) fn rolled_back(&mut self) {
         self.commits = self.committed;
     }
-}
 
-impl Writer<'_> {
     /// Ends the store when a file is no longer where a restart would look for it: those that a batch of `jobs` may have written, before it is
     /// answered, and all that are open now and then.
-    pub(super) fn look_at_files(&mut self, jobs: usize) -> Result<(), BatchFailure> {
-        let all = self.noting.looked_at_files.elapsed() >= PATIENCE;
+    pub(super) fn look_at_files(
+        &mut self,
+        shared: &Shared,
+        log: &Log,
+        patients: &mut Patients,
+        jobs: usize,
+    ) -> Result<(), BatchFailure> {
+        let all = self.looked_at_files.elapsed() >= LOOK_INTERVAL;
         if jobs == 0 && !all {
             return Ok(());
         }
         if all {
-            self.noting.looked_at_files = Instant::now();
-            self.shared.look_at_ring();
+            self.looked_at_files = Instant::now();
+            shared.look_at_ring();
         }
-        let trouble = self.noting.opened.trouble(self.log.log());
-        let trouble = trouble.or_else(|| self.noting.note.trouble());
-        match trouble.or_else(|| self.patients.trouble(all)) {
+        let trouble = self.opened.trouble(log);
+        let trouble = trouble.or_else(|| self.note.trouble());
+        match trouble.or_else(|| patients.trouble(all)) {
             None => Ok(()),
             Some(reason) => {
-                self.shared.fail(reason.clone());
+                shared.fail(reason.clone());
                 Err(BatchFailure::Unknown(reason))
             }
         }
@@ -68,12 +79,18 @@ impl Writer<'_> {
 
     /// Ends the store when a file that a batch is about to write was cut or is no longer in place: its commit would lengthen a log that was cut, with a
     /// hole where its older pages were.
-    pub(super) fn look_before_writing(&mut self) -> Result<(), BatchFailure> {
-        let trouble = self.noting.opened.trouble(self.log.log());
-        match trouble.or_else(|| self.patients.trouble_of(self.day)) {
+    pub(super) fn look_before_writing(
+        &mut self,
+        shared: &Shared,
+        log: &Log,
+        patients: &mut Patients,
+        day: Day,
+    ) -> Result<(), BatchFailure> {
+        let trouble = self.opened.trouble(log);
+        match trouble.or_else(|| patients.trouble_of(day)) {
             None => Ok(()),
             Some(reason) => {
-                self.shared.fail(reason.clone());
+                shared.fail(reason.clone());
                 let nothing_written = StoreError::Unavailable { reason };
                 Err(BatchFailure::Undone(nothing_written.into()))
             }
@@ -82,37 +99,37 @@ impl Writer<'_> {
 
     /// Writes down how far the patients' files are, and that this transaction is one more, if it changes anything. So a start can tell that
     /// all these commits are there.
-    pub(super) fn count_commit(&mut self) -> Result<(), Failure> {
-        let (commits, leaving) = self.patients.unnoted();
+    pub(super) fn count_commit(
+        &mut self,
+        tests: &Connection,
+        patients: &Patients,
+    ) -> Result<(), Failure> {
+        let (commits, leaving) = patients.unnoted();
         for (day, commits) in commits {
-            schema::write_number(
-                self.tests,
-                &format!("{PATIENTS_COMMITS}{}", day.0),
-                *commits,
-            )?;
+            schema::write_number(tests, &format!("{PATIENTS_COMMITS}{}", day.0), *commits)?;
         }
         for day in leaving {
-            self.tests
+            tests
                 .prepare_cached("DELETE FROM meta WHERE name = ?1")?
                 .execute([format!("{PATIENTS_COMMITS}{}", day.0)])?;
         }
-        if self.tests.total_changes() != self.noting.changes_before {
-            self.noting.commits = self.noting.committed + 1;
-            schema::write_number(self.tests, COMMITS, self.noting.commits)?;
+        if tests.total_changes() != self.changes_before {
+            self.commits = self.committed + 1;
+            schema::write_number(tests, COMMITS, self.commits)?;
         }
         Ok(())
     }
 
     /// Notes outside of the file what it has committed, before that is answered. A disk without room for the note weakens only what the next
     /// start can tell.
-    pub(super) fn note_commit(&mut self) -> Result<(), BatchFailure> {
-        if self.noting.commits == self.noting.committed {
+    pub(super) fn note_commit(&mut self, shared: &Shared, row: i64) -> Result<(), BatchFailure> {
+        if self.commits == self.committed {
             return Ok(());
         }
-        self.noting.committed = self.noting.commits;
-        let noted = self.noting.note.write(TestsCounts {
-            commits: self.noting.commits,
-            row: self.committed_row,
+        self.committed = self.commits;
+        let noted = self.note.write(TestsCounts {
+            commits: self.commits,
+            row,
         });
         match noted.map_err(Failure::from) {
             Err(failure) if !failure.is_full() => {
@@ -120,7 +137,7 @@ impl Writer<'_> {
                     "what was committed could not be noted: {}",
                     StoreError::from(failure)
                 );
-                self.shared.fail(reason.clone());
+                shared.fail(reason.clone());
                 Err(BatchFailure::Unknown(reason))
             }
             _ => Ok(()),

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::files::with_suffix;
 use super::log::Log;
+use super::paths::with_suffix;
 
 /// A file as it was when it was opened.
 #[derive(Debug)]

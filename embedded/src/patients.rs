@@ -5,9 +5,11 @@
 //! some sixteen thousand at a time; until then they are found in memory.
 
 mod day_file;
+mod erasures;
 mod rewrite;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::OptionalExtension;
 use sistema_ts_model::{Cun, Timestamp};
@@ -20,12 +22,11 @@ use super::files::{Files, WriteMode};
 use super::log;
 use super::schema;
 use day_file::DayFile;
-use rewrite::Rewrites;
+pub(crate) use rewrite::Begun;
+use rewrite::{Rewrites, Rewriting, copy};
 
-/// Tags that wait in memory before they are sorted and written.
-const TAGS_IN_MEMORY: usize = 16_384;
-/// Sorted tags written for each new one, so that a batch is written long before the next one is full.
-const TAGS_PER_NEW_TAG: usize = 2;
+/// Interruptions of one file's rewrite after which the writer does it itself.
+const MOST_INTERRUPTIONS: u32 = 3;
 /// Pages of the log after which they are moved into the file: few, since an erasure has to move them all.
 const CHECKPOINT_PAGES: u32 = 2_000;
 /// Memory for the pages of one day's file, in KiB.
@@ -40,9 +41,6 @@ pub(super) struct Sealed {
     pub(super) row: i64,
     pub(super) bytes: Vec<u8>,
 }
-
-/// A tag and its row.
-type TagEntry = (LookupTag, i64);
 
 /// All days' files.
 pub(super) struct Patients {
@@ -277,7 +275,7 @@ impl Patients {
                     .prepare_cached("DELETE FROM patients WHERE row = ?1")?
                     .execute([row])?;
             }
-            file.note_erasure()?;
+            file.erasures.note(&file.connection)?;
             file.write_commits(file.commits + 1)?;
             connection.prepare_cached("COMMIT")?.execute([])
         })();
@@ -381,5 +379,75 @@ impl Patients {
             }
         };
         Ok(&mut self.open[index])
+    }
+}
+
+/// The daily rewrite of closed days' files ([`rewrite`]).
+impl Patients {
+    /// Begins the rewrite of the oldest file that is due, of those that are closed and not in `skipped`.
+    pub(crate) fn begin_rewrite(&mut self, today: Day, skipped: &[Day]) -> Result<Begun, Failure> {
+        if let Some(rewriting) = &self.rewrites.under_way {
+            let day = rewriting.day;
+            if !rewriting.has_ended() {
+                return Ok(Begun::Nothing);
+            }
+            // Whoever began it has gone away.
+            self.finish_rewrite(day)?;
+        }
+        // Files of coming days are written no more, either: a repair of the clock has left them.
+        let closed: Vec<Day> = self.days().filter(|day| *day != today).collect();
+        for day in closed {
+            let file = self.file(day)?;
+            if !file.erasures.are_due(today) || file.in_transaction || skipped.contains(&day) {
+                continue;
+            }
+            // From here on the file itself is whole, and its log empty.
+            file.truncate_wal()?;
+            let interruptions = self.rewrites.interrupted.get(&day).copied();
+            if interruptions.unwrap_or(0) >= MOST_INTERRUPTIONS {
+                copy(&self.files, day, today, &AtomicBool::new(false))?;
+                self.replace(day)?;
+                return Ok(Begun::Done);
+            }
+            let (rewriting, ended) = Rewriting::spawn(self.files.clone(), day, today)?;
+            self.rewrites.under_way = Some(rewriting);
+            return Ok(Begun::Copying(day, ended));
+        }
+        Ok(Begun::Nothing)
+    }
+
+    /// Puts the copy of this day's file in place; says no if it was interrupted.
+    pub(crate) fn finish_rewrite(&mut self, day: Day) -> Result<bool, Failure> {
+        let rewriting = self.rewrites.under_way.take_if(|under| under.day == day);
+        let Some(mut rewriting) = rewriting else {
+            return Ok(false);
+        };
+        let copied = rewriting.wait()?;
+        if copied {
+            self.replace(day)?;
+        }
+        Ok(copied)
+    }
+
+    /// Stops the copy of this day's file, if one is under way, before the file is changed.
+    pub(super) fn interrupt_rewrite(&mut self, day: Day) -> Result<(), Failure> {
+        let rewriting = self.rewrites.under_way.take_if(|under| under.day == day);
+        if let Some(rewriting) = rewriting {
+            // Dropping it stops it and waits for its end.
+            drop(rewriting);
+            self.files.remove(&self.files.new_patients(day))?;
+            *self.rewrites.interrupted.entry(day).or_default() += 1;
+            metrics::counter!("sistema_ts_store_rewrites_interrupted_total").increment(1);
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, day: Day) -> Result<(), Failure> {
+        self.open.retain(|file| file.day != day);
+        self.files
+            .replace(&self.files.new_patients(day), &self.files.patients(day))?;
+        self.rewrites.interrupted.remove(&day);
+        metrics::counter!("sistema_ts_store_rewrites_total").increment(1);
+        Ok(())
     }
 }

@@ -6,6 +6,16 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sistema_ts_store::StoreError;
+use tokio::sync::oneshot;
+
+/// Where an answer goes. The receiver may be gone: then nobody waits for it any more.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A queue of whatever jobs, to be given up when the store has failed.
+pub(super) trait Abandon: Send + Sync {
+    /// Drops what waits, and takes nothing more.
+    fn abandon(&self);
+}
 
 /// Which work goes first when both wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,8 +157,20 @@ impl<Job> Queue<Job> {
         self.arrived.notify_all();
     }
 
-    /// Lets nothing in any more, and drops what waits.
-    pub(super) fn abandon(&self) {
+    fn lock(&self) -> MutexGuard<'_, Inner<Job>> {
+        // No code that can panic runs under the lock but that of the allocator.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Job> Inner<Job> {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.usual.is_empty()
+    }
+}
+
+impl<Job: Send> Abandon for Queue<Job> {
+    fn abandon(&self) {
         let mut inner = self.lock();
         inner.closed = true;
         let dropped = (
@@ -160,17 +182,6 @@ impl<Job> Queue<Job> {
         self.arrived.notify_all();
         // Dropping a job answers its caller, who may push at once: not under the lock.
         drop(dropped);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner<Job>> {
-        // No code that can panic runs under the lock but that of the allocator.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<Job> Inner<Job> {
-    fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.usual.is_empty()
     }
 }
 

@@ -1,35 +1,33 @@
-//! A submission: what its caller's thread prepares, and what the writer does with it.
+//! A submission, as its caller's thread prepares it for the writer.
 
 use sistema_ts_model::{Caller, Cun, RegionCode, StructureReference, TestResult, Timestamp};
 use sistema_ts_store::keys::{DayKey, LookupTag, Mac, Purpose};
 use sistema_ts_store::{NewTest, StoreError};
 
 use super::day::Day;
-use super::failure::Failure;
 use super::rows::{self, POSITIVE, RECEIPT_LEN, WITH_WARNINGS};
-use super::writer::Writer;
 
 /// A submission, sealed and hashed under the key of the day that its caller's thread read on the clock.
 pub(super) struct Submission {
-    day: Day,
-    check_value: [u8; 16],
-    cun: Cun,
-    cun_key: u64,
+    pub(super) day: Day,
+    pub(super) check_value: [u8; 16],
+    pub(super) cun: Cun,
+    pub(super) cun_key: u64,
     /// The row up to which the code was found to be free.
-    cun_checked_through: i64,
-    caller: Caller,
+    pub(super) cun_checked_through: i64,
+    pub(super) caller: Caller,
     /// The structure and its region, by which a description is told apart.
-    structure: (RegionCode, StructureReference),
-    swab_day: Day,
-    flags: i64,
-    accessed_at: Timestamp,
-    contact: Option<Vec<u8>>,
-    person: Person,
-    receipt: Option<ReceiptEntry>,
+    pub(super) structure: (RegionCode, StructureReference),
+    pub(super) swab_day: Day,
+    pub(super) flags: i64,
+    pub(super) accessed_at: Timestamp,
+    pub(super) contact: Option<Vec<u8>>,
+    pub(super) person: Person,
+    pub(super) receipt: Option<ReceiptEntry>,
 }
 
 /// What is kept of the fiscal code.
-enum Person {
+pub(super) enum Person {
     /// A positive's, for the patients' archive.
     Positive { sealed: Vec<u8>, tag: LookupTag },
     /// A negative's.
@@ -45,7 +43,7 @@ pub(super) struct ReceiptEntry {
 }
 
 impl ReceiptEntry {
-    fn index_key(&self) -> u64 {
+    pub(super) fn index_key(&self) -> u64 {
         rows::first_eight(&self.stored)
     }
 }
@@ -115,118 +113,5 @@ impl Submission {
             person,
             receipt,
         })
-    }
-}
-
-impl Writer<'_> {
-    /// Writes a submission's rows within the current transaction.
-    pub(super) fn record(&mut self, submission: &Submission) -> Result<Recorded, Failure> {
-        if submission.day != self.day {
-            return Ok(Recorded::DayChanged);
-        }
-        if let Some(receipt) = &submission.receipt
-            && self.receipt_appeared(receipt)?
-        {
-            return Ok(Recorded::ReceiptAppeared);
-        }
-        // Any candidate is enough: two codes with the same 64 bits are not worth telling apart, another is drawn.
-        let view = self.shared.codes.view();
-        let checked_through = submission.cun_checked_through.max(0) as u64;
-        if !view
-            .candidates_after(self.tests, submission.cun_key, checked_through)?
-            .is_empty()
-        {
-            return Ok(Recorded::CodeTaken);
-        }
-        drop(view);
-        self.begin_day(submission.check_value)?;
-
-        let row = self.last_row + 1;
-        let caller = self
-            .callers
-            .number(self.tests, &submission.caller, |caller| {
-                caller.to_key().to_string()
-            })?;
-        let structure =
-            self.structures
-                .number(self.tests, &submission.structure, |(region, structure)| {
-                    rows::encode_structure(structure, *region)
-                })?;
-        let (negative, positive) = match &submission.person {
-            Person::Negative(mac) => (Some(mac.as_slice()), None),
-            Person::Positive { sealed, tag } => (None, Some((sealed, tag))),
-        };
-        if let Some((sealed, tag)) = positive {
-            // Before the test: a day's file that cannot be opened fails this submission alone, and nothing of it may stand in the batch then.
-            self.patients
-                .insert(self.day, row, submission.cun, sealed, tag)?;
-        }
-        self.insert_test.execute(rusqlite::params![
-            row,
-            submission.cun.number() as i64,
-            self.now.millis(),
-            caller,
-            rows::encode_region(submission.structure.0),
-            structure,
-            submission.swab_day.0,
-            submission.flags,
-            self.now.millis_since(submission.accessed_at),
-            submission.contact,
-            negative,
-            submission
-                .receipt
-                .as_ref()
-                .map(|receipt| receipt.stored.as_slice()),
-        ])?;
-        self.codes.insert_newest(submission.cun_key, row as u64)?;
-        if let Some(receipt) = &submission.receipt {
-            self.receipts
-                .insert_newest(receipt.index_key(), row as u64)?;
-            self.new_receipts += 1;
-        }
-        self.last_row = row;
-        self.new_rows += 1;
-        Ok(Recorded::Inserted(self.now))
-    }
-
-    /// Whether a receipt with this key was bound after its caller looked.
-    fn receipt_appeared(&mut self, receipt: &ReceiptEntry) -> Result<bool, Failure> {
-        let view = self.shared.receipts.view();
-        let checked_through = receipt.checked_through.max(0) as u64;
-        for candidate in view.candidates_after(self.tests, receipt.index_key(), checked_through)? {
-            let mut select = self
-                .tests
-                .prepare_cached("SELECT receipt FROM tests WHERE row = ?1")?;
-            let stored: Option<[u8; RECEIPT_LEN]> =
-                select.query_row([candidate as i64], |row| row.get(0))?;
-            if stored.is_some_and(|stored| stored[..16] == receipt.stored[..16]) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Notes the first row of a day and the check value of its key, which must be that of all rows of the day.
-    fn begin_day(&mut self, check_value: [u8; 16]) -> Result<(), Failure> {
-        if self.begun_day == Some((self.day, check_value)) {
-            return Ok(());
-        }
-        self.tests
-            .prepare_cached(
-                "INSERT OR IGNORE INTO days (day, first_row, check_value) VALUES (?1, ?2, ?3)",
-            )?
-            .execute((self.day.0, self.last_row + 1, check_value))?;
-        let stored: [u8; 16] = self
-            .tests
-            .prepare_cached("SELECT check_value FROM days WHERE day = ?1")?
-            .query_row([self.day.0], |row| row.get(0))?;
-        if stored != check_value {
-            return Err(sistema_ts_store::keys::KeyError::Differs {
-                day: self.day.date(),
-            }
-            .into());
-        }
-        self.begun_day = Some((self.day, check_value));
-        Ok(())
     }
 }

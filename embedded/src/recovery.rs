@@ -12,14 +12,28 @@ use super::failure::Failure;
 use super::index::IndexWriter;
 use super::options::EmbeddedOptions;
 use super::patients::Patients;
+use super::progress::TestsNote;
 use super::rows;
 use super::schema;
-use super::stock::{BATCH, STORE};
+use super::stock::{BATCH, STORE, newest_row};
 use super::tenancy::Tenancy;
-use super::writer::WriterStart;
 
-/// The name in `meta` of the newest row that was given before a restore.
-pub(super) const GIVEN_ROW: &str = "given_row";
+/// What the writer begins with.
+pub(super) struct WriterStart {
+    pub(super) codes: IndexWriter,
+    pub(super) receipts: IndexWriter,
+    pub(super) patients: Patients,
+    pub(super) last_row: i64,
+    pub(super) last_inserted: Timestamp,
+    /// Erasures that a full disk has put off.
+    pub(super) erasing: Erasing,
+    /// Whether a full disk has put off the sweep.
+    pub(super) unswept: bool,
+    /// Commits of the file of tests so far.
+    pub(super) commits: i64,
+    /// Notes them.
+    pub(super) note: TestsNote,
+}
 
 /// Opens the parts of the writer on the file of tests and completes what a crash has left half done.
 pub(super) fn recover(
@@ -40,7 +54,7 @@ pub(super) fn recover(
         Err(failure) if failure.is_full() => (0, true),
         swept => (swept?, false),
     };
-    let (completed, erasing) = complete_erasures(tests, &mut patients)?;
+    let (completed, erasing) = Erasing::complete(tests, &mut patients)?;
     if swept + completed > 0 {
         tracing::info!(
             swept,
@@ -89,27 +103,6 @@ fn note_batch(tests: &Connection, batch: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The newest row that was ever given, and its time; they are kept when the row itself has expired.
-pub(super) fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
-    let newest: Option<(i64, i64)> = tests
-        .query_row(
-            "SELECT row, inserted_ms FROM tests ORDER BY row DESC LIMIT 1",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let (row, millis) = match newest {
-        Some(newest) => newest,
-        None => (
-            schema::read_number(tests, "expired_row")?.unwrap_or(0),
-            schema::read_number(tests, "expired_ms")?.unwrap_or(0),
-        ),
-    };
-    // What `sistema-ts restore` has accepted: rows that were given once, though their tests are lost.
-    let row = row.max(schema::read_number(tests, GIVEN_ROW)?.unwrap_or(0));
-    Ok((row, Timestamp::from_millis_clamped(millis)))
-}
-
 /// The days after that of `newest` that have rows: a repair of the clock gave these an earlier time.
 pub(super) fn days_after(tests: &Connection, newest: Timestamp) -> Result<Vec<Day>, Failure> {
     let mut select = tests.prepare("SELECT day FROM days WHERE day > ?1")?;
@@ -131,37 +124,6 @@ fn check_keys(tests: &Connection, keys: &KeyRing, now: Timestamp) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// Erases what a transition wanted erased before a crash, as far as a full disk has room for it. The writer forgets the intents.
-fn complete_erasures(
-    tests: &Connection,
-    patients: &mut Patients,
-) -> Result<(usize, Erasing), Failure> {
-    let intents: Vec<(Day, i64)> = {
-        let mut select = tests.prepare("SELECT day, row FROM erasures")?;
-        let rows = select.query_map([], |row| Ok((Day(row.get(0)?), row.get(1)?)))?;
-        rows.collect::<Result<_, _>>()?
-    };
-    let mut erasing = Erasing::default();
-    match erasing.erase(patients, intents) {
-        Err(failure) if !failure.is_full() => return Err(failure),
-        _ => {}
-    }
-    let completed = erasing.done().len();
-    let forgotten = erasing.done().iter().try_for_each(|row| {
-        tests
-            .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
-            .execute([row])
-            .map(drop)
-    });
-    match forgotten.map_err(Failure::from) {
-        Ok(()) => erasing.forgotten(),
-        // The writer forgets them when there is room.
-        Err(failure) if failure.is_full() => {}
-        Err(failure) => return Err(failure),
-    }
-    Ok((completed, erasing))
 }
 
 /// Inserts the newest rows, which were in memory only, into the late indexes anew.

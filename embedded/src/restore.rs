@@ -10,9 +10,8 @@ use super::examination::{self, Examined};
 use super::files::{Files, WriteMode};
 use super::inventory::{Contents, State};
 use super::options::EmbeddedOptions;
-use super::recovery::GIVEN_ROW;
 use super::schema;
-use super::stock::{self, COMMITS, PATIENTS_COMMITS, STORE};
+use super::stock::{self, COMMITS, GIVEN_ROW, PATIENTS_COMMITS, STORE};
 use super::tenancy::{self, empty_logs};
 use super::{failure::Failure, log};
 

@@ -9,10 +9,10 @@ use sistema_ts_store::keys::{KeyRing, cut};
 use sistema_ts_store::{ClockFault, StoreError};
 
 use super::day::Day;
+use super::failure::{describe, surely_not_committed};
 use super::index::IndexReader;
-use super::job::Job;
 use super::options::EmbeddedOptions;
-use super::queue::{Lane, Queue};
+use super::queue::Abandon;
 
 /// A clock so far behind the newest test is wrong, or was wrong when that was written. Less is a clock that was slewed or corrected a little:
 /// the newest test's time stands for it meanwhile.
@@ -23,7 +23,8 @@ pub(super) struct Shared {
     pub(super) options: EmbeddedOptions,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keys: Arc<KeyRing>,
-    pub(super) writer: Queue<Job>,
+    /// The writer's queue, which every failure empties.
+    writer: Arc<dyn Abandon>,
     pub(super) codes: IndexReader,
     pub(super) receipts: IndexReader,
     /// Days after that of the newest test under whose keys there are rows: a repair of the clock has given these an earlier time.
@@ -58,10 +59,11 @@ impl Shared {
         keys: Arc<KeyRing>,
         codes: IndexReader,
         receipts: IndexReader,
+        writer: Arc<dyn Abandon>,
         start: Start,
     ) -> Shared {
         Shared {
-            writer: Queue::new("the writer's queue", options.settings.queue_capacity),
+            writer,
             options,
             clock,
             keys,
@@ -124,6 +126,18 @@ impl Shared {
         self.writer.abandon();
     }
 
+    /// Judges a failed checkpoint: that of a full disk is tried again later, since nothing is lost while the log grows; after any other
+    /// one the store writes nothing any more.
+    pub(super) fn checkpoint_failed(&self, error: &rusqlite::Error) {
+        metrics::counter!("sistema_ts_store_failed_checkpoints_total").increment(1);
+        let reason = describe(error);
+        if surely_not_committed(error) {
+            tracing::warn!(reason, "a log could not be moved into its file");
+        } else {
+            self.fail(format!("a log could not be moved into its file: {reason}"));
+        }
+    }
+
     /// Why nothing is written any more, if so.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
@@ -164,19 +178,6 @@ impl Shared {
                     self.keys.path().display()
                 ),
             }),
-        }
-    }
-
-    /// Hands a job to the writer.
-    pub(super) fn submit(&self, lane: Lane, job: Job) -> Result<(), StoreError> {
-        match self.writer.push(lane, job) {
-            Err(StoreError::Unavailable { reason }) => {
-                let reason = self.failure().map_or(reason, |failure| {
-                    format!("it failed and must be restarted: {failure}")
-                });
-                Err(StoreError::Unavailable { reason })
-            }
-            other => other,
         }
     }
 

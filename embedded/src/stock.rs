@@ -7,13 +7,16 @@ use std::path::Path;
 
 use aws_lc_rs::digest;
 use rusqlite::{Connection, OptionalExtension};
+use sistema_ts_model::Timestamp;
 use sistema_ts_store::StoreError;
 
 use super::day::Day;
 use super::failure::Failure;
-use super::files::{Files, with_suffix};
+use super::files::Files;
+use super::inventory::Entry;
+use super::paths::name_of;
+use super::paths::with_suffix;
 use super::progress::{AccessCounts, TestsCounts};
-use super::recovery;
 use super::schema;
 
 /// Memory for pages of one file, in KiB.
@@ -31,15 +34,8 @@ pub(super) const BATCH: &str = "batch";
 /// How the numbers in the `meta` of the file of tests begin that say how many commits a day's file of patients had.
 pub(super) const PATIENTS_COMMITS: &str = "patients ";
 
-/// What is known of one file: the two numbers grow with what is committed to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) counts: [i64; 2],
-    /// Its bytes, where they are known to stay.
-    pub(super) bytes: Option<u64>,
-    /// SHA-256 of all of them, where that is known.
-    pub(super) digest: Option<String>,
-}
+/// The name in `meta` of the newest row that was given before a restore.
+pub(super) const GIVEN_ROW: &str = "given_row";
 
 /// What there is of the file of tests.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +73,7 @@ pub(super) fn of_tests(files: &Files) -> Result<Option<TestsFacts>, Failure> {
             patients.extend(day.map(Day).zip(Some(row.get::<_, i64>(1)?)));
         }
     }
-    let (row, _) = recovery::newest_row(&connection)?;
+    let (row, _) = newest_row(&connection)?;
     let batch = schema::read_number(&connection, BATCH)?.unwrap_or(0);
     Ok(Some(TestsFacts {
         store: store.map(i64::cast_unsigned),
@@ -142,6 +138,27 @@ pub(super) fn access_counts(connection: &Connection, day: Day) -> rusqlite::Resu
         record: newest("SELECT max(id) FROM records")?,
         row: newest("SELECT max(last_row) FROM submissions")?,
     })
+}
+
+/// The newest row that was ever given, and its time; they are kept when the row itself has expired.
+pub(super) fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure> {
+    let newest: Option<(i64, i64)> = tests
+        .query_row(
+            "SELECT row, inserted_ms FROM tests ORDER BY row DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let (row, millis) = match newest {
+        Some(newest) => newest,
+        None => (
+            schema::read_number(tests, "expired_row")?.unwrap_or(0),
+            schema::read_number(tests, "expired_ms")?.unwrap_or(0),
+        ),
+    };
+    // What `sistema-ts restore` has accepted: rows that were given once, though their tests are lost.
+    let row = row.max(schema::read_number(tests, GIVEN_ROW)?.unwrap_or(0));
+    Ok((row, Timestamp::from_millis_clamped(millis)))
 }
 
 /// Opens a file so that nothing of it changes: not the file, and not its log when it is closed.
@@ -228,10 +245,4 @@ pub(super) fn digest_of(path: &Path) -> std::io::Result<String> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect())
-}
-
-/// A file's name in the folder.
-pub(super) fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }

@@ -13,22 +13,23 @@ use super::access::{AccessJob, Archive, Keeper};
 use super::epoch;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
-use super::job::{self, Reply};
+use super::job;
 use super::log::{self, LogCare, Mover};
 use super::opened::OpenedDatabase;
 use super::options::EmbeddedOptions;
-use super::queue::{Lane, Queue};
+use super::queue::{Abandon as _, Lane, Queue, Reply};
 use super::readers::Readers;
-use super::recovery;
+use super::recovery::{self, WriterStart};
 use super::schema;
 use super::shared::{Shared, Start};
 use super::stock;
 use super::tenancy::Tenancy;
-use super::writer::{Writer, WriterStart};
+use super::writer::{Job, Writer};
 
 /// A store in SQLite files of one folder, for one process.
 pub struct EmbeddedStore {
     pub(super) shared: Arc<Shared>,
+    writer: Arc<Queue<Job>>,
     pub(super) files: Files,
     pub(super) lookups: Readers,
     pub(super) listings: Readers,
@@ -130,15 +131,23 @@ impl EmbeddedStore {
             copied_row,
             receipt_hash,
         };
+        let queue = Arc::new(Queue::new(
+            "the writer's queue",
+            options.settings.queue_capacity,
+        ));
         let shared = Arc::new(Shared::new(
             options,
             clock,
             keys,
             start.codes.reader(),
             start.receipts.reader(),
+            queue.clone(),
             shared_start,
         ));
-        let mover = Mover::spawn(shared.clone(), files.open_log_mover(&files.tests())?)?;
+        let mover = Mover::spawn(files.open_log_mover(&files.tests())?, {
+            let shared = shared.clone();
+            move |error| shared.checkpoint_failed(error)
+        })?;
         let opened =
             OpenedDatabase::note(&files.tests()).map_err(|error| StoreError::Unavailable {
                 reason: format!("the file of tests cannot be looked at: {error}"),
@@ -148,7 +157,7 @@ impl EmbeddedStore {
             // A crash has left it, perhaps with what was erased shortly before; or an older version's file was brought to this one.
             log.wants_clearing();
         }
-        let writer = spawn_writer(shared.clone(), tests, opened, start, log)?;
+        let writer = spawn_writer(shared.clone(), queue.clone(), tests, opened, start, log)?;
         let access = Arc::new(Queue::new(
             "the queue of access records",
             shared.options.settings.queue_capacity,
@@ -156,7 +165,7 @@ impl EmbeddedStore {
         let keeper = match spawn_keeper(shared.clone(), access.clone(), tenancy, archive) {
             Ok(keeper) => keeper,
             Err(error) => {
-                shared.writer.close();
+                queue.close();
                 // What keeps the store from opening is told; the writer has done nothing yet.
                 let _ = joined(writer);
                 return Err(error);
@@ -164,6 +173,7 @@ impl EmbeddedStore {
         };
         Ok(EmbeddedStore {
             shared,
+            writer: queue,
             files,
             lookups,
             listings,
@@ -180,7 +190,7 @@ impl EmbeddedStore {
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.submit(lane, job::task(work, reply))?;
+        self.submit(lane, job::task(work, reply))?;
         self.answer(answer).await
     }
 
@@ -192,6 +202,19 @@ impl EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         self.access.push(Lane::Usual, job(reply))?;
         self.answer(answer).await
+    }
+
+    /// Hands a job to the writer.
+    pub(super) fn submit(&self, lane: Lane, job: Job) -> Result<(), StoreError> {
+        match self.writer.push(lane, job) {
+            Err(StoreError::Unavailable { reason }) => {
+                let reason = self.shared.failure().map_or(reason, |failure| {
+                    format!("it failed and must be restarted: {failure}")
+                });
+                Err(StoreError::Unavailable { reason })
+            }
+            other => other,
+        }
     }
 
     /// Waits for the writer's answer.
@@ -242,6 +265,7 @@ impl EmbeddedStore {
             threads,
             tenancy: tenancy.take(),
             shared: self.shared.clone(),
+            queue: self.writer.clone(),
             access: self.access.clone(),
         })
     }
@@ -253,6 +277,7 @@ struct Closing {
     threads: Threads,
     tenancy: Option<Tenancy>,
     shared: Arc<Shared>,
+    queue: Arc<Queue<Job>>,
     access: Arc<Queue<AccessJob>>,
 }
 
@@ -265,7 +290,7 @@ impl Closing {
         }
         self.access.close();
         let keeper = joined(self.threads.keeper);
-        self.shared.writer.close();
+        self.queue.close();
         let writer = joined(self.threads.writer);
         self.shared.check()?;
         keeper.and(writer)?;
@@ -295,6 +320,7 @@ impl Drop for EmbeddedStore {
 
 fn spawn_writer(
     shared: Arc<Shared>,
+    queue: Arc<Queue<Job>>,
     tests: Connection,
     opened: OpenedDatabase,
     start: WriterStart,
@@ -306,7 +332,7 @@ fn spawn_writer(
             access: None,
             reason: "the writer's thread panicked",
         };
-        match Writer::new(shared.clone(), &tests, start, log, opened) {
+        match Writer::new(shared.clone(), queue, &tests, start, log, opened) {
             Ok(mut writer) => writer.run()?,
             Err(error) => {
                 let failure = Failure::from(error);

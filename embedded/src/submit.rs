@@ -1,16 +1,18 @@
-//! Reserving codes and recording tests, on the caller's side of the writer's queue.
+//! Reserving codes and recording tests: on the caller's side of the writer's queue, and within the writer's transaction.
 
 use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
-use sistema_ts_store::keys::{DayKey, Purpose, same_mac};
+use sistema_ts_store::keys::{DayKey, KeyError, Purpose, same_mac};
 use sistema_ts_store::{NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError};
 use tokio::sync::oneshot;
 
-use super::job::{Job, RecordJob};
+use super::failure::Failure;
+use super::job;
 use super::queue::Lane;
-use super::record::{ReceiptEntry, Recorded, Submission};
+use super::record::{Person, ReceiptEntry, Recorded, Submission};
 use super::rows::{self, RECEIPT_LEN, TestRow};
 use super::store::EmbeddedStore;
+use super::writer::Writer;
 
 /// How often a submission is prepared anew because the day changed, or a receipt appeared, while it waited. Each happens once
 /// in practice; more means a clock or a disk gone wrong.
@@ -86,10 +88,8 @@ impl EmbeddedStore {
             });
             let submission = Submission::prepare(&test, &key, receipt)?;
             let (reply, answer) = oneshot::channel();
-            self.shared.submit(
-                Lane::Usual,
-                Job::Record(Box::new(RecordJob { submission, reply })),
-            )?;
+            let record = move |writer: &mut Writer<'_>| writer.record(&submission);
+            self.submit(Lane::Usual, job::task_without_erasure(record, reply))?;
             match self.answer(answer).await? {
                 Recorded::Inserted(inserted_at) => {
                     return Ok(RecordOutcome::Recorded {
@@ -185,6 +185,120 @@ impl EmbeddedStore {
             }),
             Some(_) => Some(RecordOutcome::RequestKeyReused),
         })
+    }
+}
+
+impl Writer<'_> {
+    /// Writes a submission's rows within the current transaction.
+    fn record(&mut self, submission: &Submission) -> Result<Recorded, Failure> {
+        self.sweep()?;
+        if submission.day != self.day {
+            return Ok(Recorded::DayChanged);
+        }
+        if let Some(receipt) = &submission.receipt
+            && self.receipt_appeared(receipt)?
+        {
+            return Ok(Recorded::ReceiptAppeared);
+        }
+        // Any candidate is enough: two codes with the same 64 bits are not worth telling apart, another is drawn.
+        let view = self.shared.codes.view();
+        let checked_through = submission.cun_checked_through.max(0) as u64;
+        if !view
+            .candidates_after(self.tests, submission.cun_key, checked_through)?
+            .is_empty()
+        {
+            return Ok(Recorded::CodeTaken);
+        }
+        drop(view);
+        self.begin_day(submission.check_value)?;
+
+        let row = self.last_row + 1;
+        let caller = self
+            .callers
+            .number(self.tests, &submission.caller, |caller| {
+                caller.to_key().to_string()
+            })?;
+        let structure =
+            self.structures
+                .number(self.tests, &submission.structure, |(region, structure)| {
+                    rows::encode_structure(structure, *region)
+                })?;
+        let (negative, positive) = match &submission.person {
+            Person::Negative(mac) => (Some(mac.as_slice()), None),
+            Person::Positive { sealed, tag } => (None, Some((sealed, tag))),
+        };
+        if let Some((sealed, tag)) = positive {
+            // Before the test: a day's file that cannot be opened fails this submission alone, and nothing of it may stand in the batch then.
+            self.patients
+                .insert(self.day, row, submission.cun, sealed, tag)?;
+        }
+        self.insert_test.execute(rusqlite::params![
+            row,
+            submission.cun.number() as i64,
+            self.now.millis(),
+            caller,
+            rows::encode_region(submission.structure.0),
+            structure,
+            submission.swab_day.0,
+            submission.flags,
+            self.now.millis_since(submission.accessed_at),
+            submission.contact,
+            negative,
+            submission
+                .receipt
+                .as_ref()
+                .map(|receipt| receipt.stored.as_slice()),
+        ])?;
+        self.codes.insert_newest(submission.cun_key, row as u64)?;
+        if let Some(receipt) = &submission.receipt {
+            self.receipts
+                .insert_newest(receipt.index_key(), row as u64)?;
+            self.new_receipts += 1;
+        }
+        self.last_row = row;
+        self.new_rows += 1;
+        Ok(Recorded::Inserted(self.now))
+    }
+
+    /// Whether a receipt with this key was bound after its caller looked.
+    fn receipt_appeared(&mut self, receipt: &ReceiptEntry) -> Result<bool, Failure> {
+        let view = self.shared.receipts.view();
+        let checked_through = receipt.checked_through.max(0) as u64;
+        for candidate in view.candidates_after(self.tests, receipt.index_key(), checked_through)? {
+            let mut select = self
+                .tests
+                .prepare_cached("SELECT receipt FROM tests WHERE row = ?1")?;
+            let stored: Option<[u8; RECEIPT_LEN]> =
+                select.query_row([candidate as i64], |row| row.get(0))?;
+            if stored.is_some_and(|stored| stored[..16] == receipt.stored[..16]) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes the first row of a day and the check value of its key, which must be that of all rows of the day.
+    fn begin_day(&mut self, check_value: [u8; 16]) -> Result<(), Failure> {
+        if self.begun_day == Some((self.day, check_value)) {
+            return Ok(());
+        }
+        self.tests
+            .prepare_cached(
+                "INSERT OR IGNORE INTO days (day, first_row, check_value) VALUES (?1, ?2, ?3)",
+            )?
+            .execute((self.day.0, self.last_row + 1, check_value))?;
+        let stored: [u8; 16] = self
+            .tests
+            .prepare_cached("SELECT check_value FROM days WHERE day = ?1")?
+            .query_row([self.day.0], |row| row.get(0))?;
+        if stored != check_value {
+            return Err(KeyError::Differs {
+                day: self.day.date(),
+            }
+            .into());
+        }
+        self.begun_day = Some((self.day, check_value));
+        Ok(())
     }
 }
 

@@ -14,44 +14,26 @@ use sistema_ts_store::trusted_time::Horizon;
 use super::day::Day;
 use super::dictionary::{self, Dictionary};
 use super::erasing::Erasing;
-use super::failure::{Cause, Failure, describe, surely_not_committed};
+use super::failure::{BatchFailure, Cause, Failure, describe, surely_not_committed};
 use super::index::IndexWriter;
-use super::job::{Job, RecordJob, Reply, Task};
-use super::log::{LogCare, checkpoint_failed};
+use super::log::LogCare;
 use super::noting::Noting;
 use super::opened::OpenedDatabase;
 use super::patients::Patients;
-use super::progress::TestsNote;
-use super::queue::Taken;
-use super::record::Recorded;
+use super::queue::{Queue, Taken};
+use super::recovery::WriterStart;
 use super::shared::Shared;
 use std::sync::Arc;
 
 /// How long the writer waits for work before it looks after what is left to do.
-pub(super) const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Entries that an idle turn moves on in each late index.
 const IDLE_WORK: usize = 1_024;
-
-/// What the writer begins with, as recovery left it.
-pub(super) struct WriterStart {
-    pub(super) codes: IndexWriter,
-    pub(super) receipts: IndexWriter,
-    pub(super) patients: Patients,
-    pub(super) last_row: i64,
-    pub(super) last_inserted: Timestamp,
-    /// Erasures that a full disk has put off.
-    pub(super) erasing: Erasing,
-    /// Whether a full disk has put off the sweep.
-    pub(super) unswept: bool,
-    /// Commits of the file of tests so far.
-    pub(super) commits: i64,
-    /// Notes them.
-    pub(super) note: TestsNote,
-}
 
 /// The writer's state. Fields of the current transaction return to those of the last committed one when it is rolled back.
 pub(super) struct Writer<'connection> {
     pub(super) shared: Arc<Shared>,
+    queue: Arc<Queue<Job>>,
     pub(super) tests: &'connection Connection,
     pub(super) insert_test: Statement<'connection>,
     begin: Statement<'connection>,
@@ -78,8 +60,6 @@ pub(super) struct Writer<'connection> {
     pub(super) new_rows: usize,
     /// Receipts that the current transaction adds.
     pub(super) new_receipts: usize,
-    /// Patients to be erased once the current transaction is committed.
-    pub(super) erasures: Vec<(Day, i64)>,
     /// The care of the tests' log.
     pub(super) log: LogCare,
     /// What is still to be erased.
@@ -90,45 +70,25 @@ pub(super) struct Writer<'connection> {
     pub(super) noting: Noting,
 }
 
-/// A job done, its answer still to be sent.
-enum Done {
-    Record(Reply<Recorded>, Recorded),
-    Task(Box<dyn Task>),
+/// Work within the writer's transaction whose answer goes out after the commit.
+pub(super) trait Task: Send {
+    /// Does it. A failure of this task alone is kept for its answer; what comes back fails the whole batch.
+    fn run(&mut self, writer: &mut Writer<'_>) -> Result<(), Failure>;
+
+    /// Whether its answer waits until the persons are erased whose erasure its batch intends.
+    fn waits_for_erasures(&self) -> bool;
+
+    /// Sends the answer of [`Task::run`], or the failure of its batch.
+    fn finish(self: Box<Self>, batch_failure: Option<StoreError>);
 }
 
-/// Why a batch failed, to be told to each of its jobs.
-pub(super) enum BatchFailure {
-    /// Nothing of it was written.
-    Undone(Failure),
-    /// It may have been written.
-    Unknown(String),
-}
-
-impl BatchFailure {
-    fn told(&self) -> StoreError {
-        match self {
-            BatchFailure::Undone(Failure::Alone(error)) => StoreError::Unavailable {
-                reason: error.to_string(),
-            },
-            BatchFailure::Undone(Failure::Batch {
-                reason,
-                cause: Cause::Damaged,
-            }) => StoreError::Corrupt {
-                what: reason.clone(),
-            },
-            BatchFailure::Undone(Failure::Batch { reason, .. }) => StoreError::Unavailable {
-                reason: reason.clone(),
-            },
-            BatchFailure::Unknown(reason) => StoreError::UnknownOutcome {
-                reason: reason.clone(),
-            },
-        }
-    }
-}
+/// One job of a batch.
+pub(super) type Job = Box<dyn Task>;
 
 impl<'connection> Writer<'connection> {
     pub(super) fn new(
         shared: Arc<Shared>,
+        queue: Arc<Queue<Job>>,
         tests: &'connection Connection,
         start: WriterStart,
         log: LogCare,
@@ -136,6 +96,7 @@ impl<'connection> Writer<'connection> {
     ) -> rusqlite::Result<Writer<'connection>> {
         Ok(Writer {
             shared,
+            queue,
             tests,
             insert_test: tests.prepare(
                 "INSERT INTO tests (row, cun, inserted_ms, caller, region, structure, swab_day, flags, accessed_before, contact,
@@ -159,7 +120,6 @@ impl<'connection> Writer<'connection> {
             last_inserted: start.last_inserted,
             new_rows: 0,
             new_receipts: 0,
-            erasures: Vec::new(),
             log,
             erasing: start.erasing,
             unswept: start.unswept,
@@ -170,14 +130,10 @@ impl<'connection> Writer<'connection> {
     /// Serves the queue until it is closed and empty, or writing has failed for good; then closes the patients' files.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
-        let mut jobs = Vec::with_capacity(shared.options.settings.maximum_batch_requests);
-        let mut done = Vec::with_capacity(shared.options.settings.maximum_batch_requests);
+        let most = shared.options.settings.maximum_batch_requests;
+        let (mut jobs, mut done) = (Vec::with_capacity(most), Vec::with_capacity(most));
         loop {
-            match shared.writer.take(
-                &mut jobs,
-                shared.options.settings.maximum_batch_requests,
-                PATIENCE,
-            ) {
+            match self.queue.take(&mut jobs, most, PATIENCE) {
                 Taken::Jobs => self.batch(&mut jobs, &mut done, 0),
                 Taken::Nothing => self.batch(&mut jobs, &mut done, IDLE_WORK),
                 Taken::Closed => break,
@@ -195,7 +151,7 @@ impl<'connection> Writer<'connection> {
         }
     }
 
-    fn batch(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>, extra_work: usize) {
+    fn batch(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Job>, extra_work: usize) {
         let began = Instant::now();
         let count = jobs.len();
         let result = self.write(jobs, done, extra_work);
@@ -203,38 +159,45 @@ impl<'connection> Writer<'connection> {
             Ok(()) => self.answer_and_erase(done, count).err(),
             Err(failure) => Some(failure),
         };
-        for done in done.drain(..) {
-            answer(done, failure.as_ref());
+        for job in done.drain(..) {
+            job.finish(failure.as_ref().map(BatchFailure::told));
         }
         if let Some(failure) = &failure {
             // What a batch was cut short of shares its failure: nobody knows what the next one would meet.
-            jobs.drain(..).for_each(|job| refuse(job, failure));
+            jobs.drain(..)
+                .for_each(|job| job.finish(Some(failure.told())));
         }
         self.look_after_logs();
-        self.retry_erasures();
+        self.erasing.retry(&mut self.patients, &self.shared);
         if count > 0 {
             metrics::counter!("sistema_ts_store_commits_total").increment(1);
             metrics::histogram!("sistema_ts_store_batch_jobs").record(count as f64);
             metrics::histogram!("sistema_ts_store_commit_seconds")
                 .record(began.elapsed().as_secs_f64());
-            metrics::gauge!("sistema_ts_store_queue_depth").set(self.shared.writer.len() as f64);
+            metrics::gauge!("sistema_ts_store_queue_depth").set(self.queue.len() as f64);
         }
     }
 
     /// Answers the jobs of a committed batch, those that wait for an erasure after it; what is left in `done` shares the failure.
-    fn answer_and_erase(&mut self, done: &mut Vec<Done>, count: usize) -> Result<(), BatchFailure> {
+    fn answer_and_erase(&mut self, done: &mut Vec<Job>, count: usize) -> Result<(), BatchFailure> {
         self.look_at_files(count)?;
-        if self.erasures.is_empty() {
-            done.drain(..).for_each(|done| answer(done, None));
+        if !self.erasing.is_intended() {
+            done.drain(..).for_each(|job| job.finish(None));
             return Ok(());
         }
-        self.answer_before_erasures(done);
-        self.erase().map_err(BatchFailure::Unknown)?;
+        done.extract_if(.., |job| !job.waits_for_erasures())
+            .for_each(|job| job.finish(None));
+        self.erasing.carry_out(&mut self.patients, &self.shared)?;
         self.look_at_files(count)
     }
 
+    fn look_at_files(&mut self, count: usize) -> Result<(), BatchFailure> {
+        self.noting
+            .look_at_files(&self.shared, self.log.log(), &mut self.patients, count)
+    }
+
     /// Removes patients without a test whose sweep a full disk has put off, at the start or when a batch was undone.
-    fn sweep(&mut self) -> Result<(), Failure> {
+    pub(super) fn sweep(&mut self) -> Result<(), Failure> {
         if self.unswept {
             let newest = Day::of(self.last_inserted);
             let swept = self.patients.sweep_above(self.committed_row, newest);
@@ -255,7 +218,7 @@ impl<'connection> Writer<'connection> {
             Err(error) => Err(error),
         };
         if let Err(error) = cared {
-            checkpoint_failed(&self.shared, &error);
+            self.shared.checkpoint_failed(&error);
         }
     }
 
@@ -263,18 +226,24 @@ impl<'connection> Writer<'connection> {
     fn write(
         &mut self,
         jobs: &mut Vec<Job>,
-        done: &mut Vec<Done>,
+        done: &mut Vec<Job>,
         extra_work: usize,
     ) -> Result<(), BatchFailure> {
         self.set_time();
         if !jobs.is_empty() {
-            self.look_before_writing()?;
+            self.noting.look_before_writing(
+                &self.shared,
+                self.log.log(),
+                &mut self.patients,
+                self.day,
+            )?;
         }
         if let Err(failure) = self.fill(jobs, done, extra_work) {
             return Err(self.undo(failure));
         }
         let patients = self.patients.commit();
-        if let Err(failure) = patients.and_then(|()| self.count_commit()) {
+        let counted = patients.and_then(|()| self.noting.count_commit(self.tests, &self.patients));
+        if let Err(failure) = counted {
             return Err(self.undo(failure));
         }
         if let Err(error) = self.commit.execute([]) {
@@ -286,7 +255,7 @@ impl<'connection> Writer<'connection> {
         self.shared.set_committed_row(self.committed_row);
         self.erasing.forgotten();
         self.patients.noted();
-        self.note_commit()
+        self.noting.note_commit(&self.shared, self.committed_row)
     }
 
     fn set_time(&mut self) {
@@ -298,16 +267,12 @@ impl<'connection> Writer<'connection> {
     fn fill(
         &mut self,
         jobs: &mut Vec<Job>,
-        done: &mut Vec<Done>,
+        done: &mut Vec<Job>,
         extra_work: usize,
     ) -> Result<(), Failure> {
         self.noting.changes_before = self.tests.total_changes();
         self.begin.execute([])?;
-        for row in self.erasing.done() {
-            self.tests
-                .prepare_cached("DELETE FROM erasures WHERE row = ?1")?
-                .execute([row])?;
-        }
+        self.erasing.forget_done(self.tests)?;
         self.do_all(jobs, done)?;
         if self.new_rows > 0 {
             self.last_inserted = self.now;
@@ -326,7 +291,7 @@ impl<'connection> Writer<'connection> {
 
     /// Does the jobs one by one. What a person waits for and comes meanwhile is done at once, and cuts the batch short: its commit is near, and
     /// the rest is the next batch's. What is left, after that or after a failure, stays in `jobs`, in its order.
-    fn do_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Failure> {
+    fn do_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Job>) -> Result<(), Failure> {
         // Taken from the end, which is cheap.
         jobs.reverse();
         // How many are the next batch's, once this one is cut short.
@@ -336,42 +301,22 @@ impl<'connection> Writer<'connection> {
             && jobs.len() > for_the_next.unwrap_or(0)
             && let Some(job) = jobs.pop()
         {
-            outcome = self.do_one(job, jobs, done);
-            if outcome.is_ok() && for_the_next.is_none() && self.shared.writer.has_urgent() {
+            outcome = self.do_one(job, done);
+            if outcome.is_ok() && for_the_next.is_none() && self.queue.has_urgent() {
                 for_the_next = Some(jobs.len());
                 let most = self.shared.options.settings.maximum_batch_requests;
-                jobs.extend(self.shared.writer.take_urgent(most).into_iter().rev());
+                jobs.extend(self.queue.take_urgent(most).into_iter().rev());
             }
         }
         jobs.reverse();
         outcome
     }
 
-    /// Does one job. If it fails together with its batch, whoever waits for it is told: a task through `done`, a submission through `left`.
-    fn do_one(
-        &mut self,
-        job: Job,
-        left: &mut Vec<Job>,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Failure> {
-        match job {
-            Job::Record(job) => match self.sweep().and_then(|()| self.record(&job.submission)) {
-                Ok(recorded) => done.push(Done::Record(job.reply, recorded)),
-                Err(Failure::Alone(error)) => {
-                    let _ = job.reply.send(Err(error));
-                }
-                Err(failure) => {
-                    left.push(Job::Record(job));
-                    return Err(failure);
-                }
-            },
-            Job::Task(mut task) => {
-                let ran = task.run(self);
-                done.push(Done::Task(task));
-                ran?;
-            }
-        }
-        Ok(())
+    /// Does one job. If it fails together with its batch, whoever waits for it is told with the others.
+    fn do_one(&mut self, mut job: Job, done: &mut Vec<Job>) -> Result<(), Failure> {
+        let ran = job.run(self);
+        done.push(job);
+        ran
     }
 
     /// Undoes a transaction none of whose commits to the tests' file was tried.
@@ -411,7 +356,7 @@ impl<'connection> Writer<'connection> {
     fn roll_back_all(&mut self) -> Result<(), Failure> {
         self.last_row = self.committed_row;
         self.noting.rolled_back();
-        self.erasures.clear();
+        self.erasing.rolled_back();
         self.begun_day = None;
         self.callers.rolled_back();
         self.structures.rolled_back();
@@ -433,33 +378,5 @@ impl<'connection> Writer<'connection> {
             }
         }
         Ok(())
-    }
-
-    /// Answers what does not wait for an erasure.
-    fn answer_before_erasures(&self, done: &mut Vec<Done>) {
-        let (records, tasks): (Vec<Done>, Vec<Done>) = done
-            .drain(..)
-            .partition(|done| matches!(done, Done::Record(..)));
-        records.into_iter().for_each(|done| answer(done, None));
-        *done = tasks;
-    }
-}
-
-fn answer(done: Done, failure: Option<&BatchFailure>) {
-    match (done, failure) {
-        // Whoever gave up waiting needs no answer.
-        (Done::Record(reply, recorded), None) => drop(reply.send(Ok(recorded))),
-        (Done::Record(reply, _), Some(failure)) => drop(reply.send(Err(failure.told()))),
-        (Done::Task(task), failure) => task.finish(failure.map(BatchFailure::told)),
-    }
-}
-
-fn refuse(job: Job, failure: &BatchFailure) {
-    match job {
-        Job::Record(job) => {
-            let RecordJob { reply, .. } = *job;
-            drop(reply.send(Err(failure.told())));
-        }
-        Job::Task(task) => task.finish(Some(failure.told())),
     }
 }

@@ -12,10 +12,8 @@ use super::archive::Archive;
 use super::chunk::{Chunk, Entry};
 use crate::day::Day;
 use crate::failure::{Cause, Failure, describe, surely_not_committed};
-use crate::job::Reply;
-use crate::log::checkpoint_failed;
 use crate::progress::AccessNote;
-use crate::queue::{Queue, Taken};
+use crate::queue::{Abandon as _, Queue, Reply, Taken};
 use crate::rows::{self, WITH_WARNINGS};
 use crate::shared::Shared;
 
@@ -102,7 +100,7 @@ impl Keeper {
             let count = jobs.len();
             self.turn(&mut jobs);
             if let Err(error) = self.archive.look_after_logs() {
-                checkpoint_failed(&self.shared, &error);
+                self.shared.checkpoint_failed(&error);
             }
             if count > 0 {
                 metrics::histogram!("sistema_ts_store_access_batch_jobs").record(count as f64);

@@ -14,7 +14,7 @@ use sistema_ts_store::register::RegisterKey;
 
 use super::additions;
 use super::{APPLICATION, Paths, TABLES, VERSION, day_number, failed, io_failed, open, open_whole};
-use crate::files::{remove_if_there, with_suffix};
+use crate::paths::{remove_if_there, with_suffix};
 
 /// Entries of one run: what is sorted in memory, some 50 MB.
 const RUN_ENTRIES: usize = 1_000_000;

@@ -2,7 +2,7 @@
 
 use super::filter::{self, FILTER_BYTES};
 use super::page::{PAGE_BYTES, Page, PageBuilder};
-use super::schema::Schema;
+use super::schema::{RunRow, Schema};
 use super::{Entry, IndexError};
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -11,19 +11,6 @@ const DIRECTORY_HEADER_BYTES: usize = 16;
 const DIRECTORY_ENTRY_BYTES: usize = 8 + 4 + FILTER_BYTES;
 /// Pages described by one page of a run's directory.
 const PAGES_PER_DIRECTORY: usize = (PAGE_BYTES - DIRECTORY_HEADER_BYTES) / DIRECTORY_ENTRY_BYTES;
-
-/// A run as its row describes it.
-#[derive(Clone, Debug)]
-pub(super) struct RunRow {
-    pub(super) run: u32,
-    pub(super) level: u8,
-    /// First and last row that the run covers; it holds no entry of others.
-    pub(super) first_row: u64,
-    pub(super) last_row: u64,
-    pub(super) entries: u64,
-    /// The pages that describe the run's pages.
-    pub(super) directory: Vec<u32>,
-}
 
 /// What stays in memory of a run's pages. Twelve bytes for about 400 entries, and the filters' 384.
 #[derive(Default)]

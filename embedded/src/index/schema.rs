@@ -1,8 +1,21 @@
 //! The tables of an index, and every statement on them.
 
+use super::IndexError;
 use super::page::PAGE_BYTES;
-use super::{IndexError, run::RunRow};
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// A run as its row describes it.
+#[derive(Clone, Debug)]
+pub(super) struct RunRow {
+    pub(super) run: u32,
+    pub(super) level: u8,
+    /// First and last row that the run covers; it holds no entry of others.
+    pub(super) first_row: u64,
+    pub(super) last_row: u64,
+    pub(super) entries: u64,
+    /// The pages that describe the run's pages.
+    pub(super) directory: Vec<u32>,
+}
 
 /// The statements of one index, made once from its name.
 pub(super) struct Schema {

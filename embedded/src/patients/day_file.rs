@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 use sistema_ts_store::StoreError;
+use sistema_ts_store::keys::LookupTag;
 
-use super::rewrite::Erasures;
-use super::{TAGS_IN_MEMORY, TAGS_PER_NEW_TAG, TagEntry};
+use super::erasures::Erasures;
 use crate::day::Day;
 use crate::failure::Failure;
 use crate::files::{Files, WriteMode};
@@ -12,6 +12,14 @@ use crate::log::Log;
 use crate::opened::OpenedDatabase;
 use crate::schema;
 use crate::stock::COMMITS;
+
+/// Tags that wait in memory before they are sorted and written.
+const TAGS_IN_MEMORY: usize = 16_384;
+/// Sorted tags written for each new one, so that a batch is written long before the next one is full.
+const TAGS_PER_NEW_TAG: usize = 2;
+
+/// A tag and its row.
+pub(super) type TagEntry = (LookupTag, i64);
 
 /// One day's file.
 pub(super) struct DayFile {

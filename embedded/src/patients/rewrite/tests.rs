@@ -10,10 +10,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use sistema_ts_model::Cun;
 use sistema_ts_store::keys::LookupTag;
 
-use super::{Begun, MOST_INTERRUPTIONS};
+use super::Begun;
 use crate::day::Day;
 use crate::files::Files;
-use crate::patients::Patients;
+use crate::patients::{MOST_INTERRUPTIONS, Patients};
 
 const DAY: Day = Day(20_781);
 const TODAY: Day = Day(20_782);
