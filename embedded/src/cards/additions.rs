@@ -1,18 +1,21 @@
 //! Cards that are added to the register under a name, and taken out again: for tests on a register that is not theirs.
 //!
 //! An addition is merged into the register, so that a check costs what it did and tells nothing of it. A file beside the register
-//! has those of its cards that were not there before; a removal takes out exactly these. The file comes first and goes last: whenever an
-//! addition or a removal is interrupted, the removal can be made again.
+//! has those of its cards that no import has brought; a removal takes these out, but for cards of another addition, which go with the last
+//! one that has them. The file comes first and goes last: whenever an addition or a removal is interrupted, the removal can be made again.
+//!
+//! The file has the time of the import on which it was made. One of another time was left behind when the process died after the register
+//! was replaced: it says nothing of the cards that are there now.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use sistema_ts_model::Timestamp;
 use sistema_ts_store::cards::{AdditionError, AdditionName, CardError, CardKey, HASH_LENGTH};
 use sistema_ts_store::register::RegisterKey;
 
 use super::import::{
-    ALL_CARDS, EmbeddedCardImport, lock, next, put_in_place, remove, write_register,
+    ALL_CARDS, EmbeddedCardImport, Entry, lock, next, put_in_place, remove, write_register,
 };
 use super::{Paths, failed, io_failed, open_whole};
 
@@ -28,8 +31,27 @@ fn path_of(name: &AdditionName, paths: &Paths) -> PathBuf {
 /// The additions to the register in `folder`, by name.
 ///
 /// # Errors
-/// Those of the folder.
+/// Those of the files.
 pub fn additions(folder: &Path) -> Result<Vec<AdditionName>, CardError> {
+    let paths = Paths::in_folder(folder);
+    let mut found = names(folder)?;
+    if found.is_empty() || !paths.register.exists() {
+        return Ok(Vec::new());
+    }
+    let (_, imported_at) = about(&open_whole(&paths.register)?)?;
+    let mut failure = None;
+    found.retain(|name| match is_of(name, &paths, imported_at) {
+        Ok(is_of) => is_of,
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    });
+    failure.map_or(Ok(found), Err)
+}
+
+/// The names of all files of additions, those that were left behind among them.
+fn names(folder: &Path) -> Result<Vec<AdditionName>, CardError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -48,6 +70,12 @@ pub fn additions(folder: &Path) -> Result<Vec<AdditionName>, CardError> {
     Ok(names)
 }
 
+/// Whether the file of this name was made on the register that was imported then.
+fn is_of(name: &AdditionName, paths: &Paths, imported_at: Timestamp) -> Result<bool, CardError> {
+    let (_, made_on) = about(&open_whole(&path_of(name, paths))?)?;
+    Ok(made_on == imported_at)
+}
+
 /// Merges what an import has taken onto the register in use; how many cards it then has, and how many of them are new.
 pub(super) fn add(
     import: &EmbeddedCardImport,
@@ -56,20 +84,26 @@ pub(super) fn add(
 ) -> Result<(u64, u64), AdditionError> {
     let paths = &import.paths;
     let place = path_of(name, paths);
+    let key_check = import.key.check_value();
+    let base = base(paths, key_check)?;
+    forget_others(paths, base.as_ref().map(|(_, imported_at)| *imported_at))?;
     if place.exists() {
         return Err(AdditionError::Exists(name.as_str().to_owned()));
     }
-    let key_check = import.key.check_value();
-    let base = base(paths, key_check)?;
     // The register is as old as its last import.
     let imported_at = base.as_ref().map_or(now, |(_, imported_at)| *imported_at);
     let connection = base.as_ref().map(|(connection, _)| connection);
-    let mut cards = 0;
+    let others = Others::than(name, paths)?;
+    let (mut cards, mut added) = (0, 0);
     let listed = paths.folder.join("cards-added-new.tmp");
     remove(&listed)?;
-    let added = write_register(&listed, key_check, now, |insert| {
-        cards = import.merge_onto(connection, imported_at, &mut |entry| {
-            insert(entry).map(drop)
+    write_register(&listed, key_check, imported_at, |insert| {
+        cards = import.merge_onto(connection, imported_at, &mut |entry, is_new| {
+            added += u64::from(is_new);
+            if is_new || others.have(entry)? {
+                insert(entry)?;
+            }
+            Ok(())
         })?;
         Ok(())
     })?;
@@ -89,9 +123,11 @@ pub fn remove_addition(
 ) -> Result<u64, AdditionError> {
     let paths = Paths::in_folder(folder);
     let place = path_of(name, &paths);
-    if !place.exists() {
-        return Err(AdditionError::Missing(name.as_str().to_owned()));
-    }
+    let check_there = || match place.exists() {
+        true => Ok(()),
+        false => Err(AdditionError::Missing(name.as_str().to_owned())),
+    };
+    check_there()?;
     let _lock = lock(&paths)?;
     let key = CardKey::derived_from(key).map_err(CardError::from)?;
     let Some((base, imported_at)) = base(&paths, key.check_value())? else {
@@ -99,6 +135,10 @@ pub fn remove_addition(
         remove(&place)?;
         return Ok(0);
     };
+    forget_others(&paths, Some(imported_at))?;
+    // Another removal may have been at work up to now.
+    check_there()?;
+    let others = Others::than(name, &paths)?;
     let added = open_whole(&place)?;
     remove(&paths.new)?;
     let cards = write_register(&paths.new, key.check_value(), imported_at, |insert| {
@@ -112,7 +152,7 @@ pub fn remove_addition(
             while out.is_some_and(|out| out < entry) {
                 out = next(&mut taken_out)?;
             }
-            if out != Some(entry) {
+            if out != Some(entry) || others.have(&entry)? {
                 insert(&entry)?;
             }
         }
@@ -125,10 +165,56 @@ pub fn remove_addition(
 
 /// The register was replaced: nothing of any addition is in it.
 pub(super) fn forget_all(paths: &Paths) -> Result<(), CardError> {
-    for name in additions(&paths.folder)? {
+    for name in names(&paths.folder)? {
         remove(&path_of(&name, paths))?;
     }
     Ok(())
+}
+
+/// Removes the files that were made on another register than that of this time.
+fn forget_others(paths: &Paths, imported_at: Option<Timestamp>) -> Result<(), CardError> {
+    for name in names(&paths.folder)? {
+        let is_of = match imported_at {
+            Some(imported_at) => is_of(&name, paths, imported_at)?,
+            None => false,
+        };
+        if !is_of {
+            remove(&path_of(&name, paths))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of all additions but one.
+struct Others(Vec<Connection>);
+
+impl Others {
+    fn than(name: &AdditionName, paths: &Paths) -> Result<Self, CardError> {
+        let mut others = names(&paths.folder)?;
+        others.retain(|other| other != name);
+        let files = others
+            .iter()
+            .map(|other| open_whole(&path_of(other, paths)));
+        files.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether one of them has this card.
+    fn have(&self, (person, card, from, to): &Entry) -> Result<bool, CardError> {
+        for file in &self.0 {
+            let mut select = file
+                .prepare_cached(
+                    "SELECT 1 FROM cards WHERE person = ?1 AND card = ?2 AND from_day = ?3 AND to_day = ?4",
+                )
+                .map_err(failed)?;
+            if select
+                .exists(params![person, card, from, to])
+                .map_err(failed)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The register in use with the time of its import; `None` if there is none.
@@ -140,18 +226,20 @@ fn base(
         return Ok(None);
     }
     let connection = open_whole(&paths.register)?;
-    let (check, imported_ms): ([u8; HASH_LENGTH], i64) = connection
-        .query_row("SELECT key_check, imported_ms FROM about", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .map_err(failed)?;
+    let (check, imported_at) = about(&connection)?;
     if check != *key_check {
         return Err(CardError::WrongKey);
     }
-    Ok(Some((
-        connection,
-        Timestamp::from_millis_clamped(imported_ms),
-    )))
+    Ok(Some((connection, imported_at)))
+}
+
+/// What a file says of its key, and of the time of its import.
+fn about(connection: &Connection) -> Result<([u8; HASH_LENGTH], Timestamp), CardError> {
+    connection
+        .query_row("SELECT key_check, imported_ms FROM about", [], |row| {
+            Ok((row.get(0)?, Timestamp::from_millis_clamped(row.get(1)?)))
+        })
+        .map_err(failed)
 }
 
 #[cfg(test)]

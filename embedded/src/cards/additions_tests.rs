@@ -98,13 +98,18 @@ fn a_card_that_was_there_before_stays_when_an_addition_with_it_goes() {
 
 #[test]
 fn two_additions_go_one_without_the_other() {
-    let place = Place::new();
-    add_as(&place, "a", &[card(1, 1), card(2, 2)]).unwrap();
-    add_as(&place, "b", &[card(2, 2), card(3, 3)]).unwrap();
-    assert_eq!(named(&place), ["a", "b"]);
-    // The card of both is the first one's.
-    assert_eq!(remove_named(&place, "b").unwrap(), 2);
-    assert_eq!(remove_named(&place, "a").unwrap(), 0);
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let place = Place::new();
+        add_as(&place, "a", &[card(1, 1), card(2, 2)]).unwrap();
+        assert_eq!(
+            add_as(&place, "b", &[card(2, 2), card(3, 3)]).unwrap(),
+            (3, 1)
+        );
+        assert_eq!(named(&place), ["a", "b"]);
+        // The card of both goes with the last one.
+        assert_eq!(remove_named(&place, first).unwrap(), 2);
+        assert_eq!(remove_named(&place, second).unwrap(), 0);
+    }
 }
 
 #[test]
@@ -143,6 +148,46 @@ fn a_removal_that_was_interrupted_is_made_again() {
     std::fs::write(&file, kept).unwrap();
     assert_eq!(remove_named(&place, "a").unwrap(), 1);
     assert_eq!(content(&place), before);
+}
+
+#[test]
+fn an_addition_that_was_interrupted_takes_no_card_of_a_later_one_with_it() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    let (register, kept) = (place.data().join("cards.db"), place.data().join("kept"));
+    std::fs::copy(&register, &kept).unwrap();
+    add_as(&place, "a", &[card(2, 2)]).unwrap();
+    // As it is when the process died before the addition's last step.
+    std::fs::rename(&kept, &register).unwrap();
+    add_as(&place, "b", &[card(2, 2)]).unwrap();
+    let before = content(&place);
+    assert_eq!(remove_named(&place, "a").unwrap(), 2);
+    assert_eq!(content(&place), before);
+    assert_eq!(remove_named(&place, "b").unwrap(), 1);
+}
+
+#[test]
+fn an_addition_that_outlives_its_register_takes_no_card_of_the_next_one() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    add_as(&place, "a", &[card(2, 2)]).unwrap();
+    let file = place.data().join("cards-added-a.db");
+    let kept = std::fs::read(&file).unwrap();
+    let (import, progress) = taken(&place, &[card(1, 1), card(2, 2)]);
+    import.finish(progress, now().plus_millis(1), 100).unwrap();
+    // As it is when the process died right after the register was replaced.
+    std::fs::write(&file, &kept).unwrap();
+    let before = content(&place);
+    assert!(named(&place).is_empty());
+    let missing = remove_named(&place, "a");
+    assert!(
+        matches!(missing, Err(AdditionError::Missing(_))),
+        "{missing:?}"
+    );
+    assert_eq!(content(&place), before);
+    // Its name is free.
+    std::fs::write(&file, &kept).unwrap();
+    assert_eq!(add_as(&place, "a", &[card(3, 3)]).unwrap(), (3, 1));
 }
 
 #[test]

@@ -155,15 +155,16 @@ impl EmbeddedCardImport {
     }
 
     fn merge(&self, now: Timestamp) -> Result<u64, CardError> {
-        self.merge_onto(None, now, &mut |_| Ok(()))
+        self.merge_onto(None, now, &mut |_, _| Ok(()))
     }
 
-    /// Merges what was taken into `cards-new.db`, together with the register `base` if there is one; each card that is not in it is told.
+    /// Merges what was taken into `cards-new.db`, together with the register `base` if there is one. Each card that was taken is told, and
+    /// whether it is new.
     pub(super) fn merge_onto(
         &self,
         base: Option<&Connection>,
         now: Timestamp,
-        new: &mut dyn FnMut(&Entry) -> Result<(), CardError>,
+        tell: &mut dyn FnMut(&Entry, bool) -> Result<(), CardError>,
     ) -> Result<u64, CardError> {
         let mut selects = Vec::new();
         if let Some(base) = base {
@@ -194,8 +195,9 @@ impl EmbeddedCardImport {
                 (0..runs.len()).min_by_key(|index| (runs[*index].0, !runs[*index].2))
             {
                 let (entry, is_base) = (runs[smallest].0, runs[smallest].2);
-                if insert(&entry)? && !is_base {
-                    new(&entry)?;
+                let is_new = insert(&entry)?;
+                if !is_base {
+                    tell(&entry, is_new)?;
                 }
                 match next(&mut runs[smallest].1)? {
                     Some(head) => runs[smallest].0 = head,

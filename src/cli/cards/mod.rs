@@ -57,7 +57,7 @@ enum Command {
     Import(ImportArguments),
     /// Take the cards out of the register again that were added under a name, beside a running server
     ///
-    /// Cards that were there before stay, also those that the addition had as well.
+    /// Cards that were there before stay, also those that the addition had as well. A card of two additions goes with the last of them.
     Remove(RemoveArguments),
     /// Show how many cards there are, since when, and which additions are among them
     Status,
