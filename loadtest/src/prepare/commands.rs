@@ -12,6 +12,11 @@ sistema_ts=${SISTEMA_TS:-sistema-ts}
 admin() { \"$sistema_ts\" admin \"$@\"; }
 ";
 
+/// A text as one word of a shell, whatever stands in it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// Registers. What was there before is not in `registered`, and is not touched by [`remove`].
 pub(super) fn register(preparation: &Preparation) -> String {
     let mut text = String::from(HEAD);
@@ -36,18 +41,18 @@ certificate() {
     for region in &preparation.regions {
         let code = region.as_str();
         let file = preparation.region_file(*region);
-        let certificate = preparation.identity(&file).0;
+        let certificate = quoted(&preparation.identity(&file).0);
         if pki {
             text += &pki_line(preparation, &file, &format!("region --code {code}"));
         }
-        text += &format!("add region {code}\ncertificate region {code} '{certificate}'\n");
+        text += &format!("add region {code}\ncertificate region {code} {certificate}\n");
         text += &format!(
             "admin operator import --region {code} --profile elencoTestEffettuati --profile invioCodiceOtp operators/region-{code}\n"
         );
     }
     for number in 0..preparation.call_centers {
         let code = preparation.call_center(number);
-        let certificate = preparation.identity(&code).0;
+        let certificate = quoted(&preparation.identity(&code).0);
         if pki {
             text += &pki_line(
                 preparation,
@@ -56,10 +61,10 @@ certificate() {
             );
         }
         text += &format!(
-            "add call-center {code} --name {code}\ncertificate call-center {code} '{certificate}'\n\
-             grep -qxF 'network {code}' registered || {{ admin network add --call-center {code} '{network}' && echo 'network {code}' >>registered; }}\n\
+            "add call-center {code} --name {code}\ncertificate call-center {code} {certificate}\n\
+             grep -qxF 'network {code}' registered || {{ admin network add --call-center {code} {network} && echo 'network {code}' >>registered; }}\n\
              admin operator import --call-center {code} operators/{code}\n",
-            network = preparation.network
+            network = quoted(&preparation.network)
         );
     }
     if preparation.structures > 0 {
@@ -88,7 +93,9 @@ fn pki_line(preparation: &Preparation, file: &str, what: &str) -> String {
         .rsplit_once('/')
         .map_or(".", |(folder, _)| folder);
     format!(
-        "[ -e '{certificate}' ] || \"$sistema_ts\" pki {what} --folder '{folder}' --file {file}\n"
+        "[ -e {} ] || \"$sistema_ts\" pki {what} --folder {} --file {file}\n",
+        quoted(&certificate),
+        quoted(folder)
     )
 }
 
@@ -104,18 +111,18 @@ dismiss() { while read -r code; do echo \"$code\" | admin operator remove \"--$1
 ";
     for region in &preparation.regions {
         let code = region.as_str();
-        let certificate = preparation.identity(&preparation.region_file(*region)).0;
+        let certificate = quoted(&preparation.identity(&preparation.region_file(*region)).0);
         text += &format!(
-            "without region {code} '{certificate}'\ndismiss region {code} operators/region-{code}\ndisable region {code}\n"
+            "without region {code} {certificate}\ndismiss region {code} operators/region-{code}\ndisable region {code}\n"
         );
     }
     for number in 0..preparation.call_centers {
         let code = preparation.call_center(number);
-        let certificate = preparation.identity(&code).0;
+        let certificate = quoted(&preparation.identity(&code).0);
         text += &format!(
-            "without call-center {code} '{certificate}'\ndismiss call-center {code} operators/{code}\n\
-             if grep -qxF 'network {code}' registered; then admin network remove --call-center {code} '{network}'; fi\ndisable call-center {code}\n",
-            network = preparation.network
+            "without call-center {code} {certificate}\ndismiss call-center {code} operators/{code}\n\
+             if grep -qxF 'network {code}' registered; then admin network remove --call-center {code} {network}; fi\ndisable call-center {code}\n",
+            network = quoted(&preparation.network)
         );
     }
     for number in 0..preparation.structures {

@@ -6,7 +6,7 @@ mod requests;
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sistema_ts_model::{Clock as _, RegionCode, SystemClock};
@@ -63,11 +63,16 @@ impl Preparation {
             let reason = format!("at least one region, and from 1 to {MOST_PEOPLE} people");
             return Err(LoadtestError::Usage(reason));
         }
-        fs::create_dir_all(self.folder.parent().unwrap_or(Path::new(".")))
-            .and_then(|()| fs::create_dir(&self.folder))
-            .map_err(LoadtestError::file(&self.folder))?;
+        let is_twice = |place: usize| self.regions[..place].contains(&self.regions[place]);
+        if let Some(place) = (0..self.regions.len()).find(|place| is_twice(*place)) {
+            let reason = format!("region {} is named twice", self.regions[place].as_str());
+            return Err(LoadtestError::Usage(reason));
+        }
         let authority =
             fs::read_to_string(&self.authority).map_err(LoadtestError::file(&self.authority))?;
+        fs::create_dir_all(self.folder.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&self.folder))
+            .map_err(LoadtestError::file(&self.folder))?;
         self.file("authority.crt", 0o644, &authority)?;
         let people = fiscal_codes(self.people as usize, &mut Numbers::new(self.seed));
         let mut cards = Vec::new();
@@ -305,6 +310,64 @@ mod tests {
         );
         let again = preparation.write().unwrap_err().to_string();
         assert!(again.contains("prepared"), "{again}");
+    }
+
+    #[test]
+    fn what_cannot_be_prepared_leaves_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let no_authority = Preparation {
+            authority: folder.path().join("missing"),
+            ..preparation(folder.path())
+        };
+        let mut region_twice = preparation(folder.path());
+        region_twice.regions.push(region_twice.regions[0]);
+        for (preparation, named) in [(no_authority, "missing"), (region_twice, "named twice")] {
+            let error = preparation.write().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+            assert!(!preparation.folder.exists(), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_its_makers_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let preparation = preparation(folder.path());
+        preparation.write().unwrap();
+        let mode = |name: &str| {
+            let metadata = fs::metadata(preparation.folder.join(name)).unwrap();
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!(mode(""), 0o700);
+        assert_eq!(mode("keys/loadtest-cc1.key"), 0o600);
+    }
+
+    #[test]
+    fn commands_are_sound_whatever_a_path_has_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let strange = folder.path().join("it's $HOME; a \"place\"");
+        let preparation = Preparation {
+            development_pki: Some(strange.clone()),
+            network: "127.0.0.1/32'; touch made; '".into(),
+            ..preparation(folder.path())
+        };
+        preparation.write().unwrap();
+        let scripts = ["register.sh", "remove.sh"].map(|name| preparation.folder.join(name));
+        for script in &scripts {
+            // A function that tells its arguments, and reads what it is given, stands in for the server's program.
+            let output = std::process::Command::new("bash")
+                .arg(script)
+                .env("BASH_FUNC_told%%", "() { echo \"$@\"; cat >/dev/null; }")
+                .env("SISTEMA_TS", "told")
+                .stdin(std::process::Stdio::null())
+                .env("SISTEMA_TS_CONFIGURATION", "none")
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{output:?}");
+            assert!(told.contains(&strange.display().to_string()), "{told}");
+        }
+        assert!(!preparation.folder.join("made").exists());
     }
 
     #[test]
