@@ -189,7 +189,11 @@ impl AnswerReader {
         loop {
             let rest = self.bytes.get(*position..).unwrap_or_default();
             let Some(line_end) = memmem::find(rest, b"\r\n") else {
-                return Ok(None);
+                return if rest.len() > MAX_HEAD {
+                    Err(AnswerError::TooLong)
+                } else {
+                    Ok(None)
+                };
             };
             let size = chunk_size(&rest[..line_end]).ok_or(AnswerError::NotHttp)?;
             if size == 0 {
@@ -433,6 +437,13 @@ mod tests {
         assert_eq!(
             read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffff\r\n"),
             Err(AnswerError::NotHttp)
+        );
+        let line = "0".repeat(MAX_HEAD + 1);
+        assert_eq!(
+            read(&format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{line}"
+            )),
+            Err(AnswerError::TooLong)
         );
         assert_eq!(
             read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc"),

@@ -98,15 +98,15 @@ pub fn first_words(body: &[u8]) -> Option<String> {
     [&b"descrizione>"[..], b"faultstring>", b"descrizioneEsito>"]
         .into_iter()
         .find_map(|name| element(body, name))
-        .map(|text| String::from_utf8_lossy(text).chars().take(200).collect())
         .or_else(|| {
             // A fault's text has attributes in its tag at times.
             let at = memmem::find(body, b"<faultstring")?;
             let text = &body[at..];
             let start = memchr::memchr(b'>', text)? + 1;
             let end = memchr::memchr(b'<', &text[start..])?;
-            Some(String::from_utf8_lossy(&text[start..start + end]).into_owned())
+            Some(&text[start..start + end])
         })
+        .map(|text| String::from_utf8_lossy(text).chars().take(200).collect())
 }
 
 #[cfg(test)]
@@ -166,6 +166,10 @@ mod tests {
             first_words(fault.as_bytes()).as_deref(),
             Some("Indirizzo inesistente")
         );
+        for tag in ["<faultstring>", "<faultstring xml:lang=\"it\">"] {
+            let long = format!("{tag}{}</faultstring>", "x".repeat(1_000));
+            assert_eq!(first_words(long.as_bytes()), Some("x".repeat(200)));
+        }
         assert_eq!(first_words(b""), None);
     }
 }
