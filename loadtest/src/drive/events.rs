@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A command that runs for longer is not waited for at the run's end.
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// An event that is to come.
 #[derive(Debug, Clone)]
 pub(crate) struct EventPlan {
@@ -122,8 +125,42 @@ impl Events {
         }
     }
 
-    /// Whether something is still to come or runs.
-    pub(crate) fn is_busy(&self) -> bool {
-        !self.plans.is_empty() || !self.running.is_empty()
+    /// Whether something is still to come, or runs and is waited for.
+    pub(crate) fn is_busy(&self, now: Instant) -> bool {
+        let is_waited_for = |(place, _): &(usize, Child)| {
+            now.saturating_duration_since(self.outcomes[*place].started) < LONGEST
+        };
+        !self.plans.is_empty() || self.running.iter().any(is_waited_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    //! A failure: a run that a command without an end keeps from ending.
+
+    use super::*;
+
+    #[test]
+    fn a_command_without_an_end_is_not_waited_for() {
+        let plan = EventPlan {
+            at: Duration::ZERO,
+            label: "endless".into(),
+            command: vec!["sleep".into(), "1000".into()],
+            folder: PathBuf::from("."),
+        };
+        let mut events = Events::new(&[plan]);
+        let begun = Instant::now();
+        assert!(events.is_busy(begun));
+        events.advance(Duration::ZERO);
+        assert!(events.is_busy(begun));
+        assert!(!events.is_busy(Instant::now() + LONGEST));
+        assert_eq!(
+            (events.outcomes[0].took, events.outcomes[0].succeeded),
+            (None, false)
+        );
+        let (_, child) = &mut events.running[0];
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

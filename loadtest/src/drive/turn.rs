@@ -196,7 +196,7 @@ impl<'l> Loop<'l> {
         now >= self.start
             && self.waiting == 0
             && self.sources.iter().all(|source| source.is_over(elapsed))
-            && !self.events.is_busy()
+            && !self.events.is_busy(now)
             && self.slots.iter().all(|slot| slot.under_way.is_none())
     }
 

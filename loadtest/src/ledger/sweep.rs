@@ -13,6 +13,9 @@ use super::{Books, Class, Entry, Intent, Kind, Ledger, LedgerError, Purpose, Set
 /// How often a request that stays unknown, or is turned away, is sent again.
 const TRIES: usize = 5;
 
+/// Requests in a row of which none was answered at any try: then the server is gone.
+const SILENT: u32 = 2;
+
 /// How the sweep reaches the server: over the same wire as the load, one request after the other.
 pub trait Reach {
     /// Sends the request that the intent describes, and waits for what becomes of it.
@@ -58,6 +61,9 @@ pub enum SweepError {
     /// The ledger or the file of a listing failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The server does not answer any more.
+    #[error("the server answers no more, so that what it answered cannot be asked for again")]
+    Gone,
     /// A listing could not be read to its end.
     #[error("the listing of caller {caller} could not be read: {reason}")]
     Listing {
@@ -87,9 +93,10 @@ impl Sweep {
         reach: &mut dyn Reach,
     ) -> Result<Vec<Listing>, SweepError> {
         let outline = Outline::read(books, ledger.len())?;
-        self.repeat(ledger, books, reach, &outline)?;
+        let mut silent = 0;
+        self.repeat(ledger, books, reach, &mut silent, &outline)?;
         for intent in outline.taken.iter().take(self.verifications) {
-            ask(ledger, reach, intent)?;
+            ask(ledger, reach, &mut silent, intent)?;
         }
         let mut listings = Vec::new();
         for lister in &self.listers {
@@ -109,6 +116,7 @@ impl Sweep {
         ledger: &mut Ledger,
         books: &Books,
         reach: &mut dyn Reach,
+        silent: &mut u32,
         outline: &Outline,
     ) -> Result<(), SweepError> {
         let step = |count: u64| count.div_ceil(self.repeats.max(1)).max(1);
@@ -127,7 +135,7 @@ impl Sweep {
                 || (self.repeats > 0 && seen[class] % steps[class] == 0);
             seen[class] += 1;
             if is_due {
-                ask(ledger, reach, &entry.intent)?;
+                ask(ledger, reach, silent, &entry.intent)?;
             }
         }
         Ok(())
@@ -176,20 +184,32 @@ fn is_repeatable(entry: &Entry) -> bool {
     intent.key.is_some() && !intent.altered && matches!(intent.kind, Kind::Submit | Kind::Cancel)
 }
 
-/// Asks once, and again while the answer is missing or says that the server is busy.
-fn ask(ledger: &mut Ledger, reach: &mut dyn Reach, intent: &Intent) -> Result<(), LedgerError> {
+/// Asks once, and again while the answer is missing or says that the server is busy. `silent` counts the requests in a row without an answer.
+fn ask(
+    ledger: &mut Ledger,
+    reach: &mut dyn Reach,
+    silent: &mut u32,
+    intent: &Intent,
+) -> Result<(), SweepError> {
     let intent = Intent {
         purpose: Purpose::Sweep,
         ..*intent
     };
+    *silent += 1;
     for _ in 0..TRIES {
         let id = ledger.intend(&intent, Instant::now())?;
         let settlement = reach.send(&intent);
         ledger.settle(id, &settlement)?;
+        if settlement.class != Class::Unknown || settlement.status != 0 {
+            *silent = 0;
+        }
         let is_open = settlement.class == Class::Unknown || settlement.status == 503;
         if !is_open {
             break;
         }
+    }
+    if *silent >= SILENT {
+        return Err(SweepError::Gone);
     }
     Ok(())
 }
@@ -242,5 +262,75 @@ impl Outline {
         }
         outline.taken = taken.into_values().collect();
         Ok(outline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    //! A failure: a sweep that goes on for as long as there are requests, although nobody answers any more.
+
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    /// Answers every so many requests; 0 is never.
+    struct Seldom {
+        every: u32,
+        sent: u32,
+    }
+
+    impl Reach for Seldom {
+        fn send(&mut self, _: &Intent) -> Settlement {
+            self.sent += 1;
+            match self.every {
+                0 => Settlement::UNANSWERED,
+                every if self.sent.is_multiple_of(every) => {
+                    Settlement::answered(200, Some(*b"0000"), 0)
+                }
+                _ => Settlement::UNANSWERED,
+            }
+        }
+
+        fn list(
+            &mut self,
+            _: u16,
+            _: Option<u32>,
+            _: &mut dyn FnMut(Listed),
+        ) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_no_more_ends_the_sweep_and_a_slow_one_does_not() {
+        for (every, most) in [(0, 10), (4, u32::MAX)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ledger");
+            let mut ledger = Ledger::create(&path).unwrap();
+            for key in 1..=100 {
+                let intent = Intent {
+                    key: NonZeroU32::new(key),
+                    ..Intent::new(Kind::Submit, 0)
+                };
+                let id = ledger.intend(&intent, Instant::now()).unwrap();
+                ledger.settle(id, &Settlement::UNANSWERED).unwrap();
+            }
+            let books = Books::open(&path).unwrap();
+            let sweep = Sweep {
+                listers: Vec::new(),
+                page: 10,
+                repeats: 10,
+                verifications: 1,
+                folder: folder.path().to_owned(),
+            };
+            let mut reach = Seldom { every, sent: 0 };
+            let swept = sweep.after(&mut ledger, &books, &mut reach);
+            match every {
+                0 => assert!(matches!(swept, Err(SweepError::Gone))),
+                _ => assert_eq!((swept.unwrap().len(), reach.sent), (0, 400)),
+            }
+            assert!(reach.sent <= most, "{}", reach.sent);
+        }
     }
 }

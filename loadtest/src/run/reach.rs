@@ -9,7 +9,7 @@ use crate::callers::Callers;
 use crate::ledger::{Intent, Listed, Reach, Settlement, session_mark};
 use crate::steps::{ListingRange, Steps};
 use crate::wire::client::Client;
-use crate::wire::listing::Scan;
+use crate::wire::listing::{Scan, ScanError};
 use crate::wire::reading::Reader;
 
 /// Longest time without a byte, and for a server that was started again to be there.
@@ -18,8 +18,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Pages of a listing that are followed at most, whatever bookmarks come.
 const MOST_PAGES: u32 = 1_000_000;
+/// Pages one after another that go on without a test.
+const MOST_EMPTY_PAGES: u32 = 100;
 /// Longest answer but a listing's.
 const LONGEST: usize = 1024 * 1024;
+/// Longest time for the whole of it, and for a page of a listing.
+const WHOLE: Duration = Duration::from_secs(60);
+const WHOLE_PAGE: Duration = Duration::from_secs(290);
 
 /// The same wire as the load's, without haste.
 pub(super) struct Wire<'w> {
@@ -64,13 +69,14 @@ impl Reach for Wire<'_> {
         };
         let mut body = Vec::new();
         let request = self.steps.write(&work);
-        let status =
-            client(&mut self.clients, self.callers, intent.caller).exchange(request, |part| {
-                if body.len() + part.len() <= LONGEST {
-                    body.extend_from_slice(part);
-                }
-                Ok(())
-            });
+        let client = client(&mut self.clients, self.callers, intent.caller);
+        let status = client.exchange(request, WHOLE, |part| {
+            if body.len() + part.len() > LONGEST {
+                return Err(ScanError::TooLong);
+            }
+            body.extend_from_slice(part);
+            Ok(())
+        });
         let Ok(status) = status else {
             return Settlement::UNANSWERED;
         };
@@ -99,11 +105,13 @@ impl Reach for Wire<'_> {
         };
         let mut scan = Scan::keeping_tests();
         let mut bookmark: Option<String> = None;
+        let mut empty_pages = 0;
         for _ in 0..MOST_PAGES {
             scan.next_answer();
+            let before = scan.tests;
             let request = self.steps.listing(caller, &range, bookmark.as_deref());
             let status = client(&mut self.clients, self.callers, caller)
-                .exchange(&request, |part| {
+                .exchange(&request, WHOLE_PAGE, |part| {
                     scan.push(part)?;
                     scan.kept_tests.drain(..).for_each(&mut *test);
                     Ok(())
@@ -120,6 +128,14 @@ impl Reach for Wire<'_> {
             let next = scan.bookmark.take();
             if next.is_none() {
                 return Ok(());
+            }
+            empty_pages = if scan.tests == before {
+                empty_pages + 1
+            } else {
+                0
+            };
+            if empty_pages >= MOST_EMPTY_PAGES {
+                return Err("bookmarks that lead to no test".into());
             }
             if next == bookmark {
                 return Err("a bookmark that leads to itself".into());

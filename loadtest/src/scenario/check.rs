@@ -187,6 +187,14 @@ impl Checker<'_> {
                 let reason = "a closed loop needs seconds or requests, or it would not end";
                 return Err(self.text.mistake(span, reason));
             }
+            let begins = |(step, weight): (&Step, &f64)| {
+                let is_first = matches!(step, Step::Submit | Step::SubmitWithoutKey | Step::List);
+                is_first && *weight > 0.0
+            };
+            if file.seconds.is_none() && !file.mix.get_ref().iter().any(begins) {
+                let reason = "a closed loop of steps that go on from others needs seconds, or it would not end where these are refused";
+                return Err(self.text.mistake(span, reason));
+            }
             if let Some(seconds) = &file.seconds {
                 self.within(seconds, 0.01, LONGEST_SECONDS)?;
             }

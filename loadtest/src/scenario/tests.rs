@@ -64,6 +64,12 @@ fn an_unknown_key_is_refused_with_its_line_and_column() {
 fn a_wrong_value_is_refused_where_it_stands() {
     for (old, new, place, reason) in [
         (
+            "[[stream]]",
+            "[[stream]]\nname = \"c\"\ncallers = \"regions\"\nconnections = 1\narrival = \"closed\"\nrequests = 5\nmix = { cancel = 1, submit = 0 }\n\n[[stream]]",
+            (9, 1),
+            "needs seconds",
+        ),
+        (
             "callers = \"regions\"",
             "callers = \"region\"",
             (11, 11),

@@ -48,11 +48,13 @@ impl Client {
         }
     }
 
-    /// Sends a request and hands on its answer's body as it comes; the status. A connection that has ended while it was idle is made
+    /// Sends a request and hands on its answer's body as it comes; the status. The whole answer may take so long, however its bytes come.
+    /// A connection that has ended while it was idle is made
     /// anew before anything is sent, and nothing is sent twice.
     pub(crate) fn exchange(
         &mut self,
         request: &[u8],
+        whole: Duration,
         mut body: impl FnMut(&[u8]) -> Result<(), ScanError>,
     ) -> Result<u16, ClientError> {
         let mut stream = match self.stream.take().filter(is_idle) {
@@ -65,7 +67,11 @@ impl Client {
             .and_then(|()| stream.flush())
             .map_err(cut)?;
         let mut frame = Frame::default();
+        let until = Instant::now() + whole;
         loop {
+            if Instant::now() >= until {
+                return Err(ClientError::Cut(ErrorKind::TimedOut));
+            }
             let length = stream.read(&mut self.piece).map_err(cut)?;
             if length == 0 {
                 return Err(ClientError::Cut(ErrorKind::UnexpectedEof));
@@ -123,4 +129,49 @@ fn is_idle(stream: &StreamOwned<ClientConnection, TcpStream>) -> bool {
     let nothing_came = stream.sock.set_nonblocking(true).is_ok()
         && matches!(stream.sock.peek(&mut byte), Err(error) if error.kind() == ErrorKind::WouldBlock);
     stream.sock.set_nonblocking(false).is_ok() && nothing_came
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    //! A failure: a client that a server can keep for as long as it likes.
+
+    use std::net::TcpListener;
+
+    use rustls::ServerConnection;
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+    use crate::mirror::Identity;
+    use crate::wire::tls::plain_config;
+
+    #[test]
+    fn an_answer_that_comes_byte_by_byte_without_end_is_given_up() {
+        let identity = Identity::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target {
+            address: listener.local_addr().unwrap(),
+            server_name: ServerName::try_from("localhost").unwrap(),
+            host: "localhost".into(),
+            tls: plain_config(identity.authority.clone()).unwrap(),
+        };
+        let server = std::thread::spawn(move || {
+            let (socket, _) = listener.accept().unwrap();
+            let tls = ServerConnection::new(identity.tls).unwrap();
+            let mut stream = StreamOwned::new(tls, socket);
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+            // Until the client closes.
+            while stream.write_all(b"x").and_then(|()| stream.flush()).is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let mut client = Client::new(&target, Duration::from_secs(60));
+        let answer = client.exchange(b"GET", Duration::from_millis(200), |_| Ok(()));
+        assert!(
+            matches!(answer, Err(ClientError::Cut(ErrorKind::TimedOut))),
+            "{answer:?}"
+        );
+        server.join().unwrap();
+    }
 }
