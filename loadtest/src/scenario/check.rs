@@ -20,6 +20,8 @@ const GREATEST_RATE: f64 = 1_000_000.0;
 const MOST_CONNECTIONS: u32 = 16_384;
 /// Most of the others, so that numbers of callers and streams stay small.
 const MOST_GROUPS: usize = 64;
+/// Longest name: the folder of a run's results is called by it.
+const LONGEST_NAME: usize = 64;
 /// Steps whose time on an idle server can be asked for.
 const IDLE_STEPS: [Step; 6] = [
     Step::Submit,
@@ -33,6 +35,11 @@ const IDLE_STEPS: [Step; 6] = [
 pub(super) fn scenario(text: Text) -> Result<Scenario, Mistake> {
     let file: ScenarioFile = text.parse()?;
     let checker = Checker { text: &text };
+    if !is_name(&file.name) {
+        return Err(text.mistake_without_place(format!(
+            "name: 1 to {LONGEST_NAME} letters, digits, dashes and underscores"
+        )));
+    }
     if file.callers.is_empty() || file.stream.is_empty() {
         return Err(text.mistake_without_place("at least one [[callers]] and one [[stream]]"));
     }
@@ -82,6 +89,11 @@ pub(super) fn scenario(text: Text) -> Result<Scenario, Mistake> {
         return Err(text.mistake_without_place("read_back_percent: from 0 to 100"));
     }
     Ok(scenario)
+}
+
+fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 struct Checker<'t> {

@@ -45,6 +45,15 @@ fn a_scenario_is_what_its_file_says() {
 }
 
 #[test]
+fn a_name_leads_to_no_other_folder() {
+    for name in ["../x", "/x", "a b", "", &"x".repeat(65)] {
+        let text = GOOD.replacen("example", name, 1);
+        let reason = parse(&text).unwrap_err().reason;
+        assert!(reason.starts_with("name: "), "{name}: {reason}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line_and_column() {
     let (place, reason) = mistake("connections = 8", "connections = 8\nconections = 9");
     assert_eq!(place, (13, 1));
