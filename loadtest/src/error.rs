@@ -35,6 +35,14 @@ pub enum LoadtestError {
     /// A value of the command line is wrong.
     #[error("{0}")]
     Usage(String),
+    /// The server is not there, or is not the one that the environment says.
+    #[error("{host} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        host: String,
+        /// Why not.
+        reason: String,
+    },
     /// Not all connections could be opened, so nothing was measured.
     #[error("only {opened} of {wanted} connections could be opened: {reason}")]
     Connect {

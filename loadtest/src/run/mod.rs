@@ -24,7 +24,7 @@ use crate::scenario::place::Text;
 use crate::scenario::{CallerKind, EventCommand, Scenario};
 use crate::steps::Steps;
 use progress::Progress;
-use reach::Wire;
+use reach::{Wire, knock};
 use watch::Watch;
 
 /// `massimoElementi` of the listing that is read by small pages.
@@ -63,6 +63,7 @@ pub fn run(mut plan: RunPlan) -> Result<RunResult, LoadtestError> {
     let callers = Arc::new(Callers::new(&plan.scenario, &environment, &text)?);
     guard(&callers, plan.confirmed_host.as_deref())?;
     let events = events(&plan.scenario, &environment, &text)?;
+    knock(&callers)?;
     std::fs::create_dir_all(&plan.folder).map_err(LoadtestError::file(&plan.folder))?;
     Run::new(&plan, &environment, callers)?.run(&events)
 }

@@ -1,11 +1,12 @@
 //! How the ledger's sweep reaches the server: one request after another, as the same callers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sistema_ts_model::{Clock as _, SystemClock};
 
 use crate::callers::Callers;
+use crate::error::LoadtestError;
 use crate::ledger::{Intent, Listed, Reach, Settlement, session_mark};
 use crate::steps::{ListingRange, Steps};
 use crate::wire::client::Client;
@@ -14,6 +15,8 @@ use crate::wire::reading::Reader;
 
 /// Longest time without a byte, and for a server that was started again to be there.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The same before the load, when no server is on its way back.
+const FIRST_LIMIT: Duration = Duration::from_secs(5);
 /// Before a server that was busy is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Pages of a listing that are followed at most, whatever bookmarks come.
@@ -25,6 +28,22 @@ const LONGEST: usize = 1024 * 1024;
 /// Longest time for the whole of it, and for a page of a listing.
 const WHOLE: Duration = Duration::from_secs(60);
 const WHOLE_PAGE: Duration = Duration::from_secs(290);
+
+/// Connects once to each address: a wrong port, name or authority is told before anything is written or sent.
+pub(super) fn knock(callers: &Callers) -> Result<(), LoadtestError> {
+    let mut known = HashSet::new();
+    for target in callers.all.iter().map(|caller| &caller.target) {
+        if known.insert(&target.host) {
+            Client::new(target, FIRST_LIMIT).reach().map_err(|error| {
+                LoadtestError::Unreachable {
+                    host: target.host.clone(),
+                    reason: error.to_string(),
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
 
 /// The same wire as the load's, without haste.
 pub(super) struct Wire<'w> {

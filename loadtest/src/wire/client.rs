@@ -86,6 +86,11 @@ impl Client {
         Ok(frame.status)
     }
 
+    /// Connects, and asks nothing.
+    pub(crate) fn reach(&self) -> Result<(), ClientError> {
+        self.connect().map(drop)
+    }
+
     /// A server that has just been started again is waited for.
     fn connect(&self) -> Result<StreamOwned<ClientConnection, TcpStream>, ClientError> {
         let until = Instant::now() + self.limit;

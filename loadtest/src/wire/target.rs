@@ -73,9 +73,9 @@ impl Target {
         };
         let address = with_port
             .to_socket_addrs()
-            .ok()
-            .and_then(|mut addresses| addresses.next())
-            .ok_or_else(|| LoadtestError::Address(format!("{with_port} is no address")))?;
+            .map_err(|error| LoadtestError::Address(format!("{with_port}: {error}")))?
+            .next()
+            .ok_or_else(|| LoadtestError::Address(format!("{with_port} has no address")))?;
         let name = with_port.rsplit_once(':').map_or("", |(name, _)| name);
         let name = name
             .trim_start_matches('[')

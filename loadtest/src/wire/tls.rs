@@ -29,7 +29,12 @@ pub fn client_config(
                     path: key.to_owned(),
                     reason: error.to_string(),
                 })?;
-            builder.with_client_auth_cert(certificates(chain)?, key_der)?
+            builder
+                .with_client_auth_cert(certificates(chain)?, key_der)
+                .map_err(|error| LoadtestError::Pem {
+                    path: key.to_owned(),
+                    reason: format!("with {}: {error}", chain.display()),
+                })?
         }
         None => builder.with_no_client_auth(),
     };
