@@ -22,12 +22,20 @@ pub(super) fn register(preparation: &Preparation) -> String {
     let mut text = String::from(HEAD);
     text += "umask 077
 touch registered
-# add WHAT NAME ARGUMENTS…: registers what is not registered, and remembers that it did.
+# add WHAT NAME ARGUMENTS…: registers what is not registered, and remembers that it did. What is disabled is enabled only where ENABLE=yes.
 add() {
-    local what=$1 name=$2
+    local what=$1 name=$2 shown
     shift 2
-    admin \"$what\" show \"$name\" >/dev/null 2>&1 && return 0
-    admin \"$what\" add \"$name\" \"$@\"
+    if shown=$(admin \"$what\" show \"$name\" 2>/dev/null); then
+        grep -qE '^enabled +no$' <<<\"$shown\" || return 0
+        if [ \"${ENABLE:-}\" != yes ]; then
+            echo \"register.sh: $what $name is registered and disabled. If an earlier load test left it so, run this again with ENABLE=yes.\" >&2
+            return 2
+        fi
+        admin \"$what\" enable \"$name\"
+    else
+        admin \"$what\" add \"$name\" \"$@\"
+    fi
     echo \"$what $name\" >>registered
 }
 # certificate KIND CODE FILE
