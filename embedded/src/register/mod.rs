@@ -66,19 +66,18 @@ struct Shared {
 }
 
 impl Shared {
-    /// Swaps in a newer snapshot, if there is one.
+    /// Swaps in a newer snapshot, if there is one. The reader stays locked meanwhile, so that of two looks at once neither returns before what
+    /// the other has read is swapped in, nor swaps in what is older.
     fn look(&self) -> Result<(), RegisterError> {
-        let looked = self.newer();
+        let looked = self.place.check().and_then(|()| {
+            let mut reader = self.reader();
+            if let Some(snapshot) = reader.newer(&self.snapshot.load())? {
+                self.snapshot.store(Arc::new(snapshot));
+            }
+            Ok(())
+        });
         self.current.store(looked.is_ok(), Ordering::Release);
-        if let Some(snapshot) = looked? {
-            self.snapshot.store(Arc::new(snapshot));
-        }
-        Ok(())
-    }
-
-    fn newer(&self) -> Result<Option<RegisterSnapshot>, RegisterError> {
-        self.place.check()?;
-        self.reader().newer(&self.snapshot.load())
+        looked
     }
 
     /// A panic while reading leaves the reader as it was before: its state is written last.
