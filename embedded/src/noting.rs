@@ -77,8 +77,8 @@ impl Noting {
         }
     }
 
-    /// Ends the store when a file that a batch is about to write was cut or is no longer in place: its commit would lengthen a log that was cut, with a
-    /// hole where its older pages were.
+    /// Ends the store when a log that a batch is about to write was cut or is no longer in place: its commit would lengthen a log that was cut, with a
+    /// hole where its older pages were. A commit does not write the files themselves: they are looked at before its answers.
     pub(super) fn look_before_writing(
         &mut self,
         shared: &Shared,
@@ -86,8 +86,8 @@ impl Noting {
         patients: &mut Patients,
         day: Day,
     ) -> Result<(), BatchFailure> {
-        let trouble = self.opened.trouble(log);
-        match trouble.or_else(|| patients.trouble_of(day)) {
+        let trouble = self.opened.log_trouble(log);
+        match trouble.or_else(|| patients.log_trouble_of(day)) {
             None => Ok(()),
             Some(reason) => {
                 shared.fail(reason.clone());

@@ -79,6 +79,11 @@ impl OpenedDatabase {
         if !self.file.bytes().is_some_and(has_not_become_shorter) {
             return Some(self.file.told());
         }
+        self.log_trouble(log)
+    }
+
+    /// What is wrong, if the log is no longer in place or has lost pages of the last commit.
+    pub(super) fn log_trouble(&self, log: &Log) -> Option<String> {
         (!self.log.holds(log.bytes())).then(|| self.log.told())
     }
 }

@@ -316,10 +316,10 @@ impl Patients {
         })
     }
 
-    /// What is wrong with a day's file, if it is open.
-    pub(super) fn trouble_of(&self, day: Day) -> Option<String> {
+    /// What is wrong with the log of a day's file, if that is open.
+    pub(super) fn log_trouble_of(&self, day: Day) -> Option<String> {
         let file = self.open.iter().find(|file| file.day == day)?;
-        file.opened.trouble(&file.log)
+        file.opened.log_trouble(&file.log)
     }
 
     /// Finds out whether today's file takes what is written to it, within the current transaction.

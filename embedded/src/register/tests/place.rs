@@ -142,10 +142,12 @@ async fn another_register_and_what_is_none_are_not_served_from() {
         let place = Place::new();
         let register = with_region(&place).await;
         // All of it in its file, whose log goes with it: a log that stays would be taken for the other file's.
-        rusqlite::Connection::open(place.file())
-            .unwrap()
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .unwrap();
+        let connection = rusqlite::Connection::open(place.file()).unwrap();
+        until("nobody reads the log and it is empty", || {
+            let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+            connection.query_row(truncate, [], |row| row.get::<_, i64>(0)) == Ok(0)
+        });
+        drop(connection);
         let aside = place.folder.path().join("aside.db");
         fs::rename(place.file(), &aside).unwrap();
         for file in &place.files()[1..] {
