@@ -24,9 +24,9 @@ pub use session::{Reply, Session};
 
 /// Waits until something is so; a test that waits longer than this has failed.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(30);
+    let give_up = Instant::now() + Duration::from_secs(120);
     while !is_so() {
-        assert!(Instant::now() < give_up, "{what}: not within 30 s");
+        assert!(Instant::now() < give_up, "{what}: not within 120 s");
         std::thread::yield_now();
     }
 }
