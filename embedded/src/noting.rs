@@ -83,7 +83,7 @@ impl Noting {
         &mut self,
         shared: &Shared,
         log: &Log,
-        patients: &mut Patients,
+        patients: &Patients,
         day: Day,
     ) -> Result<(), BatchFailure> {
         let trouble = self.opened.log_trouble(log);

@@ -234,7 +234,7 @@ impl<'connection> Writer<'connection> {
             self.noting.look_before_writing(
                 &self.shared,
                 self.log.log(),
-                &mut self.patients,
+                &self.patients,
                 self.day,
             )?;
         }

@@ -148,36 +148,24 @@ impl Builder<'_> {
                 && !group.except.contains(name)
         };
         let environment = self.environment;
-        let mut members = Vec::new();
-        match group.kind {
+        let members: Result<Vec<Caller>, _> = match group.kind {
             CallerKind::Region => {
-                for file in environment
-                    .region
-                    .iter()
-                    .filter(|file| is_meant(&file.get_ref().code))
-                {
-                    members.push(self.region(file)?);
-                }
+                let files = environment.region.iter();
+                let files = files.filter(|file| is_meant(&file.get_ref().code));
+                files.map(|file| self.region(file)).collect()
             }
             CallerKind::Structure => {
-                for file in environment
-                    .structure
-                    .iter()
-                    .filter(|file| is_meant(&file.get_ref().name))
-                {
-                    members.push(self.structure(file)?);
-                }
+                let files = environment.structure.iter();
+                let files = files.filter(|file| is_meant(&file.get_ref().name));
+                files.map(|file| self.structure(file)).collect()
             }
             CallerKind::CallCenter => {
-                for file in environment
-                    .call_center
-                    .iter()
-                    .filter(|file| is_meant(&file.get_ref().name))
-                {
-                    members.push(self.call_center(file)?);
-                }
+                let files = environment.call_center.iter();
+                let files = files.filter(|file| is_meant(&file.get_ref().name));
+                files.map(|file| self.call_center(file)).collect()
             }
-        }
+        };
+        let mut members = members?;
         if members.is_empty() || members.len() > usize::from(u16::MAX) / 64 {
             let reason = format!(
                 "the scenario's callers \"{}\" are of kind {}: there are {} that it means; add [[{}]]",
