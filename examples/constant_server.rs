@@ -18,7 +18,7 @@ use sistema_ts_store::{
     ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, Forgiveness,
     Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest,
     OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
-    ReservedCun, SessionView, SettleUnlock, Store, StoreError, TestView,
+    ReservedCun, SessionView, SettleUnlock, Store, StoreError, StoreToken, TestView,
 };
 
 fn main() -> ExitCode {
@@ -67,7 +67,7 @@ impl Store for ConstantStore {
         Ok((0..count)
             .map(|_| ReservedCun {
                 cun: Cun::random_with_first(first, &mut rng),
-                checked_through: 0,
+                proof: StoreToken::default(),
             })
             .collect())
     }

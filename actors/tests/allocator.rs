@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use sistema_ts_actors::allocator::CodeReserver;
 use sistema_ts_actors::{AllocationError, AllocatorSettings, Allocators, CunSource, WorkerCunPool};
 use sistema_ts_model::{Cun, FirstSymbol};
-use sistema_ts_store::{ReservedCun, StoreError};
+use sistema_ts_store::{ReservedCun, StoreError, StoreToken};
 use tokio::sync::Notify;
 
 /// Hands out ascending numbers of each first symbol, so that order and uniqueness can be checked.
@@ -40,7 +40,7 @@ impl CodeReserver for Ascending {
         Ok((from..from + count as u64)
             .map(|number| ReservedCun {
                 cun: Cun::from_number(first.index() as u64 * 25u64.pow(8) + number).unwrap(),
-                checked_through: 0,
+                proof: StoreToken::default(),
             })
             .collect())
     }

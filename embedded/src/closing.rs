@@ -59,10 +59,7 @@ struct StoredReceipt {
 }
 
 impl EmbeddedStore {
-    pub(super) async fn cancel_test(
-        &self,
-        request: CancelTest,
-    ) -> Result<CancelOutcome, StoreError> {
+    pub(super) async fn cancel(&self, request: CancelTest) -> Result<CancelOutcome, StoreError> {
         for _ in 0..MOST_ATTEMPTS {
             let key = request.repeatable.as_ref().map(|receipt| {
                 self.shared
@@ -149,7 +146,7 @@ impl EmbeddedStore {
         }))
     }
 
-    pub(super) async fn claim_for_person(
+    pub(super) async fn claim_person(
         &self,
         fiscal_code: CodiceFiscale,
         claim: NewClaim,
@@ -183,7 +180,7 @@ impl EmbeddedStore {
         .await
     }
 
-    pub(super) async fn settle_for_person(
+    pub(super) async fn settle_person(
         &self,
         person: PersonClaim,
         claim: ClaimId,

@@ -26,42 +26,42 @@ impl Store for EmbeddedStore {
         first: FirstSymbol,
         count: usize,
     ) -> Result<Vec<ReservedCun>, StoreError> {
-        self.reserve_codes(first, count).await
+        self.reserve(first, count).await
     }
 
     async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
-        self.record(test).await
+        self.record_test(test).await
     }
 
     async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
-        self.test_of(cun).await
+        self.find_test(cun).await
     }
 
     async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError> {
-        self.test_of_digest(digest).await
+        self.find_by_digest(digest).await
     }
 
     async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
-        self.patient_of(cun).await
+        self.find_patient(cun).await
     }
 
     async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
-        self.count_guess(guess).await
+        self.begin_guess(guess).await
     }
 
     async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
-        self.uncount_guess(ticket).await
+        self.return_guess(ticket).await
     }
 
     async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
-        self.forgive(cun).await
+        self.forgive_code(cun).await
     }
 
     async fn begin_verification(
         &self,
         guess: Guess,
     ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
-        self.count_and_look_up(guess).await
+        self.begin_verification(guess).await
     }
 
     async fn finish_verification(
@@ -69,39 +69,39 @@ impl Store for EmbeddedStore {
         session: OpenSession,
         ticket: GuessTicket,
     ) -> Result<OpenOutcome, StoreError> {
-        self.open_and_uncount(session, ticket).await
+        self.finish_verification(session, ticket).await
     }
 
     async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {
-        self.open_verified(session).await
+        self.open_session(session).await
     }
 
     async fn find_session(&self, session: SessionId) -> Result<Option<SessionView>, StoreError> {
-        self.session_view(session).await
+        self.find_session(session).await
     }
 
     async fn claim_unlock(&self, claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
-        self.claim(claim).await
+        self.claim_unlock(claim).await
     }
 
     async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError> {
-        self.settle(settlement).await
+        self.settle_unlock(settlement).await
     }
 
     async fn confirm(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
-        self.confirm_unlock(confirmation).await
+        self.confirm(confirmation).await
     }
 
     async fn annul(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
-        self.annul_unlock(confirmation).await
+        self.annul(confirmation).await
     }
 
     async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
-        self.cancel_test(cancellation).await
+        self.cancel(cancellation).await
     }
 
     async fn count_asl_otp(&self, wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
-        self.count_code_of_asl(wish).await
+        self.count_asl_otp(wish).await
     }
 
     async fn claim_person(
@@ -109,7 +109,7 @@ impl Store for EmbeddedStore {
         fiscal_code: CodiceFiscale,
         claim: NewClaim,
     ) -> Result<PersonOutcome, StoreError> {
-        self.claim_for_person(fiscal_code, claim).await
+        self.claim_person(fiscal_code, claim).await
     }
 
     async fn settle_person(
@@ -118,19 +118,19 @@ impl Store for EmbeddedStore {
         claim: ClaimId,
         outcome: PostOutcome,
     ) -> Result<usize, StoreError> {
-        self.settle_for_person(person, claim, outcome).await
+        self.settle_person(person, claim, outcome).await
     }
 
     async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
-        self.expire(limit, horizon).await
+        self.expire_due(limit, horizon).await
     }
 
     async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
-        self.read_noted_time().await
+        self.noted_time().await
     }
 
     async fn note_time(&self, time: NotedTime) -> Result<(), StoreError> {
-        self.write_noted_time(time).await
+        self.note_time(time).await
     }
 
     fn clock_fault(&self) -> Option<ClockFault> {
@@ -138,15 +138,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn rewrite_erased(&self) -> Result<usize, StoreError> {
-        self.rewrite_days().await
+        self.rewrite_erased().await
     }
 
     async fn listing_mark(&self) -> Result<ListingMark, StoreError> {
-        Ok(self.mark())
+        Ok(self.mark_now())
     }
 
     async fn list_page(&self, request: ListingRequest) -> Result<ListingPage, StoreError> {
-        self.page(request).await
+        self.list_page(request).await
     }
 
     async fn record_access(&self, record: AccessRecord) -> Result<(), StoreError> {
@@ -163,7 +163,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.close_in_order().await
+        self.close().await
     }
 
     fn failure(&self) -> Option<String> {

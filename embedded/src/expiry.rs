@@ -34,7 +34,7 @@ const NOTED: [&str; 5] = [
 ];
 
 impl EmbeddedStore {
-    pub(super) async fn expire(
+    pub(super) async fn expire_due(
         &self,
         limit: usize,
         horizon: Horizon,
@@ -67,7 +67,7 @@ impl EmbeddedStore {
     }
 
     /// Rewrites each closed day's file from which something was erased since its last rewrite, at most once a day; answers how many.
-    pub(super) async fn rewrite_days(&self) -> Result<usize, StoreError> {
+    pub(super) async fn rewrite_erased(&self) -> Result<usize, StoreError> {
         let (mut rewritten, mut failed, mut failure) = (0, Vec::new(), None);
         for _ in 0..MOST_STEPS {
             let skipped = failed.clone();
@@ -100,7 +100,7 @@ impl EmbeddedStore {
         failure.map_or(Ok(rewritten), Err)
     }
 
-    pub(super) async fn read_noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+    pub(super) async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
         self.write(Lane::Urgent, |writer| {
             if let Some(noted) = read_noted(writer.tests)? {
                 return Ok(Some(noted));
@@ -117,7 +117,7 @@ impl EmbeddedStore {
         .await
     }
 
-    pub(super) async fn write_noted_time(&self, time: NotedTime) -> Result<(), StoreError> {
+    pub(super) async fn note_time(&self, time: NotedTime) -> Result<(), StoreError> {
         self.write(Lane::Usual, move |writer| write_noted(writer.tests, time))
             .await
     }

@@ -16,17 +16,17 @@ use super::store::EmbeddedStore;
 use super::writer::Writer;
 
 impl EmbeddedStore {
-    pub(super) async fn count_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
+    pub(super) async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
         self.write(Lane::Urgent, move |writer| writer.count_guess(&guess))
             .await
     }
 
-    pub(super) async fn uncount_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
+    pub(super) async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
         self.write(Lane::Urgent, move |writer| writer.uncount_guess(&ticket))
             .await
     }
 
-    pub(super) async fn count_code_of_asl(
+    pub(super) async fn count_asl_otp(
         &self,
         wish: CountAslOtp,
     ) -> Result<AslOtpAdmission, StoreError> {
@@ -34,7 +34,7 @@ impl EmbeddedStore {
             .await
     }
 
-    pub(super) async fn forgive(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
+    pub(super) async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
         self.write(Lane::Urgent, move |writer| writer.forgive(cun))
             .await
     }

@@ -8,7 +8,8 @@ use rusqlite::types::{Null, ToSqlOutput};
 use rusqlite::{Connection, Row, ToSql};
 use sistema_ts_model::{CunState, Life, StructureReference, TestKind, Timestamp};
 use sistema_ts_store::{
-    ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope, StoreError,
+    ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
+    StoreError, StoreToken,
 };
 
 use super::day::Day;
@@ -28,14 +29,18 @@ const SELECT_FORMS: &str = "SELECT row, cun, inserted_ms, structure, swab_day, f
     WHERE row > ?1 AND row <= ?2 AND region = ?3 AND structure IN (SELECT value FROM json_each(?4)) ORDER BY row LIMIT ?5";
 
 impl EmbeddedStore {
-    pub(super) fn mark(&self) -> ListingMark {
+    /// Where a listing that begins now ends.
+    pub(super) fn mark_now(&self) -> ListingMark {
         ListingMark {
             at: self.shared.now(),
-            last: self.shared.committed_row(),
+            token: StoreToken::of_number(self.shared.committed_row()),
         }
     }
 
-    pub(super) async fn page(&self, request: ListingRequest) -> Result<ListingPage, StoreError> {
+    pub(super) async fn list_page(
+        &self,
+        request: ListingRequest,
+    ) -> Result<ListingPage, StoreError> {
         let oldest = self
             .shared
             .now()
@@ -59,8 +64,10 @@ fn read_page(
     let snapshot = connection.unchecked_transaction()?;
     let from = request.from.max(oldest.plus_millis(1));
     let begin = last_row_before(&snapshot, from)?;
-    let after = request.after.map_or(begin, |after| after.tie.max(begin));
-    let last = last_row_before(&snapshot, request.to)?.min(request.mark.last);
+    let after = request
+        .after
+        .map_or(begin, |after| after.token.number().max(begin));
+    let last = last_row_before(&snapshot, request.to)?.min(request.mark.token.number());
     let upto = last.min(after.saturating_add(ROWS_PER_PAGE));
     let structure = match structure_text(&request.scope) {
         None => Structures::All,
@@ -101,7 +108,7 @@ fn read_page(
         let inserted_at = page.position.map_or(from, |position| position.inserted_at);
         Some(ListingPosition {
             inserted_at,
-            tie: upto,
+            token: StoreToken::of_number(upto),
         })
     } else {
         None
@@ -193,7 +200,7 @@ impl Page {
         let inserted_at = Timestamp::from_millis_clamped(row.get(2)?);
         self.position = Some(ListingPosition {
             inserted_at,
-            tie: row.get(0)?,
+            token: StoreToken::of_number(row.get(0)?),
         });
         let life = row
             .get_ref(6)?

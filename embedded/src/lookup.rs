@@ -94,11 +94,11 @@ impl Writer<'_> {
 }
 
 impl EmbeddedStore {
-    pub(super) async fn test_of(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
+    pub(super) async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
         Ok(self.kept_row(cun).await?.map(TestRow::into_view))
     }
 
-    pub(super) async fn test_of_digest(
+    pub(super) async fn find_by_digest(
         &self,
         digest: [u8; 32],
     ) -> Result<Option<TestView>, StoreError> {
@@ -125,7 +125,7 @@ impl EmbeddedStore {
     /// Takes the same steps whatever the code is: looks up a row, has the writer read a day's file of patients, opens what was there. Of a code
     /// that nobody has another's row is looked up; of one without a live patient another person's fiscal code is read, which does not open
     /// under this code.
-    pub(super) async fn patient_of(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
+    pub(super) async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
         let Looked { live, place } = self.look(cun).await?;
         let sealed = self
             .write(Lane::Urgent, move |writer| writer.sealed_patient(place))
@@ -133,8 +133,8 @@ impl EmbeddedStore {
         self.opened(cun, live, sealed)
     }
 
-    /// Counts a guess and looks its code up as [`Self::patient_of`] does, in one visit to the writer.
-    pub(super) async fn count_and_look_up(
+    /// Counts a guess and looks its code up as [`Self::find_patient`] does, in one visit to the writer.
+    pub(super) async fn begin_verification(
         &self,
         guess: Guess,
     ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {

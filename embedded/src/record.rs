@@ -98,7 +98,7 @@ impl Submission {
             check_value: key.check_value(),
             cun,
             cun_key: rows::cun_key(&cun.digest()),
-            cun_checked_through: test.reserved.checked_through,
+            cun_checked_through: test.reserved.proof.number(),
             caller: test.caller,
             structure: (region, test.structure.clone()),
             swab_day: Day::of_date(test.swab_date),

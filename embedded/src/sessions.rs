@@ -25,7 +25,7 @@ type Conclusion = fn(
 ) -> Step<Result<Effect, ConcludeRefusal>>;
 
 impl EmbeddedStore {
-    pub(super) async fn open_verified(
+    pub(super) async fn open_session(
         &self,
         request: OpenSession,
     ) -> Result<OpenOutcome, StoreError> {
@@ -34,7 +34,7 @@ impl EmbeddedStore {
     }
 
     /// Opens a session and takes its guess off the counts, in one transaction.
-    pub(super) async fn open_and_uncount(
+    pub(super) async fn finish_verification(
         &self,
         request: OpenSession,
         ticket: GuessTicket,
@@ -49,7 +49,7 @@ impl EmbeddedStore {
         .await
     }
 
-    pub(super) async fn session_view(
+    pub(super) async fn find_session(
         &self,
         id: SessionId,
     ) -> Result<Option<SessionView>, StoreError> {
@@ -62,12 +62,18 @@ impl EmbeddedStore {
             .await
     }
 
-    pub(super) async fn claim(&self, request: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+    pub(super) async fn claim_unlock(
+        &self,
+        request: ClaimUnlock,
+    ) -> Result<ClaimOutcome, StoreError> {
         self.write(Lane::Urgent, move |writer| writer.claim(&request))
             .await
     }
 
-    pub(super) async fn settle(&self, request: SettleUnlock) -> Result<Settlement, StoreError> {
+    pub(super) async fn settle_unlock(
+        &self,
+        request: SettleUnlock,
+    ) -> Result<Settlement, StoreError> {
         self.write(Lane::Urgent, move |writer| {
             let Some(row) = writer.test(request.cun)? else {
                 return Ok(Settlement::Stale);
@@ -83,17 +89,14 @@ impl EmbeddedStore {
         .await
     }
 
-    pub(super) async fn confirm_unlock(
+    pub(super) async fn confirm(
         &self,
         request: Confirmation,
     ) -> Result<ConcludeOutcome, StoreError> {
         self.conclude(request, Life::confirm).await
     }
 
-    pub(super) async fn annul_unlock(
-        &self,
-        request: Confirmation,
-    ) -> Result<ConcludeOutcome, StoreError> {
+    pub(super) async fn annul(&self, request: Confirmation) -> Result<ConcludeOutcome, StoreError> {
         self.conclude(request, Life::annul).await
     }
 

@@ -240,7 +240,7 @@ impl EmbeddedStore {
 impl EmbeddedStore {
     /// Ends the store in order: what it has accepted is done, the logs are moved into their files and emptied, the files are closed. Whoever
     /// asks it anything afterwards is refused.
-    pub(super) async fn close_in_order(&self) -> Result<(), StoreError> {
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
         let Some(closing) = self.begin_to_close() else {
             return Ok(());
         };

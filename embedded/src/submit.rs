@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
 use sistema_ts_store::keys::{DayKey, KeyError, Purpose, same_mac};
-use sistema_ts_store::{NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError};
+use sistema_ts_store::{NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError, StoreToken};
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
@@ -27,7 +27,7 @@ enum ReceiptFound {
 }
 
 impl EmbeddedStore {
-    pub(super) async fn reserve_codes(
+    pub(super) async fn reserve(
         &self,
         first: FirstSymbol,
         count: usize,
@@ -49,7 +49,7 @@ impl EmbeddedStore {
                     {
                         reserved.push(ReservedCun {
                             cun,
-                            checked_through,
+                            proof: StoreToken::of_number(checked_through),
                         });
                     }
                 }
@@ -59,7 +59,7 @@ impl EmbeddedStore {
             .await
     }
 
-    pub(super) async fn record(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+    pub(super) async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
         self.shared.check_ring()?;
         for _ in 0..MOST_ATTEMPTS {
             let receipt = match &test.repeatable {

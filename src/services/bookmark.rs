@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sistema_ts_model::{Caller, Outcome, Timestamp};
 use sistema_ts_store::register::{RegisterKey, RegisterKeyError};
-use sistema_ts_store::{ListingMark, ListingPosition, ListingScope};
+use sistema_ts_store::{ListingMark, ListingPosition, ListingScope, StoreToken};
 
 /// How long a bookmark is good, in milliseconds.
 const LIFE_MILLIS: i64 = 24 * 60 * 60 * 1_000;
@@ -84,9 +84,9 @@ impl Bookmark {
         for number in [
             now.millis(),
             self.mark.at.millis(),
-            self.mark.last,
+            self.mark.token.number(),
             self.position.inserted_at.millis(),
-            self.position.tie,
+            self.position.token.number(),
         ] {
             numbers.extend_from_slice(&number.to_be_bytes());
         }
@@ -129,11 +129,11 @@ impl Bookmark {
         let bookmark = Self {
             mark: ListingMark {
                 at: Timestamp::from_millis_clamped(next()?),
-                last: next()?,
+                token: StoreToken::of_number(next()?),
             },
             position: ListingPosition {
                 inserted_at: Timestamp::from_millis_clamped(next()?),
-                tie: next()?,
+                token: StoreToken::of_number(next()?),
             },
         };
         if now.millis_since(made_at) >= LIFE_MILLIS {

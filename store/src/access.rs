@@ -8,6 +8,7 @@ use sistema_ts_model::{
 };
 
 use crate::error::StoreError;
+use crate::token::StoreToken;
 
 /// One access to a service and its outcome. Immutable once recorded; kept for 12 months.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,8 +194,8 @@ pub struct AccessQuery {
 
 /// The archive of access records, opened for reading alone: beside a running server, which is neither kept out nor kept waiting, or without one.
 pub trait AccessArchive {
-    /// Hands every record that meets the conditions to `found`, until that says that it wants no more. They come day by day: those of a day's
-    /// services in the order of arrival, its submissions after them, and last the newest submissions. Blocks.
+    /// Hands every record that meets the conditions to `found`, until that says that it wants no more. They come day by day,
+    /// and within a day in an order that stays. Blocks.
     ///
     /// Everything that was answered before the call is found. `query.limit` is how many are read at once, `query.after` must be empty.
     ///
@@ -208,16 +209,16 @@ pub trait AccessArchive {
     ) -> Result<(), StoreError>;
 }
 
-/// Where a page of access records ended. Opaque to callers.
+/// Where a page of access records ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessPosition {
-    /// The Rome day of the archive, in days since 1970-01-01.
-    pub day: i32,
+    /// The part of the archive.
+    pub part: StoreToken,
     /// The record within it.
-    pub record: i64,
+    pub record: StoreToken,
 }
 
-/// Some access records, in the order of the archive: by day, then by arrival in it.
+/// Some access records, in the order of the archive: by day, within a day in an order that stays.
 #[derive(Clone, Debug)]
 pub struct AccessPage {
     /// The records.

@@ -1,5 +1,6 @@
 //! What can go wrong in a store, in the terms of whoever calls it.
 
+use sistema_ts_model::Timestamp;
 use thiserror::Error;
 
 /// Why a store could not do what it was asked.
@@ -7,10 +8,10 @@ use thiserror::Error;
 /// No variant carries personal data: texts name files, operations and limits, never a value of a request.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// A queue or a semaphore is full. Nothing was done; the caller may be told to come back (503).
+    /// There is no room. Nothing was done; the caller may be told to come back (503).
     #[error("the store has no room for more work right now: {what}")]
     Overloaded {
-        /// The queue or the limit that is full.
+        /// Where there is none.
         what: &'static str,
     },
     /// The store cannot serve at all: not started, shutting down, its disk or its cluster failing. Nothing was done.
@@ -59,8 +60,27 @@ pub enum StoreError {
     },
 }
 
-impl From<crate::store::ClockFault> for StoreError {
-    fn from(fault: crate::store::ClockFault) -> StoreError {
+/// A wall clock that is clearly behind the newest test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFault {
+    /// When the newest test was communicated, by the clock of then.
+    pub newest: Timestamp,
+    /// What the clock shows now.
+    pub now: Timestamp,
+}
+
+impl std::fmt::Display for ClockFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the clock is behind the newest test ({} after {}): if it is wrong, set it right; if it was ahead when that test came, stop the server and run `sistema-ts clock repair`",
+            self.now, self.newest
+        )
+    }
+}
+
+impl From<ClockFault> for StoreError {
+    fn from(fault: ClockFault) -> StoreError {
         StoreError::Unavailable {
             reason: fault.to_string(),
         }

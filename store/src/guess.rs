@@ -62,17 +62,18 @@ pub enum GuessAdmission {
         /// How many the operator has left within its window.
         operator_left: u32,
     },
-    /// The operator has none left before this moment. Nothing is counted.
+    /// The operator has none left before this moment. The guess is not checked, and is given back by nobody.
     OperatorExhausted {
         /// When the window ends.
         until: Timestamp,
     },
-    /// The caller has none left before this moment. Nothing is counted.
+    /// The caller has none left before this moment. The guess is not checked, and is given back by nobody.
     CallerExhausted {
         /// When the window ends.
         until: Timestamp,
     },
-    /// The operator has none left for this code, issued or not: another operator may try. Nothing is counted.
+    /// The operator has none left for this code, issued or not: another operator may try. The guess is not checked, and is given
+    /// back by nobody.
     OperatorOfCodeExhausted,
 }
 

@@ -17,6 +17,7 @@ pub mod permissions;
 pub mod register;
 mod store;
 mod submission;
+mod token;
 mod transition;
 pub mod trusted_time;
 
@@ -24,7 +25,7 @@ pub use access::{
     AccessArchive, AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery,
     AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
-pub use error::StoreError;
+pub use error::{ClockFault, StoreError};
 pub use guess::{
     AslOtpAdmission, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
     GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, RaisedCount,
@@ -33,10 +34,11 @@ pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };
 pub use maintenance::{ClockRepair, Maintenance};
-pub use store::{ClockFault, Expired, Readiness, Store};
+pub use store::{Expired, Readiness, Store};
 pub use submission::{
     NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess, TestView,
 };
+pub use token::StoreToken;
 pub use transition::{
     CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
     OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,

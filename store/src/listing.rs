@@ -6,24 +6,25 @@ use sistema_ts_model::{
     Timestamp,
 };
 
-/// Everything answered before the mark was taken lies below it, and nothing is ever added below it.
-///
-/// Both numbers are opaque; a bookmark on the wire carries them.
+use crate::token::StoreToken;
+
+/// Up to where a listing reads: everything answered before the mark was taken lies below it. Of what is answered afterwards any part may lie below
+/// it, too. A bookmark carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListingMark {
     /// When the mark was taken, by the store's clock.
     pub at: Timestamp,
     /// What the store needs beside the time.
-    pub last: i64,
+    pub token: StoreToken,
 }
 
-/// Where a page ended, in the order (`dataInserimento`, tie).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a page ended. Tests are in the order of `dataInserimento`; those of the same millisecond in an order that stays. A bookmark carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListingPosition {
     /// `dataInserimento` of the last test of the page.
     pub inserted_at: Timestamp,
     /// What tells tests of the same millisecond apart.
-    pub tie: i64,
+    pub token: StoreToken,
 }
 
 /// Whose tests are listed.

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use sistema_ts_model::{
     ClaimId, CodiceFiscale, Condition, ConditionReport, ConditionSeverity, Cun, FirstSymbol,
-    NewClaim, PostOutcome, SessionId, Settlement, Timestamp,
+    NewClaim, PostOutcome, SessionId, Settlement,
 };
 
 use crate::access::{AccessPage, AccessQuery, AccessRecord};
-use crate::error::StoreError;
+use crate::error::{ClockFault, StoreError};
 use crate::guess::{AslOtpAdmission, CountAslOtp, Forgiveness, Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
 use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
@@ -19,17 +19,29 @@ use crate::trusted_time::{Horizon, NotedTime};
 
 /// The archives of tests, patients, sessions, receipts and access records.
 ///
-/// What every implementation keeps:
+/// What every implementation keeps, also when several servers share it:
 ///
-/// 1. What was answered is durable and is then found by every reading path; a write without an answer is, after the store has
-///    recovered, found by all reading paths or by none.
-/// 2. No code is issued twice while it is known (13 months).
+/// 1. What was answered is durable and is then found by every reading path, from every server. A write without an answer is, once nothing is
+///    under way for it any more, found by all reading paths or by none.
+/// 2. No code is issued twice while it is known (13 months), by whichever server.
 /// 3. One session at most holds a code's unlock; transitions race to exactly one winner.
 /// 4. The same request key has the same answer.
-/// 5. A listing is complete up to its mark, and in order.
+/// 5. A listing holds everything that was answered before its mark was taken, once, in the order of `dataInserimento`, and its pages lose and
+///    repeat nothing of that. Of what is answered afterwards any part may be in it.
 ///
-/// Time is the store's own, from the clock that it was opened with. No method blocks the thread it is called on, none queues
-/// without bound: when there is no room they answer [`StoreError::Overloaded`] at once and have done nothing.
+/// Time is the store's own, from the clock that it was opened with. The times that one server gives ascend; those of two servers may differ by as
+/// much as their clocks do, which is at most the permitted clock error.
+///
+/// [`StoreError::UnknownOutcome`] says that a write happened whole or not at all, and not which of the two. Repeating it is always allowed: with
+/// the same request key it has one answer for both times, and a transition that has happened is refused as one of the past.
+///
+/// What is past its time is destroyed by [`Store::expire_due`] alone. Every server calls it. Calls at once from several servers share the work,
+/// and destroy nothing twice. A day's key is dropped by each server from the ring that it holds, by the same horizon, with the last call of its
+/// sweep: none waits for another, and the key is destroyed when the last server that holds it has swept. A server that was away drops it with
+/// its first sweep.
+///
+/// No method blocks the thread it is called on, none queues without bound: when there is no room they answer [`StoreError::Overloaded`] at once
+/// and have done nothing.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Draws up to `count` free codes that begin with `first`, for this process to issue. Codes that are taken are left out, so
@@ -53,7 +65,9 @@ pub trait Store: Send + Sync {
     /// not tell: a code that is unknown, negative or erased costs the same steps.
     async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError>;
 
-    /// Counts a guess against its operator, its code and its caller, by one guarded write, before anything is checked (§3.3.1).
+    /// Counts a guess before anything is checked (§3.3.1): against its operator, its code, its caller, and its operator and code together. Each
+    /// of the counts is guarded by itself, so that no number of guesses at once gets past its budget. Where one of them refuses, a store may leave
+    /// others raised until their windows end: never is less counted than was let through.
     async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError>;
 
     /// Takes a guess that succeeded off the counts again.
@@ -114,7 +128,7 @@ pub trait Store: Send + Sync {
     /// Cancels a test and erases fiscal code and contact before it answers (§2.4.2).
     async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError>;
 
-    /// Counts a code that an ASL's operator is about to send (§5.1), by one guarded write, before anything is looked at.
+    /// Counts a code that an ASL's operator is about to send (§5.1), by a guarded write, before anything is looked at.
     async fn count_asl_otp(&self, wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError>;
 
     /// Claims every live positive code of a person for an ASL's post (§5.1). Writes nothing if there is none.
@@ -133,8 +147,9 @@ pub trait Store: Send + Sync {
         outcome: PostOutcome,
     ) -> Result<usize, StoreError>;
 
-    /// Erases what is past its time by the horizon, at most about `limit` tests in one call, and answers whether more is due. Nothing else
-    /// destroys anything because of its age, and nothing here looks at the store's own clock.
+    /// Erases what is past its time by the horizon, at most about `limit` tests in one call, and answers whether more is due; with the last call
+    /// of a sweep go the days' keys that no code needs any more. Nothing else destroys anything because of its age, and nothing here looks at the
+    /// store's own clock. A store whose data end by themselves has less to do here, and may answer that it erased none.
     async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError>;
 
     /// The trusted time as it was noted last. A store that has noted none answers with the newest time that it knows, none if it is new: that of
@@ -149,8 +164,8 @@ pub trait Store: Send + Sync {
         None
     }
 
-    /// Removes what erasures may have left of lookup tags in the bytes of files that are not written any more, if this store's files can hold
-    /// such; answers how many files that took. Wanted often and cheap when nothing is due: each file at most once a day.
+    /// Removes what erasures may have left of lookup tags in the bytes of data that are not written any more, if this store can leave such;
+    /// answers how many pieces (files) that took. Wanted often and cheap when nothing is due: each piece at most once a day.
     async fn rewrite_erased(&self) -> Result<usize, StoreError> {
         Ok(0)
     }
@@ -183,25 +198,6 @@ pub trait Store: Send + Sync {
     /// Why the store will not serve any more until it is opened anew, if so. Cheap.
     fn failure(&self) -> Option<String> {
         None
-    }
-}
-
-/// A wall clock that is clearly behind the newest test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockFault {
-    /// When the newest test was communicated, by the clock of then.
-    pub newest: Timestamp,
-    /// What the clock shows now.
-    pub now: Timestamp,
-}
-
-impl std::fmt::Display for ClockFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "the clock is behind the newest test ({} after {}): if it is wrong, set it right; if it was ahead when that test came, stop the server and run `sistema-ts clock repair`",
-            self.now, self.newest
-        )
     }
 }
 

@@ -6,14 +6,15 @@ use sistema_ts_model::{
     TestResult, Timestamp,
 };
 
+use crate::token::StoreToken;
+
 /// A code that its holder alone may issue, until it is used or forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReservedCun {
     /// The code.
     pub cun: Cun,
-    /// What the store needs to honour the reservation when the code is used: how far its check for uniqueness reached, or the claim that won.
-    /// Opaque to callers.
-    pub checked_through: i64,
+    /// What the store needs to honour the reservation when the code is used.
+    pub proof: StoreToken,
 }
 
 /// A request key, and what a repetition under it must repeat (`docs/client.md`, "The key of a request").
@@ -74,7 +75,7 @@ pub enum RecordOutcome {
     Recorded {
         /// The code, now issued.
         cun: Cun,
-        /// `dataInserimento`, given by the writer.
+        /// `dataInserimento`, given by the store.
         inserted_at: Timestamp,
     },
     /// The same message was recorded before, under the same key: its first answer again. The reserved code is free.

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use sistema_ts_model::{Caller, CodiceFiscale, Timestamp};
-use sistema_ts_store::{AccessPage, AccessPosition, AccessQuery, AccessRecord};
+use sistema_ts_store::{AccessPage, AccessPosition, AccessQuery, AccessRecord, StoreToken};
 
 use super::chunk;
 use super::columns::{self, COLUMNS};
@@ -58,7 +58,10 @@ pub(crate) fn search(
         Day::of(query.from),
         Day(Day::of(query.to).0.saturating_add(1)),
     );
-    let after = query.after.map(|after| (Day(after.day), after.record));
+    let after = query.after.map(|after| {
+        let part = i32::try_from(after.part.number()).unwrap_or(i32::MAX);
+        (Day(part), after.record.number())
+    });
     for day in files.access_days()? {
         if day < first || day > last || after.is_some_and(|(after_day, _)| day < after_day) {
             continue;
@@ -109,15 +112,7 @@ fn search_records(
     ))?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        if !take(
-            page,
-            AccessPosition {
-                day: day.0,
-                record: id,
-            },
-            query.limit,
-            columns::decode(row)?,
-        ) {
+        if !take(page, position(day, id), query.limit, columns::decode(row)?) {
             return Ok(());
         }
     }
@@ -150,10 +145,7 @@ fn search_submissions(
                 && matches(query, &record)
                 && !take(
                     page,
-                    AccessPosition {
-                        day: day.0,
-                        record: SUBMISSIONS + number,
-                    },
+                    position(day, SUBMISSIONS + number),
                     query.limit,
                     record,
                 )
@@ -172,6 +164,13 @@ pub(super) fn matches(query: &AccessQuery, record: &AccessRecord) -> bool {
         && query
             .transaction
             .is_none_or(|transaction| transaction == record.transaction)
+}
+
+fn position(day: Day, record: i64) -> AccessPosition {
+    AccessPosition {
+        part: StoreToken::of_number(day.0.into()),
+        record: StoreToken::of_number(record),
+    }
 }
 
 /// Adds a record to a page; says no, and notes that there is more, if the page is full.

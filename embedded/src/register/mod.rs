@@ -30,6 +30,7 @@ mod operators;
 mod place;
 mod read;
 mod schema;
+mod sql;
 mod write;
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! Operators who are known by codice fiscale, and the networks of call centres: how they are written and read.
 
-use std::collections::HashSet;
-
 use ipnet::IpNet;
 use rusqlite::{Transaction, params};
-use sistema_ts_model::{Caller, CodiceFiscale, RegionCode, Service, Timestamp};
+use sistema_ts_model::{Caller, CodiceFiscale, Timestamp};
+use sistema_ts_store::register::rules::{
+    check_operator_profiles, network_name, network_of, operator_name,
+};
 use sistema_ts_store::register::{
-    MAXIMUM_LISTING_OPERATORS, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
-    RegisteredOperator, UserId, canonical_network,
+    Profiles, RegisterError, RegisterKey, RegisterSnapshot, RegisteredOperator, canonical_network,
 };
 
-use super::read::{caller, each, text, time};
 use super::schema::failed;
-use super::write::{Writer, caller_name, existing_caller, insert, update};
+use super::sql::{
+    caller, check_listing_operators, each, existing_caller, insert, text, time, update,
+};
+use super::write::Writer;
 
 impl Writer {
     pub(super) fn add_network(
@@ -21,18 +23,18 @@ impl Writer {
         network: IpNet,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        let network = canonical_network(network);
-        if !matches!(caller, Caller::CallCenter(_)) || network.prefix_len() == 0 {
-            return Err(RegisterError::NetworkRefused);
-        }
-        let network = network.to_string();
+        let network = network_of(caller, network)?;
         self.change(|transaction, _, _| {
             existing_caller(transaction, caller)?;
             insert(
                 transaction,
                 "INSERT INTO networks (caller, network, added_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                params![caller.to_key().as_str(), network, now.millis()],
-                || format!("network {network} of {}", caller_name(caller)),
+                params![
+                    caller.to_key().as_str(),
+                    network.to_string(),
+                    now.millis()
+                ],
+                || network_name(caller, network),
             )
         })
     }
@@ -42,13 +44,13 @@ impl Writer {
         caller: Caller,
         network: IpNet,
     ) -> Result<(), RegisterError> {
-        let network = canonical_network(network).to_string();
+        let network = canonical_network(network);
         self.change(|transaction, _, _| {
             update(
                 transaction,
                 "DELETE FROM networks WHERE caller = ?1 AND network = ?2",
-                params![caller.to_key().as_str(), network],
-                || format!("network {network} of {}", caller_name(caller)),
+                params![caller.to_key().as_str(), network.to_string()],
+                || network_name(caller, network),
             )
         })
     }
@@ -60,7 +62,7 @@ impl Writer {
         profiles: Profiles,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        check_profiles(caller, profiles)?;
+        check_operator_profiles(caller, profiles)?;
         self.change(|transaction, key, generation| {
             existing_caller(transaction, caller)?;
             let sealed = key
@@ -111,7 +113,7 @@ impl Writer {
         fiscal_code: &CodiceFiscale,
         profiles: Profiles,
     ) -> Result<(), RegisterError> {
-        check_profiles(caller, profiles)?;
+        check_operator_profiles(caller, profiles)?;
         self.change(|transaction, key, generation| {
             update(
                 transaction,
@@ -218,15 +220,6 @@ pub(super) fn load_operators(
     )
 }
 
-fn check_profiles(caller: Caller, profiles: Profiles) -> Result<(), RegisterError> {
-    let allowed = Profiles::of_operators(&caller);
-    if allowed != Profiles::NONE && profiles.is_within(allowed) {
-        Ok(())
-    } else {
-        Err(RegisterError::ProfileRefused(caller_name(caller)))
-    }
-}
-
 fn check_listing_operators_of(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
@@ -236,57 +229,4 @@ fn check_listing_operators_of(
         Some(region) => check_listing_operators(transaction, key, region),
         None => Ok(()),
     }
-}
-
-/// Refuses the transaction if more people than allowed now hold the profile of `elencoTestEffettuati` in a region (§2.4.3), as users of its
-/// structures or as operators of its own system. Counted are people, enabled or not: the same one may be several users, and an operator too.
-pub(super) fn check_listing_operators(
-    transaction: &Transaction<'_>,
-    key: &RegisterKey,
-    region: RegionCode,
-) -> Result<(), RegisterError> {
-    let mut people = HashSet::new();
-    let blob =
-        |row: &rusqlite::Row<'_>, column: usize| row.get::<_, Vec<u8>>(column).map_err(failed);
-    // Identifiers begin with the region and a dash; a dot is the character after the dash.
-    each(
-        transaction,
-        "SELECT user_id, fiscal_code FROM users WHERE structure >= ?1 AND structure < ?2 AND instr(profiles, ?3) > 0",
-        params![
-            format!("{region}-"),
-            format!("{region}."),
-            Service::Listing.name()
-        ],
-        |row| {
-            let user =
-                UserId::parse(&text(row, 0)?).map_err(|_| RegisterError::Corrupt("a user id"))?;
-            let person = key
-                .open_user(&user, &blob(row, 1)?)
-                .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?;
-            people.insert(person);
-            Ok(())
-        },
-    )?;
-    let caller = Caller::Region(region);
-    each(
-        transaction,
-        "SELECT person, fiscal_code FROM operators WHERE caller = ?1 AND instr(profiles, ?2) > 0",
-        params![caller.to_key().as_str(), Service::Listing.name()],
-        |row| {
-            let person = key
-                .open_operator(&caller, &row.get(0).map_err(failed)?, &blob(row, 1)?)
-                .ok_or(RegisterError::Corrupt("the fiscal code of an operator"))?;
-            people.insert(person);
-            Ok(())
-        },
-    )?;
-    if people.len() > MAXIMUM_LISTING_OPERATORS {
-        return Err(RegisterError::TooManyListingOperators(region));
-    }
-    Ok(())
-}
-
-/// Whose operator; who it is, no error tells.
-fn operator_name(caller: Caller) -> String {
-    format!("this operator of {}", caller_name(caller))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row, Transaction};
-use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
+use sistema_ts_model::StructureDescription;
 use sistema_ts_store::register::{
     CredentialHash, Fingerprint, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
     RegisteredCaller, RegisteredCertificate, RegisteredStructure, RegisteredUser, UserId,
@@ -13,6 +13,7 @@ use sistema_ts_store::register::{
 use super::operators;
 use super::place::Place;
 use super::schema::{self, failed};
+use super::sql::{caller, each, structure_id, text, time};
 
 /// A connection of its own, so that `data_version` tells of every commit, those of this process included.
 pub(super) struct Reader {
@@ -209,34 +210,4 @@ fn user(row: &Row<'_>, key: &RegisterKey) -> Result<RegisteredUser, RegisterErro
             .map_err(|_| RegisterError::Corrupt("the generation of a user"))?,
         id,
     })
-}
-
-pub(super) fn each<P: rusqlite::Params>(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: P,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), RegisterError>,
-) -> Result<(), RegisterError> {
-    let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
-    let mut rows = statement.query(parameters).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        take(row)?;
-    }
-    Ok(())
-}
-
-pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String, RegisterError> {
-    row.get(column).map_err(failed)
-}
-
-pub(super) fn time(millis: i64) -> Timestamp {
-    Timestamp::from_millis_clamped(millis)
-}
-
-pub(super) fn caller(key: &str) -> Result<Caller, RegisterError> {
-    Caller::from_key(key).map_err(|_| RegisterError::Corrupt("the key of a caller"))
-}
-
-pub(super) fn structure_id(text: &str) -> Result<StructureId, RegisterError> {
-    StructureId::parse(text).map_err(|_| RegisterError::Corrupt("the identifier of a structure"))
 }

@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use rusqlite::{
-    Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use sistema_ts_model::{Caller, StructureDescription, StructureId, Timestamp};
+use sistema_ts_store::register::rules::{caller_name, certificate_name, structure_name, user_name};
 use sistema_ts_store::register::{
     CredentialHash, Fingerprint, NewUser, Profiles, RegisterError, RegisterKey, UserId,
 };
 
-use super::operators::check_listing_operators;
 use super::place::Place;
-use super::read::{self, structure_id};
 use super::schema::{self, failed};
+use super::sql::{
+    self, check_listing_operators, existing, existing_caller, insert, structure_id, update,
+};
 
 /// The connection that writes.
 pub(super) struct Writer {
@@ -117,7 +117,7 @@ impl Writer {
                 .optional()
                 .map_err(failed)?;
             if let Some(holder) = holder {
-                return Err(RegisterError::CertificateInUse(caller_name(read::caller(&holder)?)));
+                return Err(RegisterError::CertificateInUse(caller_name(sql::caller(&holder)?)));
             }
             transaction
                 .execute(
@@ -139,7 +139,7 @@ impl Writer {
                 transaction,
                 "DELETE FROM certificates WHERE caller = ?1 AND fingerprint = ?2",
                 params![caller.to_key().as_str(), fingerprint.0],
-                || format!("the certificate of {}", caller_name(caller)),
+                || certificate_name(caller),
             )
         })
     }
@@ -281,69 +281,4 @@ impl Writer {
             check_listing_operators(transaction, key, structure_id(&structure)?.region)
         })
     }
-}
-
-pub(super) fn insert(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl Params,
-    name: impl FnOnce() -> String,
-) -> Result<(), RegisterError> {
-    match transaction.execute(sql, parameters).map_err(failed)? {
-        0 => Err(RegisterError::Exists(name())),
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn update(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl Params,
-    name: impl FnOnce() -> String,
-) -> Result<(), RegisterError> {
-    match transaction.execute(sql, parameters).map_err(failed)? {
-        0 => Err(RegisterError::Missing(name())),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses the transaction if this caller is not registered.
-pub(super) fn existing_caller(
-    transaction: &Transaction<'_>,
-    caller: Caller,
-) -> Result<(), RegisterError> {
-    let known = "SELECT 1 FROM callers WHERE caller = ?1";
-    existing(transaction, known, caller.to_key().as_str(), || {
-        caller_name(caller)
-    })
-}
-
-fn existing(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    key: &str,
-    name: impl FnOnce() -> String,
-) -> Result<(), RegisterError> {
-    let found = transaction
-        .query_row(sql, [key], |_| Ok(()))
-        .optional()
-        .map_err(failed)?;
-    found.ok_or_else(|| RegisterError::Missing(name()))
-}
-
-pub(super) fn caller_name(caller: Caller) -> String {
-    match caller {
-        Caller::Region(region) => format!("region {region}"),
-        Caller::Structure(id) => structure_name(id),
-        Caller::CallCenter(code) => format!("call centre {code}"),
-        Caller::Immuni => "the Immuni backend".to_owned(),
-    }
-}
-
-fn structure_name(id: StructureId) -> String {
-    format!("structure {id}")
-}
-
-fn user_name(user: &UserId) -> String {
-    format!("user {user}")
 }

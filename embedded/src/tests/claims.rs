@@ -5,7 +5,7 @@
 use sistema_ts_model::{
     CallCenterCode, Caller, ClaimId, ClaimRefusal, Clock as _, Cun, NewClaim, SessionId,
 };
-use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, Store as _};
+use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession};
 
 use super::{Fixture, person};
 

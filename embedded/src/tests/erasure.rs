@@ -310,7 +310,7 @@ async fn an_expired_day_goes_file_and_key_and_its_codes_stay_known() {
             .new_test(|test| {
                 test.reserved = sistema_ts_store::ReservedCun {
                     cun,
-                    checked_through: 0,
+                    proof: sistema_ts_store::StoreToken::default(),
                 }
             })
             .await;

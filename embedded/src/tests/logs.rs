@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use sistema_ts_model::{Caller, SessionId};
-use sistema_ts_store::{OpenSession, Store};
+use sistema_ts_store::OpenSession;
 
 use super::super::queue::Lane;
 use super::{Fixture, cancellation, mobile, person};

@@ -2,7 +2,6 @@
 //! steps of SQLite's machine than one that has a patient, so that the time of an answer tells them apart; or a decoy is taken for the person.
 
 use sistema_ts_model::{Cun, TestResult};
-use sistema_ts_store::Store;
 
 use super::super::queue::Lane;
 use super::super::rows;

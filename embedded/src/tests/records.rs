@@ -1,7 +1,9 @@
 //! Recording, finding, repeating, listing; across openings.
 
 use sistema_ts_model::{Caller, StructureDescription, StructureReference, TestResult, Timestamp};
-use sistema_ts_store::{ListingRequest, ListingScope, RecordOutcome, Store, StoreError};
+use sistema_ts_store::{
+    ListingRequest, ListingScope, RecordOutcome, Store, StoreError, StoreToken,
+};
 
 use super::super::queue::Lane;
 use super::{DAY_MILLIS, Fixture, MORNING, mobile, person, region, repeatable, structure};
@@ -51,9 +53,9 @@ async fn a_code_is_issued_once() {
         RecordOutcome::CodeTaken
     );
     let mut stale = reserved;
-    stale.checked_through = i64::MAX;
+    stale.proof = StoreToken::of_number(i64::MAX);
     // A reservation that claims to know more than there is would be a mistake of the caller; an honest old one is not.
-    stale.checked_through = 0;
+    stale.proof = StoreToken::of_number(0);
     for _ in 0..200 {
         fixture
             .record(|test| test.result = TestResult::Negative)

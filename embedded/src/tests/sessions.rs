@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use sistema_ts_model::{Caller, Cun, NewClaim, SessionId, Timestamp};
-use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, Store, StoreError};
+use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, StoreError};
 
 use super::{Fixture, MORNING, date, person};
 use crate::schema;

@@ -16,11 +16,11 @@ fn bookmark() -> Bookmark {
     Bookmark {
         mark: ListingMark {
             at: at(5),
-            last: i64::MAX,
+            token: StoreToken::of_number(i64::MAX),
         },
         position: ListingPosition {
             inserted_at: at(4),
-            tie: -3,
+            token: StoreToken::of_number(-3),
         },
     }
 }
@@ -57,7 +57,7 @@ fn nobody_can_read_a_number_in_it_nor_compare_two() {
     };
     // The same bookmark twice, and one of another row: besides the form nothing tells them apart or alike.
     let mut other = bookmark();
-    other.position.tie = 4_000_000;
+    other.position.token = StoreToken::of_number(4_000_000);
     let texts = [sealed(bookmark()), sealed(bookmark()), sealed(other)];
     for (index, one) in texts.iter().enumerate() {
         for number in [

@@ -266,7 +266,9 @@ impl World {
             match page.next {
                 Some(next) => {
                     assert!(
-                        request.after.is_none_or(|after| next > after),
+                        request.after.is_none_or(
+                            |after| next != after && next.inserted_at >= after.inserted_at
+                        ),
                         "a listing does not go forward"
                     );
                     request.after = Some(next);

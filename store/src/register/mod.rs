@@ -16,6 +16,7 @@ use thiserror::Error;
 mod key;
 mod network;
 mod profiles;
+pub mod rules;
 mod snapshot;
 mod types;
 
