@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::otp::respond;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// How long a connection may stay without a request: as the real backend's.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

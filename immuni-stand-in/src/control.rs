@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::behaviour::Behaviour;
 use crate::otp::LONGEST_BODY;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// `GET` and `PUT /behaviour`, `GET /counts`, in JSON.
 pub(crate) async fn serve_control(listener: TcpListener, shared: Arc<Shared>) {

@@ -18,6 +18,7 @@ mod control;
 mod otp;
 pub mod rules;
 pub mod server;
+mod shared;
 
 pub use self::authorisations::{Authorisations, Counts};
 pub use self::behaviour::{Behaviour, Fault};

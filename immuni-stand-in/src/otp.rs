@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use crate::behaviour::{Fault, Meets};
 use crate::rules::Answer;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// No body of a request is longer, in bytes.
 pub(crate) const LONGEST_BODY: usize = 64 * 1024;

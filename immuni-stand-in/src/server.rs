@@ -4,7 +4,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -13,15 +12,14 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sistema_ts_model::{Clock, SystemClock};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authorisations::{AUTHORISED_FOR, Authorisations};
-use crate::behaviour::{Behaviour, Switches};
+use crate::behaviour::Behaviour;
 use crate::connection::connection;
 use crate::control::serve_control;
-use crate::rules::{Answer, code_of};
+use crate::shared::Shared;
 
 /// Between two tries to listen again.
 const REBIND_PAUSE: Duration = Duration::from_millis(10);
@@ -99,56 +97,6 @@ pub struct StandIn {
     tasks: Vec<AbortHandle>,
 }
 
-/// What all connections share.
-pub(crate) struct Shared {
-    pub(crate) authorisations: Authorisations,
-    pub(crate) switches: Switches,
-    /// Whether it is down, for those who wait for it.
-    pub(crate) down: watch::Sender<bool>,
-    clock: Arc<dyn Clock>,
-    /// One more each time that all open connections are reset.
-    pub(crate) resets: watch::Sender<u64>,
-    since_recycling: AtomicU64,
-}
-
-impl Shared {
-    pub(crate) fn set(&self, behaviour: Behaviour) {
-        self.switches.set(behaviour);
-        self.down.send_replace(behaviour.down);
-    }
-
-    fn reset_all(&self) {
-        self.resets.send_modify(|resets| *resets += 1);
-    }
-
-    /// One request more: after the last of a worker's, its connections go.
-    pub(crate) fn count_towards_recycling(&self) {
-        let Some(after) = self.switches.get().recycle_after else {
-            return;
-        };
-        if self.since_recycling.fetch_add(1, Ordering::Relaxed) + 1 >= after {
-            self.since_recycling.store(0, Ordering::Relaxed);
-            self.reset_all();
-        }
-    }
-
-    /// From a code that came to what the backend would answer.
-    pub(crate) fn answer(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
-        let now = self.clock.now();
-        let today = chrono::DateTime::from_timestamp_millis(now.millis())
-            .unwrap_or_default()
-            .date_naive();
-        match code_of(content_type, body, today) {
-            Ok(otp) if self.authorisations.authorise(otp.expose(), now) => Answer::Authorised,
-            Ok(_) => Answer::AlreadyAuthorised,
-            Err(refusal) => {
-                self.authorisations.count_refusal();
-                refusal
-            }
-        }
-    }
-}
-
 impl StandIn {
     /// Starts it on the current runtime.
     ///
@@ -160,14 +108,7 @@ impl StandIn {
             return Err(StandInError::NotLoopback);
         }
         let tls = settings.tls.as_ref().map(acceptor).transpose()?;
-        let shared = Arc::new(Shared {
-            authorisations: Authorisations::new(settings.authorised_for),
-            switches: Switches::default(),
-            down: watch::Sender::new(false),
-            clock: settings.clock,
-            resets: watch::Sender::new(0),
-            since_recycling: AtomicU64::new(0),
-        });
+        let shared = Shared::new(settings.authorised_for, settings.clock);
         let listener = TcpListener::bind(settings.address).await?;
         let address = listener.local_addr()?;
         let control_listener = TcpListener::bind(settings.control).await?;

@@ -61,7 +61,7 @@ pub use structure::{
 };
 pub use swab::{AuthenticationKind, TestKind, TestResult, UnknownValue};
 pub use symbols::{ALPHABET, UNDETECTED_PAIRS, check_symbol};
-pub use timestamp::Timestamp;
+pub use timestamp::{MILLIS_PER_DAY, Timestamp};
 pub use transaction::{RequestKey, RequestKeyError, SessionId, SessionIdError, TransactionId};
 pub use verdict::{Finding, Verdict};
 

@@ -8,7 +8,8 @@ use chrono_tz::Europe::Rome;
 
 const MILLIS_PER_MINUTE: i64 = 60 * 1_000;
 const MILLIS_PER_HOUR: i64 = 60 * MILLIS_PER_MINUTE;
-const MILLIS_PER_DAY: i64 = 24 * MILLIS_PER_HOUR;
+/// Milliseconds of a day of 24 hours.
+pub const MILLIS_PER_DAY: i64 = 24 * MILLIS_PER_HOUR;
 
 /// A moment, in whole milliseconds since 1970-01-01T00:00:00Z, from [`Timestamp::MIN`] to [`Timestamp::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

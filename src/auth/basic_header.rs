@@ -7,7 +7,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::BasicRefusal;
+use super::basic_refusal::BasicRefusal;
 
 /// Longest encoded credentials that are looked at.
 const LONGEST: usize = 1_024;

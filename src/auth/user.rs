@@ -1,66 +1,25 @@
 //! The check of user id, password and pincode.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use aws_lc_rs::hmac;
 use sistema_ts_model::{PinCode, Timestamp};
 use sistema_ts_store::register::{RegisterSnapshot, RegisteredUser};
 use tokio::sync::watch;
 
+use super::authenticator::{Authenticator, Shared};
 use super::basic_header::BasicCredentials;
-use super::credential::{CredentialError, secret_of};
+use super::basic_refusal::BasicRefusal;
+use super::checks_under_way::{Answering, Asked, CheckOutcome};
+use super::credential::{CredentialError, generate_pincode, secret_of};
 use super::hashing_pool::{Comparison, Ticket};
 use super::refusals::Refused;
 use super::remembered::PairMac;
 use super::slowing::Charge;
 use super::source::Source;
 use super::waiting_room::Standing;
-use super::{Authenticator, BasicRefusal, Shared};
-
-type Outcome = Result<Arc<RegisteredUser>, BasicRefusal>;
-type Asked = watch::Receiver<Option<Outcome>>;
-type Answering = Arc<watch::Sender<Option<Outcome>>>;
-
-/// The pairs being checked at this moment. The same pair, given many times at once, is one attempt and one hash.
-pub(super) struct ChecksUnderWay {
-    key: hmac::Key,
-    checks: Mutex<HashMap<PairMac, Answering>>,
-}
-
-impl ChecksUnderWay {
-    pub(super) fn new() -> Result<Self, CredentialError> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new())
-            .map_err(|_| CredentialError::Random)?;
-        Ok(ChecksUnderWay {
-            key,
-            checks: Mutex::default(),
-        })
-    }
-
-    fn mac(&self, credentials: &BasicCredentials, pincode: Option<&PinCode>) -> PairMac {
-        let mut context = hmac::Context::with_key(&self.key);
-        // Each part with its length before it, so that no two different triples are the same bytes.
-        for part in [
-            credentials.user(),
-            credentials.password(),
-            pincode.map_or("", PinCode::expose),
-        ] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut mac = [0; 32];
-        mac.copy_from_slice(context.sign().as_ref());
-        mac
-    }
-
-    fn checks(&self) -> MutexGuard<'_, HashMap<PairMac, Answering>> {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// One check, from its place in the waiting room to its outcome.
 struct Check {
@@ -218,7 +177,7 @@ impl Authenticator {
         // Where there is no pincode, one stands in for it, so that as many bytes are hashed.
         let secret = match pincode {
             Some(pincode) => secret_of(credentials.password(), pincode),
-            None => secret_of(credentials.password(), &super::generate_pincode()),
+            None => secret_of(credentials.password(), &generate_pincode()),
         };
         let comparison = Comparison {
             stored: stored.map_err(|_| BasicRefusal::Unavailable)?,
@@ -325,7 +284,7 @@ impl Check {
         Left::Place
     }
 
-    fn conclude(&self, matches: Result<bool, CredentialError>) -> Outcome {
+    fn conclude(&self, matches: Result<bool, CredentialError>) -> CheckOutcome {
         let remembered = &self.shared.remembered;
         match matches {
             Ok(true) if self.complete => {

@@ -9,17 +9,16 @@ use chrono_tz::Europe::Rome;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use sistema_ts_model::{
-    AuthenticationKind, Caller, Clock as _, Service, SessionId, StructureReference, SystemClock,
-    Timestamp, TransactionId, parse_date,
+    AuthenticationKind, Caller, Clock as _, MILLIS_PER_DAY, Service, SessionId, StructureReference,
+    SystemClock, Timestamp, TransactionId, parse_date,
 };
 use sistema_ts_store::{
     AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
-    StoreError,
 };
 
-use super::admin::person::read_fiscal_code;
 use super::configuration::ConfigurationArguments;
-use super::{CliError, MILLIS_PER_DAY};
+use super::error::{AuditError, CliError};
+use super::person::read_fiscal_code;
 
 /// Records read from the archive at once.
 const PAGE: usize = 1_000;
@@ -77,15 +76,6 @@ struct SearchArguments {
 enum Format {
     Json,
     Text,
-}
-
-/// Why the archive could not be searched.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AuditError {
-    #[error(transparent)]
-    Archive(#[from] StoreError),
-    #[error("the interval ends before it begins")]
-    Interval,
 }
 
 /// A moment on the command line, or a whole day.

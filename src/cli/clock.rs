@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use sistema_ts_model::{Clock as _, SystemClock};
-use sistema_ts_store::StoreError;
 use sistema_ts_store::keys::Renewal;
 
-use super::CliError;
 use super::configuration::ConfigurationArguments;
+use super::error::{CliError, ClockError};
 use crate::control::{self, AskError, Order, Reply};
 
 #[derive(Debug, Args)]
@@ -27,20 +26,6 @@ enum Command {
     Confirm,
     /// Put right what was stamped by a clock that was ahead; the server must be stopped, and the clock right
     Repair,
-}
-
-/// Why the clock could not be confirmed or repaired.
-#[derive(Debug, thiserror::Error)]
-pub enum ClockError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The running server could not be asked.
-    #[error(transparent)]
-    Ask(#[from] AskError),
-    /// The running server did not do it.
-    #[error("{0}")]
-    NotDone(String),
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {

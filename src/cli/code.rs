@@ -13,7 +13,7 @@ use sistema_ts_model::{
     check_symbol, symbols_of,
 };
 
-use super::CliError;
+use super::error::CliError;
 use crate::plain_text::{NotText, is_utf_16, without_byte_order_mark};
 
 #[derive(Debug, Subcommand)]

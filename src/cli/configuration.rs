@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sistema_ts_store::permissions::check_data_folder;
 
-use super::CliError;
+use super::error::CliError;
 use crate::config::{CONFIGURATION_FILE_VARIABLE, Configuration, ConfigurationError};
 
 #[derive(Debug, Args)]

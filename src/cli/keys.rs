@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::keys::{KeyError, KeyRing, RENEWAL_AHEAD_DAYS, oldest_live_day};
 
-use super::CliError;
 use super::configuration::ConfigurationArguments;
+use super::error::CliError;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

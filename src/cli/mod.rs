@@ -14,12 +14,14 @@ mod cards;
 mod clock;
 mod code;
 mod configuration;
+mod error;
 mod keys;
+mod person;
 mod pki;
 mod restore;
 mod serve;
 
-const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
+use error::CliError;
 
 /// The services of Sistema TS for swab results and for unlocking the Immuni app.
 #[derive(Debug, Parser)]
@@ -50,47 +52,6 @@ enum Command {
     Audit(audit::Arguments),
     /// Register callers, structures, users and operators; works beside a running server
     Admin(admin::Arguments),
-}
-
-/// Why a command could not be done. Its text never holds a code or another personal value.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    /// Standard input could not be read.
-    #[error("standard input: {0}")]
-    Input(#[source] io::Error),
-    /// Standard output could not be written.
-    #[error("standard output: {0}")]
-    Output(#[source] io::Error),
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Configuration(#[from] crate::config::ConfigurationError),
-    /// The server did not start, or did not end well.
-    #[error(transparent)]
-    Serve(#[from] crate::serve::ServeError),
-    /// A secret lies open to other users of the machine.
-    #[error(transparent)]
-    Permissions(#[from] sistema_ts_store::permissions::PermissionError),
-    /// The ring of day keys.
-    #[error(transparent)]
-    Keys(#[from] sistema_ts_store::keys::KeyError),
-    /// The clock could not be confirmed or repaired.
-    #[error(transparent)]
-    Clock(#[from] clock::ClockError),
-    /// The data folder.
-    #[error(transparent)]
-    Store(#[from] sistema_ts_store::StoreError),
-    /// The development authority refused.
-    #[error(transparent)]
-    Pki(#[from] crate::pki::PkiError),
-    /// Health cards.
-    #[error(transparent)]
-    Cards(#[from] cards::CardsError),
-    /// Access records.
-    #[error(transparent)]
-    Audit(#[from] audit::AuditError),
-    /// The register refused, or what was to be registered cannot be.
-    #[error(transparent)]
-    Admin(#[from] admin::AdminError),
 }
 
 /// Does what the command line says, and returns the exit status.

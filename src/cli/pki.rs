@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use sistema_ts_model::{RegionCode, Timestamp};
 
-use super::CliError;
+use super::error::CliError;
 use crate::pki::{Authority, Issued, Kind, PkiError, RevocationList, Subject};
 
 #[derive(Debug, Args)]

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CliError;
 use super::configuration::ConfigurationArguments;
+use super::error::CliError;
 
-/// Its help text.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Configuration, ListenerSection};
+use super::configuration::Configuration;
+use super::sections::ListenerSection;
 use crate::control::LONGEST_PATH;
 use crate::immuni::BackendAddress;
 

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::RelaySettings;
+use sistema_ts_model::MILLIS_PER_DAY;
 use sistema_ts_store::GuessBudgets;
 
-use super::{Configuration, ListenerSection};
+use super::configuration::Configuration;
+use super::sections::ListenerSection;
 use crate::auth::{Argon2Cost, AuthenticatorSettings, FailureRate, SlowingSettings};
 use crate::backend::Archives;
 use crate::control::SOCKET_NAME;
@@ -31,8 +33,6 @@ pub const STATUS_LISTENER: &str = "status";
 const KEPT_LISTS_FOLDER: &str = "revocation-lists";
 
 const MILLIS_PER_MINUTE: i64 = 60 * 1_000;
-
-const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// Connections for health and metrics: a few tools on this machine.
 const STATUS_CONNECTIONS: usize = 256;

@@ -6,19 +6,19 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::reading::Reading;
-use crate::backend::BackendSections;
 use crate::plain_text::{NotText, text_of};
 
 mod check;
+mod configuration;
 mod convert;
 mod environment;
 mod reading;
 mod sections;
 
+pub use configuration::Configuration;
 pub use convert::{BASIC_LISTENER, MUTUAL_TLS_LISTENER, STATUS_LISTENER};
 pub use environment::{CONFIGURATION_FILE_VARIABLE, ENVIRONMENT_PREFIX};
 pub use sections::{
@@ -26,84 +26,6 @@ pub use sections::{
     ImmuniSection, LimitsSection, ListenerSection, LogFormat, LogLevel, LoggingSection,
     ProxySection, RegisterSection, StatusSection, StoreSection, TlsSection,
 };
-
-/// Everything that can be set, with relative paths already resolved and every bound checked.
-// A section that there is not never reaches this type: whoever reads sections refuses it, with those that there are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Configuration {
-    /// Listener for callers with a certificate.
-    #[serde(default = "sections::default_mutual_tls")]
-    pub mutual_tls: ListenerSection,
-    /// Listener for callers with user id, password and pincode.
-    #[serde(default = "sections::default_basic")]
-    pub basic: ListenerSection,
-    /// Listener for health and metrics.
-    #[serde(default)]
-    pub status: StatusSection,
-    /// Proxies.
-    #[serde(default)]
-    pub proxy: ProxySection,
-    /// Limits of the public listeners.
-    #[serde(default)]
-    pub limits: LimitsSection,
-    /// Certificates and keys.
-    #[serde(default)]
-    pub tls: TlsSection,
-    /// The store.
-    #[serde(default)]
-    pub store: StoreSection,
-    /// What belongs to one store alone.
-    #[serde(flatten)]
-    pub backends: BackendSections,
-    /// The register of callers and users.
-    #[serde(default)]
-    pub register: RegisterSection,
-    /// Load that is taken on.
-    #[serde(default)]
-    pub admission: AdmissionSection,
-    /// Passwords and pincodes.
-    #[serde(default)]
-    pub authentication: AuthenticationSection,
-    /// The services of the call centres.
-    #[serde(default)]
-    pub call_center: CallCenterSection,
-    /// The codes of the ASL.
-    #[serde(default)]
-    pub asl: AslSection,
-    /// The Immuni backend.
-    #[serde(default)]
-    pub immuni: ImmuniSection,
-    /// The socket of the commands.
-    #[serde(default)]
-    pub control: ControlSection,
-    /// The operational log.
-    #[serde(default)]
-    pub logging: LoggingSection,
-}
-
-impl Default for Configuration {
-    /// The defaults as they are written, paths unresolved.
-    fn default() -> Self {
-        Configuration {
-            mutual_tls: sections::default_mutual_tls(),
-            basic: sections::default_basic(),
-            status: StatusSection::default(),
-            proxy: ProxySection::default(),
-            limits: LimitsSection::default(),
-            tls: TlsSection::default(),
-            store: StoreSection::default(),
-            backends: BackendSections::default(),
-            register: RegisterSection::default(),
-            admission: AdmissionSection::default(),
-            authentication: AuthenticationSection::default(),
-            call_center: CallCenterSection::default(),
-            asl: AslSection::default(),
-            immuni: ImmuniSection::default(),
-            control: ControlSection::default(),
-            logging: LoggingSection::default(),
-        }
-    }
-}
 
 /// Why a configuration is not accepted. No text repeats a value of the configuration.
 #[derive(Debug, Error)]

@@ -5,7 +5,7 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::Configuration;
+use super::configuration::Configuration;
 use crate::backend;
 
 /// Where somebody set a value.

@@ -304,5 +304,4 @@ fn line_of(reply: &Reply) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "socket_tests.rs"]
 mod tests;

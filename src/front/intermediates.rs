@@ -3,29 +3,28 @@
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::authorities::Authority;
 use super::certificate::ClientCertificate;
-use super::revocation_set::RevocationSet;
 use super::signature;
 
-/// The intermediates by which a handshake has verified a chain, if one of its certificates is not known yet.
+/// The intermediates by which a handshake has verified a chain, if one of its certificates is not known yet, as `knows` says.
 ///
 /// A client may send more than its chain, in any order, and made-up certificates among it. So the path from the accepted authority down is sought
 /// as the handshake has sought it, and what does not stand on it is no intermediate. Where all is known, as nearly always, that costs a comparison
 /// of each.
 pub(super) fn unknown(
     certificate: &ClientCertificate,
-    known: &RevocationSet,
+    knows: impl Fn(&CertificateDer<'_>) -> bool,
     roots: &RootCertStore,
     provider: &CryptoProvider,
 ) -> Vec<Authority> {
     let Some((own, above)) = certificate.chain.split_first() else {
         return Vec::new();
     };
-    if above.iter().all(|shown| known.knows(shown)) {
+    if above.iter().all(&knows) {
         return Vec::new();
     }
     let Ok(own) = EndEntityCert::try_from(own) else {
@@ -46,7 +45,7 @@ pub(super) fn unknown(
     };
     path.intermediate_certificates()
         .map(|intermediate| intermediate.der())
-        .filter(|intermediate| !known.knows(intermediate))
+        .filter(|intermediate| !knows(intermediate))
         .filter_map(|intermediate| Authority::read(&intermediate))
         .collect()
 }

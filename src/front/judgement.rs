@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::material::verifier_of;
 use super::signature;
-use super::trust::TrustError;
+use super::trust_error::TrustError;
 
 /// Why a certificate proves nothing. The texts are for whoever registers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

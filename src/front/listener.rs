@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -13,10 +13,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::certificate::{CertificateError, ClientCertificate};
+use super::certificate::ClientCertificate;
+use super::connect_error::ConnectError;
 use super::connection::ConnectionInfo;
+use super::connection_slots::{ConnectionSlot, ConnectionSlots};
 use super::drain::Drain;
-use super::proxy::{ProxyHeaderError, read_proxy_header};
+use super::proxy::read_proxy_header;
 use super::refused;
 use super::settings::ListenerKind;
 use super::sources::{SourceCounts, SourceSlot};
@@ -31,69 +33,14 @@ pub(super) struct Listener {
     pub(super) trust: Option<Arc<TrustStore>>,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) handshake: Duration,
-    pub(super) max_connections: usize,
-    pub(super) open: AtomicUsize,
+    pub(super) slots: Arc<ConnectionSlots>,
     pub(super) sources: Arc<SourceCounts>,
     pub(super) drain: Arc<Drain>,
 }
 
-/// Why a connection came to nothing before its first request.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("too many connections")]
-    TooMany,
-    #[error("too many connections of one source")]
-    TooManyOfSource,
-    #[error("handshake not done in time")]
-    Timeout,
-    #[error(transparent)]
-    ProxyHeader(#[from] ProxyHeaderError),
-    #[error("TLS handshake failed: {0}")]
-    Tls(#[source] io::Error),
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    #[error("connection lost: {0}")]
-    Socket(#[source] io::Error),
-    #[error("the listener has no certificates")]
-    NoTrust,
-}
-
-impl ConnectError {
-    /// A short fixed name, used as a metric label.
-    pub(super) fn reason(&self) -> &'static str {
-        match self {
-            Self::TooMany => "too-many",
-            Self::TooManyOfSource => "too-many-of-source",
-            Self::Timeout => "timeout",
-            Self::ProxyHeader(_) => "proxy-header",
-            Self::Tls(_) => "tls",
-            Self::Certificate(_) => "certificate",
-            Self::Socket(_) => "socket",
-            Self::NoTrust => "no-trust",
-        }
-    }
-}
-
-/// A connection's place among `max_connections`; given back when dropped.
-pub(super) struct ConnectionSlot(Arc<Listener>);
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.drain.connection_closed();
-    }
-}
-
 impl Listener {
-    fn slot(self: &Arc<Self>) -> Result<ConnectionSlot, ConnectError> {
-        let before = self.open.fetch_add(1, Ordering::AcqRel);
-        self.drain.connection_opened();
-        let slot = ConnectionSlot(Arc::clone(self));
-        if before < self.max_connections {
-            Ok(slot)
-        } else {
-            Err(ConnectError::TooMany)
-        }
+    fn slot(&self) -> Result<ConnectionSlot, ConnectError> {
+        self.slots.take().ok_or(ConnectError::TooMany)
     }
 
     /// Makes an accepted TCP connection ready for HTTP: PROXY header, then TLS, both within the time limit.

@@ -14,9 +14,9 @@ use super::authorities::Authority;
 use super::kept_lists;
 use super::revocation::RevocationList;
 use super::revocation_set::{LoadedList, RevocationSet};
-use super::server_certificates::{PairFiles, PairMaterial, ServerCertificates};
-use super::settings::TlsFiles;
-use super::trust::TrustError;
+use super::server_certificates::{PairMaterial, ServerCertificates};
+use super::settings::{PairFiles, TlsFiles};
+use super::trust_error::TrustError;
 use crate::x509::Content;
 
 /// Enough of a file's metadata to notice that it was replaced, rewritten or made readable: time of its last change,

@@ -11,7 +11,9 @@
 mod authorities;
 mod body;
 mod certificate;
+mod connect_error;
 mod connection;
+mod connection_slots;
 mod drain;
 mod gate;
 mod intermediates;
@@ -34,6 +36,7 @@ mod signature;
 mod sources;
 mod stream;
 mod trust;
+mod trust_error;
 mod watch;
 
 pub use body::gather_body;
@@ -47,6 +50,9 @@ pub use reload::{ListenerTrust, Reloader, spawn_signal_handlers};
 pub use revocation::{RevocationListError, RevocationListStatus};
 pub use revocation_set::RevocationSet;
 pub use server::{DrainReport, Front, FrontError, ListenerInfo};
-pub use server_certificates::{PairFiles, ServerCertificateStatus};
-pub use settings::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings, TlsFiles};
-pub use trust::{Trust, TrustError, TrustStore};
+pub use server_certificates::ServerCertificateStatus;
+pub use settings::{
+    FrontLimits, FrontSettings, ListenerKind, ListenerSettings, PairFiles, TlsFiles,
+};
+pub use trust::{Trust, TrustStore};
+pub use trust_error::TrustError;

@@ -48,9 +48,9 @@ pub enum ProxyHeaderError {
 
 /// Reads one PROXY header, and not a byte more, from `stream`.
 ///
-/// Returns the client's address as the proxy tells it, or `None` where the proxy speaks for itself (version 2
-/// `LOCAL`), does not know (`UNKNOWN`, no address family), or tells of what is no TCP connection over IP (Unix sockets,
-/// datagrams): then nobody's address may be assumed, and the connection is in no network. A checksum (version 2's CRC32c) that
+/// Returns the client's address as the proxy tells it. The answer is `None` where the proxy speaks for itself (version 2
+/// `LOCAL`), does not know (`UNKNOWN`, no address family), or tells of no TCP connection over IP (Unix sockets,
+/// datagrams). Then nobody's address may be assumed, and the connection is in no network. A checksum (version 2's CRC32c) that
 /// is there must be right.
 ///
 /// # Errors
@@ -226,5 +226,4 @@ fn verify_checksum(header: &mut [u8], mut at: usize) -> Result<(), ProxyHeaderEr
 }
 
 #[cfg(test)]
-#[path = "proxy_tests.rs"]
 mod tests;

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
+use super::connect_error::ConnectError;
 use super::judgement::CertificateFault;
-use super::listener::ConnectError;
 use crate::telemetry::{LogBudget, source_network};
 
 /// Why a connection was refused: a kind, which has a budget of its own in the log, and a reason for people.

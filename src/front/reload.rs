@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use super::drain::ShutdownHandle;
 use super::revocation::RevocationListStatus;
 use super::server_certificates::ServerCertificateStatus;
-use super::trust::{TrustError, TrustStore};
+use super::trust::TrustStore;
+use super::trust_error::TrustError;
 
 /// What is in force at a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]

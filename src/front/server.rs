@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
@@ -18,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::body::declared_length;
 use super::connection::Connection;
+use super::connection_slots::ConnectionSlots;
 use super::drain::{Drain, ShutdownHandle};
 use super::gate::{GateFactory, GateRules};
 use super::listener::Listener;
@@ -27,7 +27,8 @@ use super::reload::Reloader;
 use super::settings::{FrontLimits, FrontSettings, ListenerKind, ListenerSettings};
 use super::sources::SourceCounts;
 use super::stream::FrontStream;
-use super::trust::{TrustError, TrustStore};
+use super::trust::TrustStore;
+use super::trust_error::TrustError;
 use super::watch::Sweep;
 
 /// How long connections may take to end once nothing is in flight.
@@ -146,8 +147,7 @@ impl Front {
                 trust,
                 trusted_proxies: settings.trusted_proxies,
                 handshake: limits.handshake,
-                max_connections: settings.max_connections.max(1),
-                open: AtomicUsize::new(0),
+                slots: ConnectionSlots::new(settings.max_connections.max(1), Arc::clone(&drain)),
                 sources: SourceCounts::new(settings.max_connections_per_source),
                 drain: Arc::clone(&drain),
             });

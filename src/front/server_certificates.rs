@@ -1,6 +1,5 @@
 //! The server's certificates: one, or one of each kind of key, of which each client is shown the one that it can use.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -8,17 +7,9 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
-use super::trust::TrustError;
+use super::settings::PairFiles;
+use super::trust_error::TrustError;
 use crate::x509::{self, Content};
-
-/// A certificate chain and its private key, each in a file of its own; the same file may be both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairFiles {
-    /// The certificate and those above it, in any order.
-    pub certificate_chain: PathBuf,
-    /// The private key: PKCS#8, PKCS#1 or SEC1.
-    pub private_key: PathBuf,
-}
 
 /// Contents of [`PairFiles`].
 #[derive(PartialEq, Eq)]

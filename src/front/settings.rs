@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::server_certificates::PairFiles;
-
 /// How a listener knows its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenerKind {
@@ -29,6 +27,15 @@ impl ListenerKind {
             Self::PlainLoopback => "plain-loopback",
         }
     }
+}
+
+/// A certificate chain and its private key, each in a file of its own; the same file may be both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFiles {
+    /// The certificate and those above it, in any order.
+    pub certificate_chain: PathBuf,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub private_key: PathBuf,
 }
 
 /// The files of a TLS listener, in PEM or DER. They are read again by [`super::TrustStore::reload`].

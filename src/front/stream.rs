@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::ConnectionInfo;
-use super::listener::ConnectionSlot;
+use super::connection_slots::ConnectionSlot;
 use super::sources::SourceSlot;
 use super::watch::Watch;
 

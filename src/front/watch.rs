@@ -1,9 +1,9 @@
 //! The time limits of open connections, kept without a timer per request.
 //!
-//! Each connection notes in a few cells what it is doing and since when, by a clock that ticks a few times a second;
-//! one sweeper for each worker and listener looks at all of them at each tick and wakes those that are over their
-//! time. actix-http's own header limit covers the first request of a connection only (it answers 408), and it has none
-//! for a client that takes no bytes.
+//! Each connection notes in a few cells what it is doing and since when, by a clock that ticks a few times a second.
+//! At each tick the sweeper of a worker and listener looks at all its connections, and wakes those that are over their
+//! time. The header limit of actix-http covers the first request of a connection only (it answers 408), and actix-http
+//! has no limit for a client that takes no bytes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

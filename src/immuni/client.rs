@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,15 +21,14 @@ use hyper_util::rt::TokioIo;
 use rustls::{AlertDescription, ClientConfig};
 use rustls_pki_types::ServerName;
 use sistema_ts_actors::relay::{ImmuniBackend, NoAnswer, NotSent, OtpBody, TryOutcome};
-use sistema_ts_store::permissions::PermissionError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::BackendAddress;
+use super::error::ImmuniError;
 use super::tls::BackendTls;
-use crate::x509::ContentError;
 
 /// Connections kept for the next post.
 const IDLE_CONNECTIONS: usize = 16;
@@ -49,44 +47,6 @@ const BODY_LIMIT: Duration = Duration::from_millis(500);
 
 /// To the letter: the backend takes no other.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-
-/// Why the way to the backend cannot be used. No text holds a key.
-#[derive(Debug, thiserror::Error)]
-pub enum ImmuniError {
-    /// A file cannot be read.
-    #[error("{}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Others can read the private key, or put another in its place.
-    #[error(transparent)]
-    Permissions(#[from] PermissionError),
-    /// A file does not hold what it should.
-    #[error("{}: {source}", file.display())]
-    Content {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: ContentError,
-    },
-    /// No certificate of the file is that of the private key.
-    #[error("{}: no certificate in it is that of the private key in {}", certificate.display(), private_key.display())]
-    OtherKey {
-        /// The file of certificates.
-        certificate: PathBuf,
-        /// The file of the key.
-        private_key: PathBuf,
-    },
-    /// Certificate and key do not fit each other.
-    #[error("the certificate towards the Immuni backend: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The host's name cannot stand in a certificate.
-    #[error("the host of the Immuni backend is no name that a certificate can have")]
-    Name,
-}
 
 /// A pooled client of one backend.
 pub struct HttpBackend {

@@ -2,9 +2,11 @@
 //! (`sistema_ts_actors::relay`), which decides what to do with each outcome.
 
 mod client;
+mod error;
 mod tls;
 
-pub use self::client::{HttpBackend, ImmuniError};
+pub use self::client::HttpBackend;
+pub use self::error::ImmuniError;
 pub use self::tls::{BackendFiles, BackendTls};
 
 use std::fmt;

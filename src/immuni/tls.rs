@@ -11,7 +11,7 @@ use sistema_ts_store::permissions::check_secret_file;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use super::ImmuniError;
+use super::error::ImmuniError;
 use crate::x509::{Content, ContentError, chain_for_key, validity_of_chain};
 
 /// The files, in PEM or DER.

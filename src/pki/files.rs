@@ -5,13 +5,31 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
 use rcgen::{Certificate, CertificateParams, KeyPair};
 use rustls_pki_types::CertificateDer;
 use sistema_ts_store::permissions::check_secret_file;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{Issued, PkiError, fingerprint, strip_zeros};
+use super::error::PkiError;
+use super::serial::strip_zeros;
 use crate::x509::{Content, end_entity};
+
+/// What was made: where it lies, and what a register needs of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate, in PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, in PEM, readable by its owner alone.
+    pub private_key_file: PathBuf,
+    /// SHA-256 of the certificate's DER.
+    pub fingerprint: [u8; 32],
+    /// Its serial number, big-endian.
+    pub serial: Vec<u8>,
+    /// The end of its validity.
+    pub not_after: OffsetDateTime,
+}
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> PkiError + '_ {
     move |reason| {
@@ -116,6 +134,14 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError>
         path: path.to_owned(),
         expected: "one certificate, besides those of the authorities above it",
     })
+}
+
+/// SHA-256 of a certificate's DER: what the register knows a certificate by.
+#[must_use]
+pub fn fingerprint(certificate_der: &[u8]) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, certificate_der).as_ref());
+    fingerprint
 }
 
 /// SHA-256 of a file's certificate.

@@ -8,25 +8,25 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    PKCS_RSA_SHA256, RsaKeySize, SanType, SerialNumber,
+    PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
-use sistema_ts_store::permissions::PermissionError;
-use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
-use crate::x509::ContentError;
-
+mod error;
 mod files;
 mod revocation;
+mod serial;
 mod subject;
 
-pub use files::{fingerprint_of_file, read_certificate, read_chain};
+pub use error::PkiError;
+pub use files::{Issued, fingerprint, fingerprint_of_file, read_certificate, read_chain};
 pub use revocation::{RevocationList, Revoked};
 pub use subject::{Kind, Subject, SubjectError};
+
+use serial::{random_serial, strip_zeros};
 
 /// Longest life of a certificate of a client or of the server, in days.
 pub const MAXIMUM_CERTIFICATE_DAYS: u32 = 825;
@@ -39,80 +39,6 @@ pub const MAXIMUM_LIST_DAYS: u32 = 366;
 
 /// How far certificates reach back, so that a peer whose clock is late takes a fresh one.
 const BACKDATED: Duration = Duration::minutes(5);
-
-/// Why the authority did not do it. No text holds key material.
-#[derive(Debug, Error)]
-pub enum PkiError {
-    /// A file that would be written is there already.
-    #[error("{} exists already and is not overwritten", .0.display())]
-    Exists(PathBuf),
-    /// A file cannot be read or written.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        reason: std::io::Error,
-    },
-    /// Others can read a private key, or put another in its place.
-    #[error(transparent)]
-    Permissions(#[from] PermissionError),
-    /// A file does not hold what it should.
-    #[error("{} does not hold {expected}", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What was looked for in it.
-        expected: &'static str,
-    },
-    /// A file holds something else, or is broken.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ContentError,
-    },
-    /// The certificate comes from another authority.
-    #[error("{} was not issued by this authority", .0.display())]
-    Foreign(PathBuf),
-    /// The certificate is on the list already.
-    #[error("{} is revoked already", .0.display())]
-    AlreadyRevoked(PathBuf),
-    /// The server needs a name, or one of its names cannot stand in a certificate.
-    #[error("a server's certificate needs at least one DNS name or IP address, each well-formed")]
-    ServerNames,
-    /// A life in days is out of bounds.
-    #[error("the certificate must be valid for 1 to {maximum} days")]
-    Days {
-        /// The most that is allowed.
-        maximum: u32,
-    },
-    /// The subject is not one that this authority makes.
-    #[error(transparent)]
-    Subject(#[from] SubjectError),
-    /// Signing or encoding failed.
-    #[error("the certificate could not be made: {0}")]
-    Signing(#[from] rcgen::Error),
-    /// The system gave no random bytes.
-    #[error("the system gave no random bytes")]
-    Random,
-}
-
-/// What was made: where it lies, and what a register needs of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
-    /// The certificate, in PEM.
-    pub certificate_file: PathBuf,
-    /// Its private key, in PEM, readable by its owner alone.
-    pub private_key_file: PathBuf,
-    /// SHA-256 of the certificate's DER.
-    pub fingerprint: [u8; 32],
-    /// Its serial number, big-endian.
-    pub serial: Vec<u8>,
-    /// The end of its validity.
-    pub not_after: OffsetDateTime,
-}
 
 /// The authority in its folder.
 pub struct Authority {
@@ -358,12 +284,6 @@ fn signed_by(
         .is_ok()
 }
 
-/// A serial number without the zero that keeps DER's integers positive.
-fn strip_zeros(serial: &[u8]) -> &[u8] {
-    let zeros = serial.iter().take_while(|byte| **byte == 0).count();
-    &serial[zeros..]
-}
-
 fn params(
     subject: &Subject,
     not_before: OffsetDateTime,
@@ -386,17 +306,6 @@ fn params(
     Ok(params)
 }
 
-/// Sixteen random bytes; the first is from 1 to 127, so that the number is positive and its length does not vary.
-fn random_serial() -> Result<SerialNumber, PkiError> {
-    let mut bytes = [0_u8; 16];
-    loop {
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| PkiError::Random)?;
-        if (1..0x80).contains(&bytes[0]) {
-            return Ok(SerialNumber::from_slice(&bytes));
-        }
-    }
-}
-
 fn validity(days: u32, maximum: u32) -> Result<(OffsetDateTime, OffsetDateTime), PkiError> {
     if !(1..=maximum).contains(&days) {
         return Err(PkiError::Days { maximum });
@@ -415,12 +324,4 @@ fn is_dns_name(name: &str) -> bool {
             && !label.ends_with('-')
     };
     name.len() <= 253 && name.split('.').all(label)
-}
-
-/// SHA-256 of a certificate's DER: what the register knows a certificate by.
-#[must_use]
-pub fn fingerprint(certificate_der: &[u8]) -> [u8; 32] {
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, certificate_der).as_ref());
-    fingerprint
 }

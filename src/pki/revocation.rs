@@ -11,7 +11,8 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::{PkiError, strip_zeros};
+use super::error::PkiError;
+use super::serial::strip_zeros;
 
 /// A certificate that is no longer valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

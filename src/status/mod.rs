@@ -6,6 +6,7 @@ mod conditions;
 mod documentation_tests;
 mod host;
 mod left;
+mod told;
 mod watch;
 
 use std::fmt::Write as _;
@@ -26,7 +27,7 @@ pub use host::AllowedHosts;
 pub use watch::{CONDITION_LOOK_INTERVAL, watch_conditions};
 
 use left::ShownLeft;
-use watch::Told;
+use told::Told;
 
 /// What health and metrics are told from.
 pub struct StatusState {

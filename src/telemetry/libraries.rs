@@ -96,33 +96,6 @@ impl Visit for Message {
     }
 }
 
-/// Takes what libraries say through the `log` crate.
-pub(super) struct LogRecords;
-
-impl log::Log for LogRecords {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Warn
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        let level = match record.level() {
-            log::Level::Error => Level::ERROR,
-            _ => Level::WARN,
-        };
-        super::library_said(&Said {
-            target: record.target(),
-            level,
-            place: (record.file_static(), record.line()),
-            text: record.args(),
-        });
-    }
-
-    fn flush(&self) {}
-}
-
 #[cfg(test)]
 mod tests {
     //! A failure means that the text of a library, which may quote a stranger, gets into the log.

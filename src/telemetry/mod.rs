@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::callsite::Identifier;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::budget::SiteBudget;
-use self::libraries::{LogRecords, MessageOf, Said};
+use self::libraries::{MessageOf, Said};
 use self::line::Line;
 use self::output::{Output, StandardError};
 use crate::config::{LogFormat, LogLevel, LoggingSection};
@@ -135,6 +135,33 @@ pub fn last_words(text: &str) {
         }
         None => eprintln!("{text}"),
     }
+}
+
+/// Takes what libraries say through the `log` crate.
+struct LogRecords;
+
+impl log::Log for LogRecords {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            log::Level::Error => Level::ERROR,
+            _ => Level::WARN,
+        };
+        library_said(&Said {
+            target: record.target(),
+            level,
+            place: (record.file_static(), record.line()),
+            text: record.args(),
+        });
+    }
+
+    fn flush(&self) {}
 }
 
 /// Hands events to the log.

@@ -284,5 +284,4 @@ impl StandardError {
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
 mod tests;

@@ -356,5 +356,4 @@ fn told(error: &pem::Error) -> ContentError {
 }
 
 #[cfg(test)]
-#[path = "content_tests.rs"]
 mod tests;

@@ -3,60 +3,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike as _, NaiveDate};
 use rand::RngExt as _;
-use sistema_ts_model::Timestamp;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
+use super::backend::ImmuniBackend;
 use super::breaker::Passage;
-use super::{ImmuniBackend, NoAnswer, NotSent, OtpPost, RelayOutcome, RelaySettings, TryOutcome};
-
-/// The body of a post, overwritten when the last copy of this handle is dropped. `Debug` shows nothing.
-#[derive(Clone)]
-pub struct OtpBody(std::sync::Arc<Zeroizing<Vec<u8>>>);
-
-impl OtpBody {
-    /// `{"otp":…,"symptoms_started_on":…}`. The backend takes no day after its own today, which is UTC's: just after midnight in Rome that is
-    /// the day before.
-    pub(super) fn new(post: &OtpPost, now: Timestamp) -> Self {
-        let utc_today = DateTime::from_timestamp_millis(now.millis())
-            .map_or(i32::MAX, |now| now.date_naive().num_days_from_ce());
-        let day = (*post.symptoms_started_on).min(utc_today);
-        let date = NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default();
-        let date = Zeroizing::new(date.to_string());
-        // Room for all of it, so that no copy is left behind by growing.
-        let mut body = Zeroizing::new(Vec::with_capacity(80));
-        for part in [
-            r#"{"otp":""#,
-            post.otp.expose(),
-            r#"","symptoms_started_on":""#,
-            &date,
-            r#""}"#,
-        ] {
-            body.extend_from_slice(part.as_bytes());
-        }
-        Self(std::sync::Arc::new(body))
-    }
-
-    /// The bytes to send.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl AsRef<[u8]> for OtpBody {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for OtpBody {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("OtpBody(..)")
-    }
-}
+use super::outcome::{NoAnswer, NotSent, RelayOutcome, TryOutcome};
+use super::post::OtpBody;
+use super::settings::RelaySettings;
 
 /// Tries until an answer settles it, or tries or time run out. When the breaker opens meanwhile, a post that is surely not stored ends, and one
 /// that may be goes on with the few tries it has: the next may tell what became of it.

@@ -5,151 +5,34 @@
 //! it is in no log, metric or `Debug` output, and what this crate holds of it is overwritten when it is dropped (the buffers of TLS and HTTP
 //! are not ours).
 
+mod backend;
 mod breaker;
 mod deliver;
+mod outcome;
+mod post;
+mod settings;
 mod turns;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::SendError;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
 use async_trait::async_trait;
-use chrono::{Datelike as _, NaiveDate};
-use sistema_ts_model::{Caller, Clock, Otp};
+use sistema_ts_model::{Caller, Clock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use self::breaker::{Breaker, Passage};
 use self::turns::Turns;
 
-pub use self::deliver::OtpBody;
+pub use self::backend::ImmuniBackend;
+pub use self::outcome::{NoAnswer, NotSent, RelayOutcome, TryOutcome};
+pub use self::post::{OtpBody, OtpPost};
+pub use self::settings::RelaySettings;
 
 /// Between two looks whether there is room in the actor's mailbox.
 const START_PAUSE: Duration = Duration::from_millis(1);
-
-/// How the relay works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelaySettings {
-    /// Codes on their way at once, those whose outcome is still being written included; at least 1.
-    pub capacity: usize,
-    /// Codes that are being posted at once, each over a connection of its own; the others wait for their turn, and callers take turns.
-    /// At least 1.
-    pub connections: usize,
-    /// How long one try waits for an answer, before the next.
-    pub try_limit: Duration,
-    /// Tries for one code, at least 1.
-    pub maximum_tries: u32,
-    /// Wait before the second try; each further one waits twice as long, all with jitter.
-    pub first_pause: Duration,
-    /// Failed tries in a row that open the breaker, at least 1.
-    pub breaker_threshold: u32,
-    /// How long an open breaker lets nothing through before one code may try.
-    pub breaker_pause: Duration,
-}
-
-impl Default for RelaySettings {
-    fn default() -> Self {
-        Self {
-            capacity: 256,
-            connections: 32,
-            try_limit: Duration::from_secs(4),
-            maximum_tries: 4,
-            first_pause: Duration::from_millis(150),
-            breaker_threshold: 8,
-            breaker_pause: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What is posted: the app's code, and the first day of symptoms. Overwritten when dropped; `Debug` shows nothing.
-pub struct OtpPost {
-    otp: Otp,
-    /// In days since 1 January of the year 1, which can be overwritten.
-    symptoms_started_on: Zeroizing<i32>,
-}
-
-impl OtpPost {
-    /// A post.
-    #[must_use]
-    pub fn new(otp: Otp, symptoms_started_on: NaiveDate) -> Self {
-        Self {
-            otp,
-            symptoms_started_on: Zeroizing::new(symptoms_started_on.num_days_from_ce()),
-        }
-    }
-}
-
-impl fmt::Debug for OtpPost {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OtpPost(..)")
-    }
-}
-
-/// What became of a post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RelayOutcome {
-    /// The backend has authorised the code.
-    Authorised,
-    /// The backend says that this code is authorised already, and not by an earlier try of this post.
-    AlreadyAuthorised,
-    /// The backend refuses code or date.
-    Refused,
-    /// Surely nothing was authorised.
-    NotSent(NotSent),
-    /// Sent, and no answer settled it.
-    Unknown(NoAnswer),
-}
-
-/// Why surely nothing was authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSent {
-    /// No connection.
-    Unreachable,
-    /// No handshake: a certificate of either side is not accepted.
-    Handshake,
-    /// The deadline came first.
-    Deadline,
-    /// The backend answers as something else would: a wrong address, or a proxy that refuses.
-    Misconfigured,
-    /// The relay stopped before.
-    Stopped,
-}
-
-/// Why it is not known whether a code was authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// The connection broke.
-    Broken,
-    /// No answer in time.
-    TooSlow,
-    /// The backend answered that it failed.
-    ServerError,
-    /// An answer that the backend never gives, and that may stand for one of its own.
-    Unexpected,
-}
-
-/// What one try came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TryOutcome {
-    /// The backend answered, with this status.
-    Answered(u16),
-    /// Something that stands before the backend, or in its place, refused the request with this status.
-    Misdirected(u16),
-    /// Surely not a byte of the code reached it.
-    NotSent(NotSent),
-    /// It may have reached it.
-    NoAnswer(NoAnswer),
-}
-
-/// The way to the backend: one try, over HTTP.
-#[async_trait]
-pub trait ImmuniBackend: Send + Sync {
-    /// Posts a body once. It begins no send at or after `send_before`, and ends within `limit` whatever happens.
-    async fn post(&self, body: OtpBody, send_before: Instant, limit: Duration) -> TryOutcome;
-}
 
 /// Why no place was given. Nothing was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -371,25 +254,4 @@ fn refused(refusal: RelayRefusal) -> RelayRefusal {
     };
     metrics::counter!("sistema_ts_relay_refusals_total", "reason" => reason).increment(1);
     refusal
-}
-
-impl RelayOutcome {
-    /// A short name for metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Authorised => "authorised",
-            Self::AlreadyAuthorised => "already_authorised",
-            Self::Refused => "refused",
-            Self::NotSent(NotSent::Unreachable) => "unreachable",
-            Self::NotSent(NotSent::Handshake) => "handshake_failed",
-            Self::NotSent(NotSent::Deadline) => "deadline",
-            Self::NotSent(NotSent::Misconfigured) => "misconfigured",
-            Self::NotSent(NotSent::Stopped) => "stopped",
-            Self::Unknown(NoAnswer::Broken) => "unknown_broken",
-            Self::Unknown(NoAnswer::TooSlow) => "unknown_too_slow",
-            Self::Unknown(NoAnswer::ServerError) => "unknown_server_error",
-            Self::Unknown(NoAnswer::Unexpected) => "unknown_unexpected",
-        }
-    }
 }

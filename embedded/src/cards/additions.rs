@@ -14,10 +14,11 @@ use sistema_ts_model::Timestamp;
 use sistema_ts_store::cards::{AdditionError, AdditionName, CardError, CardKey, HASH_LENGTH};
 use sistema_ts_store::register::RegisterKey;
 
-use super::import::{
-    ALL_CARDS, EmbeddedCardImport, Entry, lock, next, put_in_place, remove, write_register,
+use super::files::{
+    ALL_CARDS, Entry, Paths, failed, io_failed, lock, next, open_whole, put_in_place, remove,
+    write_register,
 };
-use super::{Paths, failed, io_failed, open_whole};
+use super::runs::Runs;
 
 const PREFIX: &str = "cards-added-";
 const SUFFIX: &str = ".db";
@@ -78,13 +79,13 @@ fn is_of(name: &AdditionName, paths: &Paths, imported_at: Timestamp) -> Result<b
 
 /// Merges what an import has taken onto the register in use; how many cards it then has, and how many of them are new.
 pub(super) fn add(
-    import: &EmbeddedCardImport,
+    runs: &Runs,
     name: &AdditionName,
     now: Timestamp,
 ) -> Result<(u64, u64), AdditionError> {
-    let paths = &import.paths;
+    let paths = &runs.paths;
     let place = path_of(name, paths);
-    let key_check = import.key.check_value();
+    let key_check = runs.key.check_value();
     let base = base(paths, key_check)?;
     forget_others(paths, base.as_ref().map(|(_, imported_at)| *imported_at))?;
     if place.exists() {
@@ -98,7 +99,7 @@ pub(super) fn add(
     let listed = paths.folder.join("cards-added-new.tmp");
     remove(&listed)?;
     write_register(&listed, key_check, imported_at, |insert| {
-        cards = import.merge_onto(connection, imported_at, &mut |entry, is_new| {
+        cards = runs.merge_onto(connection, imported_at, &mut |entry, is_new| {
             added += u64::from(is_new);
             if is_new || others.have(entry)? {
                 insert(entry)?;
@@ -243,5 +244,4 @@ fn about(connection: &Connection) -> Result<([u8; HASH_LENGTH], Timestamp), Card
 }
 
 #[cfg(test)]
-#[path = "additions_tests.rs"]
 mod tests;

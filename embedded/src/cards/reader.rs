@@ -15,7 +15,7 @@ use sistema_ts_store::cards::{CardError, CardKey, CardRegister, CardsStatus, HAS
 use sistema_ts_store::register::RegisterKey;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::{APPLICATION, Paths, VERSION, day_number, failed, io_failed, open_whole};
+use super::files::{APPLICATION, Paths, VERSION, day_number, failed, io_failed, open_whole};
 use crate::asking;
 
 /// Checks that may wait.
@@ -304,5 +304,4 @@ fn look_for(
 }
 
 #[cfg(test)]
-#[path = "reader_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Origin;
+use super::origin::Origin;
 use crate::{Caller, CodiceFiscale, SessionId, Timestamp};
 
 /// What a CUN's row remembers of a session: the first 16 bytes of the SHA-256 of its id. The id itself, which is the

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use sistema_ts_model::{CallCenterCode, Caller, RegionCode};
 use sistema_ts_store::register::RegisteredCaller;
 
-use super::{AdminError, Context};
-use crate::cli::CliError;
+use super::context::Context;
+use crate::cli::error::{AdminError, CliError};
 
 /// A caller that proves itself by certificate.
 #[derive(Clone, Copy, Debug, Args)]

@@ -7,9 +7,9 @@ use sistema_ts_model::{Caller, Timestamp};
 use sistema_ts_store::register::Fingerprint;
 
 use super::caller::CallerArguments;
-use super::{AdminError, Context};
+use super::context::Context;
 use crate::auth::subject_agrees;
-use crate::cli::CliError;
+use crate::cli::error::{AdminError, CliError};
 use crate::front::{ClientAuthorities, ClientCertificate};
 
 #[derive(Debug, Subcommand)]

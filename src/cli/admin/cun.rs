@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use sistema_ts_model::Cun;
 
-use super::AdminError;
 use super::output::Output;
-use super::person::{lines_of, read_input};
-use crate::cli::CliError;
+use crate::cli::error::{AdminError, CliError};
+use crate::cli::person::{lines_of, read_input};
 use crate::config::Configuration;
 use crate::control::{self, AskError, Order, Reply};
 use crate::plain_text::single_value;

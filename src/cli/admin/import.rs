@@ -8,9 +8,9 @@ use sistema_ts_model::{Caller, CodiceFiscale, CodiceFiscaleOptions};
 use sistema_ts_store::register::{Profiles, RegisterError};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::person::open_file;
-use super::{AdminError, Context};
-use crate::cli::CliError;
+use super::context::Context;
+use crate::cli::error::{AdminError, CliError};
+use crate::cli::person::open_file;
 use crate::plain_text::{NotText, is_utf_16, single_value, without_byte_order_mark};
 
 /// No line of the file is longer, in bytes.

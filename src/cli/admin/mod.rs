@@ -7,28 +7,25 @@
 mod call_center;
 mod caller;
 mod certificate;
+mod context;
 mod cun;
 mod import;
 mod network;
 mod operator;
 mod output;
-pub(super) mod person;
 mod region;
 mod structure;
 mod user;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
-use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::{RegisterError, RegisterKey, RegisterKeyError};
 
+use self::context::Context;
 use self::output::Output;
-use super::CliError;
-use super::configuration::ConfigurationArguments;
-use crate::auth::{CredentialError, CredentialHasher, PasswordError};
+use crate::cli::configuration::ConfigurationArguments;
+use crate::cli::error::{AdminError, CliError};
 use crate::config::Configuration;
 
 #[derive(Debug, Args)]
@@ -72,109 +69,6 @@ enum Command {
     /// Codes of tests, of which the running server is asked
     #[command(subcommand)]
     Cun(cun::Command),
-}
-
-/// Why an administrator's command was not done. No text holds a fiscal code or a secret.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AdminError {
-    #[error(transparent)]
-    Register(#[from] RegisterError),
-    #[error(transparent)]
-    Key(#[from] RegisterKeyError),
-    #[error(transparent)]
-    Credential(#[from] CredentialError),
-    #[error("{what} could not be read: {reason}")]
-    Unreadable {
-        what: String,
-        reason: std::io::Error,
-    },
-    #[error("there are more lines than {expected}: only one can be named at a time")]
-    TooManyLines { expected: usize },
-    #[error("password and pincode could not be written, so that nothing was changed: {0}")]
-    NotWritten(std::io::Error),
-    #[error("{reason}; the password and pincode that were written are not valid")]
-    NotValid { reason: RegisterError },
-    #[error("{0}")]
-    Certificate(String),
-    #[error("no caller was named")]
-    NoCaller,
-    #[error("wrong lines: {0}, skipped; the others are registered")]
-    WrongLines(u64),
-    #[error("line {line}: {reason}; nothing from here on is registered")]
-    StoppedAt { line: u64, reason: RegisterError },
-    #[error("the operator's codice fiscale: {0}")]
-    FiscalCode(#[from] sistema_ts_model::CodiceFiscaleError),
-    #[error("the password file: {0}")]
-    Password(#[from] PasswordError),
-    #[error(
-        "the password file has more than one line: it holds the password alone, since the pincode is always made here"
-    )]
-    MoreThanAPassword,
-    #[error(
-        "{} is there but its key {} is not: put the key back, without it no user of the register can be checked",
-        register.display(), key.display()
-    )]
-    KeyLost { register: PathBuf, key: PathBuf },
-    #[error("the CUN: {0}")]
-    Code(#[from] sistema_ts_model::CodeError),
-    #[error(transparent)]
-    Control(#[from] crate::control::AskError),
-    #[error("the running server has changed nothing: {0}")]
-    NotDone(String),
-    #[error("whether the running server has done it is not known: {0}")]
-    NotKnown(String),
-    #[error("the asynchronous runtime could not be started: {0}")]
-    Runtime(std::io::Error),
-}
-
-/// What every command works with.
-struct Context {
-    register: Arc<dyn Register>,
-    key: Arc<RegisterKey>,
-    configuration: Configuration,
-    output: Output,
-    now: Timestamp,
-}
-
-impl Context {
-    fn open(configuration: Configuration, output: Output) -> Result<Self, AdminError> {
-        let key = match RegisterKey::load(&configuration.register.key_file) {
-            Ok(key) => Arc::new(key),
-            Err(RegisterKeyError::File { reason, .. })
-                if reason.kind() == std::io::ErrorKind::NotFound =>
-            {
-                return Err(missing_key(&configuration));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let register = configuration.archives().register(Arc::clone(&key), None)?;
-        Ok(Context {
-            register,
-            key,
-            configuration,
-            output,
-            now: SystemClock.now(),
-        })
-    }
-
-    fn hasher(&self) -> Result<CredentialHasher, AdminError> {
-        Ok(CredentialHasher::new(
-            &self.key,
-            self.configuration.argon2_cost(),
-        )?)
-    }
-}
-
-/// Without a key: either nothing was made yet, or the key is lost.
-fn missing_key(configuration: &Configuration) -> AdminError {
-    let archives = configuration.archives();
-    if archives.has_register() {
-        let register = archives.register_place();
-        let key = configuration.register.key_file.clone();
-        AdminError::KeyLost { register, key }
-    } else {
-        RegisterError::NotFound(archives.data_folder).into()
-    }
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {

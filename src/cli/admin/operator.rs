@@ -8,11 +8,11 @@ use sistema_ts_model::{Caller, CodiceFiscale, Service};
 use sistema_ts_store::register::Profiles;
 
 use super::caller::{CallerArguments, name_of};
+use super::context::Context;
 use super::import::import;
 use super::output::service_names;
-use super::person::read_fiscal_code;
-use super::{AdminError, Context};
-use crate::cli::CliError;
+use crate::cli::error::{AdminError, CliError};
+use crate::cli::person::read_fiscal_code;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sistema_ts_model::Service;
 use sistema_ts_store::register::Profiles;
 
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {

@@ -6,8 +6,8 @@ use sistema_ts_model::{Caller, RegionCode};
 use sistema_ts_store::register::RegisterError;
 
 use super::caller::{certificates, set_enabled};
-use super::{AdminError, Context};
-use crate::cli::CliError;
+use super::context::Context;
+use crate::cli::error::{AdminError, CliError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

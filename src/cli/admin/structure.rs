@@ -5,8 +5,8 @@ use serde_json::json;
 use sistema_ts_model::{RegionCode, StructureDescription, StructureId};
 use sistema_ts_store::register::RegisterError;
 
-use super::{AdminError, Context};
-use crate::cli::CliError;
+use super::context::Context;
+use crate::cli::error::{AdminError, CliError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

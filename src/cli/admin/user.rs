@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use sistema_ts_model::{PinCode, Service, StructureId, Timestamp, parse_date};
+use sistema_ts_model::{MILLIS_PER_DAY, PinCode, Service, StructureId, Timestamp, parse_date};
 use sistema_ts_store::register::{NewUser, RegisterError, RegisteredUser, UserId};
 
+use super::context::Context;
 use super::output::service_names;
-use super::person::{lines_of, read_file, read_fiscal_code};
-use super::{AdminError, Context};
 use crate::auth::{Password, generate_password, generate_pincode};
-use crate::cli::{CliError, MILLIS_PER_DAY};
+use crate::cli::error::{AdminError, CliError};
+use crate::cli::person::{lines_of, read_file, read_fiscal_code};
 
 /// The services that are called with user id, password and pincode (§2.3, §5.1).
 const USER_SERVICES: [Service; 4] = [

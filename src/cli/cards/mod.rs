@@ -15,16 +15,16 @@ use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::cards::{
-    AdditionError, AdditionName, CardError, CardImport, CardRegister, CardsStatus, ImportProgress,
+    AdditionName, CardImport, CardRegister, CardsStatus, ImportProgress,
 };
-use sistema_ts_store::register::{RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::RegisterKey;
 use zeroize::Zeroizing;
 
 use self::line::{COLUMNS, card_of, is_header};
 use self::lines::{Line, Lines};
 use self::view::View;
-use super::CliError;
 use super::configuration::ConfigurationArguments;
+use super::error::{CardsError, CliError};
 use crate::backend::Archives;
 use crate::config::Configuration;
 use crate::plain_text::{NotText, is_empty_row, is_utf_16};
@@ -87,56 +87,6 @@ struct ImportArguments {
     /// a part of the right one
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
     maximum_loss_percent: u64,
-}
-
-/// Why cards were not imported. No text holds what stood in a line.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CardsError {
-    #[error(transparent)]
-    Register(CardError),
-    #[error(transparent)]
-    Addition(#[from] AdditionError),
-    #[error(
-        "{cards} cards were taken and {registered} are registered: the register stays as it was (see --maximum-loss-percent)"
-    )]
-    FarFewer { cards: u64, registered: u64 },
-    #[error(transparent)]
-    Key(#[from] RegisterKeyError),
-    #[error("{}: {reason}", file.display())]
-    File { file: PathBuf, reason: String },
-    #[error(
-        "{bad} of {lines} lines are bad: the register stays as it was (see --maximum-bad-percent)"
-    )]
-    TooManyBadLines { bad: u64, lines: u64 },
-    #[error(
-        "{}: it belongs to user {owner}, and the server could not read what user {own} makes there: run this command as user {owner}",
-        folder.display()
-    )]
-    AnotherUser {
-        folder: PathBuf,
-        owner: u32,
-        own: u32,
-    },
-    #[error("the asynchronous runtime could not be started: {0}")]
-    Runtime(io::Error),
-}
-
-impl CardsError {
-    fn file(file: &Path, reason: &dyn Display) -> Self {
-        Self::File {
-            file: file.to_owned(),
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<CardError> for CardsError {
-    fn from(error: CardError) -> Self {
-        match error {
-            CardError::FarFewer { cards, registered } => Self::FarFewer { cards, registered },
-            error => Self::Register(error),
-        }
-    }
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {

@@ -7,7 +7,7 @@ use sistema_ts_model::{CodiceFiscale, Cun};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::KeyError;
+use super::error::KeyError;
 use super::file::RingState;
 
 const TAG_LEN: usize = 16;

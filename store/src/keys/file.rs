@@ -19,7 +19,7 @@ use aws_lc_rs::{digest, hkdf, rand};
 use chrono::NaiveDate;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::KeyError;
+use super::error::KeyError;
 use crate::permissions::check_secret_file;
 
 const HEADER: &str = "sistema-ts key ring 1";

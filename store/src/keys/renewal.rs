@@ -4,11 +4,10 @@ use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 
-use super::file::{self, RingParts, RingState};
-use super::{FARTHEST_DAYS, KeyError, KeyRing};
-
-/// A renewal begins so many days ahead at the earliest: until then every server that holds the ring has taken it up, and clocks may differ.
-pub const RENEWAL_AHEAD_DAYS: u64 = 2;
+use super::error::KeyError;
+use super::file::{self, RingState};
+use super::limits::RENEWAL_AHEAD_DAYS;
+use super::ring::KeyRing;
 
 /// What a command did to the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,22 +64,4 @@ impl KeyRing {
     pub fn renewals(&self) -> Vec<NaiveDate> {
         self.lock().renewals().collect()
     }
-}
-
-/// Whether two readings of one file are of the same ring: they give the same key for the later of their oldest days. Of rings whose oldest days are
-/// farther apart than any ring derives keys this is not found out: they are not the same.
-pub(super) fn is_same_ring(one: &RingParts, other: &RingParts) -> Result<bool, KeyError> {
-    let day = one.oldest().max(other.oldest());
-    let apart = day.signed_duration_since(one.oldest().min(other.oldest()));
-    if apart.num_days().unsigned_abs() > FARTHEST_DAYS {
-        return Ok(false);
-    }
-    let key_of = |parts: &RingParts| match parts.part_of(day) {
-        Some(part) => super::DayKey::derive(&part.advanced_to(day)?).map(Some),
-        None => Ok(None),
-    };
-    let (one, other) = (key_of(one)?, key_of(other)?);
-    Ok(one
-        .zip(other)
-        .is_some_and(|(one, other)| one.check_value() == other.check_value()))
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use sistema_ts_store::cards::{AdditionNameError, CardEntry, CardImport as _, ImportProgress};
 
 use super::*;
-use crate::cards::import::Entry;
+use crate::cards::EmbeddedCardImport;
 use crate::cards::test_place::{Place, digits, now, person};
 
 fn card(who: u32, number: u32) -> CardEntry {

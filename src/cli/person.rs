@@ -6,7 +6,7 @@ use std::path::Path;
 use sistema_ts_model::{CodiceFiscale, CodiceFiscaleOptions};
 use zeroize::Zeroizing;
 
-use super::AdminError;
+use super::error::AdminError;
 use crate::plain_text::{single_value, text_of};
 
 /// No file of credentials or of one codice fiscale is longer.
@@ -17,7 +17,7 @@ const LONGEST_INPUT: u64 = 4_096;
 ///
 /// # Errors
 /// Also if there is more than one line: whoever gives several means all of them.
-pub(in crate::cli) fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
+pub(super) fn read_fiscal_code(file: Option<&Path>) -> Result<CodiceFiscale, AdminError> {
     let text = match file {
         Some(path) => read_file(path)?,
         None => read_input(

@@ -8,6 +8,7 @@ use sistema_ts_store::cards::CardRegister as _;
 
 use super::*;
 use crate::cards::EmbeddedCardRegister;
+use crate::cards::files::next;
 use crate::cards::test_place::{Place, digits, now, person};
 
 impl Place {
