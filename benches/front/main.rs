@@ -1,6 +1,6 @@
-//! What the front costs: server CPU per request for a constant answer through everything that this crate puts before a
-//! service (mutual TLS, HTTP, certificate and media type checks, gathered body, admission), beside a server that does
-//! nothing but epoll, rustls and a search for the end of the request (the floor).
+//! What the front costs: server CPU per request for a constant answer. The request passes everything that this crate puts
+//! before a service: mutual TLS, HTTP, certificate and media type checks, gathered body, admission. Beside it stands the
+//! floor, a server that does nothing but epoll, rustls and a search for the end of the request.
 //!
 //! `cargo bench --bench front [-- --connections 256 --seconds 5 --runs 3]`
 //!

@@ -185,8 +185,8 @@ impl Patients {
         Ok(swept)
     }
 
-    /// The sealed fiscal code of a row; where that is erased or was never there, that of the next one, or else of the first: who looks for
-    /// nobody reads as much as who looks for somebody.
+    /// The sealed fiscal code of a row. Where that is erased or was never there, the code of the next row is read, or else that of the first, so
+    /// that a look-up without a result reads as many rows as one with a result.
     pub(super) fn sealed_at_or_beside(
         &mut self,
         day: Day,

@@ -312,7 +312,7 @@ impl<'connection> Writer<'connection> {
         outcome
     }
 
-    /// Does one job. If it fails together with its batch, whoever waits for it is told with the others.
+    /// Runs one job. Its answer leaves after the batch has committed, or is the batch's error.
     fn do_one(&mut self, mut job: Job, done: &mut Vec<Job>) -> Result<(), Failure> {
         let ran = job.run(self);
         done.push(job);

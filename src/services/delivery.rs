@@ -1,4 +1,4 @@
-//! What the services share that relay a one-time code (§3.3.2, §5.1): a slot of the relay, a claim with its deadline, and what came of a post.
+//! Shared by the two services that relay a one-time code (§3.3.2, §5.1): a slot of the relay, a claim with its deadline, and the outcome of a post.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! What every service has in common: from a request on a listener to its service, and back.
 //!
-//! The order is: who calls, as far as the head of the request says; method; media type; body; then admission, before anything costs; then the
-//! message; then the pincode, which lies in the body, and the admission of those who prove themselves by it; then the service judges the message,
-//! and carries it out. Whatever is refused on the way has changed nothing.
+//! A request passes these checks, in this order: who calls, as far as the head of the request says; method; media type; body; admission, before
+//! anything costs; the message. Callers who prove themselves by a pincode are checked and admitted here, since the pincode lies in the body. Then
+//! the service judges the message and carries it out. Whatever is refused on the way has changed nothing.
 
 use std::marker::PhantomData;
 use std::pin::Pin;

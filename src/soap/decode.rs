@@ -1,11 +1,13 @@
 //! From a body to the values of its message, in one pass, as the message's description says.
 //!
-//! Read kindly: any prefix and order of declarations, comments, CDATA, blanks around values, children in any order, an empty
-//! or `xsi:nil` element (absent), `xsi:type` and `xsi:schemaLocation` (ignored), `encodingStyle`, headers (skipped), the
-//! children of shared structures in the service's namespace instead of the shared one (some generators write no other).
-//! Read strictly: one envelope, one message, no unknown or repeated element, no element of a wrong namespace, no text where
-//! elements belong, no header for this server that must be understood, no other attribute (`href` of SOAP encoding would hide a
-//! value).
+//! These are read kindly: any prefix and order of declarations, comments, CDATA, blanks around values, children in any order.
+//! An empty element and one with `xsi:nil` count as absent; `xsi:type`, `xsi:schemaLocation` and `encodingStyle` are ignored,
+//! headers are skipped. The children of shared structures may be in the service's namespace, since some generators write no
+//! other.
+//!
+//! The rest is strict: one envelope, one message, no unknown or repeated element, no element of a wrong namespace, no text
+//! where elements belong. A header for this server that must be understood is refused, and so is any other attribute: `href`
+//! of SOAP encoding would hide a value.
 //!
 //! Blanks (space, tab, line ends) at the ends of a value are not part of it; those inside are, as they were sent, with
 //! line ends as XML reads them.

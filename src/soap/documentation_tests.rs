@@ -14,10 +14,10 @@ const HEAD: &str = "\
 
 *For whoever writes a client. Made from the code by `make docs`; a test compares the two.*
 
-A request that reaches its service is answered with HTTP 200: `esito` says what became of it, and `listaErrori` holds every
-mistake and warning at once, each with its `codice`, `tipo` (`E` error, `W` warning), the name of the element (`campo`) if one is
-at fault, and a `descrizione` in Italian that says what to do. Codes keep their meaning for ever. No text repeats a value of the
-request.
+A request that reaches its service is answered with HTTP 200. `esito` says what became of it, and `listaErrori` holds every
+mistake and warning at once. Each has its `codice`, its `tipo` (`E` error, `W` warning), the name of the element (`campo`) if one
+is at fault, and a `descrizione` in Italian that says what to do. Codes keep their meaning for ever. No text repeats a value of
+the request.
 
 A request that never reaches a service is answered with a SOAP fault.
 ";

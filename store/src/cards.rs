@@ -66,8 +66,10 @@ pub struct CardsStatus {
 #[async_trait]
 pub trait CardRegister: Send + Sync {
     /// Whether `digits` are the last ones of a card that this person holds on `day`. Without a person the same work is done, and the answer is
-    /// no. Without a register nothing can be said, which is [`CardError::Missing`] and not a no. `cun` is the code that was to lead to the person: where it led to none, a place in the register that is its own is read again and
-    /// again, as a person's would be, so that no cache tells one from the other.
+    /// no. Without a register nothing can be said, which is [`CardError::Missing`] and not a no.
+    ///
+    /// `cun` is the code that was to lead to the person. If it led to nobody, the position to read is derived from `cun`: a repeated guess then
+    /// reads the same rows each time, as it would for a person, and cache timing tells nothing.
     async fn matches(
         &self,
         person: Option<&CodiceFiscale>,

@@ -15,7 +15,7 @@ const CACHE_KIB: u32 = 1_024;
 /// Positions of copied submissions come after those of single records: this and their row.
 const SUBMISSIONS: i64 = 1 << 62;
 
-/// The newest row of tests whose submission is in the archive, for who does not write it.
+/// The newest row of tests whose submission is in the archive, for readers other than the access keeper.
 pub(super) fn copied_through(files: &Files) -> Result<i64, Failure> {
     for day in files.access_days()?.into_iter().rev() {
         let Some(connection) = open(files, day)? else {

@@ -2,9 +2,9 @@
 //!
 //! Rows are written in the order of time, their codes are random. A B-tree over the codes would dirty one page of its own for
 //! almost every row, and that is what an embedded store spends its time on. Here the newest entries live in memory
-//! ([`table`]), in a table whose slots are ordered by hash; once full it is frozen and written, in slices within the ordinary
-//! transactions of the writer, as a *run*: sorted pages of about 400 entries, each the size of one SQLite page. Runs of one
-//! level are merged four at a time into one of the next, a few pages a transaction, so that an entry is written about as often
+//! ([`table`]), in a table whose slots are ordered by hash. A full table is frozen and written as a *run*, in slices within the
+//! ordinary transactions of the writer. A run is a row of sorted pages of about 400 entries, each the size of one SQLite page.
+//! Four runs of one level are merged into one of the next, a few pages a transaction. So an entry is written about as often
 //! as there are levels, always sequentially in its run, at ten bytes each.
 //!
 //! A look-up asks the memory tables, then each run: the first keys of all its pages and a small Bloom filter per page stay in

@@ -1,8 +1,8 @@
 //! A page of a run: up to about 400 entries, sorted, at a fixed width per page.
 //!
-//! Layout (little-endian): run `u32`, entries `u16`, width of a key `u8`, width of a row `u8`, first key `u64`, lowest row
-//! `u64`; then per entry the key's distance from the first key and the row's from the lowest row, each in as many bytes as the
-//! largest in this page needs (7 and 3 as a rule). The last eight bytes stay unused, so that numbers can be read eight at a time.
+//! The head of a page (little-endian): run `u32`, entries `u16`, width of a key `u8`, width of a row `u8`, first key `u64`, lowest
+//! row `u64`. Each entry is the key's distance from the first key, and the row's from the lowest row. Each distance takes as many
+//! bytes as the largest in this page needs (7 and 3 as a rule). The last eight bytes stay unused, so that numbers can be read eight at a time.
 
 use super::{Entry, IndexError};
 

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::schema;
 
-/// Entries copied between two looks at whether to stop.
+/// How many entries are copied before the rewriting looks again whether it is to stop.
 const ENTRIES_A_LOOK: usize = 256;
 
 /// The copy that is under way, and which were interrupted.

@@ -2,9 +2,12 @@
 //!
 //! Everything is passed on to the ordinary VFS at once, so SQLite sees what it wrote. Beside it the disk notes, for each file,
 //! every write and truncation since the file's last sync. [`LossyDisk::power_off`] makes every further call fail, as when the
-//! machine is off; [`LossyDisk::restore_power`] then brings the files to what a real disk may hold after that: all that was
-//! synced, and of the rest any part: some writes, none, or all, in the order of their addresses or not, the pieces of 512 bytes of
-//! one write each on their own, and files that were never synced perhaps not at all. The shared memory of the WAL is gone.
+//! machine is off. [`LossyDisk::restore_power`] then brings the files to what a real disk may hold after a loss of power:
+//!
+//! - all that was synced;
+//! - of the other writes some, none or all, in the order of their addresses or not, each piece of 512 bytes on its own;
+//! - of the files that were never synced some, or none;
+//! - nothing of the WAL's shared memory.
 //!
 //! Not modelled: the loss of a deletion or of a rename, and neighbouring bytes of a torn piece (SQLite relies on their staying whole
 //! by default). What the store does without SQLite (its lock file, syncs of its folder) goes past this disk.
