@@ -136,7 +136,6 @@ fn what_was_answered_before_a_kill_is_found_by_every_way_of_reading() {
         books: &books,
         callers: &[CallerFacts { exclusive: true }],
         listings: &listings,
-        revocation_ms: 0,
     }
     .judge()
     .unwrap();

@@ -1,10 +1,11 @@
 //! The load harness against the real server, from its preparation to the removal of what was registered for it.
 //!
-//! A failure: the preparation replaces or leaves something, a step that the server refuses although it is right, or a rule of the ledger
+//! A failure: a caller that the harness takes for revoked or renewed otherwise than the server, the preparation replaces or leaves something, a step that the server refuses although it is right, or a rule of the ledger
 //! that a right server is said to break. No time is judged: the machine may be busy with other tests.
 
 use std::process::{Command, Stdio};
 
+use sistema_ts_loadtest::ledger::Rule;
 use sistema_ts_loadtest::prepare::Preparation;
 use sistema_ts_loadtest::report::Verdict;
 use sistema_ts_loadtest::run::{RunPlan, run};
@@ -12,16 +13,39 @@ use sistema_ts_loadtest::scenario::{Scenario, Step};
 use sistema_ts_model::RegionCode;
 
 use crate::support::chain::Chain;
+use crate::support::{Installation, Server};
+
+/// What a load test of everything needs.
+fn preparation(installation: &Installation, server: &Server) -> Preparation {
+    Preparation {
+        folder: installation.path("load"),
+        mutual_tls_url: format!("https://localhost:{}", server.mutual_tls.port()),
+        basic_url: Some(format!("https://localhost:{}", server.basic.port())),
+        authority: installation.path("pki/ca.crt"),
+        process_id_file: None,
+        regions: ["010", "020", "060"]
+            .map(|code| RegionCode::parse(code).unwrap())
+            .to_vec(),
+        call_centers: 2,
+        operators: 10,
+        structures: 1,
+        people: 500,
+        seed: 1,
+        network: "127.0.0.1/32".into(),
+        name: "loadtest".into(),
+        development_pki: Some(installation.path("pki")),
+    }
+}
 
 /// What was written by the preparation, done on this installation.
-fn perform(chain: &Chain, script: &str) {
-    let output = Command::new(chain.installation.path("load").join(script))
+fn perform(installation: &Installation, script: &str) {
+    let output = Command::new(installation.path("load").join(script))
         .env("SISTEMA_TS", env!("CARGO_BIN_EXE_sistema-ts"))
         .env(
             "SISTEMA_TS_CONFIGURATION",
-            chain.installation.path("sistema-ts.toml"),
+            installation.path("sistema-ts.toml"),
         )
-        .current_dir(chain.installation.folder())
+        .current_dir(installation.folder())
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -43,29 +67,12 @@ fn a_server_is_prepared_measured_found_true_and_left_as_it_was() {
             .admin(&["operator", "list", "--region", "010"])
     };
     let before = (cards(), operators());
-    let authority = chain.installation.path("pki/ca.crt");
-    let preparation = Preparation {
-        folder: chain.installation.path("load"),
-        mutual_tls_url: format!("https://localhost:{}", chain.server.mutual_tls.port()),
-        basic_url: Some(format!("https://localhost:{}", chain.server.basic.port())),
-        authority,
-        process_id_file: None,
-        regions: ["010", "020", "060"]
-            .map(|code| RegionCode::parse(code).unwrap())
-            .to_vec(),
-        call_centers: 2,
-        operators: 10,
-        structures: 1,
-        people: 500,
-        seed: 1,
-        network: "127.0.0.1/32".into(),
-        name: "loadtest".into(),
-        development_pki: Some(chain.installation.path("pki")),
-    };
-    preparation.write().unwrap();
-    perform(&chain, "register.sh");
+    preparation(&chain.installation, &chain.server)
+        .write()
+        .unwrap();
+    perform(&chain.installation, "register.sh");
     // Once more changes nothing.
-    perform(&chain, "register.sh");
+    perform(&chain.installation, "register.sh");
 
     let result = run(RunPlan {
         scenario: Scenario::read("smoke".as_ref()).unwrap(),
@@ -122,6 +129,91 @@ fn a_server_is_prepared_measured_found_true_and_left_as_it_was() {
         "nothing was read back meanwhile"
     );
 
-    perform(&chain, "remove.sh");
+    perform(&chain.installation, "remove.sh");
     assert_eq!((cards(), operators()), before);
+}
+
+/// A program that changes a caller as the preparation's `admission.sh` does, and then asks the server as that caller until it knows.
+fn change_and_wait(installation: &Installation, server: &Server, change: &str) -> String {
+    let until = if change == "revoke" { "until" } else { "while" };
+    format!(
+        "set -e; cd '{folder}'
+        export SISTEMA_TS='{program}' SISTEMA_TS_CONFIGURATION='{folder}/sistema-ts.toml'
+        load/admission.sh {change}
+        {until} curl --silent --noproxy '*' --cacert pki/ca.crt --cert \"$LOADTEST_CERTIFICATE_FILE\" --key \"$LOADTEST_PRIVATE_KEY_FILE\" \
+            --header 'Content-Type: text/xml' --data '<none/>' https://localhost:{port}/soap/v1/invioEsecuzioneTest | grep --quiet 6022
+        do sleep 0.05; done",
+        folder = installation.folder().display(),
+        program = env!("CARGO_BIN_EXE_sistema-ts"),
+        port = server.mutual_tls.port(),
+    )
+}
+
+#[test]
+fn a_revoked_caller_is_refused_on_open_connections_and_one_admitted_or_renewed_is_served_and_all_of_it_is_judged()
+ {
+    let installation = Installation::new();
+    let server = Server::start(&installation);
+    let prepared = Preparation {
+        call_centers: 0,
+        structures: 0,
+        ..preparation(&installation, &server)
+    };
+    prepared.write().unwrap();
+    perform(&installation, "register.sh");
+    let event = |at: f64, verb: &str, command: &str, caller: &str| {
+        let program = change_and_wait(&installation, &server, command);
+        format!(
+            "[[event]]\nat_seconds = {at}\nrun = [\"sh\", \"-c\", {}]\nlabel = \"{command} {caller}\"\n{verb} = \"{caller}\"\nknown_after_seconds = 0\n\n",
+            toml::Value::from(program)
+        )
+    };
+    let events = [
+        event(0.5, "revokes", "revoke", "010"),
+        event(2.0, "admits", "admit", "010"),
+        event(1.0, "renews", "renew", "020"),
+    ];
+    let text = format!(
+        "name = \"admission\"\nabout = \"Callers change.\"\nobjectives = [\"all[fault].count >= 1\"]\n\n\
+         [[callers]]\nname = \"regions\"\nkind = \"region\"\nexclusive = true\n\n\
+         [[stream]]\nname = \"submissions\"\ncallers = \"regions\"\nconnections = 6\narrival = \"constant\"\n\
+         stages = [{{ seconds = 8, per_second = 60 }}]\nmix = {{ submit = 1 }}\n\n{}\
+         [validity]\nlateness_p99_milliseconds = 60000\ndriver_cpu_percent = 1000\nceiling_percent = 1000\nsent_percent = 1\n",
+        events.concat()
+    );
+    let result = run(RunPlan {
+        scenario: Scenario::parse("admission".as_ref(), text).unwrap(),
+        environment: installation.path("load/environment.toml"),
+        folder: installation.path("results"),
+        seed: None,
+        confirmed_host: None,
+        ceiling: false,
+        progress: false,
+        command: "a test".into(),
+    })
+    .unwrap();
+    assert_eq!(
+        result.verdict,
+        Verdict::Kept,
+        "{:#?}\n{:#?}\n{:#?}",
+        result.truth,
+        result.events,
+        result.validity
+    );
+    for rule in [
+        Rule::RevokedRefused,
+        Rule::AdmittedServed,
+        Rule::ListedOnce,
+        Rule::OnlyWhatWasSent,
+    ] {
+        let judged = result
+            .truth
+            .rules
+            .iter()
+            .find(|found| found.name == rule.name());
+        assert!(judged.unwrap().of > 0, "{rule:?}: {:#?}", result.events);
+    }
+    // What was registered can be removed, whatever the events have made of it.
+    perform(&installation, "remove.sh");
+    assert!(server.terminate().0.success());
 }

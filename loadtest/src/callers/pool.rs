@@ -1,5 +1,6 @@
 //! The callers of a run: the environment's identities, in the scenario's groups.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use sistema_ts_model::{
@@ -64,6 +65,7 @@ impl Caller {
 }
 
 /// All of a run.
+#[derive(Clone)]
 pub(crate) struct Callers {
     pub(crate) all: Vec<Caller>,
     /// Of each group its callers, by number, with their weights.
@@ -102,6 +104,15 @@ impl Callers {
             callers.groups.push(members);
         }
         Ok(callers)
+    }
+
+    /// The same, these of whom have other certificates.
+    pub(crate) fn renewed(&self, targets: &HashMap<u16, Target>) -> Self {
+        let mut callers = self.clone();
+        for (number, target) in targets {
+            callers.all[usize::from(*number)].target = target.clone();
+        }
+        callers
     }
 
     /// A caller of several groups is one.

@@ -94,9 +94,14 @@ impl Loop<'_> {
     pub(super) fn begin(&mut self, slot: usize) {
         let now = Instant::now();
         let place = &mut self.slots[slot];
-        let caller = &self.phase.callers.all[usize::from(self.pools[place.pool].caller)];
-        let begun = Connection::begin(&caller.target, self.poll.registry(), Token(slot));
+        let caller = self.pools[place.pool].caller;
+        let target = self
+            .renewed
+            .get(&caller)
+            .unwrap_or(&self.phase.callers.all[usize::from(caller)].target);
+        let begun = Connection::begin(target, self.poll.registry(), Token(slot));
         place.served = 0;
+        place.retired = false;
         match begun {
             Ok(connection) => {
                 place.connection = Some(connection);
@@ -281,7 +286,7 @@ impl Loop<'_> {
             .sources
             .get(stream)
             .and_then(|source| source.requests_per_connection);
-        if closes || most.is_some_and(|most| place.served >= most) {
+        if closes || place.retired || most.is_some_and(|most| place.served >= most) {
             self.close(slot);
             Ok(())
         } else {

@@ -1,11 +1,13 @@
 //! The one loop that sends everything: open and closed streams, all callers, all connections, on one thread.
 
+mod admissions;
 mod arrivals;
 mod events;
 mod exchange;
 mod slot;
 mod turn;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::callers::Callers;
@@ -15,8 +17,9 @@ use crate::measure::recorder::Recorder;
 use crate::measure::series::Processes;
 use crate::scenario::Stream;
 use crate::steps::Steps;
+use crate::wire::target::Target;
 
-pub(crate) use events::{EventOutcome, EventPlan};
+pub(crate) use events::{EventOutcome, EventPlan, PlannedChange};
 
 /// What is driven: some streams at once, from their beginning to the last answer.
 pub(crate) struct Phase<'p> {
@@ -42,7 +45,6 @@ pub(crate) struct Books<'b> {
 }
 
 /// How a phase went.
-#[derive(Debug)]
 pub(crate) struct PhaseEnd {
     /// When the first request was due.
     pub(crate) started: Instant,
@@ -56,6 +58,8 @@ pub(crate) struct PhaseEnd {
     pub(crate) events: Vec<EventOutcome>,
     /// Whether it ended early since no connection could be opened for a minute.
     pub(crate) server_gone: bool,
+    /// Callers that have another certificate since.
+    pub(crate) renewed: HashMap<u16, Target>,
 }
 
 /// Drives a phase to its end.

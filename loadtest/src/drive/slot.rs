@@ -47,6 +47,8 @@ pub(super) struct Slot {
     pub(super) served: u32,
     /// Whether the pool's queue of free ones has it.
     pub(super) queued: bool,
+    /// Whether another connection takes its place once nothing is under way on this one.
+    pub(super) retired: bool,
 }
 
 /// The connections of one caller for one stream.
@@ -69,6 +71,7 @@ impl Slot {
             under_way: None,
             served: 0,
             queued: false,
+            retired: false,
         }
     }
 

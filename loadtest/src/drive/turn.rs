@@ -14,6 +14,7 @@ use crate::measure::process::thread_cpu;
 use crate::pacing::timer::Timer;
 use crate::scenario::CallerKind;
 use crate::wire::reading::Reader;
+use crate::wire::target::Target;
 
 /// The timer among the connections' tokens.
 const TIMER: Token = Token(usize::MAX - 1);
@@ -42,6 +43,8 @@ pub(super) struct Loop<'l> {
     /// Slots of closed streams that had nothing to go on from.
     pub(super) starving: Vec<usize>,
     pub(super) events: Events,
+    /// Targets of callers whose certificates were renewed meanwhile.
+    pub(super) renewed: HashMap<u16, Target>,
     pub(super) reader: Reader,
     pub(super) start: Instant,
     pub(super) running: bool,
@@ -61,6 +64,7 @@ impl<'l> Loop<'l> {
             .collect();
         let mut this = Self {
             events: Events::new(phase.events),
+            renewed: HashMap::new(),
             poll,
             timer,
             timer_set: None,
@@ -156,6 +160,7 @@ impl<'l> Loop<'l> {
             connections,
             events: self.events.outcomes,
             server_gone: ended,
+            renewed: self.renewed,
         })
     }
 
@@ -222,7 +227,7 @@ impl<'l> Loop<'l> {
             }
         }
         if self.events.next().is_some_and(|at| at <= elapsed) {
-            self.events.advance(elapsed);
+            self.advance_events(elapsed)?;
         }
         let next = self.sources.iter().filter_map(Source::next);
         let next = next.chain(self.events.next()).min();
@@ -264,7 +269,7 @@ impl<'l> Loop<'l> {
         if now < self.start {
             return Ok(());
         }
-        self.events.advance(self.elapsed(now));
+        self.advance_events(self.elapsed(now))?;
         for slot in 0..self.slots.len() {
             let place = &self.slots[slot];
             let (since, closed_until) = match place.state {

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::admissions::Admissions;
 use super::codes::Codes;
 use super::keys::{ERASED, Group, of_key};
 use super::listed::Listing;
@@ -31,9 +32,6 @@ pub struct Case<'c> {
     pub callers: &'c [CallerFacts],
     /// The listings that were read before the run and after it.
     pub listings: &'c [Listing],
-    /// How long after [`Kind::Revoked`] a request of that caller may still be served, in milliseconds: 0 for one server, 1,000 for
-    /// others that learn of it.
-    pub revocation_ms: u32,
 }
 
 /// One pass of several.
@@ -88,26 +86,15 @@ impl Case<'_> {
     /// What one reading of the books tells.
     fn overview(&self, findings: &mut Findings) -> Result<Overview, LedgerError> {
         let mut overview = Overview::default();
-        let mut revoked: HashMap<u16, u32> = HashMap::new();
+        let admissions = Admissions::read(self.books)?;
         for entry in self.books.entries()? {
             let entry = entry?;
             let intent = &entry.intent;
-            match intent.kind {
-                Kind::Revoked => {
-                    revoked.insert(
-                        intent.caller,
-                        entry.left_ms.saturating_add(self.revocation_ms),
-                    );
-                    continue;
-                }
-                Kind::Admitted => {
-                    revoked.remove(&intent.caller);
-                    continue;
-                }
-                Kind::SendCode if entry.class() != Class::Refused => {
-                    overview.sent_codes_to.insert(intent.person);
-                }
-                _ => {}
+            if !intent.kind.is_request() {
+                continue;
+            }
+            if intent.kind == Kind::SendCode && entry.class() != Class::Refused {
+                overview.sent_codes_to.insert(intent.person);
             }
             overview.classes[entry.class() as usize - 1] += 1;
             overview.with_key += u64::from(intent.key.is_some());
@@ -116,15 +103,7 @@ impl Case<'_> {
             if intent.kind == Kind::Submit {
                 overview.submitted(&entry, findings);
             }
-            if revoked
-                .get(&intent.caller)
-                .is_some_and(|since| entry.left_ms >= *since)
-            {
-                findings.looked_at(Rule::RevokedRefused, 1);
-                if entry.done().is_some() {
-                    findings.broken(Rule::RevokedRefused, || example(&entry));
-                }
-            }
+            admissions.judge(&entry, findings);
         }
         Ok(overview)
     }

@@ -4,6 +4,7 @@
 //! is known what became of it. The file is a mapping that the kernel keeps: it survives the death of whoever writes it, at any
 //! instruction. What follows is judged from the file alone.
 
+mod admissions;
 mod codes;
 mod encoding;
 mod journal;

@@ -26,12 +26,14 @@ pub enum Kind {
     SendCode = 8,
     /// No request: the caller was revoked or disabled, which the server knows by now, and each later request of it must be refused.
     Revoked = 9,
-    /// No request: the caller is admitted again.
+    /// No request: the caller is admitted again, which the server knows by now, and no later request of it may be refused as a stranger's.
     Admitted = 10,
+    /// No request: whether the caller is admitted is about to change, and until the next mark its requests may be served or refused.
+    Changing = 11,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Submit,
         Self::Cancel,
         Self::List,
@@ -42,10 +44,16 @@ impl Kind {
         Self::SendCode,
         Self::Revoked,
         Self::Admitted,
+        Self::Changing,
     ];
 
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    /// Whether it is a request, and not a mark beside the requests.
+    pub(super) const fn is_request(self) -> bool {
+        !matches!(self, Self::Revoked | Self::Admitted | Self::Changing)
     }
 }
 

@@ -35,11 +35,13 @@ pub enum Rule {
     OneOrder,
     /// Revoked callers.
     RevokedRefused,
+    /// Callers that are admitted again.
+    AdmittedServed,
 }
 
 impl Rule {
     /// All rules, in their order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CunOnce,
         Self::KeyFirstAnswer,
         Self::KeyOtherContent,
@@ -55,6 +57,7 @@ impl Rule {
         Self::ConfirmedGone,
         Self::OneOrder,
         Self::RevokedRefused,
+        Self::AdmittedServed,
     ];
 
     /// The name in results.
@@ -130,6 +133,10 @@ impl Rule {
             Self::RevokedRefused => (
                 "revoked-refused",
                 "A revoked caller is refused at its next request, also on a connection that was open.",
+            ),
+            Self::AdmittedServed => (
+                "admitted-served",
+                "A caller that is admitted again, or with a renewed certificate, is not refused as a stranger.",
             ),
         }
     }

@@ -220,7 +220,7 @@ struct Outline {
     entries: u64,
     /// Requests with keys: done, refused, unknown.
     with_key: [u64; 3],
-    /// Callers that are revoked at the end.
+    /// Callers that are revoked at the end, or of which it is not known whether they are.
     revoked: BTreeSet<u16>,
     /// Verifications of CUNs that were confirmed or unlocked, which must be refused.
     taken: Vec<Intent>,
@@ -240,7 +240,7 @@ impl Outline {
             let entry = entry?;
             let intent = &entry.intent;
             match intent.kind {
-                Kind::Revoked => {
+                Kind::Revoked | Kind::Changing => {
                     outline.revoked.insert(intent.caller);
                 }
                 Kind::Admitted => {

@@ -107,6 +107,76 @@ fn pki_line(preparation: &Preparation, file: &str, what: &str) -> String {
     )
 }
 
+/// Revokes, admits again or renews the caller that an event names. What it does is written to `registered`, so that [`remove`] fits it.
+pub(super) fn admission(preparation: &Preparation) -> String {
+    let mut text = String::from(HEAD);
+    text += "# admission.sh revoke|admit|renew: for the caller that LOADTEST_CALLER_KIND and LOADTEST_CALLER name, as events of scenarios do. Its certificate is
+# taken from the server's register, put there again, or replaced by a new one.
+kind=certificate
+case \"${LOADTEST_CALLER_KIND:?} ${LOADTEST_CALLER:?}\" in
+";
+    let mut certificate = |kind: &str, code: &str, file: &str, issue: &str| {
+        let (certificate, key) = preparation.identity(file);
+        let folder = certificate
+            .rsplit_once('/')
+            .map_or(".", |(folder, _)| folder);
+        text += &format!(
+            "    '{kind} {code}') certificate={} key={} folder={} issue=({kind} --code {code}{issue}) ;;\n",
+            quoted(&certificate),
+            quoted(&key),
+            quoted(folder),
+        );
+    };
+    for region in &preparation.regions {
+        let file = preparation.region_file(*region);
+        certificate("region", region.as_str(), &file, "");
+    }
+    for number in 0..preparation.call_centers {
+        let code = preparation.call_center(number);
+        certificate("call-center", &code, &code, &format!(" --name {code}"));
+    }
+    for number in 0..preparation.structures {
+        text += &format!(
+            "    'structure {}') kind=user ;;\n",
+            preparation.user(number)
+        );
+    }
+    text += "    *) echo \"admission.sh: $LOADTEST_CALLER was not prepared here\" >&2; exit 2 ;;
+esac
+take() { admin certificate remove \"--$LOADTEST_CALLER_KIND\" \"$LOADTEST_CALLER\" \"$1\"; }
+put() { admin certificate add \"--$LOADTEST_CALLER_KIND\" \"$LOADTEST_CALLER\" \"$1\"; }
+case \"$kind $1\" in
+    'certificate revoke')
+        take \"$certificate\"
+        grep -vxF \"certificate $certificate\" registered >registered.new || true
+        mv registered.new registered
+        ;;
+    'certificate admit')
+        put \"$certificate\"
+        echo \"certificate $certificate\" >>registered
+        ;;
+";
+    if preparation.development_pki.is_some() {
+        text += "    'certificate renew')
+        name=renewed-$LOADTEST_CALLER-$$
+        \"$sistema_ts\" pki \"${issue[@]}\" --folder \"$folder\" --file \"$name\"
+        put \"$folder/$name.crt\"
+        cp \"$certificate\" \"$folder/$name.old\"
+        mv \"$folder/$name.key\" \"$key\"
+        mv \"$folder/$name.crt\" \"$certificate\"
+        take \"$folder/$name.old\"
+        rm \"$folder/$name.old\"
+        ;;
+";
+    }
+    text += "    'user revoke') admin user disable \"$LOADTEST_CALLER\" ;;
+    'user admit') admin user enable \"$LOADTEST_CALLER\" ;;
+    *) echo \"admission.sh: $1 is nothing that can be done to $LOADTEST_CALLER\" >&2; exit 2 ;;
+esac
+";
+    text
+}
+
 /// Removes what [`register`] has registered. Regions, structures, call centres and users have access records, and are disabled.
 pub(super) fn remove(preparation: &Preparation) -> String {
     let mut text = String::from(HEAD);

@@ -101,6 +101,7 @@ impl Preparation {
         self.file("environment.toml", 0o600, &self.environment())?;
         self.file("register.sh", 0o700, &commands::register(self))?;
         self.file("remove.sh", 0o700, &commands::remove(self))?;
+        self.file("admission.sh", 0o700, &commands::admission(self))?;
         Ok(self.next_steps())
     }
 
@@ -228,6 +229,12 @@ impl Preparation {
             "\n# Programs that events of scenarios name, for example kill, start, freeze, thaw, backend-down, backend-up. They run in this folder.\n[commands]"
                 .into(),
         );
+        // A new certificate can be made by the development authority alone.
+        let changes = ["revoke", "admit", "renew"];
+        let count = if self.development_pki.is_some() { 3 } else { 2 };
+        for change in &changes[..count] {
+            line(format!("{change} = [\"./admission.sh\", \"{change}\"]"));
+        }
         file
     }
 
@@ -352,11 +359,18 @@ mod tests {
             ..preparation(folder.path())
         };
         preparation.write().unwrap();
-        let scripts = ["register.sh", "remove.sh"].map(|name| preparation.folder.join(name));
-        for script in &scripts {
+        let scripts = [
+            ("register.sh", ""),
+            ("admission.sh", "revoke"),
+            ("remove.sh", ""),
+        ];
+        for (script, argument) in scripts {
             // A function that tells its arguments, and reads what it is given, stands in for the server's program.
             let output = std::process::Command::new("bash")
-                .arg(script)
+                .arg(preparation.folder.join(script))
+                .arg(argument)
+                .env("LOADTEST_CALLER_KIND", "region")
+                .env("LOADTEST_CALLER", preparation.regions[0].as_str())
                 .env("BASH_FUNC_told%%", "() { echo \"$@\"; cat >/dev/null; }")
                 .env("SISTEMA_TS", "told")
                 .stdin(std::process::Stdio::null())

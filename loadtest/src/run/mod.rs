@@ -1,6 +1,7 @@
 //! A run from its beginning to its result: what is there already, the client's ceiling, the idle server, the load, and the truth.
 
 mod assemble;
+mod events;
 mod figures;
 mod phases;
 mod progress;
@@ -20,8 +21,7 @@ use crate::error::LoadtestError;
 use crate::ledger::{Books, CallerFacts, Case, Ledger, Lister, Listing, Sampler, Sweep};
 use crate::measure::recorder::Recorder;
 use crate::report::{RunResult, Truth};
-use crate::scenario::place::Text;
-use crate::scenario::{CallerKind, EventCommand, Scenario};
+use crate::scenario::{CallerKind, Scenario};
 use crate::steps::Steps;
 use progress::Progress;
 use reach::{Wire, knock};
@@ -62,7 +62,7 @@ pub fn run(mut plan: RunPlan) -> Result<RunResult, LoadtestError> {
     let (environment, text) = EnvironmentFile::read(&plan.environment)?;
     let callers = Arc::new(Callers::new(&plan.scenario, &environment, &text)?);
     guard(&callers, plan.confirmed_host.as_deref())?;
-    let events = events(&plan.scenario, &environment, &text)?;
+    let events = events::plans(&plan.scenario, &environment, &callers, &text)?;
     knock(&callers)?;
     std::fs::create_dir_all(&plan.folder).map_err(LoadtestError::file(&plan.folder))?;
     Run::new(&plan, &environment, callers)?.run(&events)
@@ -83,36 +83,6 @@ fn guard(callers: &Callers, confirmed: Option<&str>) -> Result<(), LoadtestError
             target.name()
         ))),
     }
-}
-
-fn events(
-    scenario: &Scenario,
-    environment: &EnvironmentFile,
-    text: &Text,
-) -> Result<Vec<EventPlan>, LoadtestError> {
-    let plan = |event: &crate::scenario::Event| {
-        let command = match &event.what {
-            EventCommand::Run(command) => command.clone(),
-            EventCommand::Named(name) => environment
-                .commands
-                .get(name)
-                .filter(|command| !command.is_empty())
-                .cloned()
-                .ok_or_else(|| {
-                    let reason = format!(
-                        "the scenario's event \"{name}\" needs a command of this name: add [commands] {name} = [\"program\", \"argument\"]"
-                    );
-                    text.mistake_without_place(reason)
-                })?,
-        };
-        Ok(EventPlan {
-            at: event.at,
-            label: event.label.clone(),
-            command,
-            folder: environment.folder.clone(),
-        })
-    };
-    scenario.events.iter().map(plan).collect()
 }
 
 struct Run<'r> {
@@ -200,6 +170,9 @@ impl<'r> Run<'r> {
             sampler: sampler.as_mut(),
         };
         let end = drive(phase, books)?;
+        if !end.renewed.is_empty() {
+            self.callers = Arc::new(self.callers.renewed(&end.renewed));
+        }
         let seconds = load.series.stretches.iter();
         let server_cpu = seconds
             .filter_map(|second| second.server)
@@ -330,7 +303,6 @@ impl<'r> Run<'r> {
             books: &books,
             callers: &facts,
             listings: &listings,
-            revocation_ms: 1_000,
         };
         Ok(case.judge()?)
     }

@@ -9,7 +9,7 @@ use super::file::{Arrival, CallersFile, EventFile, ScenarioFile, StageFile, Stre
 use super::objective::{Figure, Metric, Objective};
 use super::place::{Mistake, Text};
 use super::step::Step;
-use super::{Event, EventCommand, Group, Load, Scenario, Stream};
+use super::{Admission, Change, Event, EventCommand, Group, Load, Scenario, Stream};
 use crate::pacing::arrival::Stage;
 
 /// Longest run: a week.
@@ -20,6 +20,10 @@ const GREATEST_RATE: f64 = 1_000_000.0;
 const MOST_CONNECTIONS: u32 = 16_384;
 /// Most of the others, so that numbers of callers and streams stay small.
 const MOST_GROUPS: usize = 64;
+/// Longest time for a server to know that a caller was revoked or admitted.
+const LONGEST_KNOWN_AFTER: f64 = 60.0;
+/// The same where a scenario says nothing of it.
+const KNOWN_AFTER: f64 = 1.0;
 /// Longest name: the folder of a run's results is called by it.
 const LONGEST_NAME: usize = 64;
 /// Steps whose time on an idle server can be asked for.
@@ -295,7 +299,43 @@ impl Checker<'_> {
             at: Duration::from_secs_f64(file.at_seconds),
             what,
             label,
+            admission: self.admission(file, &span)?,
         })
+    }
+
+    /// What the event does to a caller; whether there is such a caller, the environment tells.
+    fn admission(
+        &self,
+        file: &EventFile,
+        span: &Range<usize>,
+    ) -> Result<Option<Admission>, Mistake> {
+        let named: Vec<_> = [
+            (&file.revokes, Change::Revoked),
+            (&file.admits, Change::Admitted),
+            (&file.renews, Change::Renewed),
+        ]
+        .into_iter()
+        .filter_map(|(caller, change)| Some((caller.clone()?, change)))
+        .collect();
+        let seconds = file.known_after_seconds;
+        let reason = match named.as_slice() {
+            [] if seconds.is_some() => {
+                "known_after_seconds: of an event that revokes, admits or renews".to_owned()
+            }
+            [_, _, ..] => "an event revokes, admits or renews one caller".to_owned(),
+            _ if !(0.0..=LONGEST_KNOWN_AFTER).contains(&seconds.unwrap_or(KNOWN_AFTER)) => {
+                format!("known_after_seconds from 0 to {LONGEST_KNOWN_AFTER}")
+            }
+            _ => {
+                let admission = named.into_iter().next().map(|(caller, change)| Admission {
+                    caller,
+                    change,
+                    known_after: Duration::from_secs_f64(seconds.unwrap_or(KNOWN_AFTER)),
+                });
+                return Ok(admission);
+            }
+        };
+        Err(self.text.mistake(span, reason))
     }
 
     fn objective(&self, text: &Spanned<String>) -> Result<Objective, Mistake> {

@@ -137,6 +137,15 @@ pub(crate) struct EventFile {
     pub(crate) command: Option<String>,
     /// What it is, for results; without it the command.
     pub(crate) label: Option<String>,
+    /// The caller that its command revokes: once that is known, each request of it must be refused.
+    pub(crate) revokes: Option<String>,
+    /// The caller that its command admits again: once that is known, no request of it may be refused as a stranger's.
+    pub(crate) admits: Option<String>,
+    /// The caller whose certificate its command replaces: the files are read again, connections are made anew with it, and once it is known no
+    /// request may be refused as a stranger's.
+    pub(crate) renews: Option<String>,
+    /// How long after the command's end the server may take to know it, from 0 to 60; without it 1.
+    pub(crate) known_after_seconds: Option<f64>,
 }
 
 /// Bounds beyond which the client is called the limit.

@@ -96,6 +96,29 @@ pub(crate) struct Event {
     pub(crate) at: Duration,
     pub(crate) what: EventCommand,
     pub(crate) label: String,
+    /// What it means for a caller, if it is about one.
+    pub(crate) admission: Option<Admission>,
+}
+
+/// What an event's command does to a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// The caller's name.
+    pub(crate) caller: String,
+    pub(crate) change: Change,
+    /// How long after the command's end the server may take to know it.
+    pub(crate) known_after: Duration,
+}
+
+/// What becomes of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is refused.
+    Revoked,
+    /// It is served again.
+    Admitted,
+    /// It has another certificate, with which it is served.
+    Renewed,
 }
 
 /// What is run.

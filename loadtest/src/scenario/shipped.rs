@@ -39,6 +39,7 @@ shipped!(
     "greedy-region",
     "dead-backend",
     "restart",
+    "certificates",
 );
 
 impl Shipped {

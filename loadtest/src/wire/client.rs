@@ -159,6 +159,7 @@ mod tests {
             server_name: ServerName::try_from("localhost").unwrap(),
             host: "localhost".into(),
             tls: plain_config(identity.authority.clone()).unwrap(),
+            identity: None,
         };
         let server = std::thread::spawn(move || {
             let (socket, _) = listener.accept().unwrap();

@@ -1,7 +1,7 @@
 //! The server that is tested.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -21,6 +21,16 @@ pub struct Target {
     pub host: String,
     /// Trust and certificate.
     pub tls: Arc<ClientConfig>,
+    /// Where the client's certificate came from, if it has one.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// The files of a client's certificate, and of the authority that it trusts.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    authority: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) private_key: PathBuf,
 }
 
 impl Target {
@@ -49,6 +59,22 @@ impl Target {
                 .map_err(|error| LoadtestError::Address(error.to_string()))?,
             host: self.host.clone(),
             tls: plain_config(authority)?,
+            identity: None,
+        })
+    }
+
+    /// The same server, with the certificate that the files have by now; the same client where there are none.
+    pub(crate) fn renewed(&self) -> Result<Self, LoadtestError> {
+        let Some(identity) = &self.identity else {
+            return Ok(self.clone());
+        };
+        let files = (
+            identity.certificate.as_path(),
+            identity.private_key.as_path(),
+        );
+        Ok(Self {
+            tls: client_config(&identity.authority, Some(files))?,
+            ..self.clone()
         })
     }
 
@@ -91,6 +117,11 @@ impl Target {
             server_name,
             host: host.to_owned(),
             tls: client_config(ca, identity)?,
+            identity: identity.map(|(certificate, private_key)| Identity {
+                authority: ca.to_owned(),
+                certificate: certificate.to_owned(),
+                private_key: private_key.to_owned(),
+            }),
         })
     }
 }

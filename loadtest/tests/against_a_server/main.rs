@@ -10,6 +10,8 @@ mod desk;
 mod listing;
 mod scenario;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Scenarios against the ordered server: what is measured is what it did.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sistema_ts_loadtest::report::{RunResult, StepResult, Verdict};
 use sistema_ts_loadtest::run::{RunPlan, run};
@@ -90,6 +90,34 @@ fn a_server_that_stands_still_for_a_second_is_seen_to_by_what_was_due_meanwhile(
     // The service of a request says nothing of it: but 32 had left when the server stood still.
     assert!(step.response.p90 >= step.service.p90);
     assert_eq!(result.verdict, Verdict::Kept);
+}
+
+/// The same on paper: of 5,000 requests in ten seconds 200 come in one of two stalls of 200 ms, and the last fifty of all wait for more than
+/// three quarters of one.
+#[test]
+fn stalls_of_200_ms_every_5_seconds_are_seen_at_p99_and_miss_an_objective_that_they_break() {
+    let first = std::sync::OnceLock::new();
+    let stall = Duration::from_millis(200);
+    let server = Server::start(
+        0,
+        Arc::new(move |number| {
+            let began = *first.get_or_init(Instant::now);
+            let since = (began.elapsed() + Duration::from_millis(2_500)).as_millis() % 5_000;
+            let into = Duration::from_millis(since as u64);
+            std::thread::sleep(stall.saturating_sub(into));
+            Reply::Accept(number)
+        }),
+    );
+    let stream = "connections = 32\narrival = \"constant\"\nstages = [{ seconds = 10, per_second = 500 }]\nmix = { submit = 1 }\n";
+    let result = measure(&server, scenario(stream, "\"submit.p99 <= 100 ms\""));
+    let step = submit(&result);
+    assert_eq!(counts(step), [("0000", 5_000)]);
+    assert!(
+        step.response.p99 > 0.97 * 150.0,
+        "p99 {} ms",
+        step.response.p99
+    );
+    assert_eq!(result.verdict, Verdict::ObjectiveMissed);
 }
 
 #[test]

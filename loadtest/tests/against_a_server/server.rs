@@ -1,6 +1,6 @@
 //! A small server for the tests: rustls over blocking sockets, a thread for each connection, and a behaviour to order.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sistema_ts_loadtest::Target;
 use sistema_ts_model::Cun;
+
+use crate::support::{Authority, read_request};
 
 /// What the server does with the request that has this number (from 1), counted over all connections.
 pub type Behaviour = dyn Fn(u64) -> Reply + Send + Sync;
@@ -126,43 +125,12 @@ impl Server {
     }
 }
 
-/// An authority, a server's certificate for `localhost`, a client's; and one of a stranger.
+/// The server's side, and the files of a client and of a stranger, whom it does not let in.
 fn make_pki(folder: &std::path::Path) -> Arc<ServerConfig> {
-    let authority = |name: &str| {
-        let mut parameters = CertificateParams::new(vec![name.into()]).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
-    };
-    let ours = authority("ours");
-    std::fs::write(folder.join("ca.pem"), ours.pem()).unwrap();
-    let issue = |issuer: &CertifiedIssuer<'static, KeyPair>, name: &str| {
-        let key = KeyPair::generate().unwrap();
-        let parameters = CertificateParams::new(vec![name.into()]).unwrap();
-        (parameters.signed_by(&key, issuer).unwrap(), key)
-    };
-    for (issuer, name) in [(&ours, "client"), (&authority("strangers"), "stranger")] {
-        let (certificate, key) = issue(issuer, name);
-        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
-    }
-    let (certificate, key) = issue(&ours, "localhost");
-    let mut roots = RootCertStore::empty();
-    roots.add(ours.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .unwrap();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
-        .unwrap();
-    Arc::new(config)
+    let ours = Authority::new("ours");
+    ours.issue(folder, "client");
+    Authority::new("strangers").issue(folder, "stranger");
+    ours.server(folder)
 }
 
 fn serve(
@@ -240,29 +208,6 @@ fn until_read(socket: &TcpStream) {
         }
         thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// The next request, head and body; `None` when the client has left.
-fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut byte = [0];
-    while !bytes.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        bytes.push(byte[0]);
-    }
-    let head = String::from_utf8(bytes).unwrap();
-    let length = head
-        .split_once("Content-Length: ")
-        .unwrap()
-        .1
-        .lines()
-        .next()
-        .unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
-    stream.read_exact(&mut body).ok()?;
-    Some(head + &String::from_utf8(body).unwrap())
 }
 
 fn whole(

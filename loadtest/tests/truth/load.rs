@@ -13,7 +13,7 @@ use sistema_ts_model::Cun;
 
 use super::server::{Fault, Server};
 
-/// A region, its structure, another region, which is not exclusive, a region that will be revoked, and a call centre.
+/// A region, its structure, another region, which is not exclusive, a region that will be revoked for a while, and a call centre.
 pub const REGION: u16 = 0;
 const STRUCTURE: u16 = 1;
 const OTHER_REGION: u16 = 2;
@@ -23,6 +23,9 @@ const CALL_CENTRE: u16 = 4;
 /// Every so many requests the server is killed, and the answers of the next few are lost.
 const BETWEEN_KILLS: u64 = 500;
 const LOST: u64 = 6;
+
+/// Every so often the server is busy.
+const BUSY_EVERY: u64 = 41;
 
 struct Run {
     ledger: Ledger,
@@ -60,6 +63,17 @@ impl Run {
         };
         self.ledger.settle(id, &settlement).unwrap();
         settlement
+    }
+
+    /// Who is revoked changes, and the server knows it at once.
+    fn changes(&mut self, revoked: Option<u16>, to: Kind) {
+        for kind in [Kind::Changing, to] {
+            let mark = Intent::new(kind, REVOKED);
+            self.ledger.intend(&mark, Instant::now()).unwrap();
+            if self.server.fault != Fault::RefusesTheAdmitted || revoked.is_some() {
+                self.server.revoked = revoked;
+            }
+        }
     }
 
     fn submit(&mut self, number: u32) {
@@ -163,7 +177,7 @@ pub fn judged(fault: Fault, with_keys: bool, folder: &Path) -> Truth {
     let path = folder.join("ledger");
     let mut run = Run {
         ledger: Ledger::create(&path).unwrap(),
-        server: Server::new(fault),
+        server: Server::new(fault, BUSY_EVERY),
         numbers: 7,
         requests: 0,
         with_keys,
@@ -205,10 +219,10 @@ pub fn judged(fault: Fault, with_keys: bool, folder: &Path) -> Truth {
         .unwrap();
     for number in 1..=1_500 {
         run.submit(number);
-        if number == 1_200 {
-            run.server.revoked = Some(REVOKED);
-            let event = Intent::new(Kind::Revoked, REVOKED);
-            run.ledger.intend(&event, Instant::now()).unwrap();
+        match number {
+            1_000 => run.changes(Some(REVOKED), Kind::Revoked),
+            1_200 => run.changes(None, Kind::Admitted),
+            _ => {}
         }
     }
     let books = Books::open(&path).unwrap();
@@ -220,7 +234,6 @@ pub fn judged(fault: Fault, with_keys: bool, folder: &Path) -> Truth {
         books: &books,
         callers: &callers,
         listings: &listings,
-        revocation_ms: 0,
     }
     .judge()
     .unwrap()

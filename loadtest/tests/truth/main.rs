@@ -6,7 +6,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod load;
+mod over_tls;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -115,6 +119,15 @@ fn a_key_with_other_content_that_is_answered_is_caught() {
 #[test]
 fn a_revoked_caller_that_is_served_on_is_caught() {
     caught_by(Fault::ServesTheRevoked, Rule::RevokedRefused);
+}
+
+#[test]
+fn a_caller_that_is_admitted_again_and_refused_on_is_caught() {
+    let truth = run(Fault::RefusesTheAdmitted, true);
+    assert_eq!(
+        broken(&truth),
+        BTreeSet::from([Rule::AdmittedServed.name()])
+    );
 }
 
 #[test]

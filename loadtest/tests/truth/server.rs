@@ -22,7 +22,7 @@ pub enum Fault {
     RepeatsAtAPage,
     /// Some that are turned away with a 503 were carried out.
     BusyWithEffect,
-    /// A key that another caller used, too, gets that caller's first answer.
+    /// A key that is repeated gets the first answer of another caller: the one who used this key, too, or else the first one.
     AnswersAnothersReceipt,
     /// A key is forgotten: its repetition is a new test.
     ForgetsKeys,
@@ -30,6 +30,10 @@ pub enum Fault {
     TakesOtherContent,
     /// A revoked caller is served on.
     ServesTheRevoked,
+    /// A revoked caller is served on over connections that were open.
+    ServesTheRevokedOnOpenConnections,
+    /// A caller that was revoked once is refused for ever.
+    RefusesTheAdmitted,
     /// A test whose answer was lost is in one listing and not in another.
     HalfThere,
     /// A cancelled test is still listed.
@@ -70,12 +74,14 @@ struct Row {
 type Key = (u16, NonZeroU32);
 
 pub struct Server {
-    fault: Fault,
+    pub fault: Fault,
     rows: Vec<Row>,
     keys: HashMap<Key, (usize, bool)>,
     /// Who the server knows to be revoked.
     pub revoked: Option<u16>,
     requests: u64,
+    /// It is busy at every request of this number.
+    busy_every: u64,
     sessions: u64,
     listings: u64,
     /// 2026-11-27T10:00:00 in Rome.
@@ -91,13 +97,14 @@ fn busy() -> Settlement {
 }
 
 impl Server {
-    pub fn new(fault: Fault) -> Self {
+    pub fn new(fault: Fault, busy_every: u64) -> Self {
         Self {
             fault,
             rows: Vec::new(),
             keys: HashMap::new(),
             revoked: None,
             requests: 0,
+            busy_every,
             sessions: 0,
             listings: 0,
             now: 1_795_770_000_000,
@@ -140,7 +147,7 @@ impl Server {
             return Settlement::answered(500, None, 6022);
         }
         // Now and then a right server is busy, too.
-        if self.requests.is_multiple_of(41) {
+        if self.requests.is_multiple_of(self.busy_every) {
             let has_effect = self.fault == Fault::BusyWithEffect;
             if has_effect && intent.kind == Kind::Submit {
                 self.submit(intent, lost);
@@ -163,7 +170,16 @@ impl Server {
             .and_then(|key| self.keys.get(&(intent.caller, key)));
         let others = intent.key.and_then(|key| {
             let mut callers = (0..intent.caller).rev();
-            callers.find_map(|caller| self.keys.get(&(caller, key)))
+            let same_key = callers.find_map(|caller| self.keys.get(&(caller, key)));
+            same_key.or_else(|| {
+                let is_of_another = |(key, _): &(&Key, &(usize, bool))| key.0 != intent.caller;
+                let first = self
+                    .keys
+                    .iter()
+                    .filter(is_of_another)
+                    .min_by_key(|(_, (row, _))| *row);
+                first.map(|(_, known)| known)
+            })
         });
         match self.fault {
             Fault::ForgetsKeys => known = None,
@@ -207,6 +223,12 @@ impl Server {
         }
         self.rows.push(row);
         told(&row, answered(b"0000", 0))
+    }
+
+    /// Whose test has this CUN.
+    pub fn person_of(&self, cun: Cun) -> Option<u32> {
+        let row = self.rows.iter().find(|row| row.number == cun.number());
+        row.map(|row| row.person)
     }
 
     fn row(&mut self, intent: &Intent) -> Option<&mut Row> {
