@@ -27,6 +27,9 @@ const LOST: u64 = 6;
 /// Every so often the server is busy.
 const BUSY_EVERY: u64 = 41;
 
+/// Fewer than the answers between two kills.
+const NOT_DURABLE: usize = 3;
+
 struct Run {
     ledger: Ledger,
     server: Server,
@@ -177,7 +180,7 @@ pub fn judged(fault: Fault, with_keys: bool, folder: &Path) -> Truth {
     let path = folder.join("ledger");
     let mut run = Run {
         ledger: Ledger::create(&path).unwrap(),
-        server: Server::new(fault, BUSY_EVERY),
+        server: Server::new(fault, BUSY_EVERY, NOT_DURABLE),
         numbers: 7,
         requests: 0,
         with_keys,

@@ -82,6 +82,8 @@ pub struct Server {
     requests: u64,
     /// It is busy at every request of this number.
     busy_every: u64,
+    /// Tests that a kill takes from one that answers before they are durable.
+    not_durable: usize,
     sessions: u64,
     listings: u64,
     /// 2026-11-27T10:00:00 in Rome.
@@ -97,7 +99,7 @@ fn busy() -> Settlement {
 }
 
 impl Server {
-    pub fn new(fault: Fault, busy_every: u64) -> Self {
+    pub fn new(fault: Fault, busy_every: u64, not_durable: usize) -> Self {
         Self {
             fault,
             rows: Vec::new(),
@@ -105,6 +107,7 @@ impl Server {
             revoked: None,
             requests: 0,
             busy_every,
+            not_durable,
             sessions: 0,
             listings: 0,
             now: 1_795_770_000_000,
@@ -127,7 +130,7 @@ impl Server {
     pub fn kill(&mut self) {
         match self.fault {
             Fault::AnswersBeforeItIsDurable => {
-                let kept = self.rows.len().saturating_sub(3);
+                let kept = self.rows.len().saturating_sub(self.not_durable);
                 self.rows.truncate(kept);
                 self.keys.retain(|_, (row, _)| *row < kept);
             }
@@ -172,12 +175,11 @@ impl Server {
             let mut callers = (0..intent.caller).rev();
             let same_key = callers.find_map(|caller| self.keys.get(&(caller, key)));
             same_key.or_else(|| {
-                let is_of_another = |(key, _): &(&Key, &(usize, bool))| key.0 != intent.caller;
-                let first = self
-                    .keys
-                    .iter()
-                    .filter(is_of_another)
-                    .min_by_key(|(_, (row, _))| *row);
+                let is_told_of_another = |(key, (row, _)): &(&Key, &(usize, bool))| {
+                    key.0 != intent.caller && self.rows[*row].state == State::Issued
+                };
+                let told = self.keys.iter().filter(is_told_of_another);
+                let first = told.min_by_key(|(_, (row, _))| *row);
                 first.map(|(_, known)| known)
             })
         });

@@ -21,6 +21,8 @@ use crate::support::{Authority, read_request};
 pub const CALLERS: [&str; 3] = ["010", "020", "cc1"];
 /// Every so often the server is busy, after which the sweep waits a while.
 const BUSY_EVERY: u64 = 211;
+/// More than there are connections, so that some of these tests were answered.
+const NOT_DURABLE: usize = 20;
 /// How long a frozen server stands still.
 pub const FROZEN: Duration = Duration::from_millis(400);
 
@@ -74,7 +76,7 @@ impl Wire {
             .collect();
         let shared = Arc::new(Shared {
             fault,
-            server: Mutex::new(Server::new(fault, BUSY_EVERY)),
+            server: Mutex::new(Server::new(fault, BUSY_EVERY, NOT_DURABLE)),
             names: Mutex::default(),
             gate: RwLock::default(),
             life: Mutex::default(),
