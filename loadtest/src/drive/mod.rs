@@ -50,8 +50,10 @@ pub(crate) struct PhaseEnd {
     pub(crate) started: Instant,
     /// From there to the last answer.
     pub(crate) lasted: Duration,
-    /// Processor time of the driving thread meanwhile.
+    /// Processor time of the driving thread meanwhile, without what it waited awake.
     pub(crate) driver_cpu: Duration,
+    /// Time that it waited awake, so that requests left at their times.
+    pub(crate) awake: Duration,
     /// Connections that were opened before.
     pub(crate) connections: usize,
     /// What happened meanwhile.

@@ -11,6 +11,7 @@ use super::slot::{Due, Pool, Slot, State, shares};
 use super::{Books, Phase, PhaseEnd};
 use crate::error::LoadtestError;
 use crate::measure::process::thread_cpu;
+use crate::pacing::spin::Spin;
 use crate::pacing::timer::Timer;
 use crate::scenario::CallerKind;
 use crate::wire::reading::Reader;
@@ -35,6 +36,9 @@ pub(super) struct Loop<'l> {
     pub(super) poll: Poll,
     pub(super) timer: Timer,
     pub(super) timer_set: Option<Instant>,
+    pub(super) spin: Spin,
+    /// When the next request or event is due.
+    pub(super) next_due: Option<Instant>,
     pub(super) sources: Vec<Source>,
     pub(super) pools: Vec<Pool>,
     /// By stream and caller.
@@ -68,6 +72,8 @@ impl<'l> Loop<'l> {
             poll,
             timer,
             timer_set: None,
+            spin: Spin::new(now),
+            next_due: None,
             sources,
             pools: Vec::new(),
             pool_of: HashMap::new(),
@@ -150,13 +156,15 @@ impl<'l> Loop<'l> {
             }
         };
         let lasted = self.start.elapsed();
-        let driver_cpu = thread_cpu().saturating_sub(cpu_before);
+        let awake = self.spin.spent();
+        let driver_cpu = thread_cpu().saturating_sub(cpu_before + awake);
         self.end_second(Instant::now());
         self.books.recorder.series.finish();
         Ok(PhaseEnd {
             started: self.start,
             lasted,
             driver_cpu,
+            awake,
             connections,
             events: self.events.outcomes,
             server_gone: ended,
@@ -208,7 +216,7 @@ impl<'l> Loop<'l> {
     /// Sends what is due; what has no free connection waits.
     fn send_due(&mut self, now: Instant) -> Result<(), LoadtestError> {
         if now < self.start {
-            return self.set_timer(now, Some(self.start));
+            return self.set_timer(Some(self.start));
         }
         let elapsed = now - self.start;
         for stream in 0..self.sources.len() {
@@ -231,33 +239,56 @@ impl<'l> Loop<'l> {
         }
         let next = self.sources.iter().filter_map(Source::next);
         let next = next.chain(self.events.next()).min();
-        self.set_timer(now, next.map(|due| self.start + due))
+        self.set_timer(next.map(|due| self.start + due))
     }
 
-    /// Wakes the loop at this moment.
-    fn set_timer(&mut self, now: Instant, at: Option<Instant>) -> Result<(), LoadtestError> {
-        if let Some(at) = at.filter(|at| self.timer_set != Some(*at)) {
-            self.timer
-                .set(at.saturating_duration_since(now))
-                .map_err(LoadtestError::Events)?;
+    /// Wakes the loop for what is due at this moment.
+    fn set_timer(&mut self, due: Option<Instant>) -> Result<(), LoadtestError> {
+        self.next_due = due;
+        let Some(at) = due.map(|due| self.spin.wake_at(due)) else {
+            return Ok(());
+        };
+        let ahead = at.saturating_duration_since(Instant::now());
+        // What is waited for awake needs no timer.
+        if self.timer_set != Some(at) && !ahead.is_zero() {
+            self.timer.set(ahead).map_err(LoadtestError::Events)?;
             self.timer_set = Some(at);
         }
         Ok(())
     }
 
-    /// Waits for events and handles them.
+    /// Waits for events and handles them. What comes due meanwhile is sent between two of them.
     fn wait(&mut self) -> Result<(), LoadtestError> {
         let mut readiness = Readiness::with_capacity(256);
-        match self.poll.poll(&mut readiness, Some(TICK)) {
+        let began = Instant::now();
+        let is_due = self.next_due.is_some_and(|due| due <= began);
+        let due = self
+            .next_due
+            .filter(|due| self.spin.is_awake_for(*due, began));
+        let timeout = if is_due || due.is_some() {
+            Duration::ZERO
+        } else {
+            TICK
+        };
+        match self.poll.poll(&mut readiness, Some(timeout)) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(LoadtestError::Events(error)),
+        }
+        if readiness.is_empty() && due.is_some() {
+            self.spin.spend(began.elapsed());
         }
         for event in &readiness {
             if event.token() == TIMER {
                 self.timer_set = None;
             } else {
                 self.advance(event.token().0, event.is_writable())?;
+            }
+            if let Some(due) = self.next_due
+                && let now = Instant::now()
+                && due <= now
+            {
+                self.send_due(now)?;
             }
         }
         Ok(())
@@ -347,6 +378,7 @@ impl<'l> Loop<'l> {
 
     fn end_second(&mut self, now: Instant) {
         self.books.recorder.waiting = self.waiting as u64;
+        self.spin.look(now);
         let processes = (self.phase.processes)();
         let in_flight = self.books.recorder.in_flight;
         self.books

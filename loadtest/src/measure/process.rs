@@ -30,6 +30,23 @@ fn cpu_of(clock: libc::clockid_t) -> Duration {
     )
 }
 
+fn of_ticks(ticks: u64) -> Option<Duration> {
+    // SAFETY: plain system call.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let per_second = u64::try_from(per_second).ok().filter(|ticks| *ticks > 0)?;
+    Some(Duration::from_nanos(ticks * 1_000_000_000 / per_second))
+}
+
+/// How long the machine's cores have been idle, all together; `None` where it is not told. In steps of the kernel's clock tick.
+pub fn machine_idle() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    // Of all cores: user, nice, system, idle, waiting for input and output.
+    let all = stat.lines().next()?.strip_prefix("cpu ")?;
+    let mut fields = all.split_ascii_whitespace().skip(3);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    of_ticks(next()? + next()?)
+}
+
 /// Another process, by its number.
 #[derive(Debug, Clone, Copy)]
 pub struct Process {
@@ -61,12 +78,7 @@ impl Process {
         if matches!(fields.first(), Some(&"Z" | &"X")) {
             return None;
         }
-        let ticks: u64 =
-            fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-        // SAFETY: plain system call.
-        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-        let per_second = u64::try_from(per_second).ok().filter(|ticks| *ticks > 0)?;
-        Some(Duration::from_nanos(ticks * 1_000_000_000 / per_second))
+        of_ticks(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
     }
 
     /// Resident and peak resident memory in KiB.

@@ -1,4 +1,5 @@
 //! When requests leave.
 
 pub(crate) mod arrival;
+pub(crate) mod spin;
 pub(crate) mod timer;

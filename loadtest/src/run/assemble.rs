@@ -383,6 +383,14 @@ fn method(
     remarks.push(format!(
         "The driving thread's processor time: {driver:.1} µs a request."
     ));
+    let awake = measured.end.awake.as_secs_f64() / measured.end.lasted.as_secs_f64();
+    if awake > 0.0 {
+        remarks.push(format!(
+            "So that requests leave at their times, the last {} µs before one is due are waited for awake while the machine has a core to spare: {:.0} % of a core, which are not in the driving thread's processor time.",
+            crate::pacing::spin::AHEAD.as_micros(),
+            awake * 100.0
+        ));
+    }
     let idle = measured.idle.times(Some(Step::Submit), None);
     Method {
         tool: format!("loadtest {}", env!("CARGO_PKG_VERSION")),
