@@ -9,6 +9,8 @@ pub mod cards;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+#[cfg(feature = "conformance")]
+pub mod failing;
 mod guess;
 pub mod keys;
 mod listing;

@@ -8,6 +8,7 @@ use actix::Addr;
 use sistema_ts_actors::Retention;
 use sistema_ts_actors::retention::Tick;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Clock};
+use sistema_ts_store::failing::{Fault, Operation};
 use sistema_ts_store::trusted_time::TimeGuard;
 use tokio::sync::oneshot;
 
@@ -101,5 +102,35 @@ async fn what_was_due_during_a_pause_goes_a_day_later_or_at_the_operators_word()
         }
         tick(&retention).await;
         assert!(world.has_no_patient_file());
+    }
+}
+
+#[actix_rt::test]
+async fn what_could_not_be_erased_goes_with_a_later_tick_and_nothing_goes_while_the_time_cannot_be_noted()
+ {
+    for fails in [Operation::ExpireDue, Operation::NoteTime] {
+        let mut world = World::new();
+        let failing = world.fail_on_demand();
+        let (cun, inserted_at) = world.positive().await;
+        let (retention, _) = retention(&world).await;
+        failing.always(fails, Fault::Unavailable);
+        world
+            .clock
+            .pass(Duration::from_millis(CUN_LIFE_MILLIS.unsigned_abs()));
+        let tried = failing.calls(fails);
+        tick(&retention).await;
+        assert!(failing.calls(fails) > tried, "{fails:?}");
+        // It is there still: a clock that went back would show it.
+        let over = world.clock.now();
+        world.clock.set(inserted_at);
+        assert!(world.store.find_patient(cun).await.unwrap().is_some());
+        world.clock.set(over);
+        // Files are rewritten all the same.
+        assert!(failing.calls(Operation::RewriteErased) >= 2);
+
+        failing.mend(fails);
+        tick(&retention).await;
+        world.clock.set(inserted_at);
+        assert!(world.store.find_test(cun).await.unwrap().is_none());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sistema_ts_actors::session_registry::Sweep;
 use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Cun, Presenter, SessionId};
+use sistema_ts_store::failing::{Fault, Operation};
 use sistema_ts_store::{OpenOutcome, OpenSession, SessionView};
 
 use crate::world::World;
@@ -129,4 +130,26 @@ async fn nothing_of_a_session_is_in_its_debug_output() {
     let shown = format!("{registry:?}");
     assert_eq!(shown, "Sessions { count: 1, .. }");
     assert!(!shown.contains(&id) && !shown.contains(&cun) && !shown.contains(OPERATOR));
+}
+
+#[actix_rt::test]
+async fn a_store_that_fails_is_told_as_that_and_asked_again() {
+    let mut world = World::new();
+    let failing = world.fail_on_demand();
+    let registry = registry(&world);
+    let id = open(&world, world.positive().await.0).await.session;
+    let presenter = Presenter {
+        operator: &person(OPERATOR),
+        caller: &centre("CC1"),
+    };
+    for fault in [Fault::Overloaded, Fault::Unavailable, Fault::Corrupt] {
+        failing.next(Operation::FindSession, fault);
+        let asked = registry.binding(id, presenter).await;
+        assert_eq!(asked.unwrap_err().label(), fault.error().label());
+    }
+    // What could not be looked up was not remembered as if it were nobody's; what was found is not looked up again.
+    for _ in 0..2 {
+        assert!(registry.binding(id, presenter).await.unwrap().is_some());
+    }
+    assert_eq!(failing.calls(Operation::FindSession), 4);
 }

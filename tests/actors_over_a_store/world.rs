@@ -7,6 +7,7 @@ use sistema_ts_model::{
     Caller, Clock as _, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode,
     StructureDescription, StructureReference, TestKind, TestResult, Timestamp,
 };
+use sistema_ts_store::failing::FailingStore;
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
 
@@ -30,6 +31,13 @@ impl World {
             clock,
             store: store.unwrap(),
         }
+    }
+
+    /// Puts a store that fails on demand before the store.
+    pub fn fail_on_demand(&mut self) -> FailingStore {
+        let failing = FailingStore::over(Arc::clone(&self.store));
+        self.store = Arc::new(failing.clone());
+        failing
     }
 
     /// Whether no day's file of patients is left.

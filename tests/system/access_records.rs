@@ -346,31 +346,3 @@ fn a_search_beside_the_server_shows_every_service_done_and_refused() {
         assert!(!all.contains(personal), "{personal}");
     }
 }
-
-#[test]
-fn an_effect_whose_record_cannot_be_written_is_not_told_as_nothing_done() {
-    let chain = Chain::start();
-    let cun = chain.positive();
-    let mut region = Session::region(&chain.installation, &chain.server, "010");
-    // The archive's file of today is there, and then another process keeps it from being written.
-    assert_eq!(region.ask(&Message::listing()).told(), (200, "0000"));
-    let entries = std::fs::read_dir(chain.installation.path("data")).unwrap();
-    let archive = entries
-        .map(|entry| entry.unwrap().path())
-        .find(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            name.starts_with("access-") && name.ends_with(".db")
-        })
-        .unwrap();
-    let lock = rusqlite::Connection::open(archive).unwrap();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let cancellation = Message::cancellation(&cun, PATIENT);
-    let unknown = region.ask(&cancellation);
-    assert_eq!(unknown.status(), 500, "{unknown:?}");
-    assert_eq!(unknown.value("codice"), "8003");
-    // What changed nothing is told as that.
-    assert_eq!(region.ask(&Message::listing()).status(), 503);
-    lock.execute_batch("ROLLBACK").unwrap();
-    let repeated = region.ask(&cancellation);
-    assert_eq!(repeated.told(), (200, "0001"), "it was done: {repeated:?}");
-}

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use futures_util::future::join_all;
-use rusqlite::Connection;
 use sistema_ts_model::{
     Caller, CodiceFiscale, FirstSymbol, RegionCode, Service, StructureDescription, StructureId,
     StructureReference, SystemClock, TestKind, TestResult,
 };
+use sistema_ts_store::failing::{Fault, Operation};
 use sistema_ts_store::{AccessQuery, NewTest, RecordOutcome, ReservedCun, Store, SubmissionAccess};
 
 use crate::support::installation::{OPERATOR, STRUCTURE, copy_folder};
 use crate::support::{
-    Installation, Message, Reply, Server, Session, Submission, fiscal_code, runtime, until,
+    Installation, Message, Reply, Server, Session, StoreFaults, Submission, fiscal_code, runtime,
+    until,
 };
 
 /// Tests that are there: more than two answers of the usual length, and an answer of more bytes than the sockets between hold.
@@ -299,23 +300,15 @@ fn a_listing_holds_its_place_until_its_last_byte_or_its_clients_leave() {
 #[test]
 fn an_answer_that_fails_on_its_way_is_cut_and_has_its_record() {
     /// Far behind the first byte, and before the usual length ends.
-    const BAD: usize = 20_000;
+    const PAGES_BEFORE: u64 = 9;
+    /// Tests that are read before.
+    const FEW: usize = 10_000;
     let installation = copy();
-    // A structure that is in no dictionary: as a damaged file would have it.
-    let file = Connection::open(installation.path("data/tests.db")).unwrap();
-    let damaged = file
-        .execute(
-            "UPDATE tests SET structure = 999999 WHERE row = (SELECT row FROM tests ORDER BY row LIMIT 1 OFFSET ?1)",
-            [BAD as i64],
-        )
-        .unwrap();
-    assert_eq!(damaged, 1);
-    drop(file);
-    // A start would refuse it, since it was changed after the server stopped.
-    installation.run(&["restore", "--accept"]);
-    let server = Server::start(&installation);
+    let (server, faults) = StoreFaults::serve(&installation, &[]);
+    let fail = || faults.after(PAGES_BEFORE, Operation::ListPage, Fault::Corrupt);
     let region = || Session::region(&installation, &server, "010");
 
+    fail();
     let mut chunked = region();
     chunked.send(&at_most(1_000_000)).unwrap();
     let mut raw = Vec::new();
@@ -324,33 +317,32 @@ fn an_answer_that_fails_on_its_way_is_cut_and_has_its_record() {
     assert!(begun.starts_with("HTTP/1.1 200 "));
     assert!(begun.contains("transfer-encoding: chunked"));
     assert!(begun.contains("esito>0000<"));
-    assert!(begun.matches("identificativoTest>CUN-").count() > BAD / 2);
+    assert!(begun.matches("identificativoTest>CUN-").count() > FEW);
     assert!(!begun.ends_with("\r\n0\r\n\r\n"));
     assert!(!begun.contains("Envelope>\r\n"));
     assert!(ended.is_err(), "an orderly end of TLS");
 
     // HTTP/1.0 has the end of the connection alone to tell the end of the answer: an orderly one of TLS, or none.
-    let (is_orderly, whole) = old(&mut region(), &at_most(BAD / 2));
+    let (is_orderly, whole) = old(&mut region(), &at_most(FEW));
     assert!(is_orderly);
     assert!(whole.trim_end().ends_with("Envelope>"));
+    fail();
     let (is_orderly, cut) = old(&mut region(), &at_most(1_000_000));
     assert!(!is_orderly);
     let head = cut.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
     assert!(head.starts_with("http/1.0 200 "), "{head}");
     assert!(!head.contains("transfer-encoding") && !head.contains("content-length"));
-    assert!(cut.matches("identificativoTest>CUN-").count() > BAD / 2);
+    assert!(cut.matches("identificativoTest>CUN-").count() > FEW);
     assert!(!cut.trim_end().ends_with("Envelope>"));
 
     // Up to the usual length nothing is sent before all is read.
+    fail();
     let refused = region().ask(&Message::listing());
-    assert!(refused.status() >= 500, "{refused:?}");
+    assert_eq!(refused.status(), 500, "{refused:?}");
     assert!(codes_of(&refused).is_empty());
-    // What lies before is read as ever, and who asks for it finds a server that works.
-    let fine = region().ask(&at_most(BAD / 2));
-    assert_eq!(
-        (fine.told(), codes_of(&fine).len()),
-        ((200, "0001"), BAD / 2)
-    );
+    // Who asks for what can be read finds a server that works.
+    let fine = region().ask(&at_most(FEW));
+    assert_eq!((fine.told(), codes_of(&fine).len()), ((200, "0001"), FEW));
 
     let (ended, _) = server.terminate();
     assert_eq!(ended.code(), Some(0));

@@ -18,6 +18,7 @@ mod control;
 mod crash;
 mod draining;
 mod erasure;
+mod failing_store;
 mod files;
 mod hostile;
 mod leaks;

@@ -176,13 +176,21 @@ async fn verify(
         caller: call.caller,
         lifetime_millis: server.settings.session_lifetime_millis,
     };
-    match server.store.finish_verification(session, ticket).await? {
-        OpenOutcome::Opened(session) => {
+    let raised = ticket.raised().to_vec();
+    match server.store.finish_verification(session, ticket).await {
+        Ok(OpenOutcome::Opened(session)) => {
             server.sessions.remember(session.clone());
             Ok(Ok(session))
         }
         // Moved in the meantime: as if it had been so before.
-        OpenOutcome::Refused(_) | OpenOutcome::Unknown => Ok(Err(not_verifiable())),
+        Ok(OpenOutcome::Refused(_) | OpenOutcome::Unknown) => Ok(Err(not_verifiable())),
+        Err(error) => {
+            if error.had_no_effect() {
+                // A right guess. Else a store that is busy for a moment would use up the operator's tries of this code.
+                give_back(server, GuessTicket::new(raised)).await;
+            }
+            Err(error.into())
+        }
     }
 }
 

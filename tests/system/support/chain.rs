@@ -4,6 +4,7 @@
 use immuni_stand_in::StandInSettings;
 
 use super::backend::Backend;
+use super::failing::StoreFaults;
 use super::installation::{ASL_OPERATOR, CALL_CENTRE, CARD, DESK, Installation};
 use super::messages::{Message, Submission};
 use super::server::Server;
@@ -79,6 +80,21 @@ impl Chain {
         self.server.kill9();
         let server = Self::serve(&self.installation, &self.backend, settings);
         Self { server, ..self }
+    }
+
+    /// Over a store that fails on demand, with what makes it fail.
+    pub fn start_failing() -> (Self, StoreFaults) {
+        let installation = Installation::with_call_centres();
+        let backend = Backend::start();
+        let url = backend.url();
+        let settings = [("IMMUNI__BASE_URL", url.as_str())];
+        let (server, faults) = StoreFaults::serve(&installation, &settings);
+        let chain = Self {
+            server,
+            backend,
+            installation,
+        };
+        (chain, faults)
     }
 
     fn serve(installation: &Installation, backend: &Backend, settings: &[(&str, &str)]) -> Server {

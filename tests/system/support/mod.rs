@@ -7,6 +7,7 @@ pub mod chain;
 pub mod client;
 #[path = "../../command_support/mod.rs"]
 pub mod command;
+pub mod failing;
 pub mod installation;
 pub mod messages;
 #[path = "../../front_support/pki.rs"]
@@ -17,6 +18,7 @@ pub mod session;
 use std::time::{Duration, Instant};
 
 pub use backend::Backend;
+pub use failing::StoreFaults;
 pub use installation::Installation;
 pub use messages::{Message, Submission, fiscal_code, otp};
 pub use server::Server;

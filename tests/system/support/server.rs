@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::client::{Answer, plain};
@@ -47,7 +47,17 @@ impl Server {
         log: impl Into<Stdio>,
     ) -> Self {
         let mut command = installation.command(&["serve"]);
-        command.stdout(Stdio::piped()).stderr(log);
+        command.stderr(log);
+        Self::start_command(installation, command, settings)
+    }
+
+    /// Starts what is to become a server by this command. What it prints before its word that it is ready is read over.
+    pub fn start_command(
+        installation: &Installation,
+        mut command: Command,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        command.stdout(Stdio::piped());
         for (key, value) in settings {
             command.env(format!("SISTEMA_TS_{key}"), value);
         }
@@ -55,12 +65,15 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        output.read_line(&mut line).unwrap();
+        while !line.starts_with('{') {
+            line.clear();
+            if output.read_line(&mut line).unwrap() == 0 {
+                let log = std::fs::read_to_string(installation.path("server.log"));
+                panic!("the server did not start: {}", log.unwrap_or_default())
+            }
+        }
         let start_took = began.elapsed();
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let log = std::fs::read_to_string(installation.path("server.log"));
-            panic!("the server did not start: {}", log.unwrap_or_default())
-        });
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(ready["ready"], true);
         let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
         Self {
