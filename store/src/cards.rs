@@ -260,3 +260,23 @@ impl CardKey {
         cut(context.sign())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that an addition's name could be one of a file elsewhere, or of another addition.
+    use super::*;
+
+    #[test]
+    fn an_additions_name_has_lower_case_letters_digits_and_dashes() {
+        for name in ["a", "load-test", "2026-11"] {
+            assert!(name.parse::<AdditionName>().is_ok(), "{name}");
+        }
+        for name in ["", "A", "../x", "a b", &"a".repeat(33)] {
+            assert_eq!(
+                name.parse::<AdditionName>(),
+                Err(AdditionNameError),
+                "{name}"
+            );
+        }
+    }
+}

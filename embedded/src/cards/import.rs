@@ -47,7 +47,8 @@ impl EmbeddedCardImport {
         Self::begin_with(folder, key, source, restart, RUN_ENTRIES)
     }
 
-    fn begin_with(
+    /// The same with so many entries in a run.
+    pub(super) fn begin_with(
         folder: &Path,
         key: &RegisterKey,
         source: &[u8],

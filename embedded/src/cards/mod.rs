@@ -8,6 +8,8 @@
 //! | `cards-added-<name>.db` | which cards of `cards.db` were added under this name: what takes them out again |
 
 mod additions;
+#[cfg(test)]
+mod conformance;
 mod files;
 mod import;
 mod reader;

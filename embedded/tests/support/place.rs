@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sistema_ts_embedded::{EmbeddedMaintenance, EmbeddedOptions, EmbeddedStore};
+use sistema_ts_embedded::{
+    EmbeddedAccessArchive, EmbeddedMaintenance, EmbeddedOptions, EmbeddedStore,
+};
 use sistema_ts_model::{Clock, ManualClock};
 use sistema_ts_store::conformance::StoreFactory;
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
-use sistema_ts_store::{Store, StoreError};
+use sistema_ts_store::{AccessArchive, Store, StoreError};
 
 /// The folder; one of its own is removed when dropped.
 pub struct Place {
@@ -73,6 +75,10 @@ impl Place {
 impl StoreFactory for Place {
     async fn open(&self, clock: ManualClock) -> Arc<dyn Store> {
         Arc::new(Place::open(self, Arc::new(clock)).expect("the embedded store opens"))
+    }
+
+    fn archive(&self) -> Box<dyn AccessArchive> {
+        Box::new(EmbeddedAccessArchive::open(&self.data()).expect("there is a store"))
     }
 
     async fn close(&self, store: Arc<dyn Store>) {

@@ -15,7 +15,7 @@ use crate::{
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-fn query() -> AccessQuery {
+pub(super) fn query() -> AccessQuery {
     AccessQuery {
         from: Timestamp::MIN,
         to: Timestamp::MAX,
@@ -35,7 +35,7 @@ fn outcome(code: &str, errors: &[&str]) -> AccessOutcome {
 }
 
 /// One record of each service, all different.
-async fn one_of_each(world: &World) -> Vec<AccessRecord> {
+pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
     let cun = world.issued(1).await;
     let session = Some(SessionId::random());
     let details = [

@@ -9,8 +9,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 pub mod access;
+pub mod access_archive;
 pub mod call_centre;
 pub mod cancellation;
+pub mod cards;
 pub mod codes;
 pub mod confirmation;
 pub mod expiry;
@@ -32,13 +34,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sistema_ts_model::{ManualClock, Timestamp};
 
-use crate::Store;
+use crate::{AccessArchive, Store};
 
 /// Opens the store under test.
 #[async_trait]
 pub trait StoreFactory: Send + Sync {
     /// Opens the store over whatever it left behind the last time; nothing at first. It takes its time from `clock`.
     async fn open(&self, clock: ManualClock) -> Arc<dyn Store>;
+
+    /// The archive of the store's access records, as another process opens it, beside an open store or without one.
+    fn archive(&self) -> Box<dyn AccessArchive>;
 
     /// Ends a store so that it can be opened again. No other handle to it is left.
     async fn close(&self, store: Arc<dyn Store>);
@@ -56,12 +61,28 @@ where
     C: FnOnce(World) -> R,
     R: Future<Output = ()>,
 {
+    on_a_runtime(async { check(World::open(Box::new(factory)).await).await });
+}
+
+/// Runs a check to its end.
+pub fn on_a_runtime(check: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build()
         .expect("a runtime starts");
-    runtime.block_on(async { check(World::open(Box::new(factory)).await).await });
+    runtime.block_on(check);
+}
+
+/// A check that no test runs proves nothing: every public asynchronous function of these modules is named by the suite.
+#[cfg(test)]
+fn assert_all_are_run(suite: &str, modules: &[&str]) {
+    for line in modules.iter().flat_map(|module| module.lines()) {
+        if let Some(rest) = line.strip_prefix("pub async fn ") {
+            let name = rest.split('(').next().expect("the first of the parts");
+            assert!(suite.contains(name), "{name} is run by no test");
+        }
+    }
 }
 
 /// One test per check of the suite. The expression makes a fresh factory for each.
@@ -86,6 +107,8 @@ macro_rules! conformance_suite {
             listing: everything_answered_before_the_mark_in_order, pages_of_any_size_give_the_same, the_interval_includes_its_start_and_excludes_its_end,
                 a_scope_lists_its_own, a_description_is_one_in_all_its_forms, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
             access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
+            access_archive: another_process_finds_what_was_answered_by_every_condition, a_submission_is_found_as_soon_as_it_is_answered,
+                a_search_ends_when_it_is_told_to;
             expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
             guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,
                 a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_every_count, counts_outlive_a_restart_and_a_sweep,
@@ -113,32 +136,27 @@ macro_rules! conformance_suite {
 
 #[cfg(test)]
 mod tests {
-    /// A check that no test runs proves nothing.
     #[test]
     fn every_check_is_in_the_suite() {
-        let suite = include_str!("mod.rs");
-        for module in [
-            include_str!("access.rs"),
-            include_str!("call_centre.rs"),
-            include_str!("cancellation.rs"),
-            include_str!("codes.rs"),
-            include_str!("confirmation.rs"),
-            include_str!("expiry.rs"),
-            include_str!("guesses.rs"),
-            include_str!("listing.rs"),
-            include_str!("person.rs"),
-            include_str!("races.rs"),
-            include_str!("receipts.rs"),
-            include_str!("submission.rs"),
-            include_str!("submission_races.rs"),
-            include_str!("trusted_time.rs"),
-        ] {
-            for line in module.lines() {
-                if let Some(rest) = line.strip_prefix("pub async fn ") {
-                    let name = rest.split('(').next().unwrap();
-                    assert!(suite.contains(name), "{name} is run by no test");
-                }
-            }
-        }
+        super::assert_all_are_run(
+            include_str!("mod.rs"),
+            &[
+                include_str!("access.rs"),
+                include_str!("access_archive.rs"),
+                include_str!("call_centre.rs"),
+                include_str!("cancellation.rs"),
+                include_str!("codes.rs"),
+                include_str!("confirmation.rs"),
+                include_str!("expiry.rs"),
+                include_str!("guesses.rs"),
+                include_str!("listing.rs"),
+                include_str!("person.rs"),
+                include_str!("races.rs"),
+                include_str!("receipts.rs"),
+                include_str!("submission.rs"),
+                include_str!("submission_races.rs"),
+                include_str!("trusted_time.rs"),
+            ],
+        );
     }
 }

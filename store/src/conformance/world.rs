@@ -14,9 +14,9 @@ use sistema_ts_model::{Clock, ManualClock};
 use super::{StoreFactory, start};
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
-    CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, Expired,
-    ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome,
-    Repeatable, ReservedCun, SettleUnlock, Store, SubmissionAccess,
+    AccessArchive, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome,
+    Confirmation, Expired, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome,
+    OpenSession, RecordOutcome, Repeatable, ReservedCun, SettleUnlock, Store, SubmissionAccess,
 };
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
@@ -64,6 +64,11 @@ impl World {
     pub async fn sweep(&self, limit: usize) -> Expired {
         let horizon = horizon_at(&self.clock);
         self.store.expire_due(limit, horizon).await.unwrap()
+    }
+
+    /// The archive of access records, as another process opens it.
+    pub fn archive(&self) -> Box<dyn AccessArchive> {
+        self.factory.archive()
     }
 
     pub fn now(&self) -> Timestamp {
