@@ -60,11 +60,13 @@ bench-cards: ## An import of a million health cards, one that is killed on its w
 	@scripts/bench-cards
 	cargo bench --locked -p sistema-ts-embedded --bench cards
 
-bench-submissions: setup ## Two million submissions over mutual TLS, beside the same server answering a constant
-	@scripts/bench-submissions
+bench-submissions: setup ## A record day of submissions over mutual TLS as fast as they go: the scenario record-day
+	@cargo build --release --locked --workspace --bins
+	@scripts/loadtest record-day
 
-bench-chain: setup ## Verifications beside submissions, with the Immuni backend well, slow, failing and gone; a listing of a million tests
-	@scripts/bench-chain
+bench-chain: setup ## Verifications and unlocks beside submissions that saturate the server: the scenario chain
+	@cargo build --release --locked --workspace --bins
+	@scripts/loadtest chain
 
 loadtest: setup ## The standard scenario against a server of its own in five minutes: verdict, times, and whether what it answered is true
 	@cargo build --release --locked --workspace --bins

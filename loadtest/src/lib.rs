@@ -9,7 +9,6 @@ mod callers;
 mod cli;
 mod drive;
 mod error;
-mod former;
 pub mod ledger;
 mod measure;
 mod mirror;
@@ -23,8 +22,3 @@ mod wire;
 
 pub use cli::run;
 pub use error::LoadtestError;
-pub use former::{
-    Credentials, DeskReport, Latency, Listing, ListingReport, Method, Operators, Pace, Positives,
-    Report, Settings, Submission, Window, list, submit, unlock, verify,
-};
-pub use wire::target::Target;

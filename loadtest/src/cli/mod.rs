@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::LoadtestError;
-use crate::former;
 
 /// Exit status of a wrong command line, scenario or environment, and of a run that could not begin.
 const USAGE: u8 = 2;
@@ -46,8 +45,6 @@ enum Command {
     Scenarios(scenarios::ScenariosArguments),
     /// Check a scenario's file, and say what is wrong with its line and column
     Check(scenarios::CheckArguments),
-    #[command(flatten)]
-    Former(former::Command),
 }
 
 /// Does what the command line says, and returns the exit status.
@@ -61,7 +58,6 @@ pub fn run() -> ExitCode {
         Command::Mirror(arguments) => arguments.run(),
         Command::Scenarios(arguments) => arguments.run(),
         Command::Check(arguments) => arguments.run(),
-        Command::Former(command) => return former::run(&command),
     };
     done.unwrap_or_else(|error| {
         eprintln!("loadtest: {error}");

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::error::LoadtestError;
-
 /// User and system time of this process.
 pub fn own() -> Duration {
     cpu_of(libc::CLOCK_PROCESS_CPUTIME_ID)
@@ -58,15 +56,6 @@ impl Process {
     pub fn find(pid: u32) -> Option<Self> {
         let process = Self { pid };
         process.cpu().map(|_| process)
-    }
-
-    /// The process that is to be measured, if any is named: then it must be there.
-    pub fn named(pid: Option<u32>) -> Result<Option<Self>, LoadtestError> {
-        let Some(pid) = pid else {
-            return Ok(None);
-        };
-        let missing = || LoadtestError::Usage(format!("there is no process {pid}"));
-        Self::find(pid).ok_or_else(missing).map(Some)
     }
 
     /// User and system time of all its threads, also those that have ended; `None` if it is gone. In steps of the

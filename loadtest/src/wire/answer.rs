@@ -1,7 +1,6 @@
 //! Reads an HTTP answer as far as a load test needs it: status, length, and from the body the outcome and the CUN.
 
 use memchr::memmem;
-use sistema_ts_model::Cun;
 
 /// Longest head of an answer.
 const MAX_HEAD: usize = 16 * 1024;
@@ -57,33 +56,6 @@ enum Length {
     Chunked(usize),
 }
 
-/// A whole answer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Whether the server closes the connection.
-    pub closes: bool,
-    /// The body's `esito`, if it has one.
-    pub outcome: Option<[u8; 4]>,
-    /// The CUN of `identificativoTransazione`, if it is a valid one.
-    pub cun: Option<Cun>,
-    /// `idVerificaTampone`, which a successful verification answers.
-    pub session: Option<String>,
-    /// The codes in `listaErrori`; empty for the usual answer, which allocates nothing.
-    pub findings: Vec<String>,
-}
-
-impl Answer {
-    /// By what answers are counted: the outcome, or the HTTP status without one.
-    pub fn kind(&self) -> String {
-        match self.outcome {
-            Some(outcome) => String::from_utf8_lossy(&outcome).into_owned(),
-            None => format!("HTTP {}", self.status),
-        }
-    }
-}
-
 impl AnswerReader {
     /// Takes what came; tells of the answer when it is complete, whose body can be read until [`clear`](Self::clear) makes
     /// ready for the next one.
@@ -132,11 +104,6 @@ impl AnswerReader {
             },
             _ => &[],
         }
-    }
-
-    /// The whole answer, understood.
-    pub fn answer(&self, head: Answered) -> Answer {
-        understand(head, self.body())
     }
 
     /// Forgets an answer, or a part of one.
@@ -250,28 +217,6 @@ fn join_chunks(mut bytes: &[u8], body: &mut Vec<u8>) {
     }
 }
 
-fn understand(head: Answered, body: &[u8]) -> Answer {
-    let outcome = element(body, b"esito>").and_then(|value| <[u8; 4]>::try_from(value).ok());
-    let cun = element(body, b"identificativoTransazione>")
-        .and_then(|value| std::str::from_utf8(value).ok())
-        .and_then(|value| Cun::parse(value).ok());
-    let session = element(body, b"idVerificaTampone>")
-        .map(|value| String::from_utf8_lossy(value).into_owned());
-    let findings = if outcome == Some(*b"0000") {
-        Vec::new()
-    } else {
-        findings(body)
-    };
-    Answer {
-        status: head.status,
-        closes: head.closes,
-        outcome,
-        cun,
-        session,
-        findings,
-    }
-}
-
 /// The value of the first element whose start tag ends with `name_end`, whatever its prefix.
 pub(super) fn element<'b>(body: &'b [u8], name_end: &[u8]) -> Option<&'b [u8]> {
     let mut from = 0;
@@ -283,25 +228,6 @@ pub(super) fn element<'b>(body: &'b [u8], name_end: &[u8]) -> Option<&'b [u8]> {
         }
         from = at + name_end.len();
     }
-}
-
-fn findings(body: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = body;
-    while let Some(at) = memmem::find(rest, b"codice>") {
-        let opening = at > 0 && matches!(rest[at - 1], b'<' | b':') && !closing(&rest[..at]);
-        let value = &rest[at + b"codice>".len()..];
-        if opening && let Some(end) = memchr::memchr(b'<', value) {
-            found.push(String::from_utf8_lossy(value[..end].trim_ascii()).into_owned());
-        }
-        rest = value;
-    }
-    found
-}
-
-/// Whether what stands before a name is the beginning of an end tag.
-fn closing(before: &[u8]) -> bool {
-    memchr::memrchr(b'<', before).is_some_and(|at| before.get(at + 1) == Some(&b'/'))
 }
 
 #[cfg(test)]
@@ -323,29 +249,28 @@ mod tests {
         )
     }
 
+    /// Status, whether the connection is closed, and body.
+    type Whole = (u16, bool, String);
+
     /// As the loop does it: an answer is read and forgotten.
-    fn push(reader: &mut AnswerReader, bytes: &[u8]) -> Result<Option<Answer>, AnswerError> {
+    fn push(reader: &mut AnswerReader, bytes: &[u8]) -> Result<Option<Whole>, AnswerError> {
         let answered = reader.push(bytes)?;
-        let answer = answered.map(|head| reader.answer(head));
+        let answer = answered.map(|head| {
+            let body = String::from_utf8(reader.body().to_vec()).unwrap();
+            (head.status, head.closes, body)
+        });
         if answer.is_some() {
             reader.clear();
         }
         Ok(answer)
     }
 
-    fn read(text: &str) -> Result<Option<Answer>, AnswerError> {
+    fn read(text: &str) -> Result<Option<Whole>, AnswerError> {
         push(&mut AnswerReader::default(), text.as_bytes())
     }
 
-    fn accepted() -> Answer {
-        Answer {
-            status: 200,
-            closes: false,
-            outcome: Some(*b"0000"),
-            cun: Some(Cun::parse("CUN-59FU36KR46").unwrap()),
-            session: None,
-            findings: Vec::new(),
-        }
+    fn accepted() -> Whole {
+        (200, false, BODY.to_owned())
     }
 
     #[test]
@@ -382,41 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_gives_its_codes() {
-        let body = "<x:identificativoTransazione>a-b</x:identificativoTransazione><x:esito>9999</x:esito>\
-            <x:listaErrori><t:errore><t:codice>2001</t:codice></t:errore><t:errore><t:codice>2007</t:codice></t:errore></x:listaErrori>";
-        let answer = read(&fixed(body)).unwrap().unwrap();
-        assert_eq!(answer.outcome, Some(*b"9999"));
-        assert_eq!(answer.cun, None);
-        assert_eq!(answer.findings, ["2001", "2007"]);
-    }
-
-    #[test]
-    fn a_verification_gives_its_session() {
-        let body = "<x:esito>0000</x:esito><x:idVerificaTampone>b9b0</x:idVerificaTampone>";
-        let answer = read(&fixed(body)).unwrap().unwrap();
-        assert_eq!(answer.session.as_deref(), Some("b9b0"));
-    }
-
-    #[test]
-    fn a_fault_and_an_overload_have_no_outcome() {
+    fn the_head_says_whether_the_connection_is_closed() {
         let answer = read(
             "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno",
-        )
-        .unwrap()
-        .unwrap();
-        assert_eq!(
-            (answer.status, answer.closes, answer.outcome),
-            (503, true, None)
         );
-    }
-
-    #[test]
-    fn a_wrong_check_symbol_is_no_cun() {
-        let answer = read(&fixed(&BODY.replace("KR46", "KR45")))
-            .unwrap()
-            .unwrap();
-        assert_eq!((answer.outcome, answer.cun), (Some(*b"0000"), None));
+        assert_eq!(answer, Ok(Some((503, true, "no".to_owned()))));
     }
 
     #[test]

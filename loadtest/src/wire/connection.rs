@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::{ClientConnection, HandshakeKind};
 
-use crate::wire::answer::{Answer, AnswerError, AnswerReader, Answered};
+use crate::wire::answer::{AnswerError, AnswerReader, Answered};
 use crate::wire::listing::{Frame, Scan, ScanError};
 use crate::wire::target::Target;
 
@@ -92,13 +92,6 @@ impl Connection {
     /// The next answer is a listing, which is read as it comes.
     pub fn expect_listing(&mut self) {
         self.listing = Some(Box::default());
-    }
-
-    /// The answer that is whole, understood; afterwards the next one can come.
-    pub fn take_answer(&mut self, head: Answered) -> Answer {
-        let answer = self.answer.answer(head);
-        self.answer.clear();
-        answer
     }
 
     /// The body of the answer that is whole, until [`forget`](Self::forget).

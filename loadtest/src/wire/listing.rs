@@ -3,7 +3,6 @@
 use memchr::{memchr, memmem};
 use sistema_ts_model::Cun;
 
-use crate::callers::people::Numbers;
 use crate::ledger::Listed;
 
 /// Longest head of an answer, and longest thing between two tags.
@@ -151,23 +150,6 @@ impl Frame {
     }
 }
 
-/// Which tests a listing named, in no order: two of the same tests are equal, and a test missing, twice or another one makes them
-/// differ, but for one chance in 2⁶⁴.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Tests {
-    /// How many.
-    pub count: u64,
-    sum: u64,
-}
-
-impl Tests {
-    /// Adds one.
-    pub fn add(&mut self, cun: Cun) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(Numbers::new(cun.number()).next());
-    }
-}
-
 const NOTHING: Listed = Listed {
     cun: None,
     day: 0,
@@ -186,8 +168,6 @@ pub struct Scan {
     pub findings: Vec<String>,
     /// `test` elements of all answers.
     pub tests: u64,
-    /// Those of them with a valid CUN.
-    pub named: Tests,
     /// Tests with a `dataInserimento` before that of the test before them.
     pub out_of_order: u64,
     last_day: Vec<u8>,
@@ -205,7 +185,6 @@ impl Default for Scan {
             bookmark: None,
             findings: Vec::new(),
             tests: 0,
-            named: Tests::default(),
             out_of_order: 0,
             last_day: Vec::new(),
             keeps_tests: false,
@@ -287,9 +266,6 @@ impl Scan {
                     .ok()
                     .and_then(|text| Cun::parse(text).ok());
                 self.current.cun = cun;
-                if let Some(cun) = cun {
-                    self.named.add(cun);
-                }
             }
             b"esito" => self.outcome = Some(owned()),
             b"segnalibro" => self.bookmark = Some(owned()),
@@ -350,7 +326,7 @@ mod tests {
                 let done = parts.map(|part| frame.push(part, |bytes| scan.push(bytes)).unwrap());
                 assert_eq!(done, [false, true], "cut at {cut}");
                 assert_eq!(frame.status, 200);
-                assert_eq!((scan.tests, scan.named.count, scan.out_of_order), (2, 2, 0));
+                assert_eq!((scan.tests, scan.out_of_order), (2, 0));
                 assert_eq!(scan.outcome.as_deref(), Some("0000"));
                 assert_eq!(scan.bookmark.as_deref(), Some("next-one"));
             }
@@ -365,21 +341,6 @@ mod tests {
         scan.push(listing(&[test(2, "2022-01-17")]).as_bytes())
             .unwrap();
         assert_eq!(scan.out_of_order, 1);
-    }
-
-    #[test]
-    fn which_tests_there_were_is_told_apart_whatever_their_order() {
-        let named = |numbers: &[u64]| {
-            let tests: Vec<_> = numbers
-                .iter()
-                .map(|number| test(*number, "2022-01-18"))
-                .collect();
-            scan(&listing(&tests)).named
-        };
-        assert_eq!(named(&[1, 2, 3]), named(&[3, 1, 2]));
-        assert_ne!(named(&[1, 2, 3]), named(&[1, 2]));
-        assert_ne!(named(&[1, 2, 3]), named(&[1, 2, 2]));
-        assert_ne!(named(&[1, 2, 3]), named(&[1, 2, 4]));
     }
 
     #[test]

@@ -172,4 +172,11 @@ mod tests {
         }
         assert_eq!(first_words(b""), None);
     }
+
+    #[test]
+    fn a_wrong_check_symbol_is_no_cun() {
+        let body = DONE.replace("KR46", "KR45");
+        let reading = Reader::default().read(200, body.as_bytes());
+        assert_eq!((reading.esito, reading.cun), (Some(*b"0000"), None));
+    }
 }

@@ -7,7 +7,7 @@ use sistema_ts_loadtest::report::{RunResult, StepResult, Verdict};
 use sistema_ts_loadtest::run::{RunPlan, run};
 use sistema_ts_loadtest::scenario::Scenario;
 
-use crate::server::{Reply, Server};
+use crate::server::{Reply, Server, accepted};
 
 /// An environment of one region at this server.
 fn environment(server: &Server) -> std::path::PathBuf {
@@ -245,4 +245,21 @@ fn nobody_there_is_said_at_once_and_a_stranger_is_not_let_in() {
         }
     }
     assert!(server.requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_server_that_says_why_it_closes_an_idle_connection_has_failed_nothing() {
+    let later = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::start(
+        0,
+        Arc::new(move |number| Reply::BodyAndLater(accepted(number), later)),
+    );
+    let stream = "connections = 1\narrival = \"constant\"\nstages = [{ seconds = 4, per_second = 0.5 }]\nmix = { submit = 1 }\n";
+    let result = measure(&server, scenario(stream, "\"submit[0000].count == 2\""));
+    assert_eq!(
+        counts(submit(&result)),
+        [("0000", 2)],
+        "{:?}",
+        result.failures
+    );
 }

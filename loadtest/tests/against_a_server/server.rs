@@ -3,14 +3,12 @@
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sistema_ts_loadtest::Target;
 use sistema_ts_model::Cun;
 
 use crate::support::{Authority, read_request};
@@ -27,14 +25,8 @@ pub enum Reply {
     Refuse(&'static [&'static str]),
     /// These bytes, and the connection stays open.
     Raw(&'static str),
-    /// This body, in one piece.
-    Body(String),
     /// This body in one piece, and these bytes behind it, on their own once the client has read it; then the connection is closed.
     BodyAndLater(String, &'static str),
-    /// The first half of this body, in chunks, and then the connection is cut.
-    HalfBody(String),
-    /// This body in chunks.
-    ChunkedBody(String),
     /// `0000`, then the connection is closed as announced.
     AcceptAndClose(u64),
     /// The connection is cut without a word.
@@ -57,42 +49,6 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.address.port())
-    }
-
-    /// The server as this client sees it.
-    pub fn target(&self, client: &str) -> Target {
-        let certificate = self.path(&format!("{client}.pem"));
-        let key = self.path(&format!("{client}.key"));
-        let identity = Some((certificate.as_path(), key.as_path()));
-        Target::new(&self.url(), &self.path("ca.pem"), identity).unwrap()
-    }
-
-    /// The program itself, about to do this against the server, without a certificate.
-    pub fn command(&self, what: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-        command
-            .args([what, "--url", &self.url()])
-            .arg("--ca")
-            .arg(self.path("ca.pem"));
-        command
-    }
-
-    /// The same with the client's certificate, and a report in `report.json`.
-    pub fn client_command(&self, what: &str) -> Command {
-        let mut command = self.command(what);
-        for (option, file) in [
-            ("--certificate", "client.pem"),
-            ("--key", "client.key"),
-            ("--report", "report.json"),
-        ] {
-            command.arg(option).arg(self.path(file));
-        }
-        command
-    }
-
-    /// The report of a [`Self::client_command`] that has ended.
-    pub fn report(&self) -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(self.path("report.json")).unwrap()).unwrap()
     }
 
     /// Starts it. `only` connections are accepted, and then the port is closed; 0 = no limit.
@@ -156,7 +112,6 @@ fn serve(
             }
             Reply::AcceptChunked(cun) => chunked(&mut stream, &accepted(cun)),
             Reply::Refuse(codes) => whole(&mut stream, &refused(codes), ""),
-            Reply::Body(body) => whole(&mut stream, &body, ""),
             Reply::BodyAndLater(body, later) => {
                 let _ = whole(&mut stream, &body, "");
                 // A server that waits for a request in vain is what this plays: the client has read the body long ago.
@@ -165,17 +120,6 @@ fn serve(
                     .write_all(later.as_bytes())
                     .and_then(|()| stream.flush());
                 stream.conn.send_close_notify();
-                let _ = stream.flush();
-                return;
-            }
-            Reply::ChunkedBody(body) => chunked(&mut stream, &body),
-            Reply::HalfBody(body) => {
-                let half = &body[..body.len() / 2];
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{half}\r\n",
-                    half.len()
-                );
                 let _ = stream.flush();
                 return;
             }
@@ -248,11 +192,11 @@ fn envelope(transaction: &str, rest: &str) -> String {
 }
 
 /// A number made a CUN.
-pub fn cun(number: u64) -> String {
+fn cun(number: u64) -> String {
     String::from_utf8(Cun::from_number(number).unwrap().to_text().to_vec()).unwrap()
 }
 
-fn accepted(number: u64) -> String {
+pub fn accepted(number: u64) -> String {
     envelope(
         &cun(number),
         "<esito>0000</esito><descrizioneEsito>eseguito</descrizioneEsito>",
