@@ -1,5 +1,5 @@
-//! The whole server with a store that keeps nothing and answers at once: what the front, the checks and the messages cost by themselves, for
-//! `make bench-submissions`. Never a server for anything else: what it answers is recorded nowhere.
+//! The whole server with a store that keeps nothing and answers at once: a scenario of submissions without a sweep, run against it, measures what
+//! the front, the checks and the messages cost by themselves. Never a server for anything else: what it answers is recorded nowhere.
 //!
 //! `constant_server CONFIGURATION`
 
