@@ -4,6 +4,8 @@
 //! At each tick the sweeper of a worker and listener looks at all its connections, and wakes those that are over their
 //! time. The header limit of actix-http covers the first request of a connection only (it answers 408), and actix-http
 //! has no limit for a client that takes no bytes.
+//! A connection on which no byte has come is closed just before that limit, without a word: a client that opens
+//! connections ahead would take a 408 for the answer to the request that it is sending.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -55,7 +57,7 @@ pub(super) enum ExpectedBody {
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Waiting for its first request: actix-http's header limit watches.
+    /// Waiting for its first request: once a byte of it has come, actix-http's header limit watches.
     Fresh,
     /// Between two requests.
     Idle,
@@ -277,6 +279,7 @@ impl Watch {
         }
         let time = now.saturating_sub(self.since.get());
         match self.phase.get() {
+            Phase::Fresh if time > limits.silence && self.unparsed.get() == 0 => self.end(),
             Phase::Idle if time > limits.idle => self.end(),
             Phase::Header if time > limits.header => self.end(),
             Phase::Request if self.awaits_body.get() && time > limits.body => {
@@ -290,6 +293,8 @@ impl Watch {
 
 /// The limits in milliseconds, each one tick longer than set, since the clock may be a tick behind.
 struct TickLimits {
+    /// Of a connection without a byte; ends two ticks before actix-http's header limit.
+    silence: u64,
     header: u64,
     body: u64,
     idle: u64,
@@ -321,6 +326,8 @@ impl Sweep {
             now: Cell::new(0),
             tick,
             limits: TickLimits {
+                // A tick is a quarter of the header's limit at most.
+                silence: milliseconds(limits.header.saturating_sub(2 * tick)),
                 header: millis(limits.header),
                 body: millis(limits.body),
                 idle: millis(limits.idle),

@@ -75,6 +75,21 @@ fn a_connection_that_is_half_closed_or_torn_down_costs_nobody_else() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_is_asked_is_closed_without_a_word() {
+    let mut scene = Scene::new(&[("LIMITS__HEADER_TIMEOUT_SECONDS", "5")]);
+    // The open connection has had its first request.
+    scene.goes_on("the beginning");
+    let mut silent: Vec<_> = (0..10).map(|_| scene.connect()).collect();
+    for client in &mut silent {
+        let mut heard = Vec::new();
+        client.stream.read_to_end(&mut heard).unwrap();
+        assert!(heard.is_empty(), "{}", String::from_utf8_lossy(&heard));
+    }
+    scene.goes_on("silent connections");
+    scene.ends_unharmed();
+}
+
+#[test]
 fn slow_clients_get_408_and_hold_up_nobody() {
     const FAR_OVER: Duration = Duration::from_secs(60);
     // Long enough for the requests of others, also where a hundred handshakes keep a busy machine.
