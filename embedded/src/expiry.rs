@@ -1,7 +1,6 @@
 //! What goes when its time has come: dead claims, lapsed sessions, expired tests with their patients, old receipts, days' keys.
 
 use chrono::Months;
-use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, KNOWN_CODES_MONTHS, Moment, TestResult, Timestamp};
 use sistema_ts_store::keys::oldest_live_day;
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
@@ -11,6 +10,7 @@ use super::access::AccessJob;
 use super::day::Day;
 use super::erasing::Erasing;
 use super::failure::Failure;
+use super::noted_time::{read_noted, write_noted};
 use super::patients::Begun;
 use super::queue::Lane;
 use super::rows::{self, TestRow};
@@ -24,15 +24,6 @@ const ACCESS_MONTHS: u32 = 12;
 /// More than all files that can be due, each with all its interruptions.
 const MOST_STEPS: usize = 128;
 
-/// Names of the noted time's parts in `meta`.
-const NOTED: [&str; 5] = [
-    "trusted_ms",
-    "trusted_wall_ms",
-    "trusted_waiting_ms",
-    "trusted_pace_ms",
-    "trusted_made_up_ms",
-];
-
 impl EmbeddedStore {
     pub(super) async fn expire_due(
         &self,
@@ -40,7 +31,11 @@ impl EmbeddedStore {
         horizon: Horizon,
     ) -> Result<Expired, StoreError> {
         let copied_row = self.shared.copied_row();
-        let (expired, uncopied) = self
+        let Swept {
+            expired,
+            uncopied,
+            damage,
+        } = self
             .write(Lane::Usual, move |writer| {
                 writer.expire(limit.max(1), copied_row, horizon)
             })
@@ -54,7 +49,11 @@ impl EmbeddedStore {
             self.ask_keeper(|reply| AccessJob::RemoveBefore(Day::of_date(oldest), reply))
                 .await?;
         }
-        Ok(expired)
+        match damage {
+            // Not before everything else has gone.
+            Some(damage) if !expired.more => Err(damage),
+            _ => Ok(expired),
+        }
     }
 
     /// Destroys the keys of the days that no code lives from any more. A failure is none of the sweep: it is told to the operator of the
@@ -123,52 +122,17 @@ impl EmbeddedStore {
     }
 }
 
-/// The trusted time as it was noted last.
-pub(super) fn read_noted(tests: &Connection) -> Result<Option<NotedTime>, Failure> {
-    let mut numbers = [0; 5];
-    for (number, name) in numbers.iter_mut().zip(NOTED) {
-        match schema::read_number(tests, name)? {
-            Some(read) => *number = read,
-            None => return Ok(None),
-        }
-    }
-    let [trusted, wall, waiting_millis, pace_millis, made_up_millis] = numbers;
-    let noted = NotedTime {
-        trusted: Timestamp::from_millis_clamped(trusted),
-        wall: Timestamp::from_millis_clamped(wall),
-        waiting_millis,
-        pace_millis,
-        made_up_millis,
-    };
-    Ok(Some(noted.within_ranges()))
-}
-
-/// Notes the trusted time within the current transaction.
-pub(super) fn write_noted(tests: &Connection, time: NotedTime) -> Result<(), Failure> {
-    let numbers = [
-        time.trusted.millis(),
-        time.wall.millis(),
-        time.waiting_millis,
-        time.pace_millis,
-        time.made_up_millis,
-    ];
-    for (number, name) in numbers.into_iter().zip(NOTED) {
-        schema::write_number(tests, name, number)?;
-    }
-    Ok(())
-}
-
 impl Writer<'_> {
-    /// Does one call's share. Answers also whether tests stay for now because their access records are not copied yet.
+    /// Does one call's share.
     fn expire(
         &mut self,
         limit: usize,
         copied_row: i64,
         horizon: Horizon,
-    ) -> Result<(Expired, bool), Failure> {
+    ) -> Result<Swept, Failure> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.horizon = Some(horizon);
-        let caught_up = self.catch_up_claims(limit, horizon)?;
+        let (caught_up, damage) = self.catch_up_claims(limit, horizon)?;
         self.forget_sessions_and_receipts(horizon)?;
         self.forget_guesses(horizon)?;
         self.remove_patients_of_dead_days(horizon)?;
@@ -188,11 +152,20 @@ impl Writer<'_> {
             tests: usize::try_from(removed).unwrap_or(usize::MAX),
             more,
         };
-        Ok((expired, uncopied))
+        Ok(Swept {
+            expired,
+            uncopied,
+            damage,
+        })
     }
 
-    /// Writes down what claims mean whose holders are dead.
-    fn catch_up_claims(&mut self, limit: i64, horizon: Horizon) -> Result<i64, Failure> {
+    /// Writes down what claims mean whose holders are dead; answers how many, and what is wrong with a row that cannot be read. Such a row keeps
+    /// its claim, and nothing else waits for it: it goes with its day's tests.
+    fn catch_up_claims(
+        &mut self,
+        limit: i64,
+        horizon: Horizon,
+    ) -> Result<(i64, Option<StoreError>), Failure> {
         let due: Vec<i64> = {
             let mut select = self
                 .tests
@@ -204,20 +177,27 @@ impl Writer<'_> {
             now: horizon.time(),
             ..self.moment()
         };
+        let (mut caught_up, mut damage) = (0, None);
         for number in &due {
-            match TestRow::read(self.tests, *number)? {
-                Some(row) => {
+            match TestRow::read(self.tests, *number) {
+                Ok(Some(row)) => {
                     let step = row.life.catch_up(&row.origin(), moment);
                     self.obey(&row, step)?;
                 }
-                None => {
+                Ok(None) => {
                     self.tests
                         .prepare_cached("DELETE FROM claims WHERE row = ?1")?
                         .execute([number])?;
                 }
+                Err(Failure::Alone(error @ StoreError::Corrupt { .. })) => {
+                    damage = Some(error);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             }
+            caught_up += 1;
         }
-        Ok(due.len() as i64)
+        Ok((caught_up, damage))
     }
 
     fn forget_sessions_and_receipts(&mut self, horizon: Horizon) -> Result<(), Failure> {
@@ -349,6 +329,15 @@ impl Writer<'_> {
             .execute([oldest_known.0])?;
         Ok(())
     }
+}
+
+/// What one call of a sweep has done.
+struct Swept {
+    expired: Expired,
+    /// Whether tests stay for now because their access records are not copied yet.
+    uncopied: bool,
+    /// What is wrong with a row that was passed over.
+    damage: Option<StoreError>,
 }
 
 /// A row whose time has come.

@@ -30,6 +30,7 @@ mod listing;
 mod log;
 mod lookup;
 mod maintenance;
+mod noted_time;
 mod noting;
 mod opened;
 mod options;

@@ -10,6 +10,7 @@ use super::day::Day;
 use super::erasing::Erasing;
 use super::failure::Failure;
 use super::index::IndexWriter;
+use super::noted_time::read_noted;
 use super::options::EmbeddedOptions;
 use super::patients::Patients;
 use super::progress::TestsNote;
@@ -110,9 +111,13 @@ pub(super) fn days_after(tests: &Connection, newest: Timestamp) -> Result<Vec<Da
     Ok(days.collect::<Result<_, _>>()?)
 }
 
-/// Every live day's key must be the one that its data were written with.
+/// Every live day's key must be the one that its data were written with. A day counts as live by the trusted time, by which its key is
+/// destroyed, if a clock that went back says otherwise.
 fn check_keys(tests: &Connection, keys: &KeyRing, now: Timestamp) -> Result<(), Failure> {
-    let oldest = Day::of_date(oldest_live_day(now));
+    let trusted = read_noted(tests)?.map(|noted| noted.trusted);
+    let oldest = Day::of_date(oldest_live_day(
+        trusted.map_or(now, |trusted| now.max(trusted)),
+    ));
     let mut select = tests.prepare("SELECT day, check_value FROM days WHERE day >= ?1")?;
     let days = select.query_map([oldest.0], |row| {
         Ok((Day(row.get(0)?), row.get::<_, [u8; 16]>(1)?))

@@ -19,6 +19,7 @@ use super::epoch;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
 use super::listing::last_row_before;
+use super::noted_time::{read_noted, write_noted};
 use super::options::EmbeddedOptions;
 use super::rows::TestRow;
 use super::schema;
@@ -117,11 +118,11 @@ fn confirm_in(files: &Files, options: &EmbeddedOptions, now: Timestamp) -> Resul
         wall: now,
         monotonic: Duration::ZERO,
     };
-    let mut time = TrustedTime::begin(super::expiry::read_noted(&tests)?, reading);
+    let mut time = TrustedTime::begin(read_noted(&tests)?, reading);
     let lag = time.lag_millis();
     time.confirm(reading);
     let transaction = tests.unchecked_transaction()?;
-    super::expiry::write_noted(&tests, time.noted())?;
+    write_noted(&tests, time.noted())?;
     transaction.commit()?;
     Ok(lag)
 }
@@ -147,7 +148,7 @@ fn repair_tests(
         [now.millis()],
     )?;
     let restamped = restamp_tests(tests, keys, now)?;
-    if let Some(noted) = super::expiry::read_noted(tests)?
+    if let Some(noted) = read_noted(tests)?
         && noted.wall > now
     {
         // Noted by the clock that was ahead: what a start would make of it, too.
@@ -156,7 +157,7 @@ fn repair_tests(
             wall: now,
             ..noted
         };
-        super::expiry::write_noted(tests, noted.within_ranges())?;
+        write_noted(tests, noted.within_ranges())?;
     }
     tests.execute("DELETE FROM meta WHERE name = ?1", [UNFINISHED])?;
     transaction.commit()?;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use sistema_ts_actors::relay::OtpSender;
+use sistema_ts_actors::retention::RetentionState;
 use sistema_ts_actors::{
     AllocatorSettings, Allocators, CunSource, Retention, SessionRegistrySettings, Sessions,
     WorkerCunPool,
@@ -272,7 +273,12 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
         store: Arc::clone(&store),
     });
     let allocators = Allocators::start(Arc::new(Arc::clone(&store)), AllocatorSettings::default());
-    let retention = Retention::begin(Arc::clone(&store), Arc::clone(&time), RETENTION_INTERVAL);
+    let retention_state = RetentionState::new(time);
+    let retention = Retention::begin(
+        Arc::clone(&store),
+        retention_state.clone(),
+        RETENTION_INTERVAL,
+    );
     allocators.until_ready().await;
 
     refresh_at_hang_up(Arc::clone(&server.register)).map_err(|source| ServeError::Process {
@@ -280,7 +286,14 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
         source,
     })?;
     tell_of_cards(server.cards.as_ref()).await;
-    let (front, status) = bind(configuration, server, allocators, time, metrics, immuni)?;
+    let (front, status) = bind(
+        configuration,
+        server,
+        allocators,
+        retention_state,
+        metrics,
+        immuni,
+    )?;
     let control = control.serve(Arc::new(orders));
     announce::announce(front.listeners()).await;
     let end_with_store =
@@ -335,7 +348,7 @@ fn bind(
     configuration: &Configuration,
     server: Arc<ServerState>,
     allocators: Allocators,
-    time: Arc<TimeGuard>,
+    retention: RetentionState,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     immuni: Option<Arc<BackendTls>>,
 ) -> Result<(Front, Arc<StatusState>), ServeError> {
@@ -371,7 +384,7 @@ fn bind(
     let state = Arc::new(StatusState::new(
         server,
         allocators,
-        time,
+        retention,
         metrics,
         front.shutdown_handle(),
         AllowedHosts::new(&configuration.status.allowed_hosts),

@@ -46,6 +46,9 @@ impl StatusState {
             )),
         }
         reports.extend(self.lag_report());
+        let overdue = self.retention.overdue.reason();
+        reports
+            .extend(overdue.map(|reason| ConditionReport::new(Condition::ErasuresOverdue, reason)));
         let now = self.server.clock.now().millis().div_euclid(1_000);
         let mut left = Left::default();
         reports.extend(self.certificates.conditions(now, &mut left));
@@ -81,7 +84,7 @@ impl StatusState {
 
     /// Whether erasures wait because the clock has run away from the trusted time.
     fn lag_report(&self) -> Option<ConditionReport> {
-        let state = self.time.state();
+        let state = self.retention.time.state();
         state.is_behind().then(|| {
             ConditionReport::new(
                 Condition::TrustedTimeLag,

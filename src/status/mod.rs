@@ -16,8 +16,8 @@ use actix_web::guard::{self, GuardContext};
 use actix_web::{HttpResponse, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sistema_ts_actors::Allocators;
+use sistema_ts_actors::retention::RetentionState;
 use sistema_ts_model::{ConditionReport, ConditionSeverity};
-use sistema_ts_store::trusted_time::TimeGuard;
 
 use crate::front::ShutdownHandle;
 use crate::services::admission::Lane;
@@ -35,8 +35,8 @@ pub struct StatusState {
     pub server: Arc<ServerState>,
     /// The allocators' pools.
     pub allocators: Allocators,
-    /// The guard of the trusted time.
-    pub time: Arc<TimeGuard>,
+    /// The trusted time, and what could not be erased in time.
+    pub retention: RetentionState,
     /// The collected metrics.
     pub metrics: PrometheusHandle,
     /// Whether the server is stopping.
@@ -57,7 +57,7 @@ impl StatusState {
     pub fn new(
         server: Arc<ServerState>,
         allocators: Allocators,
-        time: Arc<TimeGuard>,
+        retention: RetentionState,
         metrics: PrometheusHandle,
         shutdown: ShutdownHandle,
         hosts: AllowedHosts,
@@ -66,7 +66,7 @@ impl StatusState {
         Self {
             server,
             allocators,
-            time,
+            retention,
             metrics,
             shutdown,
             hosts,

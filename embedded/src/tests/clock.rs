@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use sistema_ts_model::{
-    CallCenterCode, Caller, ClaimId, Clock as _, Cun, NewClaim, SessionId, TestResult, Timestamp,
-    TransactionId,
+    CallCenterCode, Caller, ClaimId, Clock as _, Condition, Cun, NewClaim, SessionId, TestResult,
+    Timestamp, TransactionId,
 };
 use sistema_ts_store::keys::{KeyRing, Renewal};
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
@@ -480,4 +480,28 @@ async fn nothing_is_repaired_beside_a_server() {
     let ring = fixture.folder.path().join("ring");
     let refused = repair_clock(&fixture.options, &ring, fixture.clock.now());
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_on_a_quiet_store_misses_no_key_that_was_rightly_destroyed() {
+    let mut fixture = Fixture::new();
+    fixture.record(|_| {}).await;
+    let mut sweeps = Sweeps::begin(&fixture).await;
+    sweeps.run(&fixture, 20 * 24).await;
+    let oldest = KeyRing::load(&fixture.folder.path().join("ring"))
+        .unwrap()
+        .oldest();
+    fixture.close();
+    // Not as far as to the test: the clock is not behind anything that was answered.
+    fixture.clock.advance_millis(-19 * DAY_MILLIS);
+    assert!(oldest > fixture.clock.now().rome_day().pred_opt().unwrap());
+    fixture.reopen();
+    // What would need the key is refused, and told.
+    let readiness = fixture.store().readiness().await;
+    let conditions: Vec<_> = readiness
+        .conditions
+        .iter()
+        .map(|report| report.condition)
+        .collect();
+    assert_eq!(conditions, [Condition::KeysMissing]);
 }

@@ -29,7 +29,7 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
     AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, RecordOutcome,
-    Repeatable, ReservedCun, SubmissionAccess,
+    Repeatable, ReservedCun, StoreError, SubmissionAccess,
 };
 use tempfile::TempDir;
 
@@ -81,7 +81,7 @@ impl Fixture {
         self.store.as_ref().unwrap()
     }
 
-    pub(super) fn try_open(&self) -> Result<EmbeddedStore, sistema_ts_store::StoreError> {
+    pub(super) fn try_open(&self) -> Result<EmbeddedStore, StoreError> {
         let ring = KeyRing::load(&self.folder.path().join("ring"))?;
         EmbeddedStore::open(
             self.options.clone(),
@@ -133,12 +133,16 @@ impl Fixture {
 
     /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
     pub(super) async fn sweep(&self, limit: usize) -> Expired {
+        self.try_sweep(limit).await.unwrap()
+    }
+
+    pub(super) async fn try_sweep(&self, limit: usize) -> Result<Expired, StoreError> {
         let reading = Reading {
             wall: self.clock.now(),
             monotonic: self.clock.monotonic(),
         };
         let horizon = TrustedTime::begin(None, reading).horizon();
-        self.store().expire_due(limit, horizon).await.unwrap()
+        self.store().expire_due(limit, horizon).await
     }
 
     /// Every byte of the data folder's files whose name begins so.

@@ -68,6 +68,12 @@ pub enum KeyError {
     /// The ring has as many parts as it can have.
     #[error("the ring was renewed or repaired too often: wait until its oldest keys are gone")]
     TooManyParts,
+    /// Another process is changing the ring.
+    #[error("another process is changing the key ring at {path}: try again")]
+    InUse {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file no longer holds the ring that this process loaded.
     #[error("the file at {path} is another ring than the one that was loaded from it")]
     Replaced {

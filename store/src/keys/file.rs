@@ -10,10 +10,11 @@
 //! A ring that was renewed has a `day` and a `state` for each of its parts, in the order of their days, and the number 2 in its first line.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::{digest, hkdf, rand};
 use chrono::NaiveDate;
@@ -204,17 +205,37 @@ impl RingParts {
     }
 }
 
-/// Keeps other processes from replacing the ring until it is dropped: a server drops old keys while a command renews.
-pub(super) fn lock(path: &Path) -> Result<File, KeyError> {
+/// How long a command waits for a server that drops old keys, which takes it milliseconds.
+pub(super) const PATIENCE_OF_COMMANDS: Duration = Duration::from_secs(5);
+/// Between two looks at a lock that another process has.
+const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Keeps other processes from replacing the ring until it is dropped: a server drops old keys while a command renews. Waits no longer than
+/// `patience`: who has the lock may have been stopped.
+pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, KeyError> {
+    let began = Instant::now();
     let lock = beside(path, ".lock");
-    File::options()
+    let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .open(&lock)
-        .and_then(|file| file.lock().map(|()| file))
-        .map_err(|error| io_error(&lock, "locked", error))
+        .map_err(|error| io_error(&lock, "locked", error))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < patience => {
+                std::thread::sleep(LOCK_LOOK_INTERVAL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(KeyError::InUse {
+                    path: path.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error(&lock, "locked", error)),
+        }
+    }
 }
 
 pub(super) fn create(path: &Path, state: &RingParts) -> Result<(), KeyError> {

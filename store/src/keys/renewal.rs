@@ -30,7 +30,7 @@ impl KeyRing {
         if from < today + Days::new(RENEWAL_AHEAD_DAYS) {
             return Err(KeyError::RenewalTooEarly { day: from });
         }
-        let _lock = file::lock(path)?;
+        let _lock = file::lock(path, file::PATIENCE_OF_COMMANDS)?;
         let parts = file::load(path)?;
         if let Some(day) = parts.renewals().find(|day| *day > today) {
             return Err(KeyError::RenewalPending { day });
@@ -51,7 +51,7 @@ impl KeyRing {
     ///
     /// What reading and writing the file can fail with; then nothing has changed.
     pub fn repair(path: &Path, today: NaiveDate) -> Result<Renewal, KeyError> {
-        let _lock = file::lock(path)?;
+        let _lock = file::lock(path, file::PATIENCE_OF_COMMANDS)?;
         let parts = file::load(path)?;
         if parts.oldest() <= today {
             return Ok(Renewal::NotNeeded);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chrono::{Days, NaiveDate};
@@ -110,7 +111,8 @@ impl KeyRing {
     /// [`KeyError::Replaced`] if the file holds another ring, the others if it cannot be read or written; then nothing is dropped.
     pub fn advance(&self, horizon: Horizon) -> Result<(), KeyError> {
         let oldest = oldest_live_day(horizon.time());
-        let _lock = file::lock(&self.path)?;
+        // The next sweep tries again.
+        let _lock = file::lock(&self.path, Duration::ZERO)?;
         let mut parts = self.lock();
         let stored = file::load(&self.path)?;
         if !is_same_ring(&parts, &stored)? {

@@ -164,6 +164,22 @@ fn a_renewal_changes_the_keys_from_its_day_on_and_none_before() {
 }
 
 #[test]
+fn a_sweep_waits_for_no_process_that_has_the_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring = new_ring(&folder);
+    let lock = std::fs::File::create(folder.path().join("ring.lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(
+        ring.advance(horizon_for("2026-11-11")),
+        Err(KeyError::InUse { .. })
+    ));
+    assert_eq!(ring.oldest(), day("2026-11-10"));
+    lock.unlock().unwrap();
+    ring.advance(horizon_for("2026-11-11")).unwrap();
+    assert_eq!(ring.oldest(), day("2026-11-11"));
+}
+
+#[test]
 fn a_ring_that_was_changed_for_another_is_noticed_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
