@@ -115,7 +115,11 @@ impl Store for ConstantStore {
         absent()
     }
 
-    async fn return_guess(&self, _: GuessTicket) -> Result<(), StoreError> {
+    async fn fail_guess(&self, _: &GuessTicket) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn return_guess(&self, _: &GuessTicket) -> Result<(), StoreError> {
         absent()
     }
 

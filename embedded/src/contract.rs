@@ -49,8 +49,13 @@ impl Store for EmbeddedStore {
         self.begin_guess(guess).await
     }
 
-    async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
-        self.return_guess(ticket).await
+    async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
+        self.fail_guess(ticket).await
+    }
+
+    async fn return_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
+        self.return_guess(ticket);
+        Ok(())
     }
 
     async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
@@ -67,7 +72,7 @@ impl Store for EmbeddedStore {
     async fn finish_verification(
         &self,
         session: OpenSession,
-        ticket: GuessTicket,
+        ticket: &GuessTicket,
     ) -> Result<OpenOutcome, StoreError> {
         self.finish_verification(session, ticket).await
     }

@@ -1,4 +1,4 @@
-//! Counting guesses, ahead of submissions and durably: a crash gives nobody a try back.
+//! Counting guesses, ahead of submissions. A failure is written before it is told: a crash gives nobody a try back.
 
 use aws_lc_rs::hmac;
 use rusqlite::OptionalExtension as _;
@@ -6,24 +6,31 @@ use sistema_ts_model::{Cun, Timestamp};
 use sistema_ts_store::keys::cut;
 use sistema_ts_store::trusted_time::Horizon;
 use sistema_ts_store::{
-    AslOtpAdmission, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, Guess, GuessAdmission,
-    GuessCounter, GuessTicket, RaisedCount, StoreError,
+    AslOtpAdmission, CountAslOtp, CountOfGuess, Counted, FORGIVENESSES, Forgiveness, Guess,
+    GuessAdmission, GuessCounter, GuessTicket, StoreError,
 };
 
 use super::failure::Failure;
 use super::queue::Lane;
 use super::store::EmbeddedStore;
+use super::under_way::GuessUnderWay;
 use super::writer::Writer;
 
 impl EmbeddedStore {
     pub(super) async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
         self.write(Lane::Urgent, move |writer| writer.count_guess(&guess))
             .await
+            .map(BegunGuess::into_admission)
     }
 
-    pub(super) async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError> {
-        self.write(Lane::Urgent, move |writer| writer.uncount_guess(&ticket))
+    pub(super) async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
+        let guess = self.shared.guesses.end(ticket);
+        self.write(Lane::Urgent, move |writer| writer.keep_guess(guess))
             .await
+    }
+
+    pub(super) fn return_guess(&self, ticket: &GuessTicket) {
+        drop(self.shared.guesses.end(ticket));
     }
 
     pub(super) async fn count_asl_otp(
@@ -40,75 +47,121 @@ impl EmbeddedStore {
     }
 }
 
+/// A guess that has begun. It is counted until this is dropped, or until its ticket comes back.
+pub(super) enum BegunGuess {
+    /// It is to be looked at.
+    Counted {
+        guess: GuessUnderWay,
+        operator_left: u32,
+        of_code: CodeTries,
+    },
+    /// It is not even looked at, and not counted.
+    Refused(GuessAdmission),
+}
+
+/// What a code has left for a guess.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CodeTries {
+    Some,
+    Last,
+    None,
+}
+
+impl BegunGuess {
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self, Self::Counted { .. })
+    }
+
+    /// What its asker is told, who ends it from now on.
+    pub(super) fn into_admission(self) -> GuessAdmission {
+        match self {
+            Self::Refused(admission) => admission,
+            Self::Counted {
+                guess,
+                operator_left,
+                of_code: CodeTries::None,
+            } => GuessAdmission::CodeExhausted {
+                ticket: guess.into_ticket(),
+                operator_left,
+            },
+            Self::Counted {
+                guess,
+                operator_left,
+                of_code,
+            } => GuessAdmission::Admitted {
+                ticket: guess.into_ticket(),
+                operator_left,
+                uses_code_up: of_code == CodeTries::Last,
+            },
+        }
+    }
+}
+
 impl Writer<'_> {
-    pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<GuessAdmission, Failure> {
+    /// Counts a guess among those under way. Nothing is written.
+    pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<BegunGuess, Failure> {
         let of_code = KeysOfCode::new(&self.shared.receipt_hash, guess.cun);
-        let forgiven = self.current_count(&of_code.forgiven(), Counted::Forgiven)?;
+        let forgiven = self.stored_count(&of_code.forgiven(), Counted::Forgiven)?;
         let keys = keys_of(&of_code, guess, forgiven.counter.failures);
-        let mut counts = [forgiven; 4];
-        for ((count, key), counted) in counts.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
-            *count = self.current_count(key, counted)?;
+        let mut counters = [forgiven.counter; 4];
+        for ((counter, key), counted) in counters.iter_mut().zip(&keys).zip(Counted::OF_A_GUESS) {
+            *counter = self.current_count(key, counted)?;
         }
-        let failures = |counted: Counted| counts[counted as usize].counter.failures;
-        let is_exhausted = |counted: Counted| failures(counted) >= counted.budget(guess.budgets);
-        let until = |counted: Counted| counts[counted as usize].counter.ends_at(counted);
-        if is_exhausted(Counted::Operator) {
-            let until = until(Counted::Operator);
-            return Ok(GuessAdmission::OperatorExhausted { until });
-        }
-        if is_exhausted(Counted::Caller) {
-            let until = until(Counted::Caller);
-            return Ok(GuessAdmission::CallerExhausted { until });
-        }
-        if is_exhausted(Counted::OperatorOfCode) {
-            return Ok(GuessAdmission::OperatorOfCodeExhausted);
-        }
-        let code_exhausted = is_exhausted(Counted::Code);
-        let mut raised = Vec::with_capacity(counts.len());
-        // The code's own count is written in any case, raised or not: the work tells nothing.
-        for (key, counted) in keys.into_iter().zip(Counted::OF_A_GUESS) {
-            let count = &mut counts[counted as usize];
-            if counted != Counted::Code || !code_exhausted {
-                count.counter = count.counter.raised();
-                raised.push(RaisedCount {
-                    counted,
-                    key,
-                    window_started: count.counter.window_started,
-                });
-            }
-            self.store_count(&key, counted, *count)?;
-        }
-        let ticket = GuessTicket::new(raised);
+        let counter = |counted: Counted| counters[counted as usize];
         let left = |counted: Counted| {
-            let failures = counts[counted as usize].counter.failures;
-            counted.budget(guess.budgets).saturating_sub(failures)
+            let budget = counted.budget(guess.budgets);
+            budget.saturating_sub(counter(counted).failures)
         };
-        let operator_left = left(Counted::Operator);
-        Ok(if code_exhausted {
-            GuessAdmission::CodeExhausted {
-                ticket,
-                operator_left,
-            }
-        } else {
-            GuessAdmission::Admitted {
-                ticket,
-                operator_left,
-                uses_code_up: left(Counted::Code) == 0,
-            }
+        let until = |counted: Counted| counter(counted).ends_at(counted);
+        if left(Counted::Operator) == 0 {
+            let until = until(Counted::Operator);
+            return Ok(BegunGuess::Refused(GuessAdmission::OperatorExhausted {
+                until,
+            }));
+        }
+        if left(Counted::Caller) == 0 {
+            let until = until(Counted::Caller);
+            return Ok(BegunGuess::Refused(GuessAdmission::CallerExhausted {
+                until,
+            }));
+        }
+        if left(Counted::OperatorOfCode) == 0 {
+            return Ok(BegunGuess::Refused(GuessAdmission::OperatorOfCodeExhausted));
+        }
+        let of_code = match left(Counted::Code) {
+            0 => CodeTries::None,
+            1 => CodeTries::Last,
+            _ => CodeTries::Some,
+        };
+        let counts = Counted::OF_A_GUESS.map(|counted| CountOfGuess {
+            counted,
+            key: keys[counted as usize],
+            window_started: counter(counted).window_started,
+            is_raised: counted != Counted::Code || of_code != CodeTries::None,
+        });
+        Ok(BegunGuess::Counted {
+            operator_left: left(Counted::Operator) - 1,
+            of_code,
+            guess: self.shared.guesses.begin(counts),
         })
     }
 
-    pub(super) fn uncount_guess(&mut self, ticket: &GuessTicket) -> Result<(), Failure> {
-        for raised in ticket.raised() {
-            if let Some(counter) = self.guess_counter(&raised.key)?
-                && counter.window_started == raised.window_started
-            {
-                let lowered = Count {
-                    counter: counter.lowered(),
-                    is_stored: true,
+    /// Writes the counts of a guess that has failed, and ends it. All are written, raised or not: the work tells nothing.
+    pub(super) fn keep_guess(&mut self, guess: GuessUnderWay) -> Result<(), Failure> {
+        for count in guess.counts() {
+            let mut stored = self.stored_count(&count.key, count.counted)?;
+            if !stored.is_stored {
+                // The window goes on that began with the guess, if it lasts.
+                let begun = GuessCounter {
+                    window_started: count.window_started,
+                    failures: 0,
                 };
-                self.store_count(&raised.key, raised.counted, lowered)?;
+                stored.counter = GuessCounter::as_of(Some(begun), count.counted, self.now);
             }
+            if count.is_raised {
+                stored.counter = stored.counter.raised();
+            }
+            self.store_count(&count.key, count.counted, stored)?;
         }
         Ok(())
     }
@@ -116,7 +169,7 @@ impl Writer<'_> {
     fn count_asl_otp(&mut self, wish: &CountAslOtp) -> Result<AslOtpAdmission, Failure> {
         let operator = wish.operator.expose().as_bytes();
         let key = keyed(&self.shared.receipt_hash, [b"asl code", operator]);
-        let mut sent = self.current_count(&key, Counted::AslOtp)?;
+        let mut sent = self.stored_count(&key, Counted::AslOtp)?;
         if sent.counter.failures >= wish.per_hour {
             let until = sent.counter.ends_at(Counted::AslOtp);
             return Ok(AslOtpAdmission::Exhausted { until });
@@ -130,10 +183,11 @@ impl Writer<'_> {
     /// ones; the old ones end with their windows.
     fn forgive(&mut self, cun: Cun) -> Result<Forgiveness, Failure> {
         let of_code = KeysOfCode::new(&self.shared.receipt_hash, cun);
-        let mut forgiven = self.current_count(&of_code.forgiven(), Counted::Forgiven)?;
+        let mut forgiven = self.stored_count(&of_code.forgiven(), Counted::Forgiven)?;
         let times = forgiven.counter.failures;
-        let code = self.current_count(&of_code.code(times), Counted::Code)?;
-        let failures = code.counter.failures;
+        let failures = self
+            .current_count(&of_code.code(times), Counted::Code)?
+            .failures;
         if failures == 0 {
             return Ok(Forgiveness::NothingCounted);
         }
@@ -148,8 +202,23 @@ impl Writer<'_> {
         })
     }
 
-    /// The count under this key as it stands now.
-    fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<Count, Failure> {
+    /// The count under this key as it stands now, those under way included.
+    fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<GuessCounter, Failure> {
+        let stored = self.stored_count(key, counted)?.counter;
+        let under_way = GuessCounter::as_of(self.shared.guesses.count(key), counted, self.now);
+        let first = if stored.failures > 0 {
+            stored
+        } else {
+            under_way
+        };
+        Ok(GuessCounter {
+            failures: stored.failures.saturating_add(under_way.failures),
+            ..first
+        })
+    }
+
+    /// The count under this key as it is written, and stands now.
+    fn stored_count(&self, key: &[u8; 16], counted: Counted) -> Result<Count, Failure> {
         let stored = self.guess_counter(key)?;
         let counter = GuessCounter::as_of(stored, counted, self.now);
         Ok(Count {
@@ -163,6 +232,7 @@ impl Writer<'_> {
         self.tests
             .prepare_cached("DELETE FROM guesses WHERE ends_ms <= ?1")?
             .execute([horizon.time().millis()])?;
+        self.shared.guesses.forget(horizon.time());
         Ok(())
     }
 

@@ -53,6 +53,7 @@ mod stock;
 mod store;
 mod submit;
 mod tenancy;
+mod under_way;
 mod writer;
 
 pub use access::EmbeddedAccessArchive;

@@ -140,15 +140,15 @@ impl EmbeddedStore {
     ) -> Result<(GuessAdmission, Option<PatientView>), StoreError> {
         let cun = guess.cun;
         let Looked { live, place } = self.look(cun).await?;
-        let (admission, sealed) = self
+        let (begun, sealed) = self
             .write(Lane::Urgent, move |writer| {
-                let admission = writer.count_guess(&guess)?;
-                Ok((admission, writer.sealed_patient(place)?))
+                let begun = writer.count_guess(&guess)?;
+                Ok((begun, writer.sealed_patient(place)?))
             })
             .await?;
         let patient = self.opened(cun, live, sealed)?;
-        let may_look = admission.is_counted();
-        Ok((admission, patient.filter(|_| may_look)))
+        let may_look = begun.is_counted();
+        Ok((begun.into_admission(), patient.filter(|_| may_look)))
     }
 
     async fn look(&self, cun: Cun) -> Result<Looked, StoreError> {

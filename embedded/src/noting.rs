@@ -29,6 +29,8 @@ pub(super) struct Noting {
     /// The file of tests, as it was opened.
     opened: OpenedDatabase,
     looked_at_files: Instant,
+    /// Whether the transaction that was committed last has changed anything.
+    wrote: bool,
 }
 
 impl Noting {
@@ -41,6 +43,7 @@ impl Noting {
             note,
             opened,
             looked_at_files: Instant::now(),
+            wrote: false,
         }
     }
 
@@ -49,17 +52,22 @@ impl Noting {
         self.commits = self.committed;
     }
 
-    /// Ends the store when a file is no longer where a restart would look for it: those that a batch of `jobs` may have written, before it is
+    /// Whether the transaction that was committed last has changed anything.
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote
+    }
+
+    /// Ends the store when a file is no longer where a restart would look for it: those that a batch which `wrote` has written, before it is
     /// answered, and all that are open now and then.
     pub(super) fn look_at_files(
         &mut self,
         shared: &Shared,
         log: &Log,
         patients: &mut Patients,
-        jobs: usize,
+        wrote: bool,
     ) -> Result<(), BatchFailure> {
         let all = self.looked_at_files.elapsed() >= LOOK_INTERVAL;
-        if jobs == 0 && !all {
+        if !wrote && !all {
             return Ok(());
         }
         if all {
@@ -123,7 +131,8 @@ impl Noting {
     /// Notes outside of the file what it has committed, before that is answered. A disk without room for the note weakens only what the next
     /// start can tell.
     pub(super) fn note_commit(&mut self, shared: &Shared, row: i64) -> Result<(), BatchFailure> {
-        if self.commits == self.committed {
+        self.wrote = self.commits != self.committed;
+        if !self.wrote {
             return Ok(());
         }
         self.committed = self.commits;

@@ -33,16 +33,18 @@ impl EmbeddedStore {
             .await
     }
 
-    /// Opens a session and takes its guess off the counts, in one transaction.
+    /// Opens a session and ends its guess, in one transaction: it has failed if the session is not open.
     pub(super) async fn finish_verification(
         &self,
         request: OpenSession,
-        ticket: GuessTicket,
+        ticket: &GuessTicket,
     ) -> Result<OpenOutcome, StoreError> {
+        let guess = self.shared.guesses.end(ticket);
         self.write(Lane::Urgent, move |writer| {
             let outcome = writer.open_session(&request)?;
-            if let OpenOutcome::Opened(_) = outcome {
-                writer.uncount_guess(&ticket)?;
+            match outcome {
+                OpenOutcome::Opened(_) => drop(guess),
+                OpenOutcome::Refused(_) | OpenOutcome::Unknown => writer.keep_guess(guess)?,
             }
             Ok(outcome)
         })

@@ -13,6 +13,7 @@ use super::failure::{describe, surely_not_committed};
 use super::index::IndexReader;
 use super::options::EmbeddedOptions;
 use super::queue::Abandon;
+use super::under_way::GuessesUnderWay;
 
 /// A clock so far behind the newest test is wrong, or was wrong when that was written. Less is a clock that was slewed or corrected a little:
 /// the newest test's time stands for it meanwhile.
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) later_days: Vec<Day>,
     /// Key of the hashes of receipts: they must be uniform although callers choose what is hashed.
     pub(super) receipt_hash: hmac::Key,
+    pub(super) guesses: GuessesUnderWay,
     /// The newest `dataInserimento` that was given, in milliseconds.
     last_inserted: AtomicI64,
     /// The newest committed row of tests.
@@ -71,6 +73,7 @@ impl Shared {
             receipts,
             later_days: start.later_days,
             receipt_hash: start.receipt_hash,
+            guesses: GuessesUnderWay::default(),
             last_inserted: AtomicI64::new(start.last_inserted),
             committed_row: AtomicI64::new(start.last_row),
             copied_row: AtomicI64::new(start.copied_row),

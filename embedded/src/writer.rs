@@ -156,7 +156,7 @@ impl<'connection> Writer<'connection> {
         let count = jobs.len();
         let result = self.write(jobs, done, extra_work);
         let failure = match result {
-            Ok(()) => self.answer_and_erase(done, count).err(),
+            Ok(()) => self.answer_and_erase(done).err(),
             Err(failure) => Some(failure),
         };
         for job in done.drain(..) {
@@ -179,8 +179,9 @@ impl<'connection> Writer<'connection> {
     }
 
     /// Answers the jobs of a committed batch, those that wait for an erasure after it; what is left in `done` shares the failure.
-    fn answer_and_erase(&mut self, done: &mut Vec<Job>, count: usize) -> Result<(), BatchFailure> {
-        self.look_at_files(count)?;
+    fn answer_and_erase(&mut self, done: &mut Vec<Job>) -> Result<(), BatchFailure> {
+        let wrote = self.noting.wrote();
+        self.look_at_files(wrote)?;
         if !self.erasing.is_intended() {
             done.drain(..).for_each(|job| job.finish(None));
             return Ok(());
@@ -188,12 +189,12 @@ impl<'connection> Writer<'connection> {
         done.extract_if(.., |job| !job.waits_for_erasures())
             .for_each(|job| job.finish(None));
         self.erasing.carry_out(&mut self.patients, &self.shared)?;
-        self.look_at_files(count)
+        self.look_at_files(true)
     }
 
-    fn look_at_files(&mut self, count: usize) -> Result<(), BatchFailure> {
+    fn look_at_files(&mut self, wrote: bool) -> Result<(), BatchFailure> {
         self.noting
-            .look_at_files(&self.shared, self.log.log(), &mut self.patients, count)
+            .look_at_files(&self.shared, self.log.log(), &mut self.patients, wrote)
     }
 
     /// Removes patients without a test whose sweep a full disk has put off, at the start or when a batch was undone.

@@ -285,10 +285,11 @@ operations! {
     FindByDigest: find_by_digest(digest: [u8; 32]) -> Option<TestView>;
     FindPatient: find_patient(cun: Cun) -> Option<PatientView>;
     BeginGuess: begin_guess(guess: Guess) -> GuessAdmission;
-    ReturnGuess: return_guess(ticket: GuessTicket) -> ();
+    FailGuess: fail_guess(ticket: &GuessTicket) -> ();
+    ReturnGuess: return_guess(ticket: &GuessTicket) -> ();
     ForgiveCode: forgive_code(cun: Cun) -> Forgiveness;
     BeginVerification: begin_verification(guess: Guess) -> (GuessAdmission, Option<PatientView>);
-    FinishVerification: finish_verification(session: OpenSession, ticket: GuessTicket) -> OpenOutcome;
+    FinishVerification: finish_verification(session: OpenSession, ticket: &GuessTicket) -> OpenOutcome;
     OpenSession: open_session(session: OpenSession) -> OpenOutcome;
     FindSession: find_session(session: SessionId) -> Option<SessionView>;
     ClaimUnlock: claim_unlock(claim: ClaimUnlock) -> ClaimOutcome;

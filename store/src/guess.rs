@@ -1,5 +1,6 @@
 //! Guessing (§3.3.1): failed verifications are counted per operator, per code, per caller, and per operator and code together, each before
-//! anything is checked, so that a hundred at once get no more tries than one after another.
+//! anything is checked, so that a hundred at once get no more tries than one after another. The count of one that failed is durable before
+//! the failure is told, so that a crash gives nobody a try back.
 
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, CodiceFiscale, Cun, Timestamp};
 
@@ -48,7 +49,7 @@ pub struct Guess {
 pub enum GuessAdmission {
     /// It is counted and may be checked.
     Admitted {
-        /// Takes it off the counts again, if it succeeds.
+        /// What it is counted under, until it has succeeded or failed.
         ticket: GuessTicket,
         /// How many the operator has left within its window, should this one fail.
         operator_left: u32,
@@ -57,7 +58,7 @@ pub enum GuessAdmission {
     },
     /// The code has no tries left. Operator and caller are counted as for any failure, and it must look like one.
     CodeExhausted {
-        /// Takes it off the counts again, if nothing could be checked.
+        /// What it is counted under, until it has failed or could not be checked.
         ticket: GuessTicket,
         /// How many the operator has left within its window.
         operator_left: u32,
@@ -90,35 +91,50 @@ impl GuessAdmission {
     }
 }
 
-/// Proof that a guess was counted. It is no `Clone`, so that it is taken off once at most.
+/// Proof that a guess was counted. The guess ends once: by [`Store::finish_verification`], [`Store::fail_guess`] or [`Store::return_guess`],
+/// whichever is the first to have an effect. A guess that nobody ends stays counted, at most until its windows end.
+///
+/// [`Store::finish_verification`]: crate::Store::finish_verification
+/// [`Store::fail_guess`]: crate::Store::fail_guess
+/// [`Store::return_guess`]: crate::Store::return_guess
 #[derive(Debug, PartialEq, Eq)]
 pub struct GuessTicket {
-    raised: Vec<RaisedCount>,
+    number: u64,
+    counts: [CountOfGuess; 4],
 }
 
 impl GuessTicket {
-    /// A store's proof that it has raised these counts, and no others, for one guess.
+    /// A store's proof of what it has counted one guess under, in the order of [`Counted::OF_A_GUESS`], and its own number for the guess.
     #[must_use]
-    pub fn new(raised: Vec<RaisedCount>) -> Self {
-        Self { raised }
+    pub fn new(number: u64, counts: [CountOfGuess; 4]) -> Self {
+        Self { number, counts }
     }
 
-    /// The counts to be lowered when the ticket is given back.
+    /// The store's own number for the guess.
     #[must_use]
-    pub fn raised(&self) -> &[RaisedCount] {
-        &self.raised
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The counts, in the order of [`Counted::OF_A_GUESS`].
+    #[must_use]
+    pub fn counts(&self) -> &[CountOfGuess; 4] {
+        &self.counts
     }
 }
 
-/// A count that was raised for a guess.
+/// One of the counts that a guess is counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RaisedCount {
-    /// What was counted.
+pub struct CountOfGuess {
+    /// What is counted.
     pub counted: Counted,
     /// The key under which the store keeps the count: a keyed hash, which names neither operator nor code.
     pub key: [u8; 16],
-    /// The beginning of the window in which it was raised. A count whose window is another one by now has nothing of this guess in it.
+    /// The beginning of the window in which the guess was counted. A count whose window is another one by now has nothing of this guess in it.
     pub window_started: Timestamp,
+    /// Whether the guess raises it. That of a code without tries stays as it is, and is written all the same when the guess fails: the work
+    /// tells nothing.
+    pub is_raised: bool,
 }
 
 /// A count, as a store keeps it.

@@ -29,8 +29,8 @@ pub use access::{
 };
 pub use error::{ClockFault, StoreError};
 pub use guess::{
-    AslOtpAdmission, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
-    GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, RaisedCount,
+    AslOtpAdmission, CountAslOtp, CountOfGuess, Counted, FORGIVENESSES, Forgiveness,
+    GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessCounter, GuessTicket,
 };
 pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,

@@ -68,10 +68,15 @@ pub trait Store: Send + Sync {
     /// Counts a guess before anything is checked (§3.3.1): against its operator, its code, its caller, and its operator and code together. Each
     /// of the counts is guarded by itself, so that no number of guesses at once gets past its budget. Where one of them refuses, a store may leave
     /// others raised until their windows end: never is less counted than was let through.
+    /// From its beginning the guess counts against all others. It need not outlive a crash before [`Store::fail_guess`]: what was never answered
+    /// has told nobody anything.
     async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError>;
 
-    /// Takes a guess that succeeded off the counts again.
-    async fn return_guess(&self, ticket: GuessTicket) -> Result<(), StoreError>;
+    /// Keeps a guess that failed counted, durably, before its failure is told. A store whose [`Store::begin_guess`] is durable has nothing to do.
+    async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError>;
+
+    /// Takes a guess that succeeded, or that could not be checked, off the counts again.
+    async fn return_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError>;
 
     /// Forgives the failures that count against a code, at most [`FORGIVENESSES`](crate::FORGIVENESSES) times in its life; those that count
     /// against operators and callers stay.
@@ -93,16 +98,17 @@ pub trait Store: Send + Sync {
         Ok((admission, patient))
     }
 
-    /// The second half of one whose checks succeeded: [`Store::open_session`], and if it is open, [`Store::return_guess`]. A store may do both in
-    /// one step.
+    /// The second half of one whose checks succeeded: [`Store::open_session`], and [`Store::return_guess`] if it is open, [`Store::fail_guess`] if
+    /// not. A store may do both in one step.
     async fn finish_verification(
         &self,
         session: OpenSession,
-        ticket: GuessTicket,
+        ticket: &GuessTicket,
     ) -> Result<OpenOutcome, StoreError> {
         let outcome = self.open_session(session).await?;
-        if let OpenOutcome::Opened(_) = outcome {
-            self.return_guess(ticket).await?;
+        match outcome {
+            OpenOutcome::Opened(_) => self.return_guess(ticket).await?,
+            OpenOutcome::Refused(_) | OpenOutcome::Unknown => self.fail_guess(ticket).await?,
         }
         Ok(outcome)
     }

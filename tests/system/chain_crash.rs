@@ -22,8 +22,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("IMMUNI__DEADLINE_SECONDS", "2"),
     ("IMMUNI__TRY_LIMIT_MILLISECONDS", "2000"),
     ("STORE__PERMITTED_CLOCK_ERROR_MILLISECONDS", "100"),
-    // A verification that a kill cut short stays counted as a guess: with many rounds that is many.
-    ("CALL_CENTER__OPERATOR_FAILURES_PER_HOUR", "1000"),
 ];
 
 /// After so long nobody's claim lives any more: deadline and permitted clock error.

@@ -86,6 +86,15 @@ fn a_store_that_fails_before_an_effect_is_told_as_nothing_done_and_nothing_is_do
     nothing_is_done(&faults, &[BeginVerification], &mut verify, DONE);
     nothing_is_done(&faults, &[FinishVerification], &mut verify, DONE);
     nothing_is_done(&faults, &[RecordAccess], &mut verify, DONE);
+    // A wrong one is told as failed once that is written, and counts once.
+    let other = chain.positive();
+    let wrong = Message::verification(DESK, "11111111", &other);
+    nothing_is_done(
+        &faults,
+        &[FailGuess],
+        || heard(&desk.ask(&wrong)),
+        "200 3001",
+    );
     // What could not be checked is given back; if that fails too, it stays counted, and the answer is the same.
     let session = chain.verified(&cun);
     nothing_is_done(
@@ -146,7 +155,7 @@ fn repeated(
 }
 
 /// What a repetition is told: that it is done now, if the request was lost; what is said of something done before, if the answer was.
-fn either<'t>(fault: Fault, before: &'t str) -> &'t str {
+fn either(fault: Fault, before: &str) -> &str {
     match fault {
         Fault::LostAnswer => before,
         _ => DONE,

@@ -1,7 +1,8 @@
 //! `verificaPositivita` (§3.3.1): is this the code of a positive of the holder of this health card?
 //!
 //! Whether code, card and person belong together is told as one: the same answer and the same steps for a code that does not exist, a negative
-//! one, a wrong card, and a code that cannot be verified now. Every guess is counted before anything is looked at.
+//! one, a wrong card, and a code that cannot be verified now. Every guess is counted before anything is looked at, and its count is kept
+//! before its failure is told.
 
 mod rules;
 
@@ -12,7 +13,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::{
     AccessDetail, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession, PatientView,
-    SessionView,
+    SessionView, StoreError,
 };
 
 use self::rules::{Named, Request};
@@ -155,11 +156,11 @@ async fn verify(
         Ok(checked) => checked,
         Err(fault) => {
             // Nothing was learnt. Else a register that fails for a while would use up the tries of every code that is asked for meanwhile.
-            give_back(server, ticket).await;
+            give_back(server, &ticket).await;
             return Err(fault);
         }
     };
-    // Not before everything was looked at.
+    // Not before everything was looked at and the guess is kept.
     let not_verifiable = || {
         if fate == Fate::LastOfItsCode {
             security_log::code_used_up(&call.caller, transaction);
@@ -167,6 +168,8 @@ async fn verify(
         Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left)
     };
     if !(holds_card && is_open && fate != Fate::Fails) {
+        let kept = server.store.fail_guess(&ticket).await;
+        unless_without_effect(server, &ticket, kept).await?;
         return Ok(Err(not_verifiable()));
     }
     let session = OpenSession {
@@ -176,22 +179,28 @@ async fn verify(
         caller: call.caller,
         lifetime_millis: server.settings.session_lifetime_millis,
     };
-    let raised = ticket.raised().to_vec();
-    match server.store.finish_verification(session, ticket).await {
-        Ok(OpenOutcome::Opened(session)) => {
+    let finished = server.store.finish_verification(session, &ticket).await;
+    match unless_without_effect(server, &ticket, finished).await? {
+        OpenOutcome::Opened(session) => {
             server.sessions.remember(session.clone());
             Ok(Ok(session))
         }
         // Moved in the meantime: as if it had been so before.
-        Ok(OpenOutcome::Refused(_) | OpenOutcome::Unknown) => Ok(Err(not_verifiable())),
-        Err(error) => {
-            if error.had_no_effect() {
-                // A right guess. Else a store that is busy for a moment would use up the operator's tries of this code.
-                give_back(server, GuessTicket::new(raised)).await;
-            }
-            Err(error.into())
-        }
+        OpenOutcome::Refused(_) | OpenOutcome::Unknown => Ok(Err(not_verifiable())),
     }
+}
+
+/// What came of the end of a guess. A guess whose end the store refused is taken off the counts: its asker learns nothing of it, and a store that
+/// is busy for a moment would else use up the operator's tries of this code.
+async fn unless_without_effect<T>(
+    server: &ServerState,
+    ticket: &GuessTicket,
+    ended: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if ended.as_ref().is_err_and(StoreError::had_no_effect) {
+        give_back(server, ticket).await;
+    }
+    ended
 }
 
 /// Whether the card is one of the person's, and whether the code can be verified; both are looked at whatever the other is.
@@ -216,7 +225,7 @@ async fn check(
 }
 
 /// Takes a guess that was none off the counts again.
-async fn give_back(server: &ServerState, ticket: GuessTicket) {
+async fn give_back(server: &ServerState, ticket: &GuessTicket) {
     if let Err(error) = server.store.return_guess(ticket).await {
         // The fault stands; the operator has one attempt less than it should have.
         tracing::warn!(%error, "a guess that was not checked stays counted");

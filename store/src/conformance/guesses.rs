@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun};
+use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun, SessionId};
 
 use super::World;
 use super::races::{ROUNDS, at_once};
 use super::world::{call_center, operator};
 use crate::{
     AslOtpAdmission, CountAslOtp, FORGIVENESSES, Forgiveness, GUESS_WINDOW_MILLIS, Guess,
-    GuessAdmission, GuessBudgets, GuessTicket,
+    GuessAdmission, GuessBudgets, GuessTicket, OpenOutcome,
 };
 
 const BUDGETS: GuessBudgets = GuessBudgets {
@@ -39,7 +39,14 @@ async fn begin(world: &World, who: u32, number: u64) -> GuessAdmission {
 }
 
 /// A guess that is admitted and fails; what the operator has left.
-async fn fail(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
+async fn fail(world: &World, who: u32, number: u64) -> u32 {
+    let (ticket, operator_left) = admitted(world, who, number).await;
+    world.store.fail_guess(&ticket).await.unwrap();
+    operator_left
+}
+
+/// A guess that is admitted and under way; what the operator has left, should it fail.
+async fn admitted(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
     match begin(world, who, number).await {
         GuessAdmission::Admitted {
             ticket,
@@ -52,7 +59,7 @@ async fn fail(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
 
 pub async fn an_operator_has_its_budget_and_no_more(world: World) {
     for left in (0..BUDGETS.operator).rev() {
-        let (_, told) = fail(&world, 1, u64::from(left)).await;
+        let told = fail(&world, 1, u64::from(left)).await;
         assert_eq!(told, left);
     }
     let until = world.now().plus_millis(GUESS_WINDOW_MILLIS);
@@ -68,7 +75,7 @@ pub async fn an_operator_has_its_budget_and_no_more(world: World) {
         GuessAdmission::OperatorExhausted { .. }
     ));
     world.clock.advance_millis(1);
-    assert_eq!(fail(&world, 1, 90).await.1, BUDGETS.operator - 1);
+    assert_eq!(fail(&world, 1, 90).await, BUDGETS.operator - 1);
 }
 
 pub async fn a_code_has_its_budget_whoever_asks_and_for_its_life(world: World) {
@@ -114,16 +121,61 @@ pub async fn a_caller_has_its_budget_over_all_operators(world: World) {
 
 pub async fn a_success_is_taken_off_every_count(world: World) {
     for _ in 0..20 {
-        let (ticket, left) = fail(&world, 1, 7).await;
+        let (ticket, left) = admitted(&world, 1, 7).await;
         assert_eq!(left, BUDGETS.operator - 1);
-        world.store.return_guess(ticket).await.unwrap();
+        world.store.return_guess(&ticket).await.unwrap();
     }
     // One that comes back after its window takes nothing off the next.
-    let (late, _) = fail(&world, 1, 7).await;
+    let (late, _) = admitted(&world, 1, 7).await;
     world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     fail(&world, 1, 8).await;
-    world.store.return_guess(late).await.unwrap();
-    assert_eq!(fail(&world, 1, 9).await.1, BUDGETS.operator - 2);
+    world.store.return_guess(&late).await.unwrap();
+    assert_eq!(fail(&world, 1, 9).await, BUDGETS.operator - 2);
+}
+
+pub async fn a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails(world: World) {
+    let mut under_way = Vec::new();
+    for left in (0..BUDGETS.operator).rev() {
+        let (ticket, told) = admitted(&world, 1, u64::from(left)).await;
+        assert_eq!(told, left);
+        under_way.push(ticket);
+    }
+    let exhausted =
+        |said: &GuessAdmission| matches!(said, GuessAdmission::OperatorExhausted { .. });
+    assert!(exhausted(&begin(&world, 1, 90).await));
+    // The first half fails, the other could not be checked.
+    let kept = BUDGETS.operator / 2;
+    for ticket in under_way.drain(..kept as usize) {
+        world.store.fail_guess(&ticket).await.unwrap();
+        assert!(exhausted(&begin(&world, 1, 90).await));
+    }
+    for ticket in under_way {
+        world.store.return_guess(&ticket).await.unwrap();
+    }
+    let world = world.reopen().await;
+    assert_eq!(fail(&world, 1, 90).await, BUDGETS.operator - kept - 1);
+}
+
+pub async fn a_guess_whose_session_does_not_open_has_failed(world: World) {
+    let (cun, _) = world.record(world.negative(1).await).await;
+    for left in (0..BUDGETS.operator_of_code).rev() {
+        let guess = guess(operator(1), cun);
+        let GuessAdmission::Admitted { ticket, .. } = world.store.begin_guess(guess).await.unwrap()
+        else {
+            panic!("{left} are left");
+        };
+        let session = world.opening(cun, SessionId::random());
+        let outcome = world.store.finish_verification(session, &ticket).await;
+        assert!(
+            matches!(outcome, Ok(OpenOutcome::Refused(_))),
+            "{outcome:?}"
+        );
+    }
+    let world = world.reopen().await;
+    assert_eq!(
+        begin(&world, 1, cun.number()).await,
+        GuessAdmission::OperatorOfCodeExhausted
+    );
 }
 
 pub async fn counts_outlive_a_restart_and_a_sweep(world: World) {
@@ -175,7 +227,7 @@ pub async fn one_operator_alone_does_not_use_a_code_up(world: World) {
             panic!("{last:?}");
         };
         // One that succeeds uses nothing up.
-        world.store.return_guess(ticket).await.unwrap();
+        world.store.return_guess(&ticket).await.unwrap();
         let again = begin(&world, 2, number).await;
         assert!(
             matches!(
@@ -214,7 +266,7 @@ pub async fn a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_with
             panic!("{exhausted:?}");
         };
         assert_eq!(operator_left, BUDGETS.operator - 1);
-        world.store.return_guess(ticket).await.unwrap();
+        world.store.return_guess(&ticket).await.unwrap();
     }
     // Neither did it give the code a try back.
     use_up_stays(&world, 7).await;
@@ -303,17 +355,17 @@ pub async fn forgiving_a_code_forgives_no_operator_and_outlives_a_restart(world:
     forgive(&world, 7).await;
     let world = world.reopen().await;
     assert_eq!(
-        fail(&world, 1, 7).await.1,
+        fail(&world, 1, 7).await,
         BUDGETS.operator - BUDGETS.operator_of_code - 1
     );
-    assert_eq!(fail(&world, 2, 7).await.1, BUDGETS.operator - 1);
+    assert_eq!(fail(&world, 2, 7).await, BUDGETS.operator - 1);
 }
 
 pub async fn a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count(world: World) {
-    let (before, _) = fail(&world, 1, 7).await;
+    let (before, _) = admitted(&world, 1, 7).await;
     forgive(&world, 7).await;
     use_up(&world, 7, 2..4).await;
-    world.store.return_guess(before).await.unwrap();
+    world.store.return_guess(&before).await.unwrap();
     use_up_stays(&world, 7).await;
 }
 

@@ -111,8 +111,9 @@ macro_rules! conformance_suite {
                 a_search_ends_when_it_is_told_to;
             expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
             guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,
-                a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_every_count, counts_outlive_a_restart_and_a_sweep,
-                one_operator_alone_does_not_use_a_code_up, a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_without_tries,
+                a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_every_count,
+                a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails, a_guess_whose_session_does_not_open_has_failed,
+                counts_outlive_a_restart_and_a_sweep, one_operator_alone_does_not_use_a_code_up, a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_without_tries,
                 a_hundred_guesses_at_once_get_exactly_the_budget, a_forgiven_code_has_all_its_tries_again_twice_in_its_life,
                 forgiving_a_code_forgives_no_operator_and_outlives_a_restart, a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count,
                 a_hundred_forgivenesses_at_once_are_one, an_operator_sends_so_many_codes_for_an_asl_an_hour;

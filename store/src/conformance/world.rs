@@ -159,14 +159,18 @@ impl World {
     }
 
     pub async fn verify(&self, cun: Cun, session: SessionId) -> OpenOutcome {
-        let request = OpenSession {
+        let request = self.opening(cun, session);
+        self.store.open_session(request).await.unwrap()
+    }
+
+    pub fn opening(&self, cun: Cun, session: SessionId) -> OpenSession {
+        OpenSession {
             cun,
             session,
             operator: operator(1),
             caller: call_center("CC1"),
             lifetime_millis: SESSION_MILLIS,
-        };
-        self.store.open_session(request).await.unwrap()
+        }
     }
 
     pub fn claim_of(&self, session: SessionId) -> ClaimUnlock {
