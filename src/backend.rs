@@ -16,7 +16,7 @@ use sistema_ts_embedded::{
 use sistema_ts_model::{CUN_LIFE_MILLIS, Clock};
 use sistema_ts_store::cards::{AdditionError, AdditionName, CardError, CardImport, CardRegister};
 use sistema_ts_store::keys::{KeyError, KeyRing};
-use sistema_ts_store::register::{Register, RegisterError, RegisterKey};
+use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, Maintenance, Store, StoreError};
 
 /// The stores that there are, by the name that `store.backend` gives them.
@@ -167,13 +167,15 @@ impl Archives {
         }
     }
 
-    /// Opens the register. What others change in it is looked for every `poll_interval`; a command that ends at once has none.
+    /// Opens the register. What others change in it is looked for every `poll_interval`; a command that ends at once has none. `journal` hears of
+    /// the changes that are made through what is opened here.
     ///
     /// # Errors
     /// [`RegisterError`], among others if there is none: it is made by [`Archives::create_register`] alone.
     pub fn register(
         &self,
         key: Arc<RegisterKey>,
+        journal: Arc<dyn RegisterJournal>,
         poll_interval: Option<Duration>,
     ) -> Result<Arc<dyn Register>, RegisterError> {
         match self.backend {
@@ -182,7 +184,7 @@ impl Archives {
                     poll_interval,
                     ..RegisterOptions::default()
                 };
-                let register = EmbeddedRegister::open(&self.data_folder, key, options)?;
+                let register = EmbeddedRegister::open(&self.data_folder, key, journal, options)?;
                 Ok(Arc::new(register))
             }
         }

@@ -19,7 +19,7 @@ use sistema_ts::front::ListenerKind::MutualTls;
 use sistema_ts::front::{Front, FrontSettings, plain_refusal, spawn_signal_handlers};
 use sistema_ts::serve::refresh_at_hang_up;
 use sistema_ts_model::{Caller, RegionCode, Timestamp};
-use sistema_ts_store::register::{Register, RegisterKey};
+use sistema_ts_store::register::{Act, Actor, NoJournal, Register, RegisterChange, RegisterKey};
 
 /// A register that never looks for changes by itself.
 struct Registers {
@@ -46,7 +46,7 @@ impl Registers {
 
     fn open(&self) -> Arc<dyn Register> {
         self.archives()
-            .register(Arc::clone(&self.key), None)
+            .register(Arc::clone(&self.key), Arc::new(NoJournal), None)
             .unwrap()
     }
 }
@@ -106,8 +106,16 @@ fn sighup_reloads_and_sigterm_drains() {
     assert_eq!(open.get("/").status, 200);
 
     let region = Caller::Region(RegionCode::parse("010").unwrap());
-    let now = Timestamp::from_millis_clamped(0);
-    let added = register.add_caller(region, "Piemonte", now);
+    let added = RegisterChange::AddCaller {
+        caller: region,
+        name: "Piemonte".to_owned(),
+    };
+    let by = Actor::Command {
+        user: 0,
+        login: None,
+    };
+    let at = Timestamp::from_millis_clamped(0);
+    let added = register.change(added, Act { by, at });
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::ascii::AsciiText;
-use crate::structure::{RegionCode, StructureId};
+use crate::structure::{AslId, RegionCode, StructureId};
 
 /// Why a text is no caller's key or no call centre's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum CallerError {
     CallCenter,
     /// The text is not what [`Caller::to_key`] writes.
     #[error(
-        "a caller's key is R and a region's code, S and a structure's identifier, or C and a call centre's code: R010, S010-101-000123, Ccc1"
+        "a caller's key is R and a region's code, S and a structure's identifier, A and an ASL's, or C and a call centre's code: R010, S010-101-000123, A010-101, Ccc1"
     )]
     Key,
 }
@@ -63,6 +63,8 @@ pub enum Caller {
     Region(RegionCode),
     /// A structure, by user, password and pincode of one of its operators.
     Structure(StructureId),
+    /// An ASL, by user, password and pincode of one of its operators who belong to no structure.
+    Asl(AslId),
     /// A call centre, by certificate from a registered network.
     CallCenter(CallCenterCode),
     /// Immuni's ingestion backend, by certificate.
@@ -71,7 +73,7 @@ pub enum Caller {
 
 impl Caller {
     /// A compact text that stands for this caller wherever it is stored, and never changes: `R010`,
-    /// `S010-101-000123`, `C` and the call centre's code, `I`.
+    /// `S010-101-000123`, `A010-101`, `C` and the call centre's code, `I`.
     #[must_use]
     pub fn to_key(&self) -> CallerKey {
         let mut bytes = [0; CallerKey::LONGEST];
@@ -93,6 +95,12 @@ impl Caller {
                 push("-");
                 push(id.structure.as_str());
             }
+            Self::Asl(id) => {
+                push("A");
+                push(id.region.as_str());
+                push("-");
+                push(id.asl.as_str());
+            }
             Self::CallCenter(code) => {
                 push("C");
                 push(code.as_str());
@@ -112,6 +120,9 @@ impl Caller {
             Some(("S", id)) => StructureId::parse(id)
                 .map(Self::Structure)
                 .map_err(|_| CallerError::Key),
+            Some(("A", id)) => AslId::parse(id)
+                .map(Self::Asl)
+                .map_err(|_| CallerError::Key),
             Some(("C", code)) => CallCenterCode::parse(code)
                 .map(Self::CallCenter)
                 .map_err(|_| CallerError::Key),
@@ -120,13 +131,23 @@ impl Caller {
         }
     }
 
-    /// The region that this caller belongs to, if it is a region or a structure.
+    /// The region that this caller belongs to, if it is a region, a structure or an ASL.
     #[must_use]
     pub fn region(&self) -> Option<RegionCode> {
         match self {
             Self::Region(region) => Some(*region),
             Self::Structure(id) => Some(id.region),
+            Self::Asl(id) => Some(id.region),
             Self::CallCenter(_) | Self::Immuni => None,
+        }
+    }
+
+    /// Whether this caller proves itself by user, password and pincode; the others do by certificate.
+    #[must_use]
+    pub fn signs_in_by_user(&self) -> bool {
+        match self {
+            Self::Structure(_) | Self::Asl(_) => true,
+            Self::Region(_) | Self::CallCenter(_) | Self::Immuni => false,
         }
     }
 }

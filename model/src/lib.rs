@@ -56,7 +56,7 @@ pub use pincode::{PinCode, PinCodeError};
 pub use service::Service;
 pub use spoken::symbols_of;
 pub use structure::{
-    AslCode, RegionCode, StructureCode, StructureDescription, StructureError, StructureId,
+    AslCode, AslId, RegionCode, StructureCode, StructureDescription, StructureError, StructureId,
     StructureReference, nfc,
 };
 pub use swab::{AuthenticationKind, TestKind, TestResult, UnknownValue};

@@ -23,6 +23,9 @@ pub enum StructureError {
     /// The text is not region, ASL and structure with a dash between them.
     #[error("it must be region-asl-structure, such as 010-101-000123")]
     Form,
+    /// The text is not region and ASL with a dash between them.
+    #[error("it must be region-asl, such as 010-101")]
+    AslForm,
     /// The description is empty, or blank, or longer than 256 characters.
     #[error("the description must have 1 to 256 characters")]
     DescriptionLength,
@@ -135,6 +138,38 @@ impl fmt::Debug for AslCode {
 impl fmt::Display for AslCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
+    }
+}
+
+/// The identifier of an ASL: region and ASL. Written `010-101`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AslId {
+    /// `codiceRegione`
+    pub region: RegionCode,
+    /// `codiceAsl`
+    pub asl: AslCode,
+}
+
+impl AslId {
+    /// Reads the two codes with a dash between them, as [`Display`](fmt::Display) writes them.
+    pub fn parse(value: &str) -> Result<Self, StructureError> {
+        let (region, asl) = value.split_once('-').ok_or(StructureError::AslForm)?;
+        Ok(Self {
+            region: RegionCode::parse(region)?,
+            asl: AslCode::parse(asl)?,
+        })
+    }
+}
+
+impl fmt::Debug for AslId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "AslId({self})")
+    }
+}
+
+impl fmt::Display for AslId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.region, self.asl)
     }
 }
 

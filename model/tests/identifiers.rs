@@ -6,8 +6,8 @@
 
 use proptest::prelude::*;
 use sistema_ts_model::{
-    AuthenticationKind, CallCenterCode, Caller, CallerError, CardDigits, CardDigitsError, Cun,
-    PinCode, PinCodeError, RegionCode, RequestKey, RequestKeyError, Service, SessionId,
+    AslId, AuthenticationKind, CallCenterCode, Caller, CallerError, CardDigits, CardDigitsError,
+    Cun, PinCode, PinCodeError, RegionCode, RequestKey, RequestKeyError, Service, SessionId,
     StructureDescription, StructureError, StructureId, TestKind, TestResult, TransactionId,
 };
 use uuid::Uuid;
@@ -23,6 +23,8 @@ fn caller() -> impl Strategy<Value = Caller> {
     prop_oneof![
         (0..21_usize).prop_map(|index| Caller::Region(RegionCode::all().nth(index).unwrap())),
         structure_id().prop_map(Caller::Structure),
+        structure_id()
+            .prop_map(|StructureId { region, asl, .. }| Caller::Asl(AslId { region, asl })),
         "[A-Za-z0-9._-]{1,16}"
             .prop_map(|code| Caller::CallCenter(CallCenterCode::parse(&code).unwrap())),
         Just(Caller::Immuni),
@@ -52,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_judged_without_a_panic(text in "\\PC{0,300}|[RSCI0-9A-Za-z-]{0,20}") {
+    fn any_text_is_judged_without_a_panic(text in "\\PC{0,300}|[RSACI0-9A-Za-z-]{0,20}") {
         if let Ok(caller) = Caller::from_key(&text) {
             let key = caller.to_key();
             prop_assert_eq!(key.as_str(), &text);
@@ -198,6 +200,7 @@ fn keys_of_callers_are_stable() {
             Caller::Structure(StructureId::parse("010-101-000123").unwrap()),
             "S010-101-000123",
         ),
+        (Caller::Asl(AslId::parse("010-101").unwrap()), "A010-101"),
         (
             Caller::CallCenter(CallCenterCode::parse("cc.Roma_1-bis").unwrap()),
             "Ccc.Roma_1-bis",
@@ -216,6 +219,10 @@ fn keys_of_callers_are_stable() {
         "R040",
         "R0100",
         "S010",
+        "A010",
+        "A010-1",
+        "A010-101-000123",
+        "A040-101",
         "C",
         "C0123456789ABCDEFG",
         "Ca b",

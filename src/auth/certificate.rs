@@ -83,8 +83,8 @@ pub(crate) fn subject_agrees(caller: &Caller, subject: &CertificateSubject) -> b
         Caller::Region(region) => ("Regione", Some(region.as_str())),
         Caller::CallCenter(code) => ("CallCenter", Some(code.as_str())),
         Caller::Immuni => ("Immuni", None),
-        // Structures have no certificates.
-        Caller::Structure(_) => return false,
+        // Structures and ASLs have no certificates.
+        Caller::Structure(_) | Caller::Asl(_) => return false,
     };
     subject.country.as_deref() == Some("IT")
         && subject.organization.as_deref() == Some(kind)
@@ -99,7 +99,9 @@ mod tests {
 
     use rustls_pki_types::CertificateDer;
     use sistema_ts_model::{CallCenterCode, RegionCode, Timestamp};
-    use sistema_ts_store::register::{Register, RegisterKey};
+    use sistema_ts_store::register::{
+        Act, Actor, CertificateHolder, NoJournal, Register, RegisterChange, RegisterKey,
+    };
 
     use super::*;
     use crate::backend::Archives;
@@ -117,7 +119,7 @@ mod tests {
             let key = Arc::new(RegisterKey::create(&folder.path().join("key")).unwrap());
             let archives = Archives::in_folder(folder.path(), &folder.path().join("day-keys"));
             archives.create_register(&key).unwrap();
-            let register = archives.register(key, None).unwrap();
+            let register = archives.register(key, Arc::new(NoJournal), None).unwrap();
             let (authority, _) =
                 Authority::create(&folder.path().join("pki"), "CA di prova", 30, 30).unwrap();
             House {
@@ -136,12 +138,27 @@ mod tests {
         }
 
         async fn add(&self, caller: Caller, certificates: &[&ClientCertificate]) {
-            let now = Timestamp::from_millis_clamped(0);
-            self.register.add_caller(caller, "Nome", now).await.unwrap();
+            self.register
+                .change(
+                    RegisterChange::AddCaller {
+                        caller,
+                        name: "Nome".to_owned(),
+                    },
+                    act(),
+                )
+                .await
+                .unwrap();
             for certificate in certificates {
                 let fingerprint = Fingerprint(certificate.fingerprint);
                 self.register
-                    .add_certificate(caller, fingerprint, now, now)
+                    .change(
+                        RegisterChange::AddCertificate {
+                            holder: CertificateHolder::Caller(caller),
+                            fingerprint,
+                            not_after: act().at,
+                        },
+                        act(),
+                    )
                     .await
                     .unwrap();
             }
@@ -157,6 +174,16 @@ mod tests {
             source: &str,
         ) -> Result<Caller, CallerRefusal> {
             identify(&self.register.snapshot(), certificate, source.parse().ok())
+        }
+    }
+
+    fn act() -> Act {
+        Act {
+            by: Actor::Command {
+                user: 0,
+                login: None,
+            },
+            at: Timestamp::from_millis_clamped(0),
         }
     }
 
@@ -177,13 +204,25 @@ mod tests {
         let fingerprint = Fingerprint(old.fingerprint);
         house
             .register
-            .remove_certificate(region("010"), fingerprint)
+            .change(
+                RegisterChange::RemoveCertificate {
+                    holder: CertificateHolder::Caller(region("010")),
+                    fingerprint,
+                },
+                act(),
+            )
             .await
             .unwrap();
         assert_eq!(house.identify(&old), Err(CallerRefusal::Unregistered));
         house
             .register
-            .set_caller_enabled(region("010"), false)
+            .change(
+                RegisterChange::SetCallerEnabled {
+                    caller: region("010"),
+                    enabled: false,
+                },
+                act(),
+            )
             .await
             .unwrap();
         assert_eq!(house.identify(&new), Err(CallerRefusal::Disabled));
@@ -208,11 +247,14 @@ mod tests {
         house.add(caller, &[&certificate]).await;
         let nowhere = Err(CallerRefusal::Network);
         assert_eq!(house.identify_from(&certificate, "192.0.2.7"), nowhere);
-        let now = Timestamp::from_millis_clamped(0);
         for network in ["192.0.2.0/28", "2001:db8::/64"] {
-            let added = house
-                .register
-                .add_network(caller, network.parse().unwrap(), now);
+            let added = house.register.change(
+                RegisterChange::AddNetwork {
+                    caller,
+                    network: network.parse().unwrap(),
+                },
+                act(),
+            );
             added.await.unwrap();
         }
         for (source, expected) in [
@@ -232,7 +274,7 @@ mod tests {
         let network = "192.0.2.0/28".parse().unwrap();
         house
             .register
-            .remove_network(caller, network)
+            .change(RegisterChange::RemoveNetwork { caller, network }, act())
             .await
             .unwrap();
         assert_eq!(house.identify_from(&certificate, "192.0.2.7"), nowhere);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sistema_ts_model::{PinCode, Timestamp};
-use sistema_ts_store::register::{RegisterSnapshot, RegisteredUser};
+use sistema_ts_store::register::{RegisterSnapshot, RegisteredUser, Workplace};
 use tokio::sync::watch;
 
 use super::authenticator::{Authenticator, Shared};
@@ -325,10 +325,11 @@ impl Check {
 }
 
 fn is_usable(user: &RegisteredUser, snapshot: &RegisterSnapshot, now: Timestamp) -> bool {
-    let structure_enabled = snapshot
-        .structure(&user.structure)
-        .is_some_and(|structure| structure.enabled);
-    user.enabled && !user.is_expired(now) && structure_enabled
+    let workplace_enabled = match &user.workplace {
+        Workplace::Structure(id) => snapshot.structure(id).is_some_and(|entry| entry.enabled),
+        Workplace::Asl(_) => true,
+    };
+    user.enabled && !user.is_expired(now) && workplace_enabled
 }
 
 #[cfg(test)]

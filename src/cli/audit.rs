@@ -55,7 +55,7 @@ struct SearchArguments {
     /// Only an operator's, whose codice fiscale is in this file
     #[arg(long, value_name = "FILE", conflicts_with = "operator")]
     operator_file: Option<PathBuf>,
-    /// Only a caller's: R and a region's code, S and a structure's identifier, or C and a call centre's code: R010, S010-101-000123, Ccc1
+    /// Only a caller's: R and a region's code, S and a structure's identifier, A and an ASL's, or C and a call centre's code: R010, S010-101-000123, A010-101, Ccc1
     #[arg(long, value_name = "KEY", value_parser = Caller::from_key)]
     caller: Option<Caller>,
     /// Only the transaction's: identificativoTransazione, which for an accepted submission is the CUN

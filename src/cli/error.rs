@@ -79,6 +79,8 @@ pub(super) enum AdminError {
     Certificate(String),
     #[error("no caller was named")]
     NoCaller,
+    #[error("neither a structure nor an ASL was named")]
+    NoWorkplace,
     #[error("wrong lines: {0}, skipped; the others are registered")]
     WrongLines(u64),
     #[error("line {line}: {reason}; nothing from here on is registered")]

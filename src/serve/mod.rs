@@ -25,7 +25,9 @@ use sistema_ts_model::{Clock, SystemClock};
 use sistema_ts_store::cards::CardError;
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::permissions::{PermissionError, check_data_folder};
-use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::{
+    NoJournal, Register, RegisterError, RegisterKey, RegisterKeyError,
+};
 use sistema_ts_store::trusted_time::TimeGuard;
 use sistema_ts_store::{Store, StoreError};
 
@@ -189,8 +191,10 @@ where
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let register_key = Arc::new(RegisterKey::load(&configuration.register.key_file)?);
     let archives = configuration.archives();
+    // The server itself changes nothing in the register.
     let register = archives.register(
         Arc::clone(&register_key),
+        Arc::new(NoJournal),
         Some(configuration.register_poll_interval()),
     )?;
     let keys = archives.key_ring()?;

@@ -31,7 +31,7 @@ pub(super) struct Proved {
     pub(super) user: Option<Arc<RegisteredUser>>,
     /// Whether the service is for this caller, as far as the register says.
     pub(super) may_call: bool,
-    /// The place of a user's structure; a certificate's caller was admitted before its message was read.
+    /// The place of a user's structure or ASL; a certificate's caller was admitted before its message was read.
     pub(super) permit: Option<Permit>,
 }
 
@@ -88,7 +88,7 @@ impl Claimed {
         }
     }
 
-    /// Proves it to the service `S`, for a user with the pincode that the message holds, and admits the user's structure.
+    /// Proves it to the service `S`, for a user with the pincode that the message holds, and admits the user's structure or ASL.
     ///
     /// # Errors
     /// [`SoapFault::Unauthorized`], whatever is wrong; [`Refusal::Unavailable`] when too many checks are under way, or too much work.
@@ -121,7 +121,7 @@ impl Claimed {
                     .await?
             }
         };
-        let caller = Caller::Structure(user.structure);
+        let caller = user.workplace.caller();
         Ok(Proved {
             permit: Some(admit(worker, S::LANE, &caller)?),
             may_call: user.profiles.contains(S::SERVICE),

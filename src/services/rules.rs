@@ -79,7 +79,7 @@ impl Mistakes {
         pin_code: Option<&RawField<'_>>,
         caller: &Caller,
     ) -> Option<AuthenticationKind> {
-        if let Caller::Structure(_) = caller {
+        if caller.signs_in_by_user() {
             if kind.text.is_some() {
                 self.note(kind.name, Outcome::AuthenticationKindNotAllowed);
             }
@@ -147,7 +147,7 @@ impl Mistakes {
         caller: &Caller,
         rule: StructureRule,
     ) -> Option<StructureReference> {
-        let by_structure = matches!(caller, Caller::Structure(_));
+        let by_structure = caller.signs_in_by_user();
         let has_identifier = raw.has_identifier();
         let has_description = raw.description.text.is_some();
         if !has_identifier && by_structure {

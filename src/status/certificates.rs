@@ -146,7 +146,7 @@ pub(super) fn of_callers(
         let (kind, name) = match caller.caller {
             Caller::Region(code) => ("region", code.to_string()),
             Caller::CallCenter(code) => ("call_center", code.to_string()),
-            Caller::Structure(_) | Caller::Immuni => continue,
+            Caller::Structure(_) | Caller::Asl(_) | Caller::Immuni => continue,
         };
         add_days_left(kind, &name, last, now, left);
         reports.extend(of_validity(

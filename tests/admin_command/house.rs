@@ -10,7 +10,7 @@ use serde_json::Value;
 use sistema_ts::auth::{Authenticator, BasicCredentials, BasicRefusal};
 use sistema_ts::config::Configuration;
 use sistema_ts_model::{CallCenterCode, Caller, PinCode, RegionCode, SystemClock};
-use sistema_ts_store::register::{Register, RegisterKey, RegisterSnapshot};
+use sistema_ts_store::register::{NoJournal, Register, RegisterKey, RegisterSnapshot};
 
 use crate::command_support::{output_with_input, succeeded};
 
@@ -126,6 +126,7 @@ impl House {
             .archives()
             .register(
                 Arc::clone(&key),
+                Arc::new(NoJournal),
                 Some(configuration.register_poll_interval()),
             )
             .unwrap();

@@ -9,4 +9,5 @@ mod command_support;
 mod house;
 mod operators;
 mod register;
+mod removals;
 mod users;

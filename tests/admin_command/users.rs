@@ -344,3 +344,45 @@ async fn a_password_file_is_read_as_peoples_programs_save_it() {
     std::fs::write(&password, utf_16).unwrap();
     assert!(house.refused(&reset).contains("saved as UTF-16"));
 }
+
+#[test]
+fn a_user_of_an_asl_has_no_structure_and_can_hold_one_service() {
+    let house = House::with_user();
+    let add = |id, workplace: &[&str], profile| {
+        let arguments = [&["user", "add", id], workplace, &["--profile", profile]].concat();
+        house.run(&arguments, FISCAL_CODE)
+    };
+    let asl = ["--asl", "010-101"];
+    assert!(add("anna", &asl, "invioCodiceOtp").status.success());
+    let shown = house.json(&["user", "show", "anna"]);
+    assert_eq!(
+        (&shown["asl"], &shown["structure"]),
+        (&Value::from("010-101"), &Value::Null)
+    );
+    let listed = house.json(&["user", "list", "--asl", "010-101"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["user"], "anna");
+    let of_structure = house.json(&["user", "list", "--structure", STRUCTURE]);
+    assert_eq!(of_structure[0]["user"], "mario");
+    assert_eq!(of_structure.as_array().unwrap().len(), 1);
+
+    // Refused before a password is made.
+    for (workplace, profile) in [
+        (&asl[..], "invioEsecuzioneTest"),
+        (&["--asl", "010-1"], "invioCodiceOtp"),
+        (&[], "invioCodiceOtp"),
+        (
+            &["--asl", "010-101", "--structure", STRUCTURE],
+            "invioCodiceOtp",
+        ),
+    ] {
+        let refused = add("luigi", workplace, profile);
+        assert_eq!(refused.status.code(), Some(2), "{workplace:?} {profile}");
+        assert!(refused.stdout.is_empty());
+    }
+    let told = house.refused(&["user", "profiles", "anna", "elencoTestEffettuati"]);
+    assert!(
+        told.contains("operators of ASL 010-101 cannot have this profile"),
+        "{told}"
+    );
+}

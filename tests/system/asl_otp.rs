@@ -6,7 +6,9 @@
 use std::time::Instant;
 
 use crate::support::chain::{Chain, IMPATIENT, told};
-use crate::support::installation::{ASL_OPERATOR, COLLEAGUE, OPERATOR, PATIENT, USER, pincode_of};
+use crate::support::installation::{
+    ASL_OPERATOR, COLLEAGUE, OPERATOR, PASSWORD, PATIENT, USER, pincode_of,
+};
 use crate::support::messages::today;
 use crate::support::{Message, Session, Submission, fiscal_code, otp, until};
 
@@ -57,6 +59,41 @@ fn a_user_sends_a_code_for_anybody_with_or_without_a_day_of_symptoms() {
         assert_eq!(chain.backend.stored(&otp(number as u64 + 2)), 1);
     }
     assert!(!chain.is_verifiable(&cun));
+}
+
+#[test]
+fn a_user_of_the_asl_itself_sends_codes_and_nothing_else() {
+    let chain = Chain::start();
+    let cun = chain.positive();
+    let name = "asl.torino";
+    let workplace = ["--asl", "010-101"];
+    chain
+        .installation
+        .add_user_of(workplace, name, "invioCodiceOtp");
+    let mut user = Session::with(chain.server.basic, &chain.installation.client(None))
+        .signed_in(name, PASSWORD);
+    let message =
+        |number| Message::asl_otp_of_user(&otp(number), PATIENT).with("pinCode", pincode_of(name));
+    until("the running server knows the new user", || {
+        user.ask(&message(1)).status() != 401
+    });
+    assert_eq!(chain.backend.stored(&otp(1)), 1);
+    assert!(!chain.is_verifiable(&cun));
+
+    let submission = Submission {
+        pincode: Some(pincode_of(name)),
+        ..Submission::by_structure()
+    };
+    assert_eq!(told(&user.submit(&submission)), ("9999", vec!["2001"]));
+    let records = chain
+        .installation
+        .run(&["audit", "search", "--service", "invioCodiceOtp"]);
+    assert!(records.contains("A010-101"), "{records}");
+
+    chain.installation.admin(&["user", "remove", name]);
+    until("the running server has forgotten the user", || {
+        user.ask(&message(2)).status() == 401
+    });
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::fair_queue::FairQueue;
 fn group_of(caller: &Caller) -> Caller {
     match caller {
         Caller::Structure(structure) => Caller::Region(structure.region),
+        Caller::Asl(asl) => Caller::Region(asl.region),
         Caller::Region(_) | Caller::CallCenter(_) | Caller::Immuni => *caller,
     }
 }

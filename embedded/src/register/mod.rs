@@ -14,11 +14,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use ipnet::IpNet;
-use sistema_ts_model::{Caller, CodiceFiscale, StructureDescription, StructureId, Timestamp};
 use sistema_ts_store::register::{
-    CredentialHash, Fingerprint, NewUser, Profiles, Register, RegisterError, RegisterKey,
-    RegisterSnapshot, UserId,
+    Act, Register, RegisterChange, RegisterError, RegisterJournal, RegisterKey, RegisterSnapshot,
 };
 
 use self::place::{Place, Standing};
@@ -26,11 +23,13 @@ use self::read::Reader;
 use self::write::Writer;
 use crate::asking;
 
+mod callers;
 mod operators;
 mod place;
 mod read;
 mod schema;
 mod sql;
+mod users;
 mod write;
 
 #[cfg(test)]
@@ -131,18 +130,19 @@ impl EmbeddedRegister {
         schema::create(&file_in(folder), key)
     }
 
-    /// Opens the register in `folder` and reads it whole.
+    /// Opens the register in `folder` and reads it whole. `journal` hears of the changes that are made through what is opened here.
     ///
     /// # Errors
     /// [`RegisterError::NotFound`], [`RegisterError::WrongKey`], [`RegisterError::TooNew`], [`RegisterError::Corrupt`].
     pub fn open(
         folder: &Path,
         key: Arc<RegisterKey>,
+        journal: Arc<dyn RegisterJournal>,
         options: RegisterOptions,
     ) -> Result<Self, RegisterError> {
         let place = Arc::new(Place::of(file_in(folder)));
         let reader = Reader::open(&place, Arc::clone(&key))?;
-        let mut writer = Writer::new(Arc::clone(&place), key);
+        let mut writer = Writer::new(Arc::clone(&place), key, journal);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
             reader: Mutex::new(reader),
@@ -176,11 +176,16 @@ impl EmbeddedRegister {
         })
     }
 
-    /// Runs a write on the writer's thread.
-    async fn on_writer<T: Send + 'static>(
+    /// Runs a write on the writer's thread, and has the snapshot hold it before this returns.
+    async fn on_writer(
         &self,
-        write: impl FnOnce(&mut Writer) -> Result<T, RegisterError> + Send + 'static,
-    ) -> Result<T, RegisterError> {
+        write: impl FnOnce(&mut Writer) -> Result<(), RegisterError> + Send + 'static,
+    ) -> Result<(), RegisterError> {
+        let shared = Arc::clone(&self.shared);
+        let write = move |writer: &mut Writer| {
+            write(writer)?;
+            shared.look()
+        };
         let stopped = || RegisterError::Unavailable("it is shutting down".to_owned());
         asking::ask(
             self.jobs.as_ref(),
@@ -188,20 +193,6 @@ impl EmbeddedRegister {
             RegisterError::Overloaded,
             stopped,
         )
-        .await
-    }
-
-    /// Runs an administrator's change, and has the snapshot hold it before it returns.
-    async fn change<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(&mut Writer) -> Result<T, RegisterError> + Send + 'static,
-    ) -> Result<T, RegisterError> {
-        let shared = Arc::clone(&self.shared);
-        self.on_writer(move |writer| {
-            let outcome = write(writer)?;
-            shared.look()?;
-            Ok(outcome)
-        })
         .await
     }
 }
@@ -296,159 +287,11 @@ impl Register for EmbeddedRegister {
     }
 
     async fn refresh(&self) -> Result<(), RegisterError> {
-        self.change(|_| Ok(())).await
+        self.on_writer(|_| Ok(())).await
     }
 
-    async fn add_caller(
-        &self,
-        caller: Caller,
-        name: &str,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        let name = name.to_owned();
-        self.change(move |writer| writer.add_caller(caller, &name, now))
-            .await
-    }
-
-    async fn set_caller_enabled(&self, caller: Caller, enabled: bool) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.set_caller_enabled(caller, enabled))
-            .await
-    }
-
-    async fn add_certificate(
-        &self,
-        caller: Caller,
-        fingerprint: Fingerprint,
-        not_after: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.add_certificate(caller, fingerprint, not_after, now))
-            .await
-    }
-
-    async fn remove_certificate(
-        &self,
-        caller: Caller,
-        fingerprint: Fingerprint,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.remove_certificate(caller, fingerprint))
-            .await
-    }
-
-    async fn add_network(
-        &self,
-        caller: Caller,
-        network: IpNet,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.add_network(caller, network, now))
-            .await
-    }
-
-    async fn remove_network(&self, caller: Caller, network: IpNet) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.remove_network(caller, network))
-            .await
-    }
-
-    async fn add_operator(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        profiles: Profiles,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.add_operator(caller, &fiscal_code, profiles, now))
-            .await
-    }
-
-    async fn set_operator_enabled(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        enabled: bool,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.set_operator_enabled(caller, &fiscal_code, enabled))
-            .await
-    }
-
-    async fn set_operator_profiles(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        profiles: Profiles,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.set_operator_profiles(caller, &fiscal_code, profiles))
-            .await
-    }
-
-    async fn remove_operator(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.remove_operator(caller, &fiscal_code))
-            .await
-    }
-
-    async fn add_structure(
-        &self,
-        id: StructureId,
-        description: &StructureDescription,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        let description = description.clone();
-        self.change(move |writer| writer.add_structure(id, &description, now))
-            .await
-    }
-
-    async fn set_structure_enabled(
-        &self,
-        id: StructureId,
-        enabled: bool,
-    ) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.set_structure_enabled(id, enabled))
-            .await
-    }
-
-    async fn add_user(&self, user: NewUser, now: Timestamp) -> Result<(), RegisterError> {
-        self.change(move |writer| writer.add_user(&user, now)).await
-    }
-
-    async fn set_user_enabled(&self, user: &UserId, enabled: bool) -> Result<(), RegisterError> {
-        let user = user.clone();
-        self.change(move |writer| writer.set_user_enabled(&user, enabled))
-            .await
-    }
-
-    async fn set_user_credential(
-        &self,
-        user: &UserId,
-        credential: CredentialHash,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(), RegisterError> {
-        let user = user.clone();
-        self.change(move |writer| writer.set_user_credential(&user, &credential, expires_at, now))
-            .await
-    }
-
-    async fn set_user_expiry(
-        &self,
-        user: &UserId,
-        expires_at: Option<Timestamp>,
-    ) -> Result<(), RegisterError> {
-        let user = user.clone();
-        self.change(move |writer| writer.set_user_expiry(&user, expires_at))
-            .await
-    }
-
-    async fn set_user_profiles(
-        &self,
-        user: &UserId,
-        profiles: Profiles,
-    ) -> Result<(), RegisterError> {
-        let user = user.clone();
-        self.change(move |writer| writer.set_user_profiles(&user, profiles))
+    async fn change(&self, change: RegisterChange, act: Act) -> Result<(), RegisterError> {
+        self.on_writer(move |writer| writer.make(&change, &act))
             .await
     }
 }

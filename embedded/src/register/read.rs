@@ -1,19 +1,13 @@
 //! From the file to a snapshot: whole at start, afterwards what has changed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, Transaction};
-use sistema_ts_model::StructureDescription;
-use sistema_ts_store::register::{
-    CredentialHash, Fingerprint, Profiles, RegisterError, RegisterKey, RegisterSnapshot,
-    RegisteredCaller, RegisteredCertificate, RegisteredStructure, RegisteredUser, UserId,
-};
+use rusqlite::{Connection, Transaction};
+use sistema_ts_store::register::{RegisterError, RegisterKey, RegisterSnapshot};
 
-use super::operators;
 use super::place::Place;
 use super::schema::{self, failed};
-use super::sql::{caller, each, structure_id, text, time};
+use super::{callers, operators, users};
 
 /// A connection of its own, so that `data_version` tells of every commit, those of this process included.
 pub(super) struct Reader {
@@ -93,8 +87,8 @@ fn generation(transaction: &Transaction<'_>) -> Result<u64, RegisterError> {
         })
 }
 
-/// Structures, users and operators change row by row, so only those newer than `current` are read; structures and users are never removed, and
-/// a removed operator is told by the register's own row. The few callers with their certificates and networks are read whole.
+/// Structures, users and operators change row by row, so only those newer than `current` are read, unless one was removed. The few callers with
+/// their certificates, networks and administrators are read whole.
 fn load(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
@@ -110,104 +104,9 @@ fn load(
     };
     let since = before.generation() as i64;
     let mut snapshot = before.next(generation);
-    load_callers(transaction, &mut snapshot)?;
-    operators::load_networks(transaction, &mut snapshot)?;
-    operators::load_operators(transaction, key, since, &mut snapshot)?;
-    each(
-        transaction,
-        "SELECT structure, description, enabled FROM structures WHERE generation > ?1",
-        [since],
-        |row| {
-            snapshot.put_structure(structure(row)?);
-            Ok(())
-        },
-    )?;
-    each(
-        transaction,
-        "SELECT user_id, structure, fiscal_code, credential, credential_set_at, expires_at, profiles, enabled, generation \
-         FROM users WHERE generation > ?1",
-        [since],
-        |row| {
-            snapshot.put_user(user(row, key)?);
-            Ok(())
-        },
-    )?;
+    callers::load(transaction, &mut snapshot)?;
+    operators::load(transaction, key, since, &mut snapshot)?;
+    users::load_structures(transaction, since, &mut snapshot)?;
+    users::load(transaction, key, since, &mut snapshot)?;
     Ok(snapshot)
-}
-
-fn load_callers(
-    transaction: &Transaction<'_>,
-    snapshot: &mut RegisterSnapshot,
-) -> Result<(), RegisterError> {
-    let mut callers = HashMap::new();
-    each(
-        transaction,
-        "SELECT caller, name, enabled FROM callers",
-        [],
-        |row| {
-            let caller = caller(&text(row, 0)?)?;
-            let entry = RegisteredCaller {
-                caller,
-                name: text(row, 1)?,
-                enabled: row.get(2).map_err(failed)?,
-                certificates: Vec::new(),
-            };
-            callers.insert(caller, entry);
-            Ok(())
-        },
-    )?;
-    each(
-        transaction,
-        "SELECT fingerprint, caller, not_after, added_at FROM certificates ORDER BY fingerprint",
-        [],
-        |row| {
-            let certificate = RegisteredCertificate {
-                fingerprint: Fingerprint(row.get(0).map_err(failed)?),
-                not_after: time(row.get(2).map_err(failed)?),
-                added_at: time(row.get(3).map_err(failed)?),
-            };
-            callers
-                .get_mut(&caller(&text(row, 1)?)?)
-                .ok_or(RegisterError::Corrupt("the caller of a certificate"))?
-                .certificates
-                .push(certificate);
-            Ok(())
-        },
-    )?;
-    snapshot.replace_callers(callers.into_values());
-    Ok(())
-}
-
-fn structure(row: &Row<'_>) -> Result<RegisteredStructure, RegisterError> {
-    Ok(RegisteredStructure {
-        id: structure_id(&text(row, 0)?)?,
-        description: StructureDescription::parse(&text(row, 1)?)
-            .map_err(|_| RegisterError::Corrupt("the description of a structure"))?,
-        enabled: row.get(2).map_err(failed)?,
-    })
-}
-
-fn user(row: &Row<'_>, key: &RegisterKey) -> Result<RegisteredUser, RegisterError> {
-    let id = UserId::parse(&text(row, 0)?).map_err(|_| RegisterError::Corrupt("a user id"))?;
-    let sealed = row
-        .get_ref(2)
-        .map_err(failed)?
-        .as_blob()
-        .unwrap_or_default();
-    let version = row.get::<_, i64>(8).map_err(failed)?;
-    Ok(RegisteredUser {
-        structure: structure_id(&text(row, 1)?)?,
-        fiscal_code: key
-            .open_user(&id, sealed)
-            .ok_or(RegisterError::Corrupt("the fiscal code of a user"))?,
-        credential: CredentialHash::new(&text(row, 3)?),
-        credential_set_at: time(row.get(4).map_err(failed)?),
-        expires_at: row.get::<_, Option<i64>>(5).map_err(failed)?.map(time),
-        profiles: Profiles::from_text(&text(row, 6)?)
-            .ok_or(RegisterError::Corrupt("the profiles of a user"))?,
-        enabled: row.get(7).map_err(failed)?,
-        version: u64::try_from(version)
-            .map_err(|_| RegisterError::Corrupt("the generation of a user"))?,
-        id,
-    })
 }

@@ -10,11 +10,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use sistema_ts_store::register::{RegisterError, RegisterKey};
 
 /// The migrations, each applied once and never changed afterwards; the n-th leads to version n.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
+    include_str!("0005.sql"),
 ];
 
 /// How long a write waits for another process's.
@@ -174,12 +175,33 @@ mod tests {
     //! A failure means that a register which an earlier version of the program has written is lost to this one.
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Arc;
+
+    use sistema_ts_model::{Caller, CodiceFiscale, Service, StructureId};
+    use sistema_ts_store::register::{RegisterSnapshot, UserId, Workplace};
+
+    use super::super::place::Place;
+    use super::super::read::Reader;
     use super::*;
 
+    /// What each version of the program could have registered: the statements of the first version, and those that came with a later one.
+    const ENTRIES: [&str; 3] = [
+        "INSERT INTO callers VALUES ('R010', 'Piemonte', 1, 5);
+         INSERT INTO certificates VALUES (x'0707070707070707070707070707070707070707070707070707070707070707', 'R010', 9, 6);
+         INSERT INTO structures VALUES ('010-101-000123', 'Ospedale', 1, 5, 3);",
+        "INSERT INTO networks VALUES ('R010', '192.0.2.0/24', 5);",
+        "UPDATE register SET operators_removed_at = 4;",
+    ];
+
     #[test]
-    fn a_register_of_each_earlier_version_is_brought_to_the_last() {
+    fn a_register_of_each_earlier_version_is_brought_to_the_last_with_all_that_is_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let key = RegisterKey::create(&folder.path().join("key")).unwrap();
+        let person = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+        let (user, caller) = (
+            UserId::parse("mario.rossi").unwrap(),
+            Caller::from_key("R010").unwrap(),
+        );
         for earlier in 1..MIGRATIONS.len() {
             let file = folder.path().join(format!("{earlier}.db"));
             let old = Connection::open(&file).unwrap();
@@ -193,17 +215,49 @@ mod tests {
                 [key.check_value()],
             )
             .unwrap();
-            drop(old);
-            let opened = open(&file, &key).unwrap();
-            assert_eq!(version(&opened).unwrap(), MIGRATIONS.len() as i64);
-            let row: (i64, i64) = opened
-                .query_row(
-                    "SELECT generation, operators_removed_at FROM register",
-                    [],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+            for entries in ENTRIES.iter().take(earlier) {
+                old.execute_batch(entries).unwrap();
+            }
+            old.execute(
+                "INSERT INTO users VALUES ('mario.rossi', '010-101-000123', ?1, 'hash', 6, NULL, 'invioEsecuzioneTest', 0, 5, 4)",
+                [key.seal_user(&user, &person).unwrap()],
+            )
+            .unwrap();
+            if earlier >= 2 {
+                old.execute(
+                    "INSERT INTO operators VALUES ('R010', ?1, ?2, 'elencoTestEffettuati', 1, 5, 6)",
+                    rusqlite::params![
+                        key.person(&caller, &person),
+                        key.seal_operator(&caller, &person).unwrap()
+                    ],
                 )
                 .unwrap();
-            assert_eq!(row, (7, 0));
+            }
+            drop(old);
+
+            let place = Place::of(file);
+            let mut reader = Reader::open(&place, Arc::new(key_again(&folder))).unwrap();
+            let snapshot = reader.newer(&RegisterSnapshot::default()).unwrap().unwrap();
+            assert_eq!(snapshot.generation(), 7);
+            let found = snapshot.user("mario.rossi").unwrap();
+            let structure = StructureId::parse("010-101-000123").unwrap();
+            assert_eq!(found.workplace, Workplace::Structure(structure));
+            assert_eq!(
+                (&found.fiscal_code, found.credential.expose(), found.enabled),
+                (&person, "hash", false)
+            );
+            assert_eq!((found.version, found.expires_at), (4, None));
+            assert!(found.profiles.contains(Service::Submission));
+            assert!(snapshot.structure(&structure).unwrap().enabled);
+            assert_eq!(snapshot.caller(&caller).unwrap().certificates.len(), 1);
+            let has = earlier >= 2;
+            assert_eq!(snapshot.networks(&caller).len(), usize::from(has));
+            assert_eq!(snapshot.operator(&caller, &person).is_some(), has);
+            assert!(snapshot.administrators(&caller).is_empty());
         }
+    }
+
+    fn key_again(folder: &tempfile::TempDir) -> RegisterKey {
+        RegisterKey::load(&folder.path().join("key")).unwrap()
     }
 }

@@ -12,7 +12,10 @@ use base64::Engine as _;
 use sistema_ts_model::{
     CodiceFiscale, ManualClock, Service, StructureDescription, StructureId, Timestamp,
 };
-use sistema_ts_store::register::{NewUser, Profiles, Register, RegisterKey, UserId};
+use sistema_ts_store::register::{
+    Act, Actor, NewUser, NoJournal, Profiles, Register, RegisterChange, RegisterKey, UserId,
+    Workplace,
+};
 use tempfile::TempDir;
 
 use super::super::{
@@ -49,6 +52,16 @@ fn settings() -> AuthenticatorSettings {
     }
 }
 
+fn act() -> Act {
+    Act {
+        by: Actor::Command {
+            user: 0,
+            login: None,
+        },
+        at: Timestamp::from_millis_clamped(1_780_000_000_000),
+    }
+}
+
 /// A register with the user `mario`, and an authenticator in front of it.
 struct House {
     _folder: TempDir,
@@ -74,7 +87,9 @@ impl House {
         let data = folder.path().join("data");
         let archives = Archives::in_folder(&data, &folder.path().join("day-keys"));
         archives.create_register(&key).unwrap();
-        let register = archives.register(Arc::clone(&key), None).unwrap();
+        let register = archives
+            .register(Arc::clone(&key), Arc::new(NoJournal), None)
+            .unwrap();
         let clock = ManualClock::new(Timestamp::from_millis_clamped(1_780_000_000_000));
         let authenticator = Authenticator::new(
             Arc::clone(&register),
@@ -92,10 +107,15 @@ impl House {
             hasher,
         };
         let description = StructureDescription::parse("Ospedale di prova").unwrap();
-        let now = house.now();
         house
             .register
-            .add_structure(structure(), &description, now)
+            .change(
+                RegisterChange::AddStructure {
+                    id: structure(),
+                    description,
+                },
+                act(),
+            )
             .await
             .unwrap();
         house.add_user("mario", PASSWORD, PINCODE).await;
@@ -109,13 +129,16 @@ impl House {
     async fn add_user(&self, id: &str, password: &str, pincode: &str) {
         let user = NewUser {
             id: UserId::parse(id).unwrap(),
-            structure: structure(),
+            workplace: Workplace::Structure(structure()),
             fiscal_code: CodiceFiscale::parse("RSSMRA80A01H501U").unwrap(),
             credential: self.hash(password, pincode),
             expires_at: None,
             profiles: Profiles::NONE.with(Service::Submission),
         };
-        self.register.add_user(user, self.now()).await.unwrap();
+        self.register
+            .change(RegisterChange::AddUser(user), act())
+            .await
+            .unwrap();
     }
 
     fn hash(&self, password: &str, pincode: &str) -> sistema_ts_store::register::CredentialHash {
@@ -184,12 +207,24 @@ async fn whatever_is_wrong_the_answer_and_the_work_are_the_same() {
     let id = |id: &str| UserId::parse(id).unwrap();
     house
         .register
-        .set_user_enabled(&id("disabled"), false)
+        .change(
+            RegisterChange::SetUserEnabled {
+                user: id("disabled"),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     house
         .register
-        .set_user_expiry(&id("expired"), Some(house.now()))
+        .change(
+            RegisterChange::SetUserExpiry {
+                user: id("expired"),
+                expires_at: Some(house.now()),
+            },
+            act(),
+        )
         .await
         .unwrap();
     for (user, password, pincode) in [
@@ -224,13 +259,25 @@ async fn a_disabled_structure_takes_its_users_with_it_even_when_remembered() {
     house.right().await.unwrap();
     house
         .register
-        .set_structure_enabled(structure(), false)
+        .change(
+            RegisterChange::SetStructureEnabled {
+                id: structure(),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert_eq!(house.right().await, UNAUTHORIZED);
     house
         .register
-        .set_structure_enabled(structure(), true)
+        .change(
+            RegisterChange::SetStructureEnabled {
+                id: structure(),
+                enabled: true,
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert!(house.right().await.is_ok());
@@ -308,7 +355,14 @@ async fn a_damaged_hash_lets_nobody_in() {
     let damaged = sistema_ts_store::register::CredentialHash::new("damaged");
     house
         .register
-        .set_user_credential(&mario(), damaged, None, house.now())
+        .change(
+            RegisterChange::SetUserCredential {
+                user: mario(),
+                credential: damaged,
+                expires_at: None,
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert_eq!(house.right().await, Err(BasicRefusal::Unavailable));

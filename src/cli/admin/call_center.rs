@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
-use sistema_ts_store::register::RegisterError;
+use sistema_ts_store::register::{RegisterChange, RegisterError};
 
-use super::caller::{certificates, set_enabled};
+use super::caller::{certificates, remove, rename, set_enabled};
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
 
@@ -40,16 +40,31 @@ pub(super) enum Command {
         #[arg(value_parser = CallCenterCode::parse)]
         code: CallCenterCode,
     },
+    /// Give a call centre another name
+    Rename {
+        /// Its code, which stays
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+        /// Its name from now on, for people
+        #[arg(long)]
+        name: String,
+    },
+    /// Remove a call centre that has no certificate, network or operator any more
+    Remove {
+        /// Its code
+        #[arg(value_parser = CallCenterCode::parse)]
+        code: CallCenterCode,
+    },
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
     let register = &context.register;
     match command {
         Command::Add { code, name } => {
-            let added = register
-                .add_caller(Caller::CallCenter(code), &name, context.now)
-                .await;
-            added.map_err(AdminError::from)?;
+            let caller = Caller::CallCenter(code);
+            context
+                .change(RegisterChange::AddCaller { caller, name })
+                .await?;
             context
                 .output
                 .done(&format!("call centre {code} registered"))
@@ -96,5 +111,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         }
         Command::Enable { code } => set_enabled(context, Caller::CallCenter(code), true).await,
         Command::Disable { code } => set_enabled(context, Caller::CallCenter(code), false).await,
+        Command::Rename { code, name } => rename(context, Caller::CallCenter(code), name).await,
+        Command::Remove { code } => remove(context, Caller::CallCenter(code)).await,
     }
 }

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 use sistema_ts_model::{CallCenterCode, Caller, RegionCode};
-use sistema_ts_store::register::RegisteredCaller;
+use sistema_ts_store::register::rules::caller_name;
+use sistema_ts_store::register::{RegisterChange, RegisteredCaller};
 
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
@@ -31,27 +32,40 @@ impl CallerArguments {
     }
 }
 
-/// How a caller is called in what is printed.
-pub(super) fn name_of(caller: &Caller) -> String {
-    match caller {
-        Caller::Region(code) => format!("region {code}"),
-        Caller::CallCenter(code) => format!("call centre {code}"),
-        Caller::Structure(id) => format!("structure {id}"),
-        Caller::Immuni => "the Immuni backend".to_owned(),
-    }
-}
-
 pub(super) async fn set_enabled(
     context: &Context,
     caller: Caller,
     enabled: bool,
 ) -> Result<(), CliError> {
-    let set = context.register.set_caller_enabled(caller, enabled).await;
-    set.map_err(AdminError::from)?;
+    context
+        .change(RegisterChange::SetCallerEnabled { caller, enabled })
+        .await?;
     let state = if enabled { "enabled" } else { "disabled" };
     context
         .output
-        .done(&format!("{} {state}", name_of(&caller)))
+        .done(&format!("{} {state}", caller_name(caller)))
+}
+
+pub(super) async fn rename(
+    context: &Context,
+    caller: Caller,
+    name: String,
+) -> Result<(), CliError> {
+    context
+        .change(RegisterChange::RenameCaller { caller, name })
+        .await?;
+    context
+        .output
+        .done(&format!("{} renamed", caller_name(caller)))
+}
+
+pub(super) async fn remove(context: &Context, caller: Caller) -> Result<(), CliError> {
+    context
+        .change(RegisterChange::RemoveCaller { caller })
+        .await?;
+    context
+        .output
+        .done(&format!("{} removed", caller_name(caller)))
 }
 
 pub(super) fn certificates(entry: &RegisteredCaller) -> Value {

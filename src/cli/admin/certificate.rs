@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use sistema_ts_model::{Caller, Timestamp};
-use sistema_ts_store::register::Fingerprint;
+use sistema_ts_store::register::{CertificateHolder, Fingerprint, RegisterChange};
 
 use super::caller::CallerArguments;
 use super::context::Context;
@@ -38,7 +38,6 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
-    let register = &context.register;
     match command {
         Command::Add {
             caller,
@@ -46,10 +45,12 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         } => {
             let caller = caller.caller()?;
             let (fingerprint, not_after) = check(&certificate, &caller, context)?;
-            let added = register
-                .add_certificate(caller, fingerprint, not_after, context.now)
-                .await;
-            added.map_err(AdminError::from)?;
+            let added = RegisterChange::AddCertificate {
+                holder: CertificateHolder::Caller(caller),
+                fingerprint,
+                not_after,
+            };
+            context.change(added).await?;
             context.output.fields(&[
                 ("added", fingerprint.to_string().into()),
                 ("valid_until", not_after.to_string().into()),
@@ -70,10 +71,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                     );
                 }
             };
-            let removed = register
-                .remove_certificate(caller.caller()?, fingerprint)
-                .await;
-            removed.map_err(AdminError::from)?;
+            let removed = RegisterChange::RemoveCertificate {
+                holder: CertificateHolder::Caller(caller.caller()?),
+                fingerprint,
+            };
+            context.change(removed).await?;
             context
                 .output
                 .fields(&[("removed", fingerprint.to_string().into())])

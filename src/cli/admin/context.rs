@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
-use sistema_ts_store::register::{Register, RegisterError, RegisterKey, RegisterKeyError};
+use sistema_ts_store::register::{
+    Act, Actor, NoJournal, Register, RegisterChange, RegisterError, RegisterKey, RegisterKeyError,
+};
 
 use super::output::Output;
 use crate::auth::CredentialHasher;
 use crate::cli::error::AdminError;
 use crate::config::Configuration;
+
+/// What the system keeps as the login of a process that nobody's login has started.
+const NO_LOGIN: u32 = u32::MAX;
 
 /// What every command works with.
 pub(super) struct Context {
@@ -30,7 +35,10 @@ impl Context {
             }
             Err(error) => return Err(error.into()),
         };
-        let register = configuration.archives().register(Arc::clone(&key), None)?;
+        let register =
+            configuration
+                .archives()
+                .register(Arc::clone(&key), Arc::new(NoJournal), None)?;
         Ok(Context {
             register,
             key,
@@ -38,6 +46,19 @@ impl Context {
             output,
             now: SystemClock.now(),
         })
+    }
+
+    /// Makes a change as whoever runs this command.
+    pub(super) async fn change(&self, change: RegisterChange) -> Result<(), AdminError> {
+        Ok(self.register.change(change, self.act()).await?)
+    }
+
+    /// Who runs this command, and when.
+    pub(super) fn act(&self) -> Act {
+        Act {
+            by: command_actor(),
+            at: self.now,
+        }
     }
 
     pub(super) fn hasher(&self) -> Result<CredentialHasher, AdminError> {
@@ -57,5 +78,16 @@ fn missing_key(configuration: &Configuration) -> AdminError {
         AdminError::KeyLost { register, key }
     } else {
         RegisterError::NotFound(archives.data_folder).into()
+    }
+}
+
+/// Who runs this command, as the system tells it.
+fn command_actor() -> Actor {
+    let login = std::fs::read_to_string("/proc/self/loginuid").ok();
+    let login: Option<u32> = login.and_then(|text| text.trim().parse().ok());
+    Actor::Command {
+        // SAFETY: takes nothing, changes nothing and never fails.
+        user: unsafe { libc::geteuid() },
+        login: login.filter(|number| *number != NO_LOGIN),
     }
 }

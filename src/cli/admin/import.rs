@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use sistema_ts_model::{Caller, CodiceFiscale, CodiceFiscaleOptions};
-use sistema_ts_store::register::{Profiles, RegisterError};
+use sistema_ts_store::register::{Profiles, RegisterChange, RegisterError};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::context::Context;
@@ -58,11 +58,12 @@ pub(super) async fn import(
                 continue;
             }
         };
-        let added = context
-            .register
-            .add_operator(caller, fiscal_code, profiles, context.now)
-            .await;
-        match added {
+        let operator = RegisterChange::AddOperator {
+            caller,
+            fiscal_code,
+            profiles,
+        };
+        match context.register.change(operator, context.act()).await {
             Ok(()) => summary.added += 1,
             Err(RegisterError::Exists(_)) => summary.known += 1,
             Err(reason) => {

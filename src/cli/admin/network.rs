@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
-use sistema_ts_store::register::canonical_network;
+use sistema_ts_store::register::{RegisterChange, canonical_network};
 
 use super::context::Context;
-use crate::cli::error::{AdminError, CliError};
+use crate::cli::error::CliError;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -33,30 +33,29 @@ pub(super) struct NetworkArguments {
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
-    let register = &context.register;
     match command {
         Command::Add(arguments) => {
             let (code, network) = (arguments.call_center, canonical_network(arguments.network));
-            let added = register
-                .add_network(Caller::CallCenter(code), network, context.now)
-                .await;
-            added.map_err(AdminError::from)?;
+            let caller = Caller::CallCenter(code);
+            context
+                .change(RegisterChange::AddNetwork { caller, network })
+                .await?;
             context
                 .output
                 .done(&format!("call centre {code} may call from {network}"))
         }
         Command::List { call_center } => {
-            let snapshot = register.snapshot();
+            let snapshot = context.register.snapshot();
             let networks = snapshot.networks(&Caller::CallCenter(call_center)).iter();
             let rows = networks.map(|network| vec![json!(network.to_string())]);
             context.output.table(&["network"], rows.collect())
         }
         Command::Remove(arguments) => {
             let (code, network) = (arguments.call_center, canonical_network(arguments.network));
-            let removed = register
-                .remove_network(Caller::CallCenter(code), network)
-                .await;
-            removed.map_err(AdminError::from)?;
+            let caller = Caller::CallCenter(code);
+            context
+                .change(RegisterChange::RemoveNetwork { caller, network })
+                .await?;
             context.output.done(&format!(
                 "call centre {code} may no longer call from {network}"
             ))

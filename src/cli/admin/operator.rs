@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{Caller, CodiceFiscale, Service};
-use sistema_ts_store::register::Profiles;
+use sistema_ts_store::register::rules::caller_name;
+use sistema_ts_store::register::{Profiles, RegisterChange};
 
-use super::caller::{CallerArguments, name_of};
+use super::caller::CallerArguments;
 use super::context::Context;
 use super::import::import;
 use super::output::service_names;
@@ -104,15 +105,16 @@ fn service(name: &str) -> Result<Service, String> {
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
-    let register = &context.register;
     match command {
         Command::Add { operator, profiles } => {
             let (caller, fiscal_code) = operator.read()?;
-            register
-                .add_operator(caller, fiscal_code, profiles.of(&caller), context.now)
-                .await
-                .map_err(AdminError::from)?;
-            let done = format!("operator of {} registered", name_of(&caller));
+            let added = RegisterChange::AddOperator {
+                caller,
+                fiscal_code,
+                profiles: profiles.of(&caller),
+            };
+            context.change(added).await?;
+            let done = format!("operator of {} registered", caller_name(caller));
             context.output.done(&done)
         }
         Command::Import {
@@ -124,7 +126,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             import(context, caller, profiles.of(&caller), &file).await
         }
         Command::List { caller } => {
-            let operators = register.snapshot().operators(&caller.caller()?);
+            let operators = context.register.snapshot().operators(&caller.caller()?);
             let rows = operators.iter().map(|entry| {
                 vec![
                     json!(entry.fiscal_code.expose()),
@@ -142,20 +144,23 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Disable { operator } => set_enabled(context, &operator, false).await,
         Command::Remove { operator } => {
             let (caller, fiscal_code) = operator.read()?;
-            register
-                .remove_operator(caller, fiscal_code)
-                .await
-                .map_err(AdminError::from)?;
-            let done = format!("operator of {} removed", name_of(&caller));
+            let removed = RegisterChange::RemoveOperator {
+                caller,
+                fiscal_code,
+            };
+            context.change(removed).await?;
+            let done = format!("operator of {} removed", caller_name(caller));
             context.output.done(&done)
         }
         Command::Profiles { operator, services } => {
             let (caller, fiscal_code) = operator.read()?;
             let profiles: Profiles = services.into_iter().collect();
-            register
-                .set_operator_profiles(caller, fiscal_code, profiles)
-                .await
-                .map_err(AdminError::from)?;
+            let set = RegisterChange::SetOperatorProfiles {
+                caller,
+                fiscal_code,
+                profiles,
+            };
+            context.change(set).await?;
             context
                 .output
                 .fields(&[("profiles", service_names(profiles))])
@@ -169,13 +174,14 @@ async fn set_enabled(
     enabled: bool,
 ) -> Result<(), CliError> {
     let (caller, fiscal_code) = operator.read()?;
-    context
-        .register
-        .set_operator_enabled(caller, fiscal_code, enabled)
-        .await
-        .map_err(AdminError::from)?;
+    let set = RegisterChange::SetOperatorEnabled {
+        caller,
+        fiscal_code,
+        enabled,
+    };
+    context.change(set).await?;
     let state = if enabled { "enabled" } else { "disabled" };
     context
         .output
-        .done(&format!("operator of {} {state}", name_of(&caller)))
+        .done(&format!("operator of {} {state}", caller_name(caller)))
 }

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use serde_json::json;
 use sistema_ts_model::{Caller, RegionCode};
-use sistema_ts_store::register::RegisterError;
+use sistema_ts_store::register::{RegisterChange, RegisterError};
 
-use super::caller::{certificates, set_enabled};
+use super::caller::{certificates, remove, rename, set_enabled};
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
 
@@ -40,17 +40,32 @@ pub(super) enum Command {
         #[arg(value_parser = RegionCode::parse)]
         code: RegionCode,
     },
+    /// Give a region another name
+    Rename {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+        /// Its name from now on, for people
+        #[arg(long)]
+        name: String,
+    },
+    /// Remove a region that has no certificate or operator any more; its structures and their users stay
+    Remove {
+        /// The region's three digits
+        #[arg(value_parser = RegionCode::parse)]
+        code: RegionCode,
+    },
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
     let register = &context.register;
     match command {
         Command::Add { code, name } => {
-            let name = name.as_deref().unwrap_or(code.name());
-            let added = register
-                .add_caller(Caller::Region(code), name, context.now)
-                .await;
-            added.map_err(AdminError::from)?;
+            let name = name.unwrap_or_else(|| code.name().to_owned());
+            let caller = Caller::Region(code);
+            context
+                .change(RegisterChange::AddCaller { caller, name })
+                .await?;
             context.output.done(&format!("region {code} registered"))
         }
         Command::List => {
@@ -82,5 +97,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         }
         Command::Enable { code } => set_enabled(context, Caller::Region(code), true).await,
         Command::Disable { code } => set_enabled(context, Caller::Region(code), false).await,
+        Command::Rename { code, name } => rename(context, Caller::Region(code), name).await,
+        Command::Remove { code } => remove(context, Caller::Region(code)).await,
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use sistema_ts_model::{RegionCode, StructureDescription, StructureId};
-use sistema_ts_store::register::RegisterError;
+use sistema_ts_store::register::{RegisterChange, RegisterError, Workplace};
 
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
@@ -43,14 +43,30 @@ pub(super) enum Command {
         #[arg(value_parser = StructureId::parse)]
         id: StructureId,
     },
+    /// Give a structure another name
+    Rename {
+        /// Region, ASL and structure, which stay
+        #[arg(value_parser = StructureId::parse)]
+        id: StructureId,
+        /// Its name from now on, 1 to 256 characters
+        #[arg(long, value_parser = StructureDescription::parse)]
+        description: StructureDescription,
+    },
+    /// Remove a structure that has no users any more; tests that it has reported stay as they are
+    Remove {
+        /// Region, ASL and structure
+        #[arg(value_parser = StructureId::parse)]
+        id: StructureId,
+    },
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
     let register = &context.register;
     match command {
         Command::Add { id, description } => {
-            let added = register.add_structure(id, &description, context.now).await;
-            added.map_err(AdminError::from)?;
+            context
+                .change(RegisterChange::AddStructure { id, description })
+                .await?;
             context.output.done(&format!("structure {id} registered"))
         }
         Command::List { region } => {
@@ -77,7 +93,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             let users = snapshot.users();
             let users = users
                 .iter()
-                .filter(|user| user.structure == id)
+                .filter(|user| user.workplace == Workplace::Structure(id))
                 .map(|user| json!(user.id.as_str()));
             context.output.fields(&[
                 ("structure", json!(id.to_string())),
@@ -88,12 +104,25 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         }
         Command::Enable { id } => set_enabled(context, id, true).await,
         Command::Disable { id } => set_enabled(context, id, false).await,
+        Command::Rename { id, description } => {
+            context
+                .change(RegisterChange::RenameStructure { id, description })
+                .await?;
+            context.output.done(&format!("structure {id} renamed"))
+        }
+        Command::Remove { id } => {
+            context
+                .change(RegisterChange::RemoveStructure { id })
+                .await?;
+            context.output.done(&format!("structure {id} removed"))
+        }
     }
 }
 
 async fn set_enabled(context: &Context, id: StructureId, enabled: bool) -> Result<(), CliError> {
-    let set = context.register.set_structure_enabled(id, enabled).await;
-    set.map_err(AdminError::from)?;
+    context
+        .change(RegisterChange::SetStructureEnabled { id, enabled })
+        .await?;
     let state = if enabled { "enabled" } else { "disabled" };
     context.output.done(&format!("structure {id} {state}"))
 }

@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use serde_json::json;
-use sistema_ts_model::{MILLIS_PER_DAY, PinCode, Service, StructureId, Timestamp, parse_date};
-use sistema_ts_store::register::{NewUser, RegisterError, RegisteredUser, UserId};
+use serde_json::{Value, json};
+use sistema_ts_model::{
+    AslId, MILLIS_PER_DAY, PinCode, Service, StructureId, Timestamp, parse_date,
+};
+use sistema_ts_store::register::rules::{check_user_profiles, structure_name, user_name};
+use sistema_ts_store::register::{
+    NewUser, RegisterChange, RegisterError, RegisteredUser, UserId, Workplace,
+};
 
 use super::context::Context;
 use super::output::service_names;
@@ -28,15 +33,18 @@ const USER_SERVICES: [Service; 4] = [
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Register a user of a structure, and print its password and pincode, once
+    /// Register a user of a structure or of an ASL, and print its password and pincode, once
     ///
     /// The operator's codice fiscale is read from standard input, one line.
     Add(AddArguments),
     /// List the registered users
     List {
         /// Those of one structure alone
-        #[arg(long, value_parser = StructureId::parse)]
+        #[arg(long, value_parser = StructureId::parse, conflicts_with = "asl")]
         structure: Option<StructureId>,
+        /// Those of one ASL alone, who belong to no structure
+        #[arg(long, value_parser = AslId::parse)]
+        asl: Option<AslId>,
     },
     /// Show a user, the operator's codice fiscale included
     Show {
@@ -73,12 +81,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "DAY", value_parser = parse_date)]
         on: Option<NaiveDate>,
     },
+    /// Remove a user who has left; access records keep their own
+    Remove {
+        /// The user id
+        #[arg(value_parser = UserId::parse)]
+        id: UserId,
+    },
     /// Replace the services that a user may call; without any, none
     Profiles {
         /// The user id
         #[arg(value_parser = UserId::parse)]
         id: UserId,
-        /// invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati, invioCodiceOtp
+        /// invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati, invioCodiceOtp; of an ASL's user the last alone
         #[arg(value_name = "SERVICE", value_parser = service)]
         services: Vec<Service>,
     },
@@ -89,18 +103,36 @@ pub(super) struct AddArguments {
     /// The user id: 3 to 64 letters, digits, dots, dashes and underscores
     #[arg(value_parser = UserId::parse)]
     id: UserId,
-    /// The registered structure for which the user calls
-    #[arg(long, value_parser = StructureId::parse)]
-    structure: StructureId,
+    #[command(flatten)]
+    workplace: WorkplaceArguments,
     /// Read the operator's codice fiscale from a file instead of standard input
     #[arg(long, value_name = "FILE")]
     fiscal_code_file: Option<PathBuf>,
     /// A service that the user may call: invioEsecuzioneTest, annullamentoEsecuzioneTest, elencoTestEffettuati,
-    /// invioCodiceOtp; may be given several times
+    /// invioCodiceOtp; may be given several times. Of an ASL's user the last alone
     #[arg(long = "profile", value_name = "SERVICE", value_parser = service)]
     profiles: Vec<Service>,
     #[command(flatten)]
     credentials: CredentialsArguments,
+}
+
+/// For whom a user calls.
+#[derive(Clone, Copy, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WorkplaceArguments {
+    /// A registered structure: region, ASL and structure, such as 010-101-000123
+    #[arg(long, value_parser = StructureId::parse)]
+    structure: Option<StructureId>,
+    /// An ASL, of no structure: region and ASL, such as 010-101
+    #[arg(long, value_parser = AslId::parse)]
+    asl: Option<AslId>,
+}
+
+/// The one of the two that was named, if any was.
+fn workplace_of(structure: Option<StructureId>, asl: Option<AslId>) -> Option<Workplace> {
+    structure
+        .map(Workplace::Structure)
+        .or(asl.map(Workplace::Asl))
 }
 
 #[derive(Debug, Args)]
@@ -126,30 +158,36 @@ fn service(name: &str) -> Result<Service, String> {
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
-    let register = &context.register;
     match command {
         Command::Add(arguments) => add(context, arguments).await,
-        Command::List { structure } => list(context, structure),
+        Command::List { structure, asl } => list(context, workplace_of(structure, asl)),
         Command::Show { id } => show(context, &id),
         Command::Enable { id } => set_enabled(context, &id, true).await,
         Command::Disable { id } => set_enabled(context, &id, false).await,
         Command::Reset { id, credentials } => reset(context, &id, credentials).await,
         Command::Expire { id, on } => {
             let end = on.map_or(context.now, Timestamp::start_of_rome_day);
-            register
-                .set_user_expiry(&id, Some(end))
-                .await
-                .map_err(AdminError::from)?;
+            let set = RegisterChange::SetUserExpiry {
+                user: id.clone(),
+                expires_at: Some(end),
+            };
+            context.change(set).await?;
             context
                 .output
                 .done(&format!("credentials of user {id} end at {end}"))
         }
+        Command::Remove { id } => {
+            let removed = RegisterChange::RemoveUser { user: id.clone() };
+            context.change(removed).await?;
+            context.output.done(&format!("user {id} removed"))
+        }
         Command::Profiles { id, services } => {
             let profiles = services.into_iter().collect();
-            register
-                .set_user_profiles(&id, profiles)
-                .await
-                .map_err(AdminError::from)?;
+            let set = RegisterChange::SetUserProfiles {
+                user: id.clone(),
+                profiles,
+            };
+            context.change(set).await?;
             context.output.fields(&[
                 ("user", json!(id.as_str())),
                 ("profiles", service_names(profiles)),
@@ -159,36 +197,47 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
 }
 
 async fn add(context: &Context, arguments: AddArguments) -> Result<(), CliError> {
+    let WorkplaceArguments { structure, asl } = arguments.workplace;
+    // The command line asks for one of the two.
+    let workplace = workplace_of(structure, asl).ok_or(AdminError::NoWorkplace)?;
     // The commonest refusals, before anything is written.
     let snapshot = context.register.snapshot();
     if snapshot.user(arguments.id.as_str()).is_some() {
-        let user = format!("user {}", arguments.id);
-        return Err(AdminError::from(RegisterError::Exists(user)).into());
+        return Err(AdminError::from(RegisterError::Exists(user_name(&arguments.id))).into());
     }
-    if snapshot.structure(&arguments.structure).is_none() {
-        let structure = format!("structure {}", arguments.structure);
-        return Err(AdminError::from(RegisterError::Missing(structure)).into());
+    if let Workplace::Structure(id) = workplace
+        && snapshot.structure(&id).is_none()
+    {
+        return Err(AdminError::from(RegisterError::Missing(structure_name(id))).into());
     }
+    let profiles = arguments.profiles.into_iter().collect();
+    check_user_profiles(&workplace, profiles).map_err(AdminError::from)?;
     let issued = arguments.credentials.issue(context)?;
     let user = NewUser {
         id: arguments.id.clone(),
-        structure: arguments.structure,
+        workplace,
         fiscal_code: read_fiscal_code(arguments.fiscal_code_file.as_deref())?,
         credential: context
             .hasher()?
             .hash(&issued.password, &issued.pincode)
             .map_err(AdminError::from)?,
         expires_at: Some(issued.expires_at),
-        profiles: arguments.profiles.into_iter().collect(),
+        profiles,
     };
     issued.write(context, &arguments.id)?;
-    let added = context.register.add_user(user, context.now).await;
-    added.map_err(|reason| AdminError::NotValid { reason }.into())
+    context
+        .register
+        .change(RegisterChange::AddUser(user), context.act())
+        .await
+        .map_err(|reason| AdminError::NotValid { reason }.into())
 }
 
 async fn set_enabled(context: &Context, id: &UserId, enabled: bool) -> Result<(), CliError> {
-    let set = context.register.set_user_enabled(id, enabled).await;
-    set.map_err(AdminError::from)?;
+    let set = RegisterChange::SetUserEnabled {
+        user: id.clone(),
+        enabled,
+    };
+    context.change(set).await?;
     let state = if enabled { "enabled" } else { "disabled" };
     context.output.done(&format!("user {id} {state}"))
 }
@@ -199,8 +248,7 @@ async fn reset(
     credentials: CredentialsArguments,
 ) -> Result<(), CliError> {
     if context.register.snapshot().user(id.as_str()).is_none() {
-        let user = format!("user {id}");
-        return Err(AdminError::from(RegisterError::Missing(user)).into());
+        return Err(AdminError::from(RegisterError::Missing(user_name(id))).into());
     }
     let issued = credentials.issue(context)?;
     let credential = context
@@ -208,11 +256,16 @@ async fn reset(
         .hash(&issued.password, &issued.pincode)
         .map_err(AdminError::from)?;
     issued.write(context, id)?;
-    let set = context
+    let set = RegisterChange::SetUserCredential {
+        user: id.clone(),
+        credential,
+        expires_at: Some(issued.expires_at),
+    };
+    context
         .register
-        .set_user_credential(id, credential, Some(issued.expires_at), context.now)
-        .await;
-    set.map_err(|reason| AdminError::NotValid { reason }.into())
+        .change(set, context.act())
+        .await
+        .map_err(|reason| AdminError::NotValid { reason }.into())
 }
 
 /// A password and a pincode on their way to a user.
@@ -277,22 +330,30 @@ fn refuse_a_sink() -> io::Result<()> {
     }
 }
 
-fn list(context: &Context, structure: Option<StructureId>) -> Result<(), CliError> {
+fn list(context: &Context, workplace: Option<Workplace>) -> Result<(), CliError> {
     let users = context.register.snapshot().users();
     let rows = users
         .iter()
-        .filter(|user| structure.is_none_or(|structure| user.structure == structure))
+        .filter(|user| workplace.is_none_or(|workplace| user.workplace == workplace))
         .map(|user| {
             vec![
                 json!(user.id.as_str()),
-                json!(user.structure.to_string()),
+                structure_of(&user.workplace),
+                asl_of(&user.workplace),
                 json!(user.enabled),
                 json!(user.expires_at.map(|end| end.to_string())),
                 service_names(user.profiles),
             ]
         });
     context.output.table(
-        &["user", "structure", "enabled", "expires_at", "profiles"],
+        &[
+            "user",
+            "structure",
+            "asl",
+            "enabled",
+            "expires_at",
+            "profiles",
+        ],
         rows.collect(),
     )
 }
@@ -301,10 +362,11 @@ fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
     let snapshot = context.register.snapshot();
     let user: &RegisteredUser = snapshot
         .user(id.as_str())
-        .ok_or_else(|| AdminError::from(RegisterError::Missing(format!("user {id}"))))?;
+        .ok_or_else(|| AdminError::from(RegisterError::Missing(user_name(id))))?;
     context.output.fields(&[
         ("user", json!(id.as_str())),
-        ("structure", json!(user.structure.to_string())),
+        ("structure", structure_of(&user.workplace)),
+        ("asl", asl_of(&user.workplace)),
         ("fiscal_code", json!(user.fiscal_code.expose())),
         ("enabled", json!(user.enabled)),
         (
@@ -318,4 +380,20 @@ fn show(context: &Context, id: &UserId) -> Result<(), CliError> {
         ("expired", json!(user.is_expired(context.now))),
         ("profiles", service_names(user.profiles)),
     ])
+}
+
+/// The structure's identifier, if the user is of one.
+fn structure_of(workplace: &Workplace) -> Value {
+    match workplace {
+        Workplace::Structure(id) => json!(id.to_string()),
+        Workplace::Asl(_) => Value::Null,
+    }
+}
+
+/// The ASL's identifier, if the user is of one and of no structure.
+fn asl_of(workplace: &Workplace) -> Value {
+    match workplace {
+        Workplace::Asl(id) => json!(id.to_string()),
+        Workplace::Structure(_) => Value::Null,
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::{OtpSender, RelaySlot};
-use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp, TransactionId};
+use sistema_ts_model::{Finding, Outcome, Service, Timestamp, TransactionId};
 use sistema_ts_store::{AccessDetail, AslOtpAdmission, CountAslOtp};
 
 use self::person::{Claimed, Looked, in_steps};
@@ -45,10 +45,10 @@ impl SoapService for AslOtp {
     type Request = Request;
 
     fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
-        rules::judge(fields, call).unless(|request| match call.caller {
+        rules::judge(fields, call).unless(|request| match call.user {
             // A user was authenticated as the operator that it is.
-            Caller::Structure(_) => None,
-            _ => operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator)),
+            Some(_) => None,
+            None => operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator)),
         })
     }
 

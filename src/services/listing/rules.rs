@@ -127,7 +127,7 @@ fn scope(caller: &Caller, structure: Option<&StructureReference>) -> Option<List
             Some(ListingScope::Description(*region, description.clone()))
         }
         (Caller::Structure(id), _) => Some(ListingScope::Structure(*id)),
-        (Caller::CallCenter(_) | Caller::Immuni, _) => None,
+        (Caller::Asl(_) | Caller::CallCenter(_) | Caller::Immuni, _) => None,
     }
 }
 

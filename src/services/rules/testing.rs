@@ -14,7 +14,7 @@ use sistema_ts_model::{
     CallCenterCode, Caller, CodiceFiscale, Finding, Outcome, RegionCode, Service, StructureId,
     Timestamp,
 };
-use sistema_ts_store::register::{CredentialHash, Profiles, RegisteredUser, UserId};
+use sistema_ts_store::register::{CredentialHash, Profiles, RegisteredUser, UserId, Workplace};
 
 use crate::services::call::{Call, Permits};
 use crate::soap::description::Message;
@@ -125,7 +125,7 @@ pub fn by_user() -> Call {
     Call {
         user: Some(Arc::new(RegisteredUser {
             id: UserId::parse("operatore.prova").unwrap(),
-            structure,
+            workplace: Workplace::Structure(structure),
             fiscal_code: CodiceFiscale::parse(FISCAL_CODE).unwrap(),
             credential: CredentialHash::new("-"),
             credential_set_at: moment(),

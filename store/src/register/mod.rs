@@ -7,12 +7,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ipnet::IpNet;
-use sistema_ts_model::{
-    Caller, CodiceFiscale, RegionCode, StructureDescription, StructureId, Timestamp,
-};
+use sistema_ts_model::RegionCode;
 use thiserror::Error;
 
+mod change;
 mod key;
 mod network;
 mod profiles;
@@ -20,13 +18,15 @@ pub mod rules;
 mod snapshot;
 mod types;
 
+pub use change::{Act, Actor, NoJournal, RegisterChange, RegisterJournal};
 pub use key::{RegisterKey, RegisterKeyError};
 pub use network::canonical_network;
 pub use profiles::Profiles;
 pub use snapshot::RegisterSnapshot;
 pub use types::{
-    CredentialHash, Fingerprint, IdentifierError, NewUser, RegisteredCaller, RegisteredCertificate,
-    RegisteredOperator, RegisteredStructure, RegisteredUser, UserId,
+    AdministratorId, CertificateHolder, CredentialHash, Fingerprint, IdentifierError, NewUser,
+    RegisteredAdministrator, RegisteredCaller, RegisteredCertificate, RegisteredOperator,
+    RegisteredStructure, RegisteredUser, UserId, Workplace,
 };
 
 /// At most so many operators of one region may hold the profile of `elencoTestEffettuati` (§2.4.3).
@@ -55,9 +55,26 @@ pub enum RegisterError {
     /// Operators of this caller cannot hold this service, or the caller has no operators.
     #[error("operators of {0} cannot have this profile")]
     ProfileRefused(String),
+    /// A caller of this kind has no administrators of its own.
+    #[error("{0} has no administrators of its own: regions and call centres alone have")]
+    AdministratorRefused(String),
+    /// Something that stays needs what was to be removed.
+    #[error("{entry} is in use, and was not removed ({by})")]
+    InUse {
+        /// What was to be removed.
+        entry: String,
+        /// How many entries of which kind need it.
+        by: String,
+    },
+    /// The journal could not note the change, so that it was not made.
+    #[error("the change was not made, because it cannot be noted: {0}")]
+    NotNoted(String),
     /// Too many changes wait for the register. Nothing was done.
     #[error("the register has no room for more work right now")]
     Overloaded,
+    /// A change was made or was not; the register shows which, once it can be read.
+    #[error("whether the register was changed is not known: {0}")]
+    UnknownOutcome(String),
     /// The register cannot be reached, is busy for too long, or is shutting down. Nothing was done.
     #[error("the register is unavailable: {0}")]
     Unavailable(String),
@@ -98,6 +115,10 @@ impl RegisterError {
             RegisterError::TooManyListingOperators(_) => "too_many_listing_operators",
             RegisterError::NetworkRefused => "network_refused",
             RegisterError::ProfileRefused(_) => "profile_refused",
+            RegisterError::AdministratorRefused(_) => "administrator_refused",
+            RegisterError::InUse { .. } => "in_use",
+            RegisterError::NotNoted(_) => "not_noted",
+            RegisterError::UnknownOutcome(_) => "unknown_outcome",
             RegisterError::Overloaded => "overloaded",
             RegisterError::Unavailable(_) => "unavailable",
             RegisterError::AlreadyMade(_) => "already_made",
@@ -111,7 +132,7 @@ impl RegisterError {
 
 /// A register of callers, structures and users.
 ///
-/// Every change is durable when its method returns.
+/// Every change is durable when [`Register::change`] returns.
 #[async_trait]
 pub trait Register: Send + Sync {
     /// What is registered, as of at most the poll interval ago; changes made through this register are in it at once.
@@ -127,117 +148,10 @@ pub trait Register: Send + Sync {
     /// Looks for changes now instead of at the next poll.
     async fn refresh(&self) -> Result<(), RegisterError>;
 
-    /// Registers a caller that proves itself by certificate, enabled and without certificates yet.
-    async fn add_caller(
-        &self,
-        caller: Caller,
-        name: &str,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Enables or disables such a caller.
-    async fn set_caller_enabled(&self, caller: Caller, enabled: bool) -> Result<(), RegisterError>;
-
-    /// Adds a certificate to a caller. Several are valid at once, as a renewal needs.
-    async fn add_certificate(
-        &self,
-        caller: Caller,
-        fingerprint: Fingerprint,
-        not_after: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Removes a certificate from a caller.
-    async fn remove_certificate(
-        &self,
-        caller: Caller,
-        fingerprint: Fingerprint,
-    ) -> Result<(), RegisterError>;
-
-    /// Adds a network from which a call centre calls, in its [`canonical_network`] form.
-    async fn add_network(
-        &self,
-        caller: Caller,
-        network: IpNet,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Removes a network from a call centre.
-    async fn remove_network(&self, caller: Caller, network: IpNet) -> Result<(), RegisterError>;
-
-    /// Registers an operator of a region or a call centre, enabled (§2.4.3, §3.3, §5.2).
-    async fn add_operator(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        profiles: Profiles,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Enables or disables an operator.
-    async fn set_operator_enabled(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        enabled: bool,
-    ) -> Result<(), RegisterError>;
-
-    /// Replaces the services that an operator may ask for.
-    async fn set_operator_profiles(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-        profiles: Profiles,
-    ) -> Result<(), RegisterError>;
-
-    /// Removes an operator, with all that the register knows of the person; access records keep theirs (§3.4, §5.2).
-    async fn remove_operator(
-        &self,
-        caller: Caller,
-        fiscal_code: CodiceFiscale,
-    ) -> Result<(), RegisterError>;
-
-    /// Registers a structure, enabled.
-    async fn add_structure(
-        &self,
-        id: StructureId,
-        description: &StructureDescription,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Enables or disables a structure, and with it all its users.
-    async fn set_structure_enabled(
-        &self,
-        id: StructureId,
-        enabled: bool,
-    ) -> Result<(), RegisterError>;
-
-    /// Registers a user of a registered structure, enabled.
-    async fn add_user(&self, user: NewUser, now: Timestamp) -> Result<(), RegisterError>;
-
-    /// Enables or disables a user.
-    async fn set_user_enabled(&self, user: &UserId, enabled: bool) -> Result<(), RegisterError>;
-
-    /// Gives a user new credentials and a new end of validity.
-    async fn set_user_credential(
-        &self,
-        user: &UserId,
-        credential: CredentialHash,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(), RegisterError>;
-
-    /// Sets the end of a user's credentials; `None` is never.
-    async fn set_user_expiry(
-        &self,
-        user: &UserId,
-        expires_at: Option<Timestamp>,
-    ) -> Result<(), RegisterError>;
-
-    /// Replaces the services that a user may call.
-    async fn set_user_profiles(
-        &self,
-        user: &UserId,
-        profiles: Profiles,
-    ) -> Result<(), RegisterError>;
+    /// Makes one change, if the [rules](rules) allow it. The register's journal hears of it as [`RegisterJournal`] says.
+    ///
+    /// Every server, and every command, may change the register at any time. Each change is one decision: what the rules looked at still holds
+    /// when it is made. An error means that nothing was changed, but for [`RegisterError::UnknownOutcome`]. Repeating a change is always allowed:
+    /// one that was made already is made again or refused as [`RegisterError::Exists`] or [`RegisterError::Missing`].
+    async fn change(&self, change: RegisterChange, act: Act) -> Result<(), RegisterError>;
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sistema_ts_model::{Caller, Service};
 
+use super::Workplace;
+
 /// A set of services.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Profiles(u8);
@@ -56,7 +58,22 @@ impl Profiles {
                 Service::Unlock,
                 Service::Confirmation,
             ],
-            Caller::Structure(_) | Caller::Immuni => &[],
+            Caller::Structure(_) | Caller::Asl(_) | Caller::Immuni => &[],
+        };
+        services.iter().copied().collect()
+    }
+
+    /// The services that users of this workplace may hold, who sign in with user id, password and pincode (§2.3, §5.1).
+    #[must_use]
+    pub fn of_users(workplace: &Workplace) -> Self {
+        let services: &[Service] = match workplace {
+            Workplace::Structure(_) => &[
+                Service::Submission,
+                Service::Cancellation,
+                Service::Listing,
+                Service::AslOtp,
+            ],
+            Workplace::Asl(_) => &[Service::AslOtp],
         };
         services.iter().copied().collect()
     }

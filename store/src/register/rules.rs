@@ -6,7 +6,10 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use sistema_ts_model::{Caller, CodiceFiscale, RegionCode, StructureId};
 
-use super::{MAXIMUM_LISTING_OPERATORS, Profiles, RegisterError, UserId, canonical_network};
+use super::{
+    AdministratorId, CertificateHolder, MAXIMUM_LISTING_OPERATORS, Profiles, RegisterError, UserId,
+    Workplace, canonical_network,
+};
 
 /// The network as it is registered for a caller.
 ///
@@ -29,6 +32,50 @@ pub fn check_operator_profiles(caller: Caller, profiles: Profiles) -> Result<(),
     match allowed != Profiles::NONE && profiles.is_within(allowed) {
         true => Ok(()),
         false => Err(RegisterError::ProfileRefused(caller_name(caller))),
+    }
+}
+
+/// Whether a user of this workplace may hold these profiles.
+///
+/// # Errors
+/// [`RegisterError::ProfileRefused`] if its users may not hold one of them.
+pub fn check_user_profiles(workplace: &Workplace, profiles: Profiles) -> Result<(), RegisterError> {
+    match profiles.is_within(Profiles::of_users(workplace)) {
+        true => Ok(()),
+        false => Err(RegisterError::ProfileRefused(caller_name(
+            workplace.caller(),
+        ))),
+    }
+}
+
+/// Whether a caller may have administrators of its own: those that have operators may (§3.3).
+///
+/// # Errors
+/// [`RegisterError::AdministratorRefused`].
+pub fn check_administrator(administrator: &AdministratorId) -> Result<(), RegisterError> {
+    let caller = administrator.caller;
+    match Profiles::of_operators(&caller) != Profiles::NONE {
+        true => Ok(()),
+        false => Err(RegisterError::AdministratorRefused(caller_name(caller))),
+    }
+}
+
+/// Whether nothing stands in the way of removing an entry. `uses` says how many entries of which kind (in the plural) need it.
+///
+/// # Errors
+/// [`RegisterError::InUse`], which names the kinds of which there is one at least.
+pub fn check_unused(entry: String, uses: &[(&str, u64)]) -> Result<(), RegisterError> {
+    let kinds: Vec<String> = uses
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!("{kind}: {count}"))
+        .collect();
+    match kinds.is_empty() {
+        true => Ok(()),
+        false => Err(RegisterError::InUse {
+            entry,
+            by: kinds.join(", "),
+        }),
     }
 }
 
@@ -55,15 +102,32 @@ pub fn caller_name(caller: Caller) -> String {
     match caller {
         Caller::Region(region) => format!("region {region}"),
         Caller::Structure(id) => structure_name(id),
+        Caller::Asl(id) => format!("ASL {id}"),
         Caller::CallCenter(code) => format!("call centre {code}"),
         Caller::Immuni => "the Immuni backend".to_owned(),
     }
 }
 
-/// A caller's certificate, in an error's text.
+/// A certificate of a holder, in an error's text.
 #[must_use]
-pub fn certificate_name(caller: Caller) -> String {
-    format!("the certificate of {}", caller_name(caller))
+pub fn certificate_name(holder: &CertificateHolder) -> String {
+    format!("the certificate of {}", holder_name(holder))
+}
+
+/// The holder of a certificate, in an error's text.
+#[must_use]
+pub fn holder_name(holder: &CertificateHolder) -> String {
+    match holder {
+        CertificateHolder::Caller(caller) => caller_name(*caller),
+        CertificateHolder::Administrator(administrator) => administrator_name(administrator),
+    }
+}
+
+/// An administrator of a caller, in an error's text.
+#[must_use]
+pub fn administrator_name(administrator: &AdministratorId) -> String {
+    let AdministratorId { caller, name } = administrator;
+    format!("administrator {name} of {}", caller_name(*caller))
 }
 
 /// A network of a caller, in an error's text.
@@ -95,7 +159,7 @@ mod tests {
     //! A failure means that a store could let in from everywhere, give a service to whom it is not for, or let more people list than §2.4.3 allows.
     #![allow(clippy::unwrap_used)]
 
-    use sistema_ts_model::{CallCenterCode, Service};
+    use sistema_ts_model::{AslId, CallCenterCode, Service};
 
     use super::*;
 
@@ -162,5 +226,54 @@ mod tests {
             refused,
             Err(RegisterError::TooManyListingOperators(_))
         ));
+    }
+
+    #[test]
+    fn a_user_holds_the_services_of_the_workplace_alone() {
+        let structure = Workplace::Structure(StructureId::parse("010-101-000123").unwrap());
+        let asl = Workplace::Asl(AslId::parse("010-101").unwrap());
+        let otp = Profiles::NONE.with(Service::AslOtp);
+        assert!(check_user_profiles(&asl, otp).is_ok());
+        assert!(check_user_profiles(&asl, Profiles::NONE).is_ok());
+        assert!(check_user_profiles(&structure, otp.with(Service::Submission)).is_ok());
+        for (workplace, service) in [
+            (asl, Service::Submission),
+            (asl, Service::Listing),
+            (structure, Service::Verification),
+        ] {
+            let refused = check_user_profiles(&workplace, otp.with(service));
+            assert!(
+                matches!(refused, Err(RegisterError::ProfileRefused(_))),
+                "{workplace:?} {service:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn callers_that_have_operators_may_have_administrators() {
+        let administrator = |caller| AdministratorId {
+            caller,
+            name: UserId::parse("anna.verdi").unwrap(),
+        };
+        for caller in [call_center(), Caller::Region(region())] {
+            assert!(check_administrator(&administrator(caller)).is_ok());
+        }
+        let refused = check_administrator(&administrator(Caller::Immuni));
+        assert!(matches!(
+            refused,
+            Err(RegisterError::AdministratorRefused(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_in_use_is_told_with_its_uses() {
+        let name = || "region 010".to_owned();
+        assert!(check_unused(name(), &[("certificates", 0), ("operators", 0)]).is_ok());
+        let uses = [("certificates", 2), ("networks", 0), ("operators", 1)];
+        let refused = check_unused(name(), &uses).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "region 010 is in use, and was not removed (certificates: 2, operators: 1)"
+        );
     }
 }

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use sistema_ts_model::{Caller, CodiceFiscale, StructureId};
 
 use super::{
-    Fingerprint, RegisteredCaller, RegisteredOperator, RegisteredStructure, RegisteredUser, UserId,
+    Fingerprint, RegisteredAdministrator, RegisteredCaller, RegisteredOperator,
+    RegisteredStructure, RegisteredUser, UserId,
 };
 
 /// The operators of one caller.
@@ -23,6 +24,8 @@ pub struct RegisterSnapshot {
     users: HashMap<UserId, Arc<RegisteredUser>>,
     networks: HashMap<Caller, Vec<IpNet>>,
     operators: HashMap<Caller, Arc<Operators>>,
+    administrators: HashMap<Caller, Vec<Arc<RegisteredAdministrator>>>,
+    administrator_certificates: HashMap<Fingerprint, Arc<RegisteredAdministrator>>,
 }
 
 /// How a store makes the next snapshot: from the one before, with what has changed since.
@@ -58,6 +61,24 @@ impl RegisterSnapshot {
         }
     }
 
+    /// Puts these in the place of all administrators of callers, and their certificates in the place of all of theirs.
+    pub fn replace_administrators(
+        &mut self,
+        administrators: impl IntoIterator<Item = RegisteredAdministrator>,
+    ) {
+        self.administrators.clear();
+        self.administrator_certificates.clear();
+        for entry in administrators {
+            let entry = Arc::new(entry);
+            for certificate in &entry.certificates {
+                self.administrator_certificates
+                    .insert(certificate.fingerprint, Arc::clone(&entry));
+            }
+            let of_caller = self.administrators.entry(entry.id.caller).or_default();
+            of_caller.push(entry);
+        }
+    }
+
     /// Puts a structure in the place of the one with the same identifier, if there is one.
     pub fn put_structure(&mut self, entry: RegisteredStructure) {
         self.structures.insert(entry.id, Arc::new(entry));
@@ -72,6 +93,16 @@ impl RegisterSnapshot {
     pub fn put_operator(&mut self, entry: RegisteredOperator) {
         let operators = self.operators.entry(entry.caller).or_default();
         Arc::make_mut(operators).insert(entry.fiscal_code.clone(), Arc::new(entry));
+    }
+
+    /// Takes all structures out, since one at least was removed: those that are left are put in again.
+    pub fn clear_structures(&mut self) {
+        self.structures.clear();
+    }
+
+    /// Takes all users out, since one at least was removed: those who are left are put in again.
+    pub fn clear_users(&mut self) {
+        self.users.clear();
     }
 
     /// Takes all operators out, since one at least was removed: those who are left are put in again.
@@ -140,6 +171,24 @@ impl RegisterSnapshot {
                 .flat_map(|operators| operators.values()),
             |entry| (entry.added_at, entry.fiscal_code.expose().to_owned()),
         )
+    }
+
+    /// The administrator of a caller with this certificate, enabled or not.
+    #[must_use]
+    pub fn administrator_of_certificate(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Option<&Arc<RegisteredAdministrator>> {
+        self.administrator_certificates.get(fingerprint)
+    }
+
+    /// All administrators of a caller, in the order of their names.
+    #[must_use]
+    pub fn administrators(&self, caller: &Caller) -> Vec<Arc<RegisteredAdministrator>> {
+        let administrators = self.administrators.get(caller);
+        sorted(administrators.into_iter().flatten(), |entry| {
+            entry.id.name.clone()
+        })
     }
 
     /// All callers, in the order of their keys.

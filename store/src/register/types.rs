@@ -4,7 +4,9 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use sistema_ts_model::{Caller, CodiceFiscale, StructureDescription, StructureId, Timestamp};
+use sistema_ts_model::{
+    AslId, Caller, CodiceFiscale, RegionCode, StructureDescription, StructureId, Timestamp,
+};
 use thiserror::Error;
 
 use super::Profiles;
@@ -177,13 +179,42 @@ pub struct RegisteredStructure {
     pub enabled: bool,
 }
 
+/// For whom a user works, and calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Workplace {
+    /// A registered structure.
+    Structure(StructureId),
+    /// An ASL itself, of no structure (§5.1).
+    Asl(AslId),
+}
+
+impl Workplace {
+    /// The caller that its users are.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        match self {
+            Workplace::Structure(id) => Caller::Structure(*id),
+            Workplace::Asl(id) => Caller::Asl(*id),
+        }
+    }
+
+    /// The region that it belongs to.
+    #[must_use]
+    pub fn region(&self) -> RegionCode {
+        match self {
+            Workplace::Structure(id) => id.region,
+            Workplace::Asl(id) => id.region,
+        }
+    }
+}
+
 /// An operator of a structure or an ASL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredUser {
     /// The name for signing in.
     pub id: UserId,
-    /// The structure for which the user calls.
-    pub structure: StructureId,
+    /// For whom the user calls.
+    pub workplace: Workplace,
     /// The operator's own fiscal code, which access records name (§2.5, §5.2).
     pub fiscal_code: CodiceFiscale,
     /// Hash of password and pincode.
@@ -224,13 +255,44 @@ pub struct RegisteredOperator {
     pub added_at: Timestamp,
 }
 
+/// An administrator of a region or a call centre: who it is, and whose. It manages that caller's operators and nothing else (§3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AdministratorId {
+    /// Whose administrator.
+    pub caller: Caller,
+    /// The administrator's name among those of the caller, of the form of a user id.
+    pub name: UserId,
+}
+
+/// An administrator of a caller, known by certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredAdministrator {
+    /// Who, and whose.
+    pub id: AdministratorId,
+    /// Whether the administrator may do anything.
+    pub enabled: bool,
+    /// When the administrator was registered.
+    pub added_at: Timestamp,
+    /// The certificates now registered for it, in the order of their fingerprints.
+    pub certificates: Vec<RegisteredCertificate>,
+}
+
+/// Whom a certificate proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateHolder {
+    /// A caller: requests to the services are its.
+    Caller(Caller),
+    /// An administrator of a caller: no service takes its certificate.
+    Administrator(AdministratorId),
+}
+
 /// A user to register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {
     /// The name for signing in.
     pub id: UserId,
-    /// A registered structure.
-    pub structure: StructureId,
+    /// For whom the user calls: a structure must be registered.
+    pub workplace: Workplace,
     /// The operator's own fiscal code.
     pub fiscal_code: CodiceFiscale,
     /// Hash of password and pincode.

@@ -198,6 +198,12 @@ impl Installation {
 
     /// Registers a user of [`STRUCTURE`] with one profile.
     pub fn add_user(&self, user: &str, profile: &str) {
+        self.add_user_of(["--structure", STRUCTURE], user, profile);
+    }
+
+    /// Registers a user of a structure or an ASL, as the option says, with one profile.
+    pub fn add_user_of(&self, workplace: [&str; 2], user: &str, profile: &str) {
+        let [kind, identifier] = workplace;
         let password = self.path("password");
         std::fs::write(&password, PASSWORD).unwrap();
         let told = self.admin_with_input(
@@ -205,8 +211,8 @@ impl Installation {
                 "user",
                 "add",
                 user,
-                "--structure",
-                STRUCTURE,
+                kind,
+                identifier,
                 "--profile",
                 profile,
                 "--password-file",

@@ -9,11 +9,12 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId,
 };
 use sistema_ts_store::register::{
-    CredentialHash, Fingerprint, Profiles, Register, RegisterError, RegisterKey,
+    CertificateHolder, CredentialHash, Fingerprint, NoJournal, Profiles, Register, RegisterChange,
+    RegisterError, RegisterKey, Workplace,
 };
 
 use super::super::{EmbeddedRegister, REGISTER_FILE, RegisterOptions};
-use super::{FISCAL_CODE, Place, new_user, now, region, structure, user_id, with_structure};
+use super::{FISCAL_CODE, Place, act, new_user, now, region, structure, user_id, with_structure};
 
 /// Waits until a condition holds, at most ten seconds.
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -31,16 +32,32 @@ async fn what_was_registered_is_found_after_reopening() {
     {
         let register = place.open();
         register
-            .add_caller(region(), "Regione Piemonte", now())
+            .change(
+                RegisterChange::AddCaller {
+                    caller: region(),
+                    name: "Regione Piemonte".to_owned(),
+                },
+                act(),
+            )
             .await
             .unwrap();
         register
-            .add_certificate(region(), fingerprint, now(), now())
+            .change(
+                RegisterChange::AddCertificate {
+                    holder: CertificateHolder::Caller(region()),
+                    fingerprint,
+                    not_after: now(),
+                },
+                act(),
+            )
             .await
             .unwrap();
         with_structure(&register).await;
         register
-            .add_user(new_user("mario.rossi", FISCAL_CODE), now())
+            .change(
+                RegisterChange::AddUser(new_user("mario.rossi", FISCAL_CODE)),
+                act(),
+            )
             .await
             .unwrap();
         assert!(
@@ -54,7 +71,7 @@ async fn what_was_registered_is_found_after_reopening() {
     assert!(snapshot.structure(&structure()).unwrap().enabled);
     let user = snapshot.user("mario.rossi").unwrap();
     assert_eq!(user.fiscal_code.expose(), FISCAL_CODE);
-    assert_eq!(user.structure, structure());
+    assert_eq!(user.workplace, Workplace::Structure(structure()));
     assert!(
         user.profiles.contains(Service::Submission) && !user.profiles.contains(Service::Listing)
     );
@@ -67,15 +84,35 @@ async fn a_running_server_sees_what_another_process_changes() {
     let command = place.open();
     let (one, two) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
     command
-        .add_caller(region(), "Regione Piemonte", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller: region(),
+                name: "Regione Piemonte".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     command
-        .add_certificate(region(), one, now(), now())
+        .change(
+            RegisterChange::AddCertificate {
+                holder: CertificateHolder::Caller(region()),
+                fingerprint: one,
+                not_after: now(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     command
-        .add_certificate(region(), two, now(), now())
+        .change(
+            RegisterChange::AddCertificate {
+                holder: CertificateHolder::Caller(region()),
+                fingerprint: two,
+                not_after: now(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     until("both certificates", || {
@@ -85,12 +122,30 @@ async fn a_running_server_sees_what_another_process_changes() {
             .all(|fingerprint| snapshot.caller_of_certificate(fingerprint).is_some())
     })
     .await;
-    command.remove_certificate(region(), one).await.unwrap();
+    command
+        .change(
+            RegisterChange::RemoveCertificate {
+                holder: CertificateHolder::Caller(region()),
+                fingerprint: one,
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     until("one certificate gone", || {
         server.snapshot().caller_of_certificate(&one).is_none()
     })
     .await;
-    command.set_caller_enabled(region(), false).await.unwrap();
+    command
+        .change(
+            RegisterChange::SetCallerEnabled {
+                caller: region(),
+                enabled: false,
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     until("the region disabled", || {
         !server
             .snapshot()
@@ -101,7 +156,10 @@ async fn a_running_server_sees_what_another_process_changes() {
     .await;
     with_structure(&command).await;
     command
-        .add_user(new_user("mario.rossi", FISCAL_CODE), now())
+        .change(
+            RegisterChange::AddUser(new_user("mario.rossi", FISCAL_CODE)),
+            act(),
+        )
         .await
         .unwrap();
     until("the user", || {
@@ -109,7 +167,13 @@ async fn a_running_server_sees_what_another_process_changes() {
     })
     .await;
     command
-        .set_user_enabled(&user_id("mario.rossi"), false)
+        .change(
+            RegisterChange::SetUserEnabled {
+                user: user_id("mario.rossi"),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     until("the user disabled", || {
@@ -123,7 +187,13 @@ async fn a_refresh_sees_another_process_without_polling() {
     let place = Place::new();
     let (server, command) = (place.open(), place.open());
     command
-        .add_caller(region(), "Regione Piemonte", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller: region(),
+                name: "Regione Piemonte".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert!(server.snapshot().caller(&region()).is_none());
@@ -138,14 +208,21 @@ async fn a_changed_user_has_a_new_version_and_the_others_keep_theirs() {
     with_structure(&register).await;
     for id in ["mario", "luigi"] {
         register
-            .add_user(new_user(id, FISCAL_CODE), now())
+            .change(RegisterChange::AddUser(new_user(id, FISCAL_CODE)), act())
             .await
             .unwrap();
     }
     let before = register.snapshot();
     let mario = user_id("mario");
     register
-        .set_user_credential(&mario, CredentialHash::new("other"), Some(now()), now())
+        .change(
+            RegisterChange::SetUserCredential {
+                user: mario.clone(),
+                credential: CredentialHash::new("other"),
+                expires_at: Some(now()),
+            },
+            act(),
+        )
         .await
         .unwrap();
     let after = register.snapshot();
@@ -155,7 +232,16 @@ async fn a_changed_user_has_a_new_version_and_the_others_keep_theirs() {
         before.user("luigi").unwrap().version
     );
     assert!(after.user("mario").unwrap().is_expired(now()));
-    register.set_user_expiry(&mario, None).await.unwrap();
+    register
+        .change(
+            RegisterChange::SetUserExpiry {
+                user: mario,
+                expires_at: None,
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     assert!(!register.snapshot().user("mario").unwrap().is_expired(now()));
 }
 
@@ -165,56 +251,121 @@ async fn doubles_and_unknown_names_are_refused_by_name() {
     let register = place.open();
     let other = Caller::Region(RegionCode::parse("020").unwrap());
     register
-        .add_caller(region(), "Piemonte", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller: region(),
+                name: "Piemonte".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     register
-        .add_caller(other, "Valle d'Aosta", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller: other,
+                name: "Valle d'Aosta".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     let fingerprint = Fingerprint([9; 32]);
     register
-        .add_certificate(region(), fingerprint, now(), now())
+        .change(
+            RegisterChange::AddCertificate {
+                holder: CertificateHolder::Caller(region()),
+                fingerprint,
+                not_after: now(),
+            },
+            act(),
+        )
         .await
         .unwrap();
     let text = |result: Result<(), RegisterError>| result.unwrap_err().to_string();
     assert_eq!(
-        text(register.add_caller(region(), "Piemonte", now()).await),
+        text(
+            register
+                .change(
+                    RegisterChange::AddCaller {
+                        caller: region(),
+                        name: "Piemonte".to_owned()
+                    },
+                    act()
+                )
+                .await
+        ),
         "region 010 is registered already"
     );
     assert_eq!(
         text(
             register
-                .add_certificate(other, fingerprint, now(), now())
+                .change(
+                    RegisterChange::AddCertificate {
+                        holder: CertificateHolder::Caller(other),
+                        fingerprint,
+                        not_after: now()
+                    },
+                    act()
+                )
                 .await
         ),
         "the certificate is registered already, for region 010"
     );
     assert_eq!(
-        text(register.remove_certificate(other, fingerprint).await),
+        text(
+            register
+                .change(
+                    RegisterChange::RemoveCertificate {
+                        holder: CertificateHolder::Caller(other),
+                        fingerprint
+                    },
+                    act()
+                )
+                .await
+        ),
         "the certificate of region 020 is not registered"
     );
     assert_eq!(
         text(
             register
-                .add_user(new_user("mario", FISCAL_CODE), now())
+                .change(
+                    RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
+                    act()
+                )
                 .await
         ),
         "structure 010-101-000123 is not registered"
     );
     assert_eq!(
-        text(register.set_user_enabled(&user_id("mario"), true).await),
+        text(
+            register
+                .change(
+                    RegisterChange::SetUserEnabled {
+                        user: user_id("mario"),
+                        enabled: true
+                    },
+                    act()
+                )
+                .await
+        ),
         "user mario is not registered"
     );
     with_structure(&register).await;
     register
-        .add_user(new_user("mario", FISCAL_CODE), now())
+        .change(
+            RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
+            act(),
+        )
         .await
         .unwrap();
     assert_eq!(
         text(
             register
-                .add_user(new_user("mario", FISCAL_CODE), now())
+                .change(
+                    RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
+                    act()
+                )
                 .await
         ),
         "user mario is registered already"
@@ -243,17 +394,31 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
     for (index, code) in codes.iter().take(3).enumerate() {
         let mut user = new_user(&format!("user{index}"), code);
         user.profiles = listing;
-        register.add_user(user, now()).await.unwrap();
+        register
+            .change(RegisterChange::AddUser(user), act())
+            .await
+            .unwrap();
     }
     // The same person under another user id is no fourth.
     let mut again = new_user("user0bis", &codes[0]);
     again.profiles = listing;
-    register.add_user(again, now()).await.unwrap();
     register
-        .add_user(new_user("user3", &codes[3]), now())
+        .change(RegisterChange::AddUser(again), act())
         .await
         .unwrap();
-    let refused = register.set_user_profiles(&user_id("user3"), listing).await;
+    register
+        .change(RegisterChange::AddUser(new_user("user3", &codes[3])), act())
+        .await
+        .unwrap();
+    let refused = register
+        .change(
+            RegisterChange::SetUserProfiles {
+                user: user_id("user3"),
+                profiles: listing,
+            },
+            act(),
+        )
+        .await;
     assert!(matches!(
         refused,
         Err(RegisterError::TooManyListingOperators(_))
@@ -268,14 +433,31 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
     );
     let mut fourth = new_user("user4", &codes[3]);
     fourth.profiles = listing;
-    assert!(register.add_user(fourth, now()).await.is_err());
+    assert!(
+        register
+            .change(RegisterChange::AddUser(fourth), act())
+            .await
+            .is_err()
+    );
     assert!(register.snapshot().user("user4").is_none());
     register
-        .set_user_profiles(&user_id("user1"), Profiles::NONE)
+        .change(
+            RegisterChange::SetUserProfiles {
+                user: user_id("user1"),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await
         .unwrap();
     register
-        .set_user_profiles(&user_id("user3"), listing)
+        .change(
+            RegisterChange::SetUserProfiles {
+                user: user_id("user3"),
+                profiles: listing,
+            },
+            act(),
+        )
         .await
         .unwrap();
 }
@@ -293,7 +475,9 @@ async fn writes_of_two_processes_at_once_are_all_kept() {
             tokio::spawn(async move {
                 let id = StructureId::parse(&format!("010-101-{index:06}")).unwrap();
                 let description = StructureDescription::parse("Struttura di prova").unwrap();
-                register.add_structure(id, &description, now()).await
+                register
+                    .change(RegisterChange::AddStructure { id, description }, act())
+                    .await
             })
         })
         .collect();
@@ -312,7 +496,8 @@ async fn writes_of_two_processes_at_once_are_all_kept() {
 async fn another_key_or_no_register_or_a_later_version_is_refused() {
     let place = Place::new();
     let open = |folder: &Path, key: &Arc<RegisterKey>| {
-        EmbeddedRegister::open(folder, Arc::clone(key), RegisterOptions::default()).map(|_| ())
+        let (key, journal) = (Arc::clone(key), Arc::new(NoJournal));
+        EmbeddedRegister::open(folder, key, journal, RegisterOptions::default()).map(|_| ())
     };
     let other = Arc::new(RegisterKey::create(&place.folder.path().join("other")).unwrap());
     assert!(matches!(
@@ -342,7 +527,10 @@ async fn no_file_of_the_register_holds_a_fiscal_code() {
     let register = place.open();
     with_structure(&register).await;
     register
-        .add_user(new_user("mario", FISCAL_CODE), now())
+        .change(
+            RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
+            act(),
+        )
         .await
         .unwrap();
     for entry in std::fs::read_dir(place.data()).unwrap() {
@@ -362,9 +550,7 @@ async fn a_register_whose_thread_has_died_is_not_current() {
     let place = Place::new();
     let register = place.open_watching();
     assert!(register.is_current());
-    let asked = register
-        .on_writer::<()>(|_| panic!("a defect, on purpose"))
-        .await;
+    let asked = register.on_writer(|_| panic!("a defect, on purpose")).await;
     assert!(matches!(asked, Err(RegisterError::Unavailable(_))));
     // The answer may come while the thread still unwinds.
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -1,6 +1,7 @@
 //! The register in its file: a place of its own for each test, and short ways to say what is registered there.
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod entries;
 mod operators;
 mod place;
@@ -12,7 +13,8 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
 };
 use sistema_ts_store::register::{
-    CredentialHash, NewUser, Profiles, Register, RegisterKey, UserId,
+    Act, Actor, CredentialHash, NewUser, NoJournal, Profiles, Register, RegisterChange,
+    RegisterJournal, RegisterKey, UserId, Workplace,
 };
 use tempfile::TempDir;
 
@@ -38,12 +40,12 @@ impl Place {
     }
 
     fn open(&self) -> EmbeddedRegister {
-        EmbeddedRegister::open(
-            &self.data(),
-            Arc::clone(&self.key),
-            RegisterOptions::default(),
-        )
-        .unwrap()
+        self.open_with(Arc::new(NoJournal))
+    }
+
+    fn open_with(&self, journal: Arc<dyn RegisterJournal>) -> EmbeddedRegister {
+        let (key, options) = (Arc::clone(&self.key), RegisterOptions::default());
+        EmbeddedRegister::open(&self.data(), key, journal, options).unwrap()
     }
 
     fn open_watching(&self) -> EmbeddedRegister {
@@ -51,12 +53,23 @@ impl Place {
             poll_interval: Some(Duration::from_millis(10)),
             ..RegisterOptions::default()
         };
-        EmbeddedRegister::open(&self.data(), Arc::clone(&self.key), options).unwrap()
+        let key = Arc::clone(&self.key);
+        EmbeddedRegister::open(&self.data(), key, Arc::new(NoJournal), options).unwrap()
     }
 }
 
 fn now() -> Timestamp {
     Timestamp::from_millis_clamped(1_780_000_000_000)
+}
+
+fn act() -> Act {
+    Act {
+        by: Actor::Command {
+            user: 0,
+            login: None,
+        },
+        at: now(),
+    }
 }
 
 fn region() -> Caller {
@@ -74,7 +87,7 @@ fn user_id(text: &str) -> UserId {
 fn new_user(id: &str, fiscal_code: &str) -> NewUser {
     NewUser {
         id: user_id(id),
-        structure: structure(),
+        workplace: Workplace::Structure(structure()),
         fiscal_code: CodiceFiscale::parse(fiscal_code).unwrap(),
         credential: CredentialHash::new("$argon2id$test"),
         expires_at: None,
@@ -85,7 +98,13 @@ fn new_user(id: &str, fiscal_code: &str) -> NewUser {
 async fn with_structure(register: &EmbeddedRegister) {
     let description = StructureDescription::parse("Ospedale di prova").unwrap();
     register
-        .add_structure(structure(), &description, now())
+        .change(
+            RegisterChange::AddStructure {
+                id: structure(),
+                description,
+            },
+            act(),
+        )
         .await
         .unwrap();
 }

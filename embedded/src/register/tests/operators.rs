@@ -2,10 +2,10 @@
 //! may list, or that an operator's fiscal code lies readable in the file.
 
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Service};
-use sistema_ts_store::register::{NewUser, Profiles, Register, RegisterError};
+use sistema_ts_store::register::{NewUser, Profiles, Register, RegisterChange, RegisterError};
 
 use super::super::EmbeddedRegister;
-use super::{Place, new_user, now, region, with_structure};
+use super::{Place, act, new_user, region, with_structure};
 
 const PEOPLE: [&str; 4] = [
     "RSSMRA80A01H501U",
@@ -24,14 +24,26 @@ fn call_center(code: &str) -> Caller {
 
 async fn with_region(register: &EmbeddedRegister) {
     register
-        .add_caller(region(), "Piemonte", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller: region(),
+                name: "Piemonte".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
 }
 
 async fn with_call_center(register: &EmbeddedRegister, caller: Caller) {
     register
-        .add_caller(caller, "Call center", now())
+        .change(
+            RegisterChange::AddCaller {
+                caller,
+                name: "Call center".to_owned(),
+            },
+            act(),
+        )
         .await
         .unwrap();
 }
@@ -61,20 +73,59 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
     }
     let all = Profiles::of_operators(&one);
     register
-        .add_operator(one, person(0), all, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: one,
+                fiscal_code: person(0),
+                profiles: all,
+            },
+            act(),
+        )
         .await
         .unwrap();
-    let again = register.add_operator(one, person(0), all, now()).await;
+    let again = register
+        .change(
+            RegisterChange::AddOperator {
+                caller: one,
+                fiscal_code: person(0),
+                profiles: all,
+            },
+            act(),
+        )
+        .await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
     register
-        .set_operator_profiles(one, person(0), only(Service::Verification))
+        .change(
+            RegisterChange::SetOperatorProfiles {
+                caller: one,
+                fiscal_code: person(0),
+                profiles: only(Service::Verification),
+            },
+            act(),
+        )
         .await
         .unwrap();
     register
-        .set_operator_enabled(one, person(0), false)
+        .change(
+            RegisterChange::SetOperatorEnabled {
+                caller: one,
+                fiscal_code: person(0),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
-    let unknown = register.set_operator_enabled(two, person(0), true).await;
+    let unknown = register
+        .change(
+            RegisterChange::SetOperatorEnabled {
+                caller: two,
+                fiscal_code: person(0),
+                enabled: true,
+            },
+            act(),
+        )
+        .await;
     assert!(matches!(unknown, Err(RegisterError::Missing(_))));
 
     drop(register);
@@ -94,16 +145,37 @@ async fn a_change_of_one_operator_reaches_a_snapshot_taken_later_and_no_earlier_
     with_call_center(&register, call_center("cc1")).await;
     let all = Profiles::of_operators(&call_center("cc1"));
     register
-        .add_operator(call_center("cc1"), person(0), all, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: call_center("cc1"),
+                fiscal_code: person(0),
+                profiles: all,
+            },
+            act(),
+        )
         .await
         .unwrap();
     let earlier = register.snapshot();
     register
-        .set_operator_enabled(call_center("cc1"), person(0), false)
+        .change(
+            RegisterChange::SetOperatorEnabled {
+                caller: call_center("cc1"),
+                fiscal_code: person(0),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     register
-        .add_operator(call_center("cc1"), person(1), all, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: call_center("cc1"),
+                fiscal_code: person(1),
+                profiles: all,
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert!(
@@ -133,14 +205,38 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
     let all = Profiles::of_operators(&caller);
     for index in [0, 1] {
         register
-            .add_operator(caller, person(index), all, now())
+            .change(
+                RegisterChange::AddOperator {
+                    caller,
+                    fiscal_code: person(index),
+                    profiles: all,
+                },
+                act(),
+            )
             .await
             .unwrap();
     }
     elsewhere.refresh().await.unwrap();
     let earlier = elsewhere.snapshot();
-    register.remove_operator(caller, person(0)).await.unwrap();
-    let unknown = register.remove_operator(caller, person(0)).await;
+    register
+        .change(
+            RegisterChange::RemoveOperator {
+                caller,
+                fiscal_code: person(0),
+            },
+            act(),
+        )
+        .await
+        .unwrap();
+    let unknown = register
+        .change(
+            RegisterChange::RemoveOperator {
+                caller,
+                fiscal_code: person(0),
+            },
+            act(),
+        )
+        .await;
     assert!(matches!(unknown, Err(RegisterError::Missing(_))));
 
     elsewhere.refresh().await.unwrap();
@@ -161,7 +257,14 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
 
     // Registered again, with what is given then alone.
     register
-        .add_operator(caller, person(0), only(Service::Verification), now())
+        .change(
+            RegisterChange::AddOperator {
+                caller,
+                fiscal_code: person(0),
+                profiles: only(Service::Verification),
+            },
+            act(),
+        )
         .await
         .unwrap();
     elsewhere.refresh().await.unwrap();
@@ -177,12 +280,30 @@ async fn removing_an_operator_makes_room_for_another_who_lists() {
     let place = Place::new();
     let register = place.open();
     with_region(&register).await;
-    let add = |index| register.add_operator(region(), person(index), listing(), now());
+    let add = |index| {
+        register.change(
+            RegisterChange::AddOperator {
+                caller: region(),
+                fiscal_code: person(index),
+                profiles: listing(),
+            },
+            act(),
+        )
+    };
     for index in [0, 1, 2] {
         add(index).await.unwrap();
     }
     assert!(add(3).await.is_err());
-    register.remove_operator(region(), person(1)).await.unwrap();
+    register
+        .change(
+            RegisterChange::RemoveOperator {
+                caller: region(),
+                fiscal_code: person(1),
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     add(3).await.unwrap();
 }
 
@@ -194,7 +315,14 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
     with_region(&register).await;
     for index in 0..PROCESSES {
         register
-            .add_operator(region(), somebody(index), Profiles::NONE, now())
+            .change(
+                RegisterChange::AddOperator {
+                    caller: region(),
+                    fiscal_code: somebody(index),
+                    profiles: Profiles::NONE,
+                },
+                act(),
+            )
             .await
             .unwrap();
     }
@@ -203,9 +331,16 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
         .map(|index| {
             let own = place.open();
             tokio::spawn(async move {
-                own.set_operator_profiles(region(), somebody(index), listing())
-                    .await
-                    .is_ok()
+                own.change(
+                    RegisterChange::SetOperatorProfiles {
+                        caller: region(),
+                        fiscal_code: somebody(index),
+                        profiles: listing(),
+                    },
+                    act(),
+                )
+                .await
+                .is_ok()
             })
         })
         .collect();
@@ -235,7 +370,14 @@ async fn a_profile_is_for_the_callers_that_have_its_service() {
         (call_center("cc1"), Service::Listing),
     ] {
         let refused = register
-            .add_operator(caller, person(0), only(service), now())
+            .change(
+                RegisterChange::AddOperator {
+                    caller,
+                    fiscal_code: person(0),
+                    profiles: only(service),
+                },
+                act(),
+            )
             .await;
         assert!(
             matches!(refused, Err(RegisterError::ProfileRefused(_))),
@@ -243,11 +385,25 @@ async fn a_profile_is_for_the_callers_that_have_its_service() {
         );
     }
     register
-        .add_operator(region(), person(0), Profiles::NONE, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: region(),
+                fiscal_code: person(0),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await
         .unwrap();
     let unknown = register
-        .add_operator(call_center("cc9"), person(0), Profiles::NONE, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: call_center("cc9"),
+                fiscal_code: person(0),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await;
     assert!(matches!(unknown, Err(RegisterError::Missing(_))));
 }
@@ -262,34 +418,76 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
         profiles: only(Service::Listing),
         ..new_user(id, PEOPLE[index])
     };
-    register.add_user(user("uno", 0), now()).await.unwrap();
+    register
+        .change(RegisterChange::AddUser(user("uno", 0)), act())
+        .await
+        .unwrap();
     // The same person as an operator is no second one.
     let listing = only(Service::Listing);
     for index in [0, 1, 2] {
         register
-            .add_operator(region(), person(index), listing, now())
+            .change(
+                RegisterChange::AddOperator {
+                    caller: region(),
+                    fiscal_code: person(index),
+                    profiles: listing,
+                },
+                act(),
+            )
             .await
             .unwrap();
     }
     // Disabled, but it can be enabled without a check.
     register
-        .set_operator_enabled(region(), person(2), false)
+        .change(
+            RegisterChange::SetOperatorEnabled {
+                caller: region(),
+                fiscal_code: person(2),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     let too_many = |outcome| matches!(outcome, Err(RegisterError::TooManyListingOperators(_)));
     assert!(too_many(
         register
-            .add_operator(region(), person(3), listing, now())
+            .change(
+                RegisterChange::AddOperator {
+                    caller: region(),
+                    fiscal_code: person(3),
+                    profiles: listing
+                },
+                act()
+            )
             .await
     ));
-    assert!(too_many(register.add_user(user("quattro", 3), now()).await));
+    assert!(too_many(
+        register
+            .change(RegisterChange::AddUser(user("quattro", 3)), act())
+            .await
+    ));
     register
-        .add_operator(region(), person(3), only(Service::AslOtp), now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: region(),
+                fiscal_code: person(3),
+                profiles: only(Service::AslOtp),
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert!(too_many(
         register
-            .set_operator_profiles(region(), person(3), listing)
+            .change(
+                RegisterChange::SetOperatorProfiles {
+                    caller: region(),
+                    fiscal_code: person(3),
+                    profiles: listing
+                },
+                act()
+            )
             .await
     ));
     assert_eq!(
@@ -301,11 +499,25 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
         only(Service::AslOtp)
     );
     register
-        .set_operator_profiles(region(), person(2), Profiles::NONE)
+        .change(
+            RegisterChange::SetOperatorProfiles {
+                caller: region(),
+                fiscal_code: person(2),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await
         .unwrap();
     register
-        .set_operator_profiles(region(), person(3), listing)
+        .change(
+            RegisterChange::SetOperatorProfiles {
+                caller: region(),
+                fiscal_code: person(3),
+                profiles: listing,
+            },
+            act(),
+        )
         .await
         .unwrap();
 }
@@ -323,22 +535,48 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         (call_center("cc1"), "::/0"),
         (call_center("cc1"), "::ffff:0.0.0.0/96"),
     ] {
-        let refused = register.add_network(caller, network(text), now()).await;
+        let refused = register
+            .change(
+                RegisterChange::AddNetwork {
+                    caller,
+                    network: network(text),
+                },
+                act(),
+            )
+            .await;
         assert!(
             matches!(refused, Err(RegisterError::NetworkRefused)),
             "{text}"
         );
     }
     register
-        .add_network(call_center("cc1"), network("192.0.2.77/24"), now())
+        .change(
+            RegisterChange::AddNetwork {
+                caller: call_center("cc1"),
+                network: network("192.0.2.77/24"),
+            },
+            act(),
+        )
         .await
         .unwrap();
     let again = register
-        .add_network(call_center("cc1"), network("192.0.2.0/24"), now())
+        .change(
+            RegisterChange::AddNetwork {
+                caller: call_center("cc1"),
+                network: network("192.0.2.0/24"),
+            },
+            act(),
+        )
         .await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
     let mapped = register
-        .add_network(call_center("cc1"), network("::ffff:192.0.2.0/120"), now())
+        .change(
+            RegisterChange::AddNetwork {
+                caller: call_center("cc1"),
+                network: network("::ffff:192.0.2.0/120"),
+            },
+            act(),
+        )
         .await;
     assert!(matches!(mapped, Err(RegisterError::Exists(_))));
     assert_eq!(
@@ -346,13 +584,25 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         [network("192.0.2.0/24")]
     );
     register
-        .remove_network(call_center("cc1"), network("192.0.2.0/24"))
+        .change(
+            RegisterChange::RemoveNetwork {
+                caller: call_center("cc1"),
+                network: network("192.0.2.0/24"),
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert!(register.snapshot().networks(&call_center("cc1")).is_empty());
     assert!(
         register
-            .remove_network(call_center("cc1"), network("192.0.2.0/24"))
+            .change(
+                RegisterChange::RemoveNetwork {
+                    caller: call_center("cc1"),
+                    network: network("192.0.2.0/24")
+                },
+                act()
+            )
             .await
             .is_err()
     );
@@ -364,7 +614,14 @@ async fn no_file_of_the_register_holds_an_operators_fiscal_code() {
     let register = place.open();
     with_region(&register).await;
     register
-        .add_operator(region(), person(0), Profiles::NONE, now())
+        .change(
+            RegisterChange::AddOperator {
+                caller: region(),
+                fiscal_code: person(0),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await
         .unwrap();
     for file in std::fs::read_dir(place.data()).unwrap() {

@@ -44,7 +44,16 @@ fn is_enabled(register: &EmbeddedRegister) -> bool {
 /// A register with one enabled region, watched.
 async fn with_region(place: &Place) -> EmbeddedRegister {
     let register = place.open_watching();
-    register.add_caller(region(), "Prova", now()).await.unwrap();
+    register
+        .change(
+            RegisterChange::AddCaller {
+                caller: region(),
+                name: "Prova".to_owned(),
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     assert!(is_enabled(&register) && register.is_in_place());
     // On a busy machine the last look may be too long ago to be relied on.
     until("the register has been looked at", || register.is_current());
@@ -53,7 +62,16 @@ async fn with_region(place: &Place) -> EmbeddedRegister {
 
 /// Disables the region as a command does, and waits until the server's register has seen it.
 async fn disable_by(command: &EmbeddedRegister, register: &EmbeddedRegister) {
-    command.set_caller_enabled(region(), false).await.unwrap();
+    command
+        .change(
+            RegisterChange::SetCallerEnabled {
+                caller: region(),
+                enabled: false,
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     until("the region is disabled", || !is_enabled(register));
 }
 
@@ -77,7 +95,16 @@ async fn what_is_changed_in_a_copy_that_took_the_files_place_is_seen() {
         register.is_current() && register.is_in_place()
     });
     // The other way round as well.
-    register.set_caller_enabled(region(), true).await.unwrap();
+    register
+        .change(
+            RegisterChange::SetCallerEnabled {
+                caller: region(),
+                enabled: true,
+            },
+            act(),
+        )
+        .await
+        .unwrap();
     command.refresh().await.unwrap();
     assert!(is_enabled(&command));
 }
@@ -101,7 +128,15 @@ async fn a_file_that_is_gone_is_told_until_it_is_back() {
     until("its absence is noticed", || {
         !register.is_in_place() && !register.is_current()
     });
-    let refused = register.set_caller_enabled(region(), false).await;
+    let refused = register
+        .change(
+            RegisterChange::SetCallerEnabled {
+                caller: region(),
+                enabled: false,
+            },
+            act(),
+        )
+        .await;
     assert!(
         matches!(refused, Err(RegisterError::Unavailable(_))),
         "{refused:?}"

@@ -7,7 +7,14 @@ impl House {
     async fn give_new_credential(&self) {
         let new = self.hash("a new password", "9876543210");
         self.register
-            .set_user_credential(&mario(), new, None, self.now())
+            .change(
+                RegisterChange::SetUserCredential {
+                    user: mario(),
+                    credential: new,
+                    expires_at: None,
+                },
+                act(),
+            )
             .await
             .unwrap();
     }
@@ -55,20 +62,38 @@ async fn a_change_of_the_user_ends_what_was_remembered() {
     house.right().await.unwrap();
     house
         .register
-        .set_user_profiles(&mario(), Profiles::NONE)
+        .change(
+            RegisterChange::SetUserProfiles {
+                user: mario(),
+                profiles: Profiles::NONE,
+            },
+            act(),
+        )
         .await
         .unwrap();
     house.right().await.unwrap();
     assert_eq!(house.hashes(), 2);
     house
         .register
-        .set_user_enabled(&mario(), false)
+        .change(
+            RegisterChange::SetUserEnabled {
+                user: mario(),
+                enabled: false,
+            },
+            act(),
+        )
         .await
         .unwrap();
     assert_eq!(house.right().await, UNAUTHORIZED);
     house
         .register
-        .set_user_enabled(&mario(), true)
+        .change(
+            RegisterChange::SetUserEnabled {
+                user: mario(),
+                enabled: true,
+            },
+            act(),
+        )
         .await
         .unwrap();
     house.right().await.unwrap();
@@ -88,7 +113,13 @@ async fn an_expiry_is_noticed_while_the_pair_is_remembered() {
     let end = house.now().plus_millis(1_000);
     house
         .register
-        .set_user_expiry(&mario(), Some(end))
+        .change(
+            RegisterChange::SetUserExpiry {
+                user: mario(),
+                expires_at: Some(end),
+            },
+            act(),
+        )
         .await
         .unwrap();
     house.right().await.unwrap();
