@@ -14,7 +14,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
-    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, CancelOutcome, CancelTest,
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, Batch, CancelOutcome, CancelTest,
     ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, Forgiveness,
     Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest,
     OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
@@ -72,11 +72,15 @@ impl Store for ConstantStore {
             .collect())
     }
 
-    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
-        Ok(RecordOutcome::Recorded {
+    async fn record_tests(
+        &self,
+        tests: Batch<NewTest>,
+    ) -> Batch<Result<RecordOutcome, StoreError>> {
+        let recorded = |test: &NewTest| RecordOutcome::Recorded {
             cun: test.reserved.cun,
             inserted_at: self.clock.now(),
-        })
+        };
+        tests.iter().map(|test| Ok(recorded(test))).collect()
     }
 
     async fn expire_due(&self, _: usize, _: Horizon) -> Result<Expired, StoreError> {

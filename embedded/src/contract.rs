@@ -7,7 +7,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
-    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, CancelOutcome, CancelTest,
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, Batch, CancelOutcome, CancelTest,
     ClaimOutcome, ClaimUnlock, ClockFault, ConcludeOutcome, Confirmation, CountAslOtp, Expired,
     Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
     NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
@@ -29,8 +29,11 @@ impl Store for EmbeddedStore {
         self.reserve(first, count).await
     }
 
-    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
-        self.record_test(test).await
+    async fn record_tests(
+        &self,
+        tests: Batch<NewTest>,
+    ) -> Batch<Result<RecordOutcome, StoreError>> {
+        self.record_tests(tests).await
     }
 
     async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {

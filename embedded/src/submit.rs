@@ -3,7 +3,9 @@
 use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
 use sistema_ts_store::keys::{DayKey, KeyError, Purpose, same_mac};
-use sistema_ts_store::{NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError, StoreToken};
+use sistema_ts_store::{
+    Batch, NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError, StoreToken,
+};
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
@@ -24,6 +26,16 @@ enum ReceiptFound {
     Row(Box<TestRow>),
     /// None up to this row.
     NoneThrough(i64),
+}
+
+/// How far a submission is.
+enum Begun {
+    /// Its receipt has answered it.
+    Answered(RecordOutcome),
+    /// The writer has it.
+    HandedOver(oneshot::Receiver<Result<Recorded, StoreError>>),
+    /// What it was judged by has changed meanwhile: it is to be begun again.
+    Anew,
 }
 
 impl EmbeddedStore {
@@ -59,47 +71,78 @@ impl EmbeddedStore {
             .await
     }
 
-    pub(super) async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+    pub(super) async fn record_tests(
+        &self,
+        tests: Batch<NewTest>,
+    ) -> Batch<Result<RecordOutcome, StoreError>> {
+        // All are handed over before the first is waited for, so that they can share a batch of the writer.
+        let mut begun = Batch::new();
+        for test in &tests {
+            begun.push(self.begin(test).await);
+        }
+        let mut outcomes = Batch::new();
+        for (test, begun) in tests.iter().zip(begun) {
+            outcomes.push(self.finish(test, begun).await);
+        }
+        outcomes
+    }
+
+    /// Hands a submission to the writer, unless its receipt answers it.
+    async fn begin(&self, test: &NewTest) -> Result<Begun, StoreError> {
         self.shared.check_ring()?;
-        for _ in 0..MOST_ATTEMPTS {
-            let receipt = match &test.repeatable {
-                None => None,
-                Some(request) => {
-                    let key =
-                        self.shared
-                            .receipt_key(&test.caller, Service::Submission, &request.key);
-                    match self.find_receipt(key).await? {
-                        ReceiptFound::Row(row) => match self.replay(&test, request, *row).await? {
-                            Some(outcome) => return Ok(outcome),
-                            None => continue,
-                        },
-                        ReceiptFound::NoneThrough(checked_through) => {
-                            Some((key, &request.content, checked_through))
-                        }
+        let receipt = match &test.repeatable {
+            None => None,
+            Some(request) => {
+                let key = self
+                    .shared
+                    .receipt_key(&test.caller, Service::Submission, &request.key);
+                match self.find_receipt(key).await? {
+                    ReceiptFound::Row(row) => {
+                        let replayed = self.replay(test, request, *row).await?;
+                        return Ok(replayed.map_or(Begun::Anew, Begun::Answered));
+                    }
+                    ReceiptFound::NoneThrough(checked_through) => {
+                        Some((key, &request.content, checked_through))
                     }
                 }
-            };
-            if let Some(fault) = self.shared.clock_fault() {
-                return Err(fault.into());
             }
-            let key = self.shared.keys.day(self.shared.now().rome_day())?;
-            let receipt = receipt.map(|(hash, content, checked_through)| {
-                new_receipt(&key, hash, content, checked_through)
-            });
-            let submission = Submission::prepare(&test, &key, receipt)?;
-            let (reply, answer) = oneshot::channel();
-            let record = move |writer: &mut Writer<'_>| writer.record(&submission);
-            self.submit(Lane::Usual, job::task_without_erasure(record, reply))?;
-            match self.answer(answer).await? {
-                Recorded::Inserted(inserted_at) => {
-                    return Ok(RecordOutcome::Recorded {
-                        cun: test.reserved.cun,
-                        inserted_at,
-                    });
-                }
-                Recorded::CodeTaken => return Ok(RecordOutcome::CodeTaken),
-                Recorded::ReceiptAppeared | Recorded::DayChanged => {}
+        };
+        if let Some(fault) = self.shared.clock_fault() {
+            return Err(fault.into());
+        }
+        let key = self.shared.keys.day(self.shared.now().rome_day())?;
+        let receipt = receipt.map(|(hash, content, checked_through)| {
+            new_receipt(&key, hash, content, checked_through)
+        });
+        let submission = Submission::prepare(test, &key, receipt)?;
+        let (reply, answer) = oneshot::channel();
+        let record = move |writer: &mut Writer<'_>| writer.record(&submission);
+        self.submit(Lane::Usual, job::task_without_erasure(record, reply))?;
+        Ok(Begun::HandedOver(answer))
+    }
+
+    /// What comes of a submission that was begun, and begun again where that is needed.
+    async fn finish(
+        &self,
+        test: &NewTest,
+        mut begun: Result<Begun, StoreError>,
+    ) -> Result<RecordOutcome, StoreError> {
+        for _ in 0..MOST_ATTEMPTS {
+            match begun? {
+                Begun::Answered(outcome) => return Ok(outcome),
+                Begun::HandedOver(answer) => match self.answer(answer).await? {
+                    Recorded::Inserted(inserted_at) => {
+                        return Ok(RecordOutcome::Recorded {
+                            cun: test.reserved.cun,
+                            inserted_at,
+                        });
+                    }
+                    Recorded::CodeTaken => return Ok(RecordOutcome::CodeTaken),
+                    Recorded::ReceiptAppeared | Recorded::DayChanged => {}
+                },
+                Begun::Anew => {}
             }
+            begun = self.begin(test).await;
         }
         Err(StoreError::Unavailable {
             reason: "a submission could not be prepared for the writer's day: is the clock right?"

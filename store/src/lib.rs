@@ -38,7 +38,8 @@ pub use listing::{
 pub use maintenance::{ClockRepair, Maintenance};
 pub use store::{Expired, Readiness, Store};
 pub use submission::{
-    NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess, TestView,
+    Batch, NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess,
+    TestView, only_outcome,
 };
 pub use token::StoreToken;
 pub use transition::{

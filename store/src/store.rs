@@ -10,7 +10,9 @@ use crate::access::{AccessPage, AccessQuery, AccessRecord};
 use crate::error::{ClockFault, StoreError};
 use crate::guess::{AslOtpAdmission, CountAslOtp, Forgiveness, Guess, GuessAdmission, GuessTicket};
 use crate::listing::{ListingMark, ListingPage, ListingRequest};
-use crate::submission::{NewTest, PatientView, RecordOutcome, ReservedCun, TestView};
+use crate::submission::{
+    Batch, NewTest, PatientView, RecordOutcome, ReservedCun, TestView, only_outcome,
+};
 use crate::transition::{
     CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
     OpenOutcome, OpenSession, PersonClaim, PersonOutcome, SessionView, SettleUnlock,
@@ -32,13 +34,22 @@ use crate::trusted_time::{Horizon, NotedTime};
 /// Time is the store's own, from the clock that it was opened with. The times that one server gives ascend; those of two servers may differ by as
 /// much as their clocks do, which is at most the permitted clock error.
 ///
-/// [`StoreError::UnknownOutcome`] says that a write happened whole or not at all, and not which of the two. Repeating it is always allowed: with
-/// the same request key it has one answer for both times, and a transition that has happened is refused as one of the past.
+/// [`StoreError::UnknownOutcome`] says that a write happened whole or not at all, and not which of the two. Repeating it is always allowed:
 ///
-/// What is past its time is destroyed by [`Store::expire_due`] alone. Every server calls it. Calls at once from several servers share the work,
-/// and destroy nothing twice. A day's key is dropped by each server from the ring that it holds, by the same horizon, with the last call of its
-/// sweep: none waits for another, and the key is destroyed when the last server that holds it has swept. A server that was away drops it with
-/// its first sweep.
+/// - a submission or a cancellation with a request key has one answer for both times; a submission without a key may become two tests;
+/// - a transition that has happened is refused as one of the past, or is done already;
+/// - a guess whose count is unknown is not checked: it may stay counted, and is never let through uncounted;
+/// - nothing is posted for a claim whose outcome is unknown: if it was made, it ends as that of a holder who has died.
+///
+/// What is past its time is destroyed by [`Store::expire_due`] alone, by the horizon that its caller's trusted time gives. Every server that shares
+/// the store sweeps, and none is chosen: calls at once from several share the work, and destroy nothing twice. The first server whose horizon has
+/// passed an entry may destroy it: so a store that several servers share refuses the sweep of one whose clock differs from the others' by more than
+/// the permitted error, and that server is not ready.
+///
+/// A day's key is dropped by each server from the ring that it holds, by its own horizon, with the last call of its own sweep. None waits for
+/// another: servers agree on nothing about a key but its check value, which the first test of a day brings into the store, and by which a server with
+/// another key of that day is told. So a day's key is destroyed everywhere when the last server that holds it has swept. A server that was away
+/// drops it with its first sweep; until then it holds a key to data that the others' sweeps have erased.
 ///
 /// No method blocks the thread it is called on, none queues without bound: when there is no room they answer [`StoreError::Overloaded`] at once
 /// and have done nothing.
@@ -52,8 +63,16 @@ pub trait Store: Send + Sync {
         count: usize,
     ) -> Result<Vec<ReservedCun>, StoreError>;
 
-    /// Records a test under its reserved code, with its patient, its receipt and its access record (§2.4.1).
-    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError>;
+    /// Records tests under their reserved codes, each with its patient, its receipt and its access record (§2.4.1). Answers in the order of the
+    /// tests, once all of them are settled. Each is recorded by itself: what is refused or fails takes no other with it. Two that repeat each
+    /// other, in one call or in two at once, are one test.
+    async fn record_tests(&self, tests: Batch<NewTest>)
+    -> Batch<Result<RecordOutcome, StoreError>>;
+
+    /// Records one test: a batch of one.
+    async fn record_test(&self, test: NewTest) -> Result<RecordOutcome, StoreError> {
+        only_outcome(self.record_tests(Batch::from([test])).await)
+    }
 
     /// The test with this code, if it is kept and not expired.
     async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError>;
@@ -158,8 +177,9 @@ pub trait Store: Send + Sync {
     /// store's own clock. A store whose data end by themselves has less to do here, and may answer that it erased none.
     async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError>;
 
-    /// The trusted time as it was noted last. A store that has noted none answers with the newest time that it knows, none if it is new: that of
-    /// its newest test, or else of the making of what it needs.
+    /// The trusted time as this server has noted it last: each server that shares a store notes its own, and none begins where another's clock was.
+    /// A store that has noted none answers with the newest time that it knows, none if it is new: that of its newest test, or else of the making
+    /// of what it needs.
     async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;
 
     /// Notes the trusted time, durably.

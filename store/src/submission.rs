@@ -5,8 +5,24 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, Contact, Cun, Life, RequestKey, StructureReference, TestKind,
     TestResult, Timestamp,
 };
+use smallvec::SmallVec;
 
+use crate::error::StoreError;
 use crate::token::StoreToken;
+
+/// Tests that are handed over together, or what came of each, in the same order. One alone is held in place, so that it costs no memory of its own.
+pub type Batch<T> = SmallVec<[T; 1]>;
+
+/// What came of a batch of one.
+///
+/// # Errors
+/// What it failed with; that its outcome is unknown, if the store has answered nothing.
+pub fn only_outcome<T>(mut outcomes: Batch<Result<T, StoreError>>) -> Result<T, StoreError> {
+    let nothing = || StoreError::UnknownOutcome {
+        reason: "the store has not answered".to_owned(),
+    };
+    outcomes.pop().unwrap_or_else(|| Err(nothing()))
+}
 
 /// A code that its holder alone may issue, until it is used or forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

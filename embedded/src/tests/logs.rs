@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use sistema_ts_model::{Caller, SessionId};
-use sistema_ts_store::OpenSession;
+use sistema_ts_store::{OpenSession, Store as _};
 
 use super::super::queue::Lane;
 use super::{Fixture, cancellation, mobile, person};

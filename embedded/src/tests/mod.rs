@@ -29,7 +29,7 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
     AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, RecordOutcome,
-    Repeatable, ReservedCun, StoreError, SubmissionAccess,
+    Repeatable, ReservedCun, Store as _, StoreError, SubmissionAccess,
 };
 use tempfile::TempDir;
 

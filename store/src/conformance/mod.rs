@@ -93,7 +93,7 @@ macro_rules! conformance_suite {
             codes: reserved_codes_are_distinct_and_begin_as_asked, a_code_is_issued_once, a_code_stays_known_after_its_test_is_gone;
             submission: a_test_is_found_by_code_and_digest, a_positive_has_its_person_and_a_negative_none, unknown_codes_are_not_found,
                 tests_outlive_a_restart, insertion_times_ascend, callers_keep_what_they_said;
-            receipts: a_retry_gets_the_first_answer, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
+            receipts: a_retry_gets_the_first_answer, each_test_of_a_batch_is_recorded_by_itself, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
                 a_key_belongs_to_caller_and_service, a_retry_after_a_restart_gets_the_first_answer, a_retry_after_erasure_is_told_no_code,
                 a_receipt_lives_as_long_as_its_test, refusals_bind_no_key, a_replay_leaves_its_reserved_code_free,
                 without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt;
