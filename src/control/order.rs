@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sistema_ts_model::Cun;
 
 /// What a command may ask of the running server. A server that does not know an order says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
     /// Forgive the failed verifications that count against a CUN.
@@ -15,6 +15,13 @@ pub enum Order {
     },
     /// Believe the clock: somebody has compared it with another.
     ConfirmClock,
+    /// Note a change of the register that the command has made, and take it up.
+    NoteRegisterChange {
+        /// What kind of change.
+        kind: String,
+        /// What was changed; who an operator is stays untold.
+        object: String,
+    },
 }
 
 /// What became of an order.
@@ -39,6 +46,8 @@ pub enum Reply {
         /// How far the trusted time was behind it, in seconds.
         lag_seconds: i64,
     },
+    /// The change of the register is noted.
+    RegisterChangeNoted,
     /// The order was not carried out, and nothing changed.
     NotDone {
         /// Why, for a person; it holds no personal value.

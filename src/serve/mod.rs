@@ -240,6 +240,7 @@ async fn run_on(configuration: &Configuration, house: House) -> Result<(), Serve
     let time = Arc::new(TimeGuard::begin(Arc::clone(&store), Arc::clone(&clock)).await?);
     let orders = Orders {
         store: Arc::clone(&store),
+        register: Arc::clone(&register),
         references: CodeReferences::derived_from(&register_key)?,
         time: Arc::clone(&time),
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sistema_ts_model::Cun;
+use sistema_ts_store::register::Register;
 use sistema_ts_store::trusted_time::TimeGuard;
 use sistema_ts_store::{Forgiveness, Store, StoreError};
 
@@ -13,6 +14,7 @@ use crate::services::security_log::{self, CodeReferences};
 /// What orders work with.
 pub(super) struct Orders {
     pub(super) store: Arc<dyn Store>,
+    pub(super) register: Arc<dyn Register>,
     pub(super) references: CodeReferences,
     pub(super) time: Arc<TimeGuard>,
 }
@@ -23,6 +25,12 @@ impl CarryOut for Orders {
         match order {
             Order::ForgiveCode { code } => self.forgive(code, by).await,
             Order::ConfirmClock => self.confirm_clock(by).await,
+            Order::NoteRegisterChange { kind, object } => {
+                security_log::register_changed(&kind, &object, by);
+                // The look at each interval tells of one that fails.
+                let _ = self.register.refresh().await;
+                Reply::RegisterChangeNoted
+            }
         }
     }
 }

@@ -113,6 +113,18 @@ pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
     );
 }
 
+/// Notes that a command has changed the register. Never left out: only the server's own user and root can cause it.
+pub fn register_changed(kind: &str, object: &str, by: Peer) {
+    tracing::info!(
+        target: "security",
+        change = kind,
+        object,
+        user = by.user,
+        process = by.process,
+        "the register was changed"
+    );
+}
+
 /// Notes that an administrator has said that the clock is right: what is past its time by it is destroyed from then on.
 pub fn clock_confirmed(lag_seconds: i64, by: Peer) {
     tracing::warn!(

@@ -8,6 +8,7 @@ use std::process::Output;
 
 use crate::support::chain::Chain;
 use crate::support::command::output_with_input;
+use crate::support::installation::OPERATOR;
 use crate::support::{Installation, Server};
 
 /// Well-formed, and never issued.
@@ -58,6 +59,54 @@ fn the_socket_is_its_user_s_alone_and_may_lie_elsewhere() {
     // And the usual place has none.
     assert_eq!(forgive(&installation, UNKNOWN).status.code(), Some(2));
     drop(server);
+}
+
+#[test]
+fn a_running_server_has_each_change_of_the_register_in_its_security_log_with_who_made_it() {
+    let installation = Installation::new();
+    installation.admin(&["call-center", "add", "cc7", "--name", "Prova"]);
+    let server = Server::start(&installation);
+    installation.admin(&["call-center", "rename", "cc7", "--name", "Nuova"]);
+    let network = ["--call-center", "cc7", "192.0.2.0/28"];
+    installation.admin(&[&["network", "add"], &network[..]].concat());
+    let operator = ["operator", "add", "--call-center", "cc7"];
+    installation.admin_with_input(&operator, OPERATOR);
+    // Refused: no change.
+    let mut refused = installation.command(&["admin", "call-center", "remove", "cc7"]);
+    assert_eq!(output_with_input(&mut refused, "").status.code(), Some(2));
+    assert!(server.terminate().0.success());
+
+    let log = installation.log();
+    let told: Vec<serde_json::Value> = log
+        .lines()
+        .filter(|line| line.contains("the register was changed"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let changes: Vec<_> = told
+        .iter()
+        .map(|line| (line["change"].as_str(), line["object"].as_str()))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            (Some("rename_caller"), Some("call centre cc7")),
+            (
+                Some("add_network"),
+                Some("network 192.0.2.0/28 of call centre cc7")
+            ),
+            (
+                Some("add_operator"),
+                Some("this operator of call centre cc7")
+            ),
+        ]
+    );
+    // SAFETY: takes nothing, changes nothing and never fails.
+    let own = unsafe { libc::geteuid() };
+    assert!(
+        told.iter()
+            .all(|line| line["user"] == own && line["target"] == "security")
+    );
+    assert!(!log.contains(OPERATOR));
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
 use sistema_ts_store::register::{
-    Act, Actor, NoJournal, Register, RegisterChange, RegisterError, RegisterKey, RegisterKeyError,
+    Act, Actor, Register, RegisterChange, RegisterError, RegisterKey, RegisterKeyError,
 };
 
+use super::notice::TellTheServer;
 use super::output::Output;
 use crate::auth::CredentialHasher;
 use crate::cli::error::AdminError;
@@ -35,10 +36,11 @@ impl Context {
             }
             Err(error) => return Err(error.into()),
         };
-        let register =
-            configuration
-                .archives()
-                .register(Arc::clone(&key), Arc::new(NoJournal), None)?;
+        let register = configuration.archives().register(
+            Arc::clone(&key),
+            Arc::new(TellTheServer::at(configuration.control_socket())),
+            None,
+        )?;
         Ok(Context {
             register,
             key,

@@ -59,7 +59,9 @@ fn forgive(configuration: &Configuration, output: Output) -> Result<ExitCode, Cl
             Ok(ExitCode::FAILURE)
         }
         // The reply to another order.
-        Reply::ClockConfirmed { .. } => Err(AdminError::from(AskError::NotUnderstood).into()),
+        Reply::ClockConfirmed { .. } | Reply::RegisterChangeNoted => {
+            Err(AdminError::from(AskError::NotUnderstood).into())
+        }
         Reply::NotDone { reason } => Err(AdminError::NotDone(reason).into()),
         Reply::Unknown { reason } => Err(AdminError::NotKnown(reason).into()),
     }

@@ -11,6 +11,7 @@ mod context;
 mod cun;
 mod import;
 mod network;
+mod notice;
 mod operator;
 mod output;
 mod region;
