@@ -80,7 +80,7 @@ async fn an_order_is_carried_out_for_its_user_and_replied_to() {
     let metadata = std::fs::symlink_metadata(&path).unwrap();
     assert_eq!(metadata.mode() & 0o777, 0o600);
     assert_eq!(asked(&path).await.unwrap(), Reply::NoFailureCounts);
-    let (carried_out, by) = desk.asked.lock().unwrap()[0];
+    let (carried_out, by) = desk.asked.lock().unwrap()[0].clone();
     assert_eq!(carried_out, order());
     assert_eq!(by.user, metadata.uid());
     assert_eq!(by.process, Some(std::process::id().cast_signed()));

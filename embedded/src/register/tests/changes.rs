@@ -4,9 +4,7 @@
 use std::sync::Mutex;
 
 use sistema_ts_model::AslId;
-use sistema_ts_store::register::{
-    AdministratorId, CertificateHolder, Fingerprint, RegisterError, RegisterSnapshot,
-};
+use sistema_ts_store::register::{AdministratorId, RegisterError, RegisterSnapshot};
 
 use super::*;
 
@@ -29,26 +27,11 @@ fn anna() -> AdministratorId {
     }
 }
 
-fn add_region() -> RegisterChange {
-    RegisterChange::AddCaller {
-        caller: region(),
-        name: "Piemonte".to_owned(),
-    }
-}
-
 fn add_certificate(holder: CertificateHolder, byte: u8) -> RegisterChange {
     RegisterChange::AddCertificate {
         holder,
         fingerprint: Fingerprint([byte; 32]),
         not_after: now(),
-    }
-}
-
-async fn make(register: &EmbeddedRegister, changes: impl IntoIterator<Item = RegisterChange>) {
-    for change in changes {
-        let text = format!("{change:?}");
-        let made = register.change(change, act()).await;
-        made.unwrap_or_else(|error| panic!("{text}: {error}"));
     }
 }
 

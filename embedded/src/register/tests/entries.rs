@@ -14,7 +14,10 @@ use sistema_ts_store::register::{
 };
 
 use super::super::{EmbeddedRegister, REGISTER_FILE, RegisterOptions};
-use super::{FISCAL_CODE, Place, act, new_user, now, region, structure, user_id, with_structure};
+use super::{
+    FISCAL_CODE, Place, act, add_region, certify, make, new_user, now, region, structure, user_id,
+    with_structure,
+};
 
 /// Waits until a condition holds, at most ten seconds.
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -31,35 +34,17 @@ async fn what_was_registered_is_found_after_reopening() {
     let fingerprint = Fingerprint([7; 32]);
     {
         let register = place.open();
-        register
-            .change(
-                RegisterChange::AddCaller {
-                    caller: region(),
-                    name: "Regione Piemonte".to_owned(),
-                },
-                act(),
-            )
-            .await
-            .unwrap();
-        register
-            .change(
-                RegisterChange::AddCertificate {
-                    holder: CertificateHolder::Caller(region()),
-                    fingerprint,
-                    not_after: now(),
-                },
-                act(),
-            )
-            .await
-            .unwrap();
+        make(&register, [add_region()]).await;
+        make(&register, [certify(fingerprint)]).await;
         with_structure(&register).await;
-        register
-            .change(
-                RegisterChange::AddUser(new_user("mario.rossi", FISCAL_CODE)),
-                act(),
-            )
-            .await
-            .unwrap();
+        make(
+            &register,
+            [RegisterChange::AddUser(new_user(
+                "mario.rossi",
+                FISCAL_CODE,
+            ))],
+        )
+        .await;
         assert!(
             register.snapshot().user("mario.rossi").is_some(),
             "its own change is in the snapshot at once"
@@ -83,38 +68,9 @@ async fn a_running_server_sees_what_another_process_changes() {
     let server = place.open_watching();
     let command = place.open();
     let (one, two) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
-    command
-        .change(
-            RegisterChange::AddCaller {
-                caller: region(),
-                name: "Regione Piemonte".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    command
-        .change(
-            RegisterChange::AddCertificate {
-                holder: CertificateHolder::Caller(region()),
-                fingerprint: one,
-                not_after: now(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    command
-        .change(
-            RegisterChange::AddCertificate {
-                holder: CertificateHolder::Caller(region()),
-                fingerprint: two,
-                not_after: now(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&command, [add_region()]).await;
+    make(&command, [certify(one)]).await;
+    make(&command, [certify(two)]).await;
     until("both certificates", || {
         let snapshot = server.snapshot();
         [one, two]
@@ -122,30 +78,26 @@ async fn a_running_server_sees_what_another_process_changes() {
             .all(|fingerprint| snapshot.caller_of_certificate(fingerprint).is_some())
     })
     .await;
-    command
-        .change(
-            RegisterChange::RemoveCertificate {
-                holder: CertificateHolder::Caller(region()),
-                fingerprint: one,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &command,
+        [RegisterChange::RemoveCertificate {
+            holder: CertificateHolder::Caller(region()),
+            fingerprint: one,
+        }],
+    )
+    .await;
     until("one certificate gone", || {
         server.snapshot().caller_of_certificate(&one).is_none()
     })
     .await;
-    command
-        .change(
-            RegisterChange::SetCallerEnabled {
-                caller: region(),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &command,
+        [RegisterChange::SetCallerEnabled {
+            caller: region(),
+            enabled: false,
+        }],
+    )
+    .await;
     until("the region disabled", || {
         !server
             .snapshot()
@@ -155,27 +107,26 @@ async fn a_running_server_sees_what_another_process_changes() {
     })
     .await;
     with_structure(&command).await;
-    command
-        .change(
-            RegisterChange::AddUser(new_user("mario.rossi", FISCAL_CODE)),
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &command,
+        [RegisterChange::AddUser(new_user(
+            "mario.rossi",
+            FISCAL_CODE,
+        ))],
+    )
+    .await;
     until("the user", || {
         server.snapshot().user("mario.rossi").is_some()
     })
     .await;
-    command
-        .change(
-            RegisterChange::SetUserEnabled {
-                user: user_id("mario.rossi"),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &command,
+        [RegisterChange::SetUserEnabled {
+            user: user_id("mario.rossi"),
+            enabled: false,
+        }],
+    )
+    .await;
     until("the user disabled", || {
         !server.snapshot().user("mario.rossi").unwrap().enabled
     })
@@ -186,16 +137,7 @@ async fn a_running_server_sees_what_another_process_changes() {
 async fn a_refresh_sees_another_process_without_polling() {
     let place = Place::new();
     let (server, command) = (place.open(), place.open());
-    command
-        .change(
-            RegisterChange::AddCaller {
-                caller: region(),
-                name: "Regione Piemonte".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&command, [add_region()]).await;
     assert!(server.snapshot().caller(&region()).is_none());
     server.refresh().await.unwrap();
     assert!(server.snapshot().caller(&region()).is_some());
@@ -207,24 +149,23 @@ async fn a_changed_user_has_a_new_version_and_the_others_keep_theirs() {
     let register = place.open();
     with_structure(&register).await;
     for id in ["mario", "luigi"] {
-        register
-            .change(RegisterChange::AddUser(new_user(id, FISCAL_CODE)), act())
-            .await
-            .unwrap();
+        make(
+            &register,
+            [RegisterChange::AddUser(new_user(id, FISCAL_CODE))],
+        )
+        .await;
     }
     let before = register.snapshot();
     let mario = user_id("mario");
-    register
-        .change(
-            RegisterChange::SetUserCredential {
-                user: mario.clone(),
-                credential: CredentialHash::new("other"),
-                expires_at: Some(now()),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetUserCredential {
+            user: mario.clone(),
+            credential: CredentialHash::new("other"),
+            expires_at: Some(now()),
+        }],
+    )
+    .await;
     let after = register.snapshot();
     assert!(after.user("mario").unwrap().version > before.user("mario").unwrap().version);
     assert_eq!(
@@ -232,16 +173,14 @@ async fn a_changed_user_has_a_new_version_and_the_others_keep_theirs() {
         before.user("luigi").unwrap().version
     );
     assert!(after.user("mario").unwrap().is_expired(now()));
-    register
-        .change(
-            RegisterChange::SetUserExpiry {
-                user: mario,
-                expires_at: None,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetUserExpiry {
+            user: mario,
+            expires_at: None,
+        }],
+    )
+    .await;
     assert!(!register.snapshot().user("mario").unwrap().is_expired(now()));
 }
 
@@ -250,51 +189,20 @@ async fn doubles_and_unknown_names_are_refused_by_name() {
     let place = Place::new();
     let register = place.open();
     let other = Caller::Region(RegionCode::parse("020").unwrap());
-    register
-        .change(
-            RegisterChange::AddCaller {
-                caller: region(),
-                name: "Piemonte".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    register
-        .change(
-            RegisterChange::AddCaller {
-                caller: other,
-                name: "Valle d'Aosta".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [add_region()]).await;
+    make(
+        &register,
+        [RegisterChange::AddCaller {
+            caller: other,
+            name: "Valle d'Aosta".to_owned(),
+        }],
+    )
+    .await;
     let fingerprint = Fingerprint([9; 32]);
-    register
-        .change(
-            RegisterChange::AddCertificate {
-                holder: CertificateHolder::Caller(region()),
-                fingerprint,
-                not_after: now(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [certify(fingerprint)]).await;
     let text = |result: Result<(), RegisterError>| result.unwrap_err().to_string();
     assert_eq!(
-        text(
-            register
-                .change(
-                    RegisterChange::AddCaller {
-                        caller: region(),
-                        name: "Piemonte".to_owned()
-                    },
-                    act()
-                )
-                .await
-        ),
+        text(register.change(add_region(), act()).await),
         "region 010 is registered already"
     );
     assert_eq!(
@@ -352,13 +260,11 @@ async fn doubles_and_unknown_names_are_refused_by_name() {
         "user mario is not registered"
     );
     with_structure(&register).await;
-    register
-        .change(
-            RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::AddUser(new_user("mario", FISCAL_CODE))],
+    )
+    .await;
     assert_eq!(
         text(
             register
@@ -394,22 +300,17 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
     for (index, code) in codes.iter().take(3).enumerate() {
         let mut user = new_user(&format!("user{index}"), code);
         user.profiles = listing;
-        register
-            .change(RegisterChange::AddUser(user), act())
-            .await
-            .unwrap();
+        make(&register, [RegisterChange::AddUser(user)]).await;
     }
     // The same person under another user id is no fourth.
     let mut again = new_user("user0bis", &codes[0]);
     again.profiles = listing;
-    register
-        .change(RegisterChange::AddUser(again), act())
-        .await
-        .unwrap();
-    register
-        .change(RegisterChange::AddUser(new_user("user3", &codes[3])), act())
-        .await
-        .unwrap();
+    make(&register, [RegisterChange::AddUser(again)]).await;
+    make(
+        &register,
+        [RegisterChange::AddUser(new_user("user3", &codes[3]))],
+    )
+    .await;
     let refused = register
         .change(
             RegisterChange::SetUserProfiles {
@@ -440,26 +341,22 @@ async fn a_region_has_three_listing_operators_at_most_counted_as_people() {
             .is_err()
     );
     assert!(register.snapshot().user("user4").is_none());
-    register
-        .change(
-            RegisterChange::SetUserProfiles {
-                user: user_id("user1"),
-                profiles: Profiles::NONE,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    register
-        .change(
-            RegisterChange::SetUserProfiles {
-                user: user_id("user3"),
-                profiles: listing,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetUserProfiles {
+            user: user_id("user1"),
+            profiles: Profiles::NONE,
+        }],
+    )
+    .await;
+    make(
+        &register,
+        [RegisterChange::SetUserProfiles {
+            user: user_id("user3"),
+            profiles: listing,
+        }],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -526,13 +423,11 @@ async fn no_file_of_the_register_holds_a_fiscal_code() {
     let place = Place::new();
     let register = place.open();
     with_structure(&register).await;
-    register
-        .change(
-            RegisterChange::AddUser(new_user("mario", FISCAL_CODE)),
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::AddUser(new_user("mario", FISCAL_CODE))],
+    )
+    .await;
     for entry in std::fs::read_dir(place.data()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();

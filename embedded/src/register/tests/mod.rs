@@ -13,8 +13,8 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
 };
 use sistema_ts_store::register::{
-    Act, Actor, CredentialHash, NewUser, NoJournal, Profiles, Register, RegisterChange,
-    RegisterJournal, RegisterKey, UserId, Workplace,
+    Act, Actor, CertificateHolder, CredentialHash, Fingerprint, NewUser, NoJournal, Profiles,
+    Register, RegisterChange, RegisterJournal, RegisterKey, UserId, Workplace,
 };
 use tempfile::TempDir;
 
@@ -76,6 +76,22 @@ fn region() -> Caller {
     Caller::Region(RegionCode::parse("010").unwrap())
 }
 
+fn add_region() -> RegisterChange {
+    RegisterChange::AddCaller {
+        caller: region(),
+        name: "Piemonte".to_owned(),
+    }
+}
+
+/// Adds a certificate to the region.
+fn certify(fingerprint: Fingerprint) -> RegisterChange {
+    RegisterChange::AddCertificate {
+        holder: CertificateHolder::Caller(region()),
+        fingerprint,
+        not_after: now(),
+    }
+}
+
 fn structure() -> StructureId {
     StructureId::parse("010-101-000123").unwrap()
 }
@@ -95,16 +111,23 @@ fn new_user(id: &str, fiscal_code: &str) -> NewUser {
     }
 }
 
+/// Makes changes one after another, all of which must be allowed.
+async fn make(register: &EmbeddedRegister, changes: impl IntoIterator<Item = RegisterChange>) {
+    for change in changes {
+        let text = format!("{change:?}");
+        let made = register.change(change, act()).await;
+        made.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
 async fn with_structure(register: &EmbeddedRegister) {
     let description = StructureDescription::parse("Ospedale di prova").unwrap();
-    register
-        .change(
-            RegisterChange::AddStructure {
-                id: structure(),
-                description,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        register,
+        [RegisterChange::AddStructure {
+            id: structure(),
+            description,
+        }],
+    )
+    .await;
 }

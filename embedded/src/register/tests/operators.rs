@@ -1,11 +1,12 @@
 //! A failure here means that an operator or a network counts although it was not registered, does not although it was, that a fourth person
 //! may list, or that an operator's fiscal code lies readable in the file.
 
+use ipnet::IpNet;
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Service};
 use sistema_ts_store::register::{NewUser, Profiles, Register, RegisterChange, RegisterError};
 
 use super::super::EmbeddedRegister;
-use super::{Place, act, new_user, region, with_structure};
+use super::{Place, act, add_region, make, new_user, region, with_structure};
 
 const PEOPLE: [&str; 4] = [
     "RSSMRA80A01H501U",
@@ -23,29 +24,49 @@ fn call_center(code: &str) -> Caller {
 }
 
 async fn with_region(register: &EmbeddedRegister) {
-    register
-        .change(
-            RegisterChange::AddCaller {
-                caller: region(),
-                name: "Piemonte".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(register, [add_region()]).await;
 }
 
 async fn with_call_center(register: &EmbeddedRegister, caller: Caller) {
-    register
-        .change(
-            RegisterChange::AddCaller {
-                caller,
-                name: "Call center".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        register,
+        [RegisterChange::AddCaller {
+            caller,
+            name: "Call center".to_owned(),
+        }],
+    )
+    .await;
+}
+
+fn add(caller: Caller, fiscal_code: CodiceFiscale, profiles: Profiles) -> RegisterChange {
+    RegisterChange::AddOperator {
+        caller,
+        fiscal_code,
+        profiles,
+    }
+}
+
+fn set_profiles(caller: Caller, fiscal_code: CodiceFiscale, profiles: Profiles) -> RegisterChange {
+    RegisterChange::SetOperatorProfiles {
+        caller,
+        fiscal_code,
+        profiles,
+    }
+}
+
+fn remove(caller: Caller, fiscal_code: CodiceFiscale) -> RegisterChange {
+    RegisterChange::RemoveOperator {
+        caller,
+        fiscal_code,
+    }
+}
+
+fn add_network(caller: Caller, network: IpNet) -> RegisterChange {
+    RegisterChange::AddNetwork { caller, network }
+}
+
+fn remove_network(caller: Caller, network: IpNet) -> RegisterChange {
+    RegisterChange::RemoveNetwork { caller, network }
 }
 
 fn listing() -> Profiles {
@@ -72,50 +93,23 @@ async fn an_operator_is_found_at_its_own_caller_alone_also_after_reopening() {
         with_call_center(&register, caller).await;
     }
     let all = Profiles::of_operators(&one);
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: one,
-                fiscal_code: person(0),
-                profiles: all,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    let again = register
-        .change(
-            RegisterChange::AddOperator {
-                caller: one,
-                fiscal_code: person(0),
-                profiles: all,
-            },
-            act(),
-        )
-        .await;
+    make(&register, [add(one, person(0), all)]).await;
+    let again = register.change(add(one, person(0), all), act()).await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
-    register
-        .change(
-            RegisterChange::SetOperatorProfiles {
-                caller: one,
-                fiscal_code: person(0),
-                profiles: only(Service::Verification),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    register
-        .change(
-            RegisterChange::SetOperatorEnabled {
-                caller: one,
-                fiscal_code: person(0),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [set_profiles(one, person(0), only(Service::Verification))],
+    )
+    .await;
+    make(
+        &register,
+        [RegisterChange::SetOperatorEnabled {
+            caller: one,
+            fiscal_code: person(0),
+            enabled: false,
+        }],
+    )
+    .await;
     let unknown = register
         .change(
             RegisterChange::SetOperatorEnabled {
@@ -144,40 +138,18 @@ async fn a_change_of_one_operator_reaches_a_snapshot_taken_later_and_no_earlier_
     let register = place.open();
     with_call_center(&register, call_center("cc1")).await;
     let all = Profiles::of_operators(&call_center("cc1"));
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: call_center("cc1"),
-                fiscal_code: person(0),
-                profiles: all,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [add(call_center("cc1"), person(0), all)]).await;
     let earlier = register.snapshot();
-    register
-        .change(
-            RegisterChange::SetOperatorEnabled {
-                caller: call_center("cc1"),
-                fiscal_code: person(0),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: call_center("cc1"),
-                fiscal_code: person(1),
-                profiles: all,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetOperatorEnabled {
+            caller: call_center("cc1"),
+            fiscal_code: person(0),
+            enabled: false,
+        }],
+    )
+    .await;
+    make(&register, [add(call_center("cc1"), person(1), all)]).await;
     assert!(
         earlier
             .operator(&call_center("cc1"), &person(0))
@@ -204,39 +176,12 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
     with_call_center(&register, caller).await;
     let all = Profiles::of_operators(&caller);
     for index in [0, 1] {
-        register
-            .change(
-                RegisterChange::AddOperator {
-                    caller,
-                    fiscal_code: person(index),
-                    profiles: all,
-                },
-                act(),
-            )
-            .await
-            .unwrap();
+        make(&register, [add(caller, person(index), all)]).await;
     }
     elsewhere.refresh().await.unwrap();
     let earlier = elsewhere.snapshot();
-    register
-        .change(
-            RegisterChange::RemoveOperator {
-                caller,
-                fiscal_code: person(0),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    let unknown = register
-        .change(
-            RegisterChange::RemoveOperator {
-                caller,
-                fiscal_code: person(0),
-            },
-            act(),
-        )
-        .await;
+    make(&register, [remove(caller, person(0))]).await;
+    let unknown = register.change(remove(caller, person(0)), act()).await;
     assert!(matches!(unknown, Err(RegisterError::Missing(_))));
 
     elsewhere.refresh().await.unwrap();
@@ -256,17 +201,11 @@ async fn a_removed_operator_is_gone_from_later_snapshots_and_from_the_file() {
     assert_eq!(rows, 1);
 
     // Registered again, with what is given then alone.
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller,
-                fiscal_code: person(0),
-                profiles: only(Service::Verification),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [add(caller, person(0), only(Service::Verification))],
+    )
+    .await;
     elsewhere.refresh().await.unwrap();
     let again = elsewhere.snapshot();
     assert_eq!(
@@ -280,30 +219,12 @@ async fn removing_an_operator_makes_room_for_another_who_lists() {
     let place = Place::new();
     let register = place.open();
     with_region(&register).await;
-    let add = |index| {
-        register.change(
-            RegisterChange::AddOperator {
-                caller: region(),
-                fiscal_code: person(index),
-                profiles: listing(),
-            },
-            act(),
-        )
-    };
+    let add = |index| register.change(add(region(), person(index), listing()), act());
     for index in [0, 1, 2] {
         add(index).await.unwrap();
     }
     assert!(add(3).await.is_err());
-    register
-        .change(
-            RegisterChange::RemoveOperator {
-                caller: region(),
-                fiscal_code: person(1),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [remove(region(), person(1))]).await;
     add(3).await.unwrap();
 }
 
@@ -314,33 +235,16 @@ async fn of_many_who_are_given_the_list_at_once_three_get_it() {
     let register = place.open();
     with_region(&register).await;
     for index in 0..PROCESSES {
-        register
-            .change(
-                RegisterChange::AddOperator {
-                    caller: region(),
-                    fiscal_code: somebody(index),
-                    profiles: Profiles::NONE,
-                },
-                act(),
-            )
-            .await
-            .unwrap();
+        make(&register, [add(region(), somebody(index), Profiles::NONE)]).await;
     }
     // Each by a register of its own, as by so many administrators.
     let attempts: Vec<_> = (0..PROCESSES)
         .map(|index| {
             let own = place.open();
             tokio::spawn(async move {
-                own.change(
-                    RegisterChange::SetOperatorProfiles {
-                        caller: region(),
-                        fiscal_code: somebody(index),
-                        profiles: listing(),
-                    },
-                    act(),
-                )
-                .await
-                .is_ok()
+                own.change(set_profiles(region(), somebody(index), listing()), act())
+                    .await
+                    .is_ok()
             })
         })
         .collect();
@@ -370,40 +274,16 @@ async fn a_profile_is_for_the_callers_that_have_its_service() {
         (call_center("cc1"), Service::Listing),
     ] {
         let refused = register
-            .change(
-                RegisterChange::AddOperator {
-                    caller,
-                    fiscal_code: person(0),
-                    profiles: only(service),
-                },
-                act(),
-            )
+            .change(add(caller, person(0), only(service)), act())
             .await;
         assert!(
             matches!(refused, Err(RegisterError::ProfileRefused(_))),
             "{service}"
         );
     }
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: region(),
-                fiscal_code: person(0),
-                profiles: Profiles::NONE,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [add(region(), person(0), Profiles::NONE)]).await;
     let unknown = register
-        .change(
-            RegisterChange::AddOperator {
-                caller: call_center("cc9"),
-                fiscal_code: person(0),
-                profiles: Profiles::NONE,
-            },
-            act(),
-        )
+        .change(add(call_center("cc9"), person(0), Profiles::NONE), act())
         .await;
     assert!(matches!(unknown, Err(RegisterError::Missing(_))));
 }
@@ -418,37 +298,22 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
         profiles: only(Service::Listing),
         ..new_user(id, PEOPLE[index])
     };
-    register
-        .change(RegisterChange::AddUser(user("uno", 0)), act())
-        .await
-        .unwrap();
+    make(&register, [RegisterChange::AddUser(user("uno", 0))]).await;
     // The same person as an operator is no second one.
     let listing = only(Service::Listing);
     for index in [0, 1, 2] {
-        register
-            .change(
-                RegisterChange::AddOperator {
-                    caller: region(),
-                    fiscal_code: person(index),
-                    profiles: listing,
-                },
-                act(),
-            )
-            .await
-            .unwrap();
+        make(&register, [add(region(), person(index), listing)]).await;
     }
     // Disabled, but it can be enabled without a check.
-    register
-        .change(
-            RegisterChange::SetOperatorEnabled {
-                caller: region(),
-                fiscal_code: person(2),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetOperatorEnabled {
+            caller: region(),
+            fiscal_code: person(2),
+            enabled: false,
+        }],
+    )
+    .await;
     let too_many = |outcome| matches!(outcome, Err(RegisterError::TooManyListingOperators(_)));
     assert!(too_many(
         register
@@ -467,17 +332,7 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
             .change(RegisterChange::AddUser(user("quattro", 3)), act())
             .await
     ));
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: region(),
-                fiscal_code: person(3),
-                profiles: only(Service::AslOtp),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [add(region(), person(3), only(Service::AslOtp))]).await;
     assert!(too_many(
         register
             .change(
@@ -498,28 +353,12 @@ async fn three_people_of_a_region_may_list_be_they_users_or_operators() {
             .profiles,
         only(Service::AslOtp)
     );
-    register
-        .change(
-            RegisterChange::SetOperatorProfiles {
-                caller: region(),
-                fiscal_code: person(2),
-                profiles: Profiles::NONE,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
-    register
-        .change(
-            RegisterChange::SetOperatorProfiles {
-                caller: region(),
-                fiscal_code: person(3),
-                profiles: listing,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [set_profiles(region(), person(2), Profiles::NONE)],
+    )
+    .await;
+    make(&register, [set_profiles(region(), person(3), listing)]).await;
 }
 
 #[tokio::test]
@@ -528,7 +367,7 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
     let register = place.open();
     with_region(&register).await;
     with_call_center(&register, call_center("cc1")).await;
-    let network = |text: &str| text.parse::<ipnet::IpNet>().unwrap();
+    let network = |text: &str| text.parse::<IpNet>().unwrap();
     for (caller, text) in [
         (region(), "192.0.2.0/24"),
         (call_center("cc1"), "0.0.0.0/0"),
@@ -536,45 +375,28 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         (call_center("cc1"), "::ffff:0.0.0.0/96"),
     ] {
         let refused = register
-            .change(
-                RegisterChange::AddNetwork {
-                    caller,
-                    network: network(text),
-                },
-                act(),
-            )
+            .change(add_network(caller, network(text)), act())
             .await;
         assert!(
             matches!(refused, Err(RegisterError::NetworkRefused)),
             "{text}"
         );
     }
-    register
-        .change(
-            RegisterChange::AddNetwork {
-                caller: call_center("cc1"),
-                network: network("192.0.2.77/24"),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [add_network(call_center("cc1"), network("192.0.2.77/24"))],
+    )
+    .await;
     let again = register
         .change(
-            RegisterChange::AddNetwork {
-                caller: call_center("cc1"),
-                network: network("192.0.2.0/24"),
-            },
+            add_network(call_center("cc1"), network("192.0.2.0/24")),
             act(),
         )
         .await;
     assert!(matches!(again, Err(RegisterError::Exists(_))));
     let mapped = register
         .change(
-            RegisterChange::AddNetwork {
-                caller: call_center("cc1"),
-                network: network("::ffff:192.0.2.0/120"),
-            },
+            add_network(call_center("cc1"), network("::ffff:192.0.2.0/120")),
             act(),
         )
         .await;
@@ -583,16 +405,11 @@ async fn networks_are_a_call_centers_and_never_the_whole_world() {
         register.snapshot().networks(&call_center("cc1")),
         [network("192.0.2.0/24")]
     );
-    register
-        .change(
-            RegisterChange::RemoveNetwork {
-                caller: call_center("cc1"),
-                network: network("192.0.2.0/24"),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [remove_network(call_center("cc1"), network("192.0.2.0/24"))],
+    )
+    .await;
     assert!(register.snapshot().networks(&call_center("cc1")).is_empty());
     assert!(
         register
@@ -613,17 +430,7 @@ async fn no_file_of_the_register_holds_an_operators_fiscal_code() {
     let place = Place::new();
     let register = place.open();
     with_region(&register).await;
-    register
-        .change(
-            RegisterChange::AddOperator {
-                caller: region(),
-                fiscal_code: person(0),
-                profiles: Profiles::NONE,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(&register, [add(region(), person(0), Profiles::NONE)]).await;
     for file in std::fs::read_dir(place.data()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(16).any(|part| part == PEOPLE[0].as_bytes()));

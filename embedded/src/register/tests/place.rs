@@ -44,16 +44,14 @@ fn is_enabled(register: &EmbeddedRegister) -> bool {
 /// A register with one enabled region, watched.
 async fn with_region(place: &Place) -> EmbeddedRegister {
     let register = place.open_watching();
-    register
-        .change(
-            RegisterChange::AddCaller {
-                caller: region(),
-                name: "Prova".to_owned(),
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::AddCaller {
+            caller: region(),
+            name: "Prova".to_owned(),
+        }],
+    )
+    .await;
     assert!(is_enabled(&register) && register.is_in_place());
     // On a busy machine the last look may be too long ago to be relied on.
     until("the register has been looked at", || register.is_current());
@@ -62,16 +60,14 @@ async fn with_region(place: &Place) -> EmbeddedRegister {
 
 /// Disables the region as a command does, and waits until the server's register has seen it.
 async fn disable_by(command: &EmbeddedRegister, register: &EmbeddedRegister) {
-    command
-        .change(
-            RegisterChange::SetCallerEnabled {
-                caller: region(),
-                enabled: false,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        command,
+        [RegisterChange::SetCallerEnabled {
+            caller: region(),
+            enabled: false,
+        }],
+    )
+    .await;
     until("the region is disabled", || !is_enabled(register));
 }
 
@@ -95,16 +91,14 @@ async fn what_is_changed_in_a_copy_that_took_the_files_place_is_seen() {
         register.is_current() && register.is_in_place()
     });
     // The other way round as well.
-    register
-        .change(
-            RegisterChange::SetCallerEnabled {
-                caller: region(),
-                enabled: true,
-            },
-            act(),
-        )
-        .await
-        .unwrap();
+    make(
+        &register,
+        [RegisterChange::SetCallerEnabled {
+            caller: region(),
+            enabled: true,
+        }],
+    )
+    .await;
     command.refresh().await.unwrap();
     assert!(is_enabled(&command));
 }
