@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::trusted_time::{Horizon, NotedTime};
 use crate::{
-    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, CancelOutcome, CancelTest,
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, Batch, CancelOutcome, CancelTest,
     ClaimOutcome, ClaimUnlock, ClockFault, ConcludeOutcome, Confirmation, CountAslOtp, Expired,
     Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
     NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
@@ -263,6 +263,18 @@ macro_rules! operations {
                 self.arrange(Operation::$operation, call).await
             })+
 
+            /// Each test of a batch is a call of its own.
+            async fn record_tests(
+                &self,
+                tests: Batch<NewTest>,
+            ) -> Batch<Result<RecordOutcome, StoreError>> {
+                let mut outcomes = Batch::new();
+                for test in tests {
+                    outcomes.push(self.record_test(test).await);
+                }
+                outcomes
+            }
+
             fn clock_fault(&self) -> Option<ClockFault> {
                 self.store.clock_fault()
             }
@@ -349,7 +361,8 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("    async fn "))
             .filter_map(|rest| rest.split('(').next())
-            .filter(|name| *name != "readiness");
+            // A batch fails by its tests.
+            .filter(|name| !matches!(*name, "readiness" | "record_tests"));
         for method in methods {
             assert!(method.parse::<Operation>().is_ok(), "{method}");
         }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use sistema_ts_model::{Caller, Service};
 
-use super::Workplace;
+/// At most so many operators of one region may hold the profile of `elencoTestEffettuati` (§2.4.3).
+pub const MAXIMUM_LISTING_OPERATORS: usize = 3;
 
 /// A set of services.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -59,21 +60,6 @@ impl Profiles {
                 Service::Confirmation,
             ],
             Caller::Structure(_) | Caller::Asl(_) | Caller::Immuni => &[],
-        };
-        services.iter().copied().collect()
-    }
-
-    /// The services that users of this workplace may hold, who sign in with user id, password and pincode (§2.3, §5.1).
-    #[must_use]
-    pub fn of_users(workplace: &Workplace) -> Self {
-        let services: &[Service] = match workplace {
-            Workplace::Structure(_) => &[
-                Service::Submission,
-                Service::Cancellation,
-                Service::Listing,
-                Service::AslOtp,
-            ],
-            Workplace::Asl(_) => &[Service::AslOtp],
         };
         services.iter().copied().collect()
     }

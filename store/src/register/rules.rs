@@ -40,7 +40,7 @@ pub fn check_operator_profiles(caller: Caller, profiles: Profiles) -> Result<(),
 /// # Errors
 /// [`RegisterError::ProfileRefused`] if its users may not hold one of them.
 pub fn check_user_profiles(workplace: &Workplace, profiles: Profiles) -> Result<(), RegisterError> {
-    match profiles.is_within(Profiles::of_users(workplace)) {
+    match profiles.is_within(workplace.profiles()) {
         true => Ok(()),
         false => Err(RegisterError::ProfileRefused(caller_name(
             workplace.caller(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sistema_ts_model::{
-    AslId, Caller, CodiceFiscale, RegionCode, StructureDescription, StructureId, Timestamp,
+    AslId, Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
 };
 use thiserror::Error;
 
@@ -196,6 +196,21 @@ impl Workplace {
             Workplace::Structure(id) => Caller::Structure(*id),
             Workplace::Asl(id) => Caller::Asl(*id),
         }
+    }
+
+    /// The services that its users may hold, who sign in with user id, password and pincode (§2.3, §5.1).
+    #[must_use]
+    pub fn profiles(&self) -> Profiles {
+        let services: &[Service] = match self {
+            Workplace::Structure(_) => &[
+                Service::Submission,
+                Service::Cancellation,
+                Service::Listing,
+                Service::AslOtp,
+            ],
+            Workplace::Asl(_) => &[Service::AslOtp],
+        };
+        services.iter().copied().collect()
     }
 
     /// The region that it belongs to.
