@@ -4,62 +4,21 @@
 //! is repaired; a repair that does something twice; what is due and stays.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use sistema_ts_model::{
     CallCenterCode, Caller, ClaimId, Clock as _, Condition, Cun, NewClaim, SessionId, TestResult,
     Timestamp, TransactionId,
 };
 use sistema_ts_store::keys::{KeyRing, Renewal};
-use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
     AccessQuery, AccessRecord, CancelOutcome, ClockRepair, ListedTest, ListingRequest,
     ListingScope, OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store as _, StoreError,
 };
 
+use super::sweeps::Sweeps;
 use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, region, repeatable};
 use crate::repair::repair_clock;
 
 const HOUR_MILLIS: i64 = DAY_MILLIS / 24;
-
-/// A server's sweeps over a fixture's store, by the guarded time.
-struct Sweeps(TrustedTime);
-
-impl Sweeps {
-    async fn begin(fixture: &Fixture) -> Sweeps {
-        let noted = fixture.store().noted_time().await.unwrap();
-        let mut sweeps = Sweeps(TrustedTime::begin(noted, reading(fixture)));
-        sweeps.sweep(fixture).await;
-        sweeps
-    }
-
-    async fn sweep(&mut self, fixture: &Fixture) {
-        self.0.observe(reading(fixture));
-        let store = fixture.store();
-        store.note_time(self.0.noted()).await.unwrap();
-        let horizon = self.0.horizon();
-        while store.expire_due(100, horizon).await.unwrap().more {}
-        store.rewrite_erased().await.unwrap();
-    }
-
-    /// Lets time pass, with three sweeps a day.
-    async fn run(&mut self, fixture: &Fixture, hours: u64) {
-        let mut left = hours;
-        while left > 0 {
-            let step = left.min(8);
-            fixture.clock.pass(Duration::from_secs(step * 3_600));
-            self.sweep(fixture).await;
-            left -= step;
-        }
-    }
-}
-
-fn reading(fixture: &Fixture) -> Reading {
-    Reading {
-        wall: fixture.clock.now(),
-        monotonic: fixture.clock.monotonic(),
-    }
-}
 
 fn repair(fixture: &Fixture) -> ClockRepair {
     let ring = fixture.folder.path().join("ring");

@@ -14,6 +14,7 @@ mod lookups;
 mod records;
 mod searches;
 mod sessions;
+mod sweeps;
 mod upgrade;
 
 use std::path::Path;
