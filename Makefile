@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl loadtest clean
+.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -67,6 +67,10 @@ bench-submissions: setup ## A record day of submissions over mutual TLS as fast 
 bench-chain: setup ## Verifications and unlocks beside submissions that saturate the server: the scenario chain
 	@cargo build --release --locked --workspace --bins
 	@scripts/loadtest chain
+
+bench-client: setup ## What the harness's own client costs beside wrk on a constant answer, and how late its requests leave; needs wrk
+	@cargo build --release --locked -p sistema-ts-loadtest
+	@scripts/bench-client
 
 loadtest: setup ## The standard scenario against a server of its own in five minutes: verdict, times, and whether what it answered is true
 	@cargo build --release --locked --workspace --bins
