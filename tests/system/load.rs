@@ -3,7 +3,7 @@
 //! A failure: a caller that the harness takes for revoked or renewed otherwise than the server, the preparation replaces or leaves something, a step that the server refuses although it is right, or a rule of the ledger
 //! that a right server is said to break. No time is judged: the machine may be busy with other tests.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use sistema_ts_loadtest::ledger::Rule;
 use sistema_ts_loadtest::prepare::Preparation;
@@ -39,7 +39,17 @@ fn preparation(installation: &Installation, server: &Server) -> Preparation {
 
 /// What was written by the preparation, done on this installation.
 fn perform(installation: &Installation, script: &str) {
-    let output = Command::new(installation.path("load").join(script))
+    let output = try_to_perform(installation, &format!("load/{script}"));
+    let told = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{script}: {}",
+        String::from_utf8_lossy(&told)
+    );
+}
+
+fn try_to_perform(installation: &Installation, script: &str) -> Output {
+    Command::new(installation.path(script))
         .env("SISTEMA_TS", env!("CARGO_BIN_EXE_sistema-ts"))
         .env(
             "SISTEMA_TS_CONFIGURATION",
@@ -48,13 +58,7 @@ fn perform(installation: &Installation, script: &str) {
         .current_dir(installation.folder())
         .stdin(Stdio::null())
         .output()
-        .unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success(),
-        "{script}: {}",
-        String::from_utf8_lossy(&told)
-    );
+        .unwrap()
 }
 
 #[test]
@@ -73,6 +77,21 @@ fn a_server_is_prepared_measured_found_true_and_left_as_it_was() {
     perform(&chain.installation, "register.sh");
     // Once more changes nothing.
     perform(&chain.installation, "register.sh");
+    // Another folder of the same name would need the password of the first one's user: it is refused, and nothing is registered for it.
+    let another = Preparation {
+        folder: chain.installation.path("another"),
+        regions: vec![RegionCode::parse("070").unwrap()],
+        ..preparation(&chain.installation, &chain.server)
+    };
+    another.write().unwrap();
+    let output = try_to_perform(&chain.installation, "another/register.sh");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && told.contains("another --name"),
+        "{told}"
+    );
+    let known = chain.installation.admin(&["region", "list"]);
+    assert!(!known.contains("070"), "{known}");
 
     let result = run(RunPlan {
         scenario: Scenario::read("smoke".as_ref()).unwrap(),
@@ -160,7 +179,6 @@ fn a_revoked_caller_is_refused_on_open_connections_and_one_admitted_or_renewed_i
         ..preparation(&installation, &server)
     };
     prepared.write().unwrap();
-    perform(&installation, "register.sh");
     let event = |at: f64, verb: &str, command: &str, caller: &str| {
         let program = change_and_wait(&installation, &server, command);
         format!(
@@ -181,17 +199,32 @@ fn a_revoked_caller_is_refused_on_open_connections_and_one_admitted_or_renewed_i
          [validity]\nlateness_p99_milliseconds = 60000\ndriver_cpu_percent = 1000\nceiling_percent = 1000\nsent_percent = 1\n",
         events.concat()
     );
-    let result = run(RunPlan {
-        scenario: Scenario::parse("admission".as_ref(), text).unwrap(),
-        environment: installation.path("load/environment.toml"),
-        folder: installation.path("results"),
-        seed: None,
-        confirmed_host: None,
-        ceiling: false,
-        progress: false,
-        command: "a test".into(),
-    })
-    .unwrap();
+    let run = |results: &str| {
+        run(RunPlan {
+            scenario: Scenario::parse("admission".as_ref(), text.clone()).unwrap(),
+            environment: installation.path("load/environment.toml"),
+            folder: installation.path(results),
+            seed: None,
+            confirmed_host: None,
+            ceiling: false,
+            progress: false,
+            command: "a test".into(),
+        })
+    };
+    // Certificates that the server does not know are told in its own words.
+    for region in ["010", "020", "060"] {
+        let file = format!("loadtest-region-{region}");
+        installation.run(&[
+            "pki", "region", "--code", region, "--folder", "pki", "--file", &file,
+        ]);
+    }
+    let refused = run("refused").unwrap_err().to_string();
+    assert!(
+        refused.contains("region 010") && refused.contains("non abilitato"),
+        "{refused}"
+    );
+    perform(&installation, "register.sh");
+    let result = run("results").unwrap();
     assert_eq!(
         result.verdict,
         Verdict::Kept,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::LoadtestError;
-use crate::report::{self, RunResult, Verdict};
+use crate::report::{self, RunResult, Verdict, by_stream, sentence};
 use crate::run::{RunPlan, default_folder, run};
 use crate::scenario::Scenario;
 
@@ -116,6 +116,29 @@ fn summary(result: &RunResult) -> String {
             step.response.max,
             outcomes.join(", ")
         );
+    }
+    for stages in by_stream(&result.stages) {
+        text += &format!(
+            "\n  {:<20}due      done       503      lost  response ms: p50      p99    p99.9      max\n",
+            stages[0].stream
+        );
+        for stage in stages {
+            text += &format!(
+                "  {:>14}/s{:>7}{:>10}{:>10}{:>10}{:>18.2}{:>9.2}{:>9.2}{:>9.2}\n",
+                stage.rate(),
+                stage.due,
+                stage.done,
+                stage.turned_away,
+                stage.lost,
+                stage.response.p50,
+                stage.response.p99,
+                stage.response.p999,
+                stage.response.max
+            );
+        }
+        if let Some(sentence) = sentence(stages) {
+            text += &format!("  {sentence}\n");
+        }
     }
     for remark in &result.method.remarks {
         text += &format!("  {remark}\n");

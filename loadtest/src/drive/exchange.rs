@@ -260,7 +260,7 @@ impl Loop<'_> {
         if settlement.class == Class::Done {
             self.events.done(under_way.sent);
         }
-        self.record(&under_way, outcome, now);
+        self.record(slot, &under_way, outcome, now);
         self.books.steps.answered(&work, &reading, settlement.class);
         self.next_after(slot, head.closes)
     }
@@ -294,16 +294,26 @@ impl Loop<'_> {
         }
     }
 
-    pub(super) fn record(&mut self, under_way: &UnderWay, outcome: Outcome, now: Instant) {
+    pub(super) fn record(
+        &mut self,
+        slot: usize,
+        under_way: &UnderWay,
+        outcome: Outcome,
+        now: Instant,
+    ) {
         if under_way.work.purpose == Purpose::Probe {
             self.books.recorder.read_backs += u64::from(outcome.is_answered());
             return;
         }
+        let response = now.saturating_duration_since(under_way.intended);
+        let stream = self.pools[self.slots[slot].pool].stream;
+        let due = self.elapsed(under_way.intended);
+        self.stages.ended(stream, due, outcome, response);
         self.books.recorder.ended(End {
             step: under_way.work.step,
             caller: under_way.work.caller,
             outcome,
-            response: now.saturating_duration_since(under_way.intended),
+            response,
             service: now.saturating_duration_since(under_way.sent),
         });
     }
@@ -314,7 +324,7 @@ impl Loop<'_> {
         if let Some(under_way) = self.slots[slot].under_way.take() {
             let now = Instant::now();
             self.settle(&under_way, &Settlement::UNANSWERED)?;
-            self.record(&under_way, Outcome::Lost, now);
+            self.record(slot, &under_way, Outcome::Lost, now);
         }
         self.close(slot);
         Ok(())

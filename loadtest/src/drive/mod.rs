@@ -15,6 +15,7 @@ use crate::error::LoadtestError;
 use crate::ledger::{Ledger, Sampler};
 use crate::measure::recorder::Recorder;
 use crate::measure::series::Processes;
+use crate::measure::stages::StageRecord;
 use crate::scenario::Stream;
 use crate::steps::Steps;
 use crate::wire::target::Target;
@@ -60,6 +61,8 @@ pub(crate) struct PhaseEnd {
     pub(crate) events: Vec<EventOutcome>,
     /// Whether it ended early since no connection could be opened for a minute.
     pub(crate) server_gone: bool,
+    /// What came of each stage of the open streams.
+    pub(crate) stages: Vec<StageRecord>,
     /// Callers that have another certificate since.
     pub(crate) renewed: HashMap<u16, Target>,
 }

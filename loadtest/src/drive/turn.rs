@@ -11,6 +11,7 @@ use super::slot::{Due, Pool, Slot, State, shares};
 use super::{Books, Phase, PhaseEnd};
 use crate::error::LoadtestError;
 use crate::measure::process::thread_cpu;
+use crate::measure::stages::Stages;
 use crate::pacing::spin::Spin;
 use crate::pacing::timer::Timer;
 use crate::scenario::CallerKind;
@@ -47,6 +48,7 @@ pub(super) struct Loop<'l> {
     /// Slots of closed streams that had nothing to go on from.
     pub(super) starving: Vec<usize>,
     pub(super) events: Events,
+    pub(super) stages: Stages,
     /// Targets of callers whose certificates were renewed meanwhile.
     pub(super) renewed: HashMap<u16, Target>,
     pub(super) reader: Reader,
@@ -68,6 +70,7 @@ impl<'l> Loop<'l> {
             .collect();
         let mut this = Self {
             events: Events::new(phase.events),
+            stages: Stages::new(phase.streams),
             renewed: HashMap::new(),
             poll,
             timer,
@@ -168,6 +171,7 @@ impl<'l> Loop<'l> {
             connections,
             events: self.events.outcomes,
             server_gone: ended,
+            stages: self.stages.into_records(),
             renewed: self.renewed,
         })
     }
@@ -200,7 +204,7 @@ impl<'l> Loop<'l> {
         }
     }
 
-    fn elapsed(&self, now: Instant) -> Duration {
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.start)
     }
 
@@ -228,6 +232,7 @@ impl<'l> Loop<'l> {
                 match drawn.work {
                     Some(work) => {
                         self.books.recorder.due(work.step, work.caller);
+                        self.stages.due(stream, due);
                         self.dispatch(stream, Due { work, intended })?;
                     }
                     None => self.books.recorder.starved(drawn.step),

@@ -4,3 +4,4 @@ pub(crate) mod outcome;
 pub(crate) mod process;
 pub(crate) mod recorder;
 pub(crate) mod series;
+pub(crate) mod stages;

@@ -38,6 +38,30 @@ add() {
     fi
     echo \"$what $name\" >>registered
 }
+# user NAME STRUCTURE PROFILES…: registers a user, or lets her call again. Another one's password is not known here, and is not reset.
+user() {
+    local name=$1 structure=$2 shown
+    shift 2
+    if [ ! -s \"users/$name.json\" ]; then
+        admin --json user add \"$name\" --structure \"$structure\" --fiscal-code-file \"operators/$name\" \"$@\" >\"users/$name.new\"
+        mv \"users/$name.new\" \"users/$name.json\"
+        return
+    fi
+    shown=$(admin user show \"$name\")
+    grep -qE '^enabled +no$' <<<\"$shown\" || return 0
+    if [ \"${ENABLE:-}\" != yes ]; then
+        echo \"register.sh: user $name is registered and disabled. If an earlier load test left it so, run this again with ENABLE=yes.\" >&2
+        return 2
+    fi
+    admin user enable \"$name\"
+}
+# unknown NAME: before anything is registered, whether another folder's user has this name.
+unknown() {
+    [ -s \"users/$1.json\" ] || ! admin user show \"$1\" >/dev/null 2>&1 || {
+        echo \"register.sh: user $1 is registered, and its password is not in this folder: prepare with another --name. Nothing was registered.\" >&2
+        return 2
+    }
+}
 # certificate KIND CODE FILE
 certificate() {
     grep -qxF \"certificate $3\" registered && return 0
@@ -45,6 +69,9 @@ certificate() {
     echo \"certificate $3\" >>registered
 }
 ";
+    for number in 0..preparation.structures {
+        text += &format!("unknown {}\n", preparation.user(number));
+    }
     let pki = preparation.development_pki.is_some();
     for region in &preparation.regions {
         let code = region.as_str();
@@ -82,9 +109,7 @@ certificate() {
         let (user, structure) = (preparation.user(number), preparation.structure(number));
         text += &format!(
             "add structure {structure} --description 'Load test {name}'\n\
-             [ -s users/{user}.json ] || admin --json user add {user} --structure {structure} --fiscal-code-file operators/{user} \
-             --profile invioEsecuzioneTest --profile annullamentoEsecuzioneTest --profile invioCodiceOtp \
-             >users/{user}.json\n",
+             user {user} {structure} --profile invioEsecuzioneTest --profile annullamentoEsecuzioneTest --profile invioCodiceOtp\n",
             name = preparation.name
         );
     }

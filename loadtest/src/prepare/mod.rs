@@ -365,13 +365,13 @@ mod tests {
             ("remove.sh", ""),
         ];
         for (script, argument) in scripts {
-            // A function that tells its arguments, and reads what it is given, stands in for the server's program.
+            // A function that tells its arguments, reads what it is given and knows of nobody stands in for the server's program.
             let output = std::process::Command::new("bash")
                 .arg(preparation.folder.join(script))
                 .arg(argument)
                 .env("LOADTEST_CALLER_KIND", "region")
                 .env("LOADTEST_CALLER", preparation.regions[0].as_str())
-                .env("BASH_FUNC_told%%", "() { echo \"$@\"; cat >/dev/null; }")
+                .env("BASH_FUNC_told%%", "() { echo \"$@\"; cat >/dev/null; [ \"$3\" != show ]; }")
                 .env("SISTEMA_TS", "told")
                 .stdin(std::process::Stdio::null())
                 .env("SISTEMA_TS_CONFIGURATION", "none")

@@ -60,6 +60,9 @@ fn write_body(result: &RunResult, markup: &mut Markup) {
         plots::distribution(&result.steps, markup);
         tables::steps(result, markup);
     });
+    if !result.stages.is_empty() {
+        section(markup, "Stages", |markup| tables::stages(result, markup));
+    }
     if !result.events.is_empty() {
         section(markup, "Events", |markup| tables::events(result, markup));
     }

@@ -6,6 +6,7 @@ mod markup;
 mod plot;
 mod plots;
 mod result;
+mod stage;
 mod tables;
 
 pub use files::{JSON, PAGE, page_beside, read, save, save_page};
@@ -15,3 +16,5 @@ pub use result::{
     Percentiles, RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StepResult, Truth,
     ValidityCheck, Verdict,
 };
+pub use stage::StageResult;
+pub(crate) use stage::{by_stream, sentence};

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use super::stage::StageResult;
+
 /// Version of the schema. A field that is added keeps it; one that changes its meaning or goes raises it.
 pub const SCHEMA: u32 = 1;
 
@@ -82,6 +84,9 @@ pub struct RunResult {
     pub truth: Truth,
     /// Each step of the scenario.
     pub steps: Vec<StepResult>,
+    /// Each stage of the open streams that have several.
+    #[serde(default)]
+    pub stages: Vec<StageResult>,
     /// The run by the second.
     pub series: Vec<Second>,
     /// Each caller of the scenario.

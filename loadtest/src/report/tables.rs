@@ -2,6 +2,7 @@
 
 use super::markup::{Markup, count, number};
 use super::result::{Percentiles, RunResult, Second, StepResult};
+use super::stage::{StageResult, by_stream, sentence};
 
 /// A cell: its class and its text.
 type Cell = (&'static str, String);
@@ -149,6 +150,42 @@ pub(super) fn steps(result: &RunResult, markup: &mut Markup) {
     for step in &result.steps {
         one_step(step, markup);
     }
+}
+
+pub(super) fn stages(result: &RunResult, markup: &mut Markup) {
+    for stages in by_stream(&result.stages) {
+        one_stream(stages, markup);
+    }
+}
+
+/// The stages of one stream, and where its latency bends.
+fn one_stream(stages: &[StageResult], markup: &mut Markup) {
+    if let Some(first) = stages.first() {
+        markup.text_element("h3", &[], &first.stream);
+    }
+    if let Some(sentence) = sentence(stages) {
+        markup.text_element("p", &[], &sentence);
+    }
+    let heads = [
+        "a second", "seconds", "due", "done", "503", "refused", "lost", "p50 ms", "p99 ms",
+        "p99.9 ms", "max ms",
+    ];
+    let rows = stages.iter().map(|stage| {
+        let mut row = vec![plain(stage.rate()), plain(number(stage.seconds))];
+        let counts = [
+            stage.due,
+            stage.done,
+            stage.turned_away,
+            stage.refused,
+            stage.lost,
+        ];
+        row.extend(counts.map(|value| plain(count(value))));
+        let times = &stage.response;
+        let times = [times.p50, times.p99, times.p999, times.max];
+        row.extend(times.map(|value| plain(number(value))));
+        row
+    });
+    table(markup, &heads, rows);
 }
 
 fn one_step(step: &StepResult, markup: &mut Markup) {

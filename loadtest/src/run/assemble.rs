@@ -15,7 +15,7 @@ use crate::measure::recorder::{CallerRecord, Recorder, coarse};
 use crate::measure::series::Stretch;
 use crate::report::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, OutcomeResult, Percentiles,
-    RunResult, SCHEMA, ScenarioFacts, Second, StepResult, ValidityCheck, Verdict,
+    RunResult, SCHEMA, ScenarioFacts, Second, StageResult, StepResult, ValidityCheck, Verdict,
 };
 use crate::scenario::{Load, Scenario, Step};
 
@@ -57,6 +57,7 @@ pub(super) fn result(
         objectives,
         truth: measured.truth.clone(),
         steps: steps.map(|step| step_result(load, step)).collect(),
+        stages: stages(scenario, measured),
         series: series(&load.series.stretches),
         callers: callers
             .all
@@ -113,6 +114,27 @@ fn step_result(load: &Recorder, step: Step) -> StepResult {
             .unwrap_or_default(),
         curve: StepResult::curve_of_nanoseconds(&times.response),
     }
+}
+
+fn stages(scenario: &Scenario, measured: &Measured) -> Vec<StageResult> {
+    let stages = measured.end.stages.iter();
+    stages
+        .map(|record| {
+            let count = |outcome: Outcome| record.outcomes[outcome.index()];
+            StageResult {
+                stream: scenario.streams[record.stream].name.clone(),
+                seconds: record.stage.seconds,
+                from_per_second: record.stage.from,
+                to_per_second: record.stage.to,
+                due: record.due,
+                done: count(Outcome::Done) + count(Outcome::DoneWithWarnings),
+                turned_away: count(Outcome::Busy),
+                refused: count(Outcome::NotDone) + count(Outcome::Fault),
+                lost: count(Outcome::Lost),
+                response: Percentiles::of_nanoseconds(&record.response),
+            }
+        })
+        .collect()
 }
 
 fn series(stretches: &[Stretch]) -> Vec<Second> {

@@ -3,6 +3,7 @@
 mod assemble;
 mod events;
 mod figures;
+mod guard;
 mod phases;
 mod progress;
 mod reach;
@@ -60,29 +61,14 @@ pub fn run(mut plan: RunPlan) -> Result<RunResult, LoadtestError> {
         plan.scenario.seed = seed;
     }
     let (environment, text) = EnvironmentFile::read(&plan.environment)?;
+    let confirmed = plan.confirmed_host.as_deref();
+    guard::before_names_are_resolved(&environment, &text, confirmed)?;
     let callers = Arc::new(Callers::new(&plan.scenario, &environment, &text)?);
-    guard(&callers, plan.confirmed_host.as_deref())?;
+    guard::after(&callers, confirmed)?;
     let events = events::plans(&plan.scenario, &environment, &callers, &text)?;
     knock(&callers)?;
     std::fs::create_dir_all(&plan.folder).map_err(LoadtestError::file(&plan.folder))?;
     Run::new(&plan, &environment, callers)?.run(&events)
-}
-
-/// Nothing but this machine is called unless its name was said twice: a load test leaves tests that cannot be taken back.
-fn guard(callers: &Callers, confirmed: Option<&str>) -> Result<(), LoadtestError> {
-    let stranger = callers
-        .all
-        .iter()
-        .map(|caller| &caller.target)
-        .find(|target| !target.is_loopback() && confirmed != Some(target.name().as_str()));
-    match stranger {
-        None => Ok(()),
-        Some(target) => Err(LoadtestError::Usage(format!(
-            "{} is not this machine, and a load test leaves thousands of made-up tests there; if that is meant, repeat the name: --host {}",
-            target.name(),
-            target.name()
-        ))),
-    }
 }
 
 struct Run<'r> {

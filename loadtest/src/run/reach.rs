@@ -139,9 +139,13 @@ impl Reach for Wire<'_> {
             let esito = scan.outcome.as_deref().unwrap_or("none");
             if status != 200 || !matches!(esito, "0000" | "0001") {
                 std::thread::sleep(PAUSE);
+                let caller = &self.callers.all[usize::from(caller)];
                 return Err(format!(
-                    "HTTP {status}, esito {esito} {}",
-                    scan.findings.join(" ")
+                    "{} {} is answered HTTP {status}, esito {esito}, codes {}: {}",
+                    caller.kind.name(),
+                    caller.name,
+                    scan.findings.join(" "),
+                    scan.words.as_deref().unwrap_or("without a word")
                 ));
             }
             let next = scan.bookmark.take();

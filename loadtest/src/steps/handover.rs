@@ -16,7 +16,7 @@ use crate::scenario::{Scenario, Step};
 use crate::wire::reading::Reading;
 
 /// Most that waits in a queue: what comes then is not handed on, which loses nothing but a later step.
-const QUEUE: usize = 65_536;
+pub(super) const QUEUE: usize = 65_536;
 /// Submissions of a caller that replays choose from.
 const REPLAYABLE: usize = 4_096;
 /// One in so many people is for ASLs' codes alone, where there are any: such a code erases a person, and would take the tests

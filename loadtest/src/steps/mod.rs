@@ -7,3 +7,6 @@ mod work;
 pub(crate) use handover::Steps;
 pub(crate) use template::ListingRange;
 pub(crate) use work::Work;
+
+#[cfg(test)]
+mod tests;

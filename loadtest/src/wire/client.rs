@@ -144,11 +144,9 @@ mod tests {
     use std::net::TcpListener;
 
     use rustls::ServerConnection;
-    use rustls::pki_types::ServerName;
 
     use super::*;
     use crate::mirror::Identity;
-    use crate::wire::tls::plain_config;
 
     #[test]
     fn an_answer_that_comes_byte_by_byte_without_end_is_given_up() {
@@ -156,10 +154,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = Target {
             address: listener.local_addr().unwrap(),
-            server_name: ServerName::try_from("localhost").unwrap(),
-            host: "localhost".into(),
-            tls: plain_config(identity.authority.clone()).unwrap(),
-            identity: None,
+            ..Target::nowhere(identity.authority.clone()).unwrap()
         };
         let server = std::thread::spawn(move || {
             let (socket, _) = listener.accept().unwrap();

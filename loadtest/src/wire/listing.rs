@@ -164,8 +164,10 @@ pub struct Scan {
     pub outcome: Option<String>,
     /// `segnalibro` of this answer, the last one.
     pub bookmark: Option<String>,
-    /// The codes in `listaErrori`.
+    /// The codes in `listaErrori`, or that of a fault.
     pub findings: Vec<String>,
+    /// What the first of them says, or the fault, at most 200 characters.
+    pub words: Option<String>,
     /// `test` elements of all answers.
     pub tests: u64,
     /// Tests with a `dataInserimento` before that of the test before them.
@@ -184,6 +186,7 @@ impl Default for Scan {
             outcome: None,
             bookmark: None,
             findings: Vec::new(),
+            words: None,
             tests: 0,
             out_of_order: 0,
             last_day: Vec::new(),
@@ -209,6 +212,7 @@ impl Scan {
         self.outcome = None;
         self.bookmark = None;
         self.findings.clear();
+        self.words = None;
     }
 
     /// Takes a part of the message.
@@ -270,6 +274,9 @@ impl Scan {
             b"esito" => self.outcome = Some(owned()),
             b"segnalibro" => self.bookmark = Some(owned()),
             b"codice" if self.findings.len() < 100 => self.findings.push(owned()),
+            b"descrizione" | b"faultstring" if self.words.is_none() => {
+                self.words = Some(owned().chars().take(200).collect());
+            }
             _ => {}
         }
     }
@@ -341,6 +348,25 @@ mod tests {
         scan.push(listing(&[test(2, "2022-01-17")]).as_bytes())
             .unwrap();
         assert_eq!(scan.out_of_order, 1);
+    }
+
+    #[test]
+    fn a_refusal_and_a_fault_are_told_in_words() {
+        let refused = "<esito>9999</esito><listaErrori><errore><codice>1201</codice><descrizione>Operatore non abilitato</descrizione></errore></listaErrori>";
+        let fault = "<faultcode>soap:Client</faultcode><faultstring xml:lang=\"it\">Certificato client non abilitato</faultstring>\
+            <detail><codice>6022</codice></detail>";
+        for (text, code, words) in [
+            (refused, "1201", "Operatore non abilitato"),
+            (fault, "6022", "Certificato client non abilitato"),
+        ] {
+            let mut scan = scan(text);
+            assert_eq!(
+                (&*scan.findings, scan.words.as_deref()),
+                (&[code.to_owned()][..], Some(words))
+            );
+            scan.next_answer();
+            assert_eq!(scan.words, None);
+        }
     }
 
     #[test]

@@ -33,6 +33,43 @@ pub(crate) struct Identity {
     pub(crate) private_key: PathBuf,
 }
 
+/// An address as it is written, `https://name:port`; nobody has been asked where that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// Name and port as they were written.
+    host: String,
+    with_port: String,
+    /// The name, or the number without brackets.
+    pub(crate) name: String,
+}
+
+impl Url {
+    pub(crate) fn parse(url: &str) -> Result<Self, LoadtestError> {
+        let host = url
+            .strip_prefix("https://")
+            .map(|rest| rest.trim_end_matches('/'))
+            .filter(|rest| !rest.is_empty() && !rest.contains(['/', '@', '?', '#']))
+            .ok_or_else(|| {
+                LoadtestError::Address("the address must be like https://name:port".into())
+            })?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let with_port = if bracketed || !host.contains(':') {
+            format!("{host}:443")
+        } else {
+            host.to_owned()
+        };
+        let name = with_port.rsplit_once(':').map_or("", |(name, _)| name);
+        Ok(Self {
+            host: host.to_owned(),
+            name: name
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            with_port,
+        })
+    }
+}
+
 impl Target {
     /// Whether it is this machine's loopback.
     #[must_use]
@@ -78,35 +115,35 @@ impl Target {
         })
     }
 
+    /// One that nobody is at, for tests of what is sent nowhere.
+    #[cfg(test)]
+    pub(crate) fn nowhere(authority: CertificateDer<'static>) -> Result<Self, LoadtestError> {
+        Ok(Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            server_name: ServerName::try_from("localhost")
+                .map_err(|error| LoadtestError::Address(error.to_string()))?,
+            host: "localhost".into(),
+            tls: plain_config(authority)?,
+            identity: None,
+        })
+    }
+
     /// Reads `https://name:port`, the authority of the server's certificate, and the client's certificate and key (PEM files).
     pub fn new(
         url: &str,
         ca: &Path,
         identity: Option<(&Path, &Path)>,
     ) -> Result<Self, LoadtestError> {
-        let host = url
-            .strip_prefix("https://")
-            .map(|rest| rest.trim_end_matches('/'))
-            .filter(|rest| !rest.is_empty() && !rest.contains(['/', '@', '?', '#']))
-            .ok_or_else(|| {
-                LoadtestError::Address("the address must be like https://name:port".into())
-            })?;
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        let with_port = if bracketed || !host.contains(':') {
-            format!("{host}:443")
-        } else {
-            host.to_owned()
-        };
+        let Url {
+            host,
+            with_port,
+            name,
+        } = Url::parse(url)?;
         let address = with_port
             .to_socket_addrs()
             .map_err(|error| LoadtestError::Address(format!("{with_port}: {error}")))?
             .next()
             .ok_or_else(|| LoadtestError::Address(format!("{with_port} has no address")))?;
-        let name = with_port.rsplit_once(':').map_or("", |(name, _)| name);
-        let name = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
         let server_name = ServerName::try_from(name).map_err(|_| {
             LoadtestError::Address(format!(
                 "{with_port} has no name that a certificate can have"
@@ -115,7 +152,7 @@ impl Target {
         Ok(Self {
             address,
             server_name,
-            host: host.to_owned(),
+            host,
             tls: client_config(ca, identity)?,
             identity: identity.map(|(certificate, private_key)| Identity {
                 authority: ca.to_owned(),

@@ -165,6 +165,52 @@ fn a_cun_that_comes_again_violates_the_truth_whatever_the_objectives_say() {
 }
 
 #[test]
+fn a_step_that_has_nothing_to_go_on_from_is_counted_as_starved_and_never_sent() {
+    let server = Server::start(0, Arc::new(|_| Reply::Refuse(&["2103"])));
+    let stream = "connections = 2\narrival = \"constant\"\nstages = [{ seconds = 0.4, per_second = 100 }]\nmix = { submit = 1, cancel = 1 }\n";
+    let result = measure(&server, scenario(stream, "\"cancel.starved >= 1\""));
+    let cancel = result.steps.iter().find(|step| step.step == "cancel");
+    let cancel = cancel.unwrap();
+    assert_eq!((cancel.due, cancel.sent), (0, 0));
+    assert_eq!(submit(&result).due + cancel.starved, 40);
+    assert_eq!(result.verdict, Verdict::Kept, "{:?}", result.objectives);
+}
+
+#[test]
+fn stages_are_told_apart_and_the_rate_from_which_a_server_does_less() {
+    let server = Server::start(
+        0,
+        Arc::new(|number| match number {
+            // Of the first 60 that are due, each is answered.
+            0..=60 => Reply::Accept(number),
+            _ => Reply::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        }),
+    );
+    let stream = "connections = 1\narrival = \"constant\"\n\
+        stages = [{ seconds = 1, per_second = 20 }, { seconds = 1, per_second = 40 }, { seconds = 1, per_second = 80 }]\nmix = { submit = 1 }\n";
+    let result = measure(&server, scenario(stream, "\"submit[0000].count == 60\""));
+    let told: Vec<_> = result
+        .stages
+        .iter()
+        .map(|stage| {
+            (
+                stage.to_per_second,
+                stage.due,
+                stage.done,
+                stage.turned_away,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(20.0, 20, 20, 0), (40.0, 40, 40, 0), (80.0, 80, 0, 80)]
+    );
+    let page = sistema_ts_loadtest::report::html(&result);
+    assert!(page.contains("<h2>Stages</h2>"), "no stages");
+    assert!(page.contains(" and 80 a second"), "no bend");
+}
+
+#[test]
 fn what_could_not_leave_in_time_is_counted_and_was_never_sent() {
     let server = Server::start(0, Arc::new(|_| Reply::Silence));
     let stream = "connections = 1\narrival = \"constant\"\nstages = [{ seconds = 0.2, per_second = 100 }]\nmix = { submit = 1 }\n";
@@ -193,6 +239,18 @@ fn another_host_is_not_called_unless_its_name_is_repeated() {
     plan.confirmed_host = Some("another".into());
     let refused = run(plan).unwrap_err().to_string();
     assert!(refused.contains("--host 192.0.2.1"), "{refused}");
+    // A name that is nobody's is refused for what it is, and not because it leads nowhere.
+    let plan = RunPlan {
+        environment: environment(&server),
+        ..self::plan(&server, scenario(stream, "\"submit.count == 1\""))
+    };
+    std::fs::write(
+        &plan.environment,
+        text.replace("localhost", "staging.invalid"),
+    )
+    .unwrap();
+    let refused = run(plan).unwrap_err().to_string();
+    assert!(refused.contains("--host staging.invalid"), "{refused}");
     assert!(server.requests.lock().unwrap().is_empty());
 }
 

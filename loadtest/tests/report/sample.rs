@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sistema_ts_loadtest::ledger::Rule;
 use sistema_ts_loadtest::report::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, ObjectiveResult, OutcomeResult,
-    Percentiles, RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StepResult, Truth,
-    ValidityCheck, Verdict,
+    Percentiles, RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StageResult, StepResult,
+    Truth, ValidityCheck, Verdict,
 };
 
 fn percentiles(count: u64, p50: f64) -> Percentiles {
@@ -158,6 +158,21 @@ pub fn result() -> RunResult {
             step("verify", 6_007, 1.13),
             step("list", 241, 43.0),
         ],
+        stages: [(500.0, 2.0), (1_000.0, 2.5), (2_000.0, 40.0)]
+            .map(|(rate, p99)| StageResult {
+                stream: "rising".into(),
+                seconds: 20.0,
+                from_per_second: rate,
+                to_per_second: rate,
+                due: rate as u64 * 20,
+                done: rate as u64 * 20,
+                response: Percentiles {
+                    p99,
+                    ..Percentiles::default()
+                },
+                ..StageResult::default()
+            })
+            .to_vec(),
         series: (1..=60).map(second).collect(),
         callers: vec![
             caller("region 030", 0.216, 62_003),
