@@ -371,7 +371,10 @@ mod tests {
                 .arg(argument)
                 .env("LOADTEST_CALLER_KIND", "region")
                 .env("LOADTEST_CALLER", preparation.regions[0].as_str())
-                .env("BASH_FUNC_told%%", "() { echo \"$@\"; cat >/dev/null; [ \"$3\" != show ]; }")
+                .env(
+                    "BASH_FUNC_told%%",
+                    "() { echo \"$@\"; cat >/dev/null; [ \"$3\" != show ]; }",
+                )
                 .env("SISTEMA_TS", "told")
                 .stdin(std::process::Stdio::null())
                 .env("SISTEMA_TS_CONFIGURATION", "none")
