@@ -2,7 +2,7 @@
 //! succeeds although something answered is not there by every reading path; a start that is refused without a word that names what is wrong; a
 //! refused start that has changed a file; a folder as it was left that is refused.
 //!
-//! What was answered is known from the ledger of the load (`support::crash`), not from the store. Not covered, because nothing but a sum
+//! What was answered is known from the ledger of the load (the suite's `crash_load`), not from the store. Not covered, because nothing but a sum
 //! over every page could: a bit that changes in a file itself (not its log), or bytes that are cut from its end, after a crash. SQLite tells of such a
 //! page when it is read, if at all.
 
@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use sistema_ts_model::SystemClock;
+use sistema_ts_store::conformance::crash_load::{Ledger, hear};
 use sistema_ts_store::{Maintenance as _, Store, StoreError};
-use support::crash::{Log, check, hear, load, runtime};
+use support::crash::{check, load, runtime};
 use support::place::Place;
 
 /// Answered tests of each of the two loads.
@@ -31,14 +32,14 @@ struct Copies {
     crashed: tempfile::TempDir,
     /// After the stop in order of the second run.
     stopped: tempfile::TempDir,
-    log: Log,
+    log: Ledger,
 }
 
 fn copies() -> &'static Copies {
     static COPIES: OnceLock<Copies> = OnceLock::new();
     COPIES.get_or_init(|| {
         let place = Place::new();
-        let mut log = Log::new();
+        let mut log = Ledger::new();
         run(&place, 0, &mut log).close();
         let older = copy_of(place.root());
         let running = run(&place, 10_000, &mut log);
@@ -64,7 +65,7 @@ impl Run {
 }
 
 /// Opens the store and loads it.
-fn run(place: &Place, person: u32, log: &mut Log) -> Run {
+fn run(place: &Place, person: u32, log: &mut Ledger) -> Run {
     let store: Arc<dyn Store> = Arc::new(place.open(Arc::new(SystemClock)).unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -354,7 +355,7 @@ fn lost_tests_are_accepted_on_the_operators_word_and_no_number_is_given_twice() 
     assert_eq!(start("tests lost", copy.path()), Outcome::Refused);
     place.at_rest().accept().unwrap();
     // The patients of the lost tests stay where they are, and do not stand in the way of new ones.
-    let mut log = Log::new();
+    let mut log = Ledger::new();
     run(&place, 50_000, &mut log).close();
     let store = place.open(Arc::new(SystemClock)).unwrap();
     runtime().block_on(async {

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sistema_ts_model::{FirstSymbol, SystemClock, TestResult};
+use sistema_ts_store::conformance::crash_load::{Ledger, hear};
 use sistema_ts_store::conformance::world::{cancellation, new_test};
 use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
-use support::crash::{Log, check, check_receipts, hear, load, runtime};
+use support::crash::{check, check_receipts, load, runtime};
 use support::lossy_disk::{LossyDisk, Mood, forget_shared_memory};
 use support::place::Place;
 
@@ -35,7 +36,7 @@ fn place_on(disk: &LossyDisk) -> Place {
 }
 
 /// Loads the store until the machine goes off, and switches it on again.
-fn lose_power(place: &Place, disk: &LossyDisk, person: u32, random: &mut StdRng, log: &mut Log) {
+fn lose_power(place: &Place, disk: &LossyDisk, person: u32, random: &mut StdRng, log: &mut Ledger) {
     disk.power_off_after(random.random_range(0..1_500));
     let (sender, lines) = std::sync::mpsc::channel();
     // Opening may be cut short as well.
@@ -72,7 +73,7 @@ fn nothing_answered_is_lost_with_the_power() {
     for start in (0..rounds).step_by(10) {
         let disk = LossyDisk::new();
         let place = place_on(&disk);
-        let mut log = Log::new();
+        let mut log = Ledger::new();
         for round in start..rounds.min(start + 10) {
             lose_power(&place, &disk, round * 9_000, &mut random, &mut log);
             answered += log.values().filter(|said| said.recorded.is_some()).count();
@@ -97,7 +98,7 @@ fn a_disk_that_lies_about_syncs_is_found_out() {
         let disk = LossyDisk::new();
         disk.lie_about_syncs();
         let place = place_on(&disk);
-        let mut log = Log::new();
+        let mut log = Ledger::new();
         lose_power(&place, &disk, 0, &mut random, &mut log);
         let Ok(store) = open(&place) else {
             lost += 1;

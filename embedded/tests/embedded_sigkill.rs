@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use sistema_ts_model::SystemClock;
 use sistema_ts_store::Store;
-use support::crash::{Log, check, check_receipts, hear, load, runtime};
+use sistema_ts_store::conformance::crash_load::{Ledger, hear};
+use support::crash::{check, check_receipts, load, runtime};
 use support::place::Place;
 
 const CHILD_FOLDER: &str = "SISTEMA_TS_CRASH_CHILD_FOLDER";
@@ -53,7 +54,7 @@ fn nothing_answered_is_lost() {
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(20);
     let place = Place::new();
-    let (runtime, mut log) = (runtime(), Log::new());
+    let (runtime, mut log) = (runtime(), Ledger::new());
     let mut answered_in_all = 0;
     for round in 0..rounds {
         // At the start, in the first batches, or in full swing.
@@ -91,7 +92,7 @@ fn kill_under_load(
     person: u32,
     lines_to_wait: usize,
     delay: Duration,
-    log: &mut Log,
+    log: &mut Ledger,
 ) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child_under_load", "--nocapture"])

@@ -10,7 +10,7 @@ use sistema_ts_embedded::{
     EmbeddedAccessArchive, EmbeddedMaintenance, EmbeddedOptions, EmbeddedStore,
 };
 use sistema_ts_model::{Clock, ManualClock};
-use sistema_ts_store::conformance::StoreFactory;
+use sistema_ts_store::conformance::{Ability, StoreFactory};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{AccessArchive, Store, StoreError};
 
@@ -73,6 +73,10 @@ impl Place {
 
 #[async_trait]
 impl StoreFactory for Place {
+    fn lacks(&self) -> &[Ability] {
+        &[Ability::SecondServer]
+    }
+
     async fn open(&self, clock: ManualClock) -> Arc<dyn Store> {
         Arc::new(Place::open(self, Arc::new(clock)).expect("the embedded store opens"))
     }

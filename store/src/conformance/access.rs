@@ -15,9 +15,9 @@ use crate::{
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-pub(super) fn query() -> AccessQuery {
+pub(super) fn query(world: &World) -> AccessQuery {
     AccessQuery {
-        from: Timestamp::MIN,
+        from: world.began().minus_millis(1_000),
         to: Timestamp::MAX,
         operator: None,
         caller: None,
@@ -36,6 +36,7 @@ fn outcome(code: &str, errors: &[&str]) -> AccessOutcome {
 
 /// One record of each service, all different.
 pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
+    world.stand_still();
     let cun = world.issued(1).await;
     let session = Some(SessionId::random());
     let details = [
@@ -92,7 +93,7 @@ pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
             transaction: TransactionId::random(),
             detail,
         };
-        world.store.record_access(record.clone()).await.unwrap();
+        world.store().record_access(record.clone()).await.unwrap();
         records.push(record);
     }
     records
@@ -101,7 +102,7 @@ pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
 async fn search(world: &World, query: AccessQuery) -> Vec<AccessRecord> {
     let (mut query, mut records) = (query, Vec::new());
     for _ in 0..10_000 {
-        let page = world.store.search_access(query.clone()).await.unwrap();
+        let page = world.store().search_access(query.clone()).await.unwrap();
         assert!(
             page.records.len() <= query.limit,
             "a page is longer than asked for"
@@ -124,11 +125,11 @@ async fn found(world: &World, query: AccessQuery, expected: &[AccessRecord]) {
 
 pub async fn records_are_found_by_every_condition(world: World) {
     let records = one_of_each(&world).await;
-    found(&world, query(), &records).await;
+    found(&world, query(&world), &records).await;
     for record in &records {
         let by_transaction = AccessQuery {
             transaction: Some(record.transaction),
-            ..query()
+            ..query(&world)
         };
         found(&world, by_transaction, std::slice::from_ref(record)).await;
     }
@@ -136,7 +137,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         &world,
         AccessQuery {
             operator: Some(operator(2)),
-            ..query()
+            ..query(&world)
         },
         &records[3..5],
     )
@@ -145,7 +146,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         &world,
         AccessQuery {
             operator: Some(operator(9)),
-            ..query()
+            ..query(&world)
         },
         &[],
     )
@@ -154,7 +155,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         &world,
         AccessQuery {
             caller: Some(region_caller()),
-            ..query()
+            ..query(&world)
         },
         &records[..3],
     )
@@ -163,7 +164,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         &world,
         AccessQuery {
             caller: Some(call_center("CC2")),
-            ..query()
+            ..query(&world)
         },
         &[],
     )
@@ -174,7 +175,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         AccessQuery {
             from: at(2),
             to: at(5),
-            ..query()
+            ..query(&world)
         },
         &records[2..5],
     )
@@ -184,7 +185,7 @@ pub async fn records_are_found_by_every_condition(world: World) {
         AccessQuery {
             from: at(2),
             to: at(2),
-            ..query()
+            ..query(&world)
         },
         &[],
     )
@@ -192,14 +193,14 @@ pub async fn records_are_found_by_every_condition(world: World) {
     let both = AccessQuery {
         operator: Some(operator(2)),
         from: at(4),
-        ..query()
+        ..query(&world)
     };
     found(&world, both, &records[4..5]).await;
     found(
         &world,
         AccessQuery {
             transaction: Some(TransactionId::random()),
-            ..query()
+            ..query(&world)
         },
         &[],
     )
@@ -214,7 +215,7 @@ pub async fn a_submission_has_its_record(world: World) {
     let (cun, _) = world.record(test).await;
     let by_code = AccessQuery {
         transaction: Some(TransactionId::Cun(cun)),
-        ..query()
+        ..query(&world)
     };
     eventually("a submission's access record is found", || async {
         !search(&world, by_code.clone()).await.is_empty()
@@ -240,12 +241,12 @@ pub async fn a_submission_has_its_record(world: World) {
 pub async fn records_outlive_a_restart(world: World) {
     let records = one_of_each(&world).await;
     let world = world.reopen().await;
-    found(&world, query(), &records).await;
+    found(&world, query(&world), &records).await;
     found(
         &world,
         AccessQuery {
             operator: Some(operator(2)),
-            ..query()
+            ..query(&world)
         },
         &records[3..5],
     )
@@ -253,6 +254,7 @@ pub async fn records_outlive_a_restart(world: World) {
 }
 
 pub async fn pages_go_on_where_they_ended(world: World) {
+    world.stand_still();
     let mut expected = Vec::new();
     for day in 0..3 {
         for number in 0..10 {
@@ -265,14 +267,21 @@ pub async fn pages_go_on_where_they_ended(world: World) {
                     operator: Some(operator(number % 2)),
                 },
             };
-            world.store.record_access(record.clone()).await.unwrap();
+            world.store().record_access(record.clone()).await.unwrap();
             expected.push(record);
         }
         world.clock.advance_millis(24 * 3_600_000 + day);
     }
     for limit in [1, 3, 10, 29, 30, 31] {
         assert_eq!(
-            search(&world, AccessQuery { limit, ..query() }).await,
+            search(
+                &world,
+                AccessQuery {
+                    limit,
+                    ..query(&world)
+                }
+            )
+            .await,
             expected,
             "pages of {limit}"
         );
@@ -288,7 +297,7 @@ pub async fn pages_go_on_where_they_ended(world: World) {
             AccessQuery {
                 limit: 4,
                 operator: Some(operator(1)),
-                ..query()
+                ..query(&world)
             }
         )
         .await,

@@ -1,7 +1,7 @@
 //! The archive of access records as another process reads it (`sistema-ts audit`), beside a running store and without one. Failure: a record that
 //! was answered is not found, is found twice, reads otherwise than it was written, or is found by a condition that it does not meet.
 
-use sistema_ts_model::{Timestamp, TransactionId};
+use sistema_ts_model::TransactionId;
 
 use super::access::{one_of_each, query};
 use super::world::{World, call_center, operator, region_caller};
@@ -34,19 +34,22 @@ pub async fn another_process_finds_what_was_answered_by_every_condition(world: W
     let mut world = world;
     for _ in 0..2 {
         for limit in [1, 3, 1_000] {
-            let query = || AccessQuery { limit, ..query() };
-            assert_eq!(found_in_order(&world, query()), records);
+            let query = |world: &World| AccessQuery {
+                limit,
+                ..query(world)
+            };
+            assert_eq!(found_in_order(&world, query(&world)), records);
             for record in &records {
                 let by_transaction = AccessQuery {
                     transaction: Some(record.transaction),
-                    ..query()
+                    ..query(&world)
                 };
                 let found = found_in_order(&world, by_transaction);
                 assert_eq!(found, std::slice::from_ref(record));
             }
             let by_operator = AccessQuery {
                 operator: Some(operator(2)),
-                ..query()
+                ..query(&world)
             };
             assert_eq!(found_in_order(&world, by_operator.clone()), records[3..5]);
             let by_both = AccessQuery {
@@ -58,14 +61,14 @@ pub async fn another_process_finds_what_was_answered_by_every_condition(world: W
             {
                 let by_caller = AccessQuery {
                     caller: Some(caller),
-                    ..query()
+                    ..query(&world)
                 };
                 assert_eq!(found_in_order(&world, by_caller), expected);
             }
             let within = AccessQuery {
                 from: began.plus_millis(2),
                 to: began.plus_millis(5),
-                ..query()
+                ..query(&world)
             };
             assert_eq!(found_in_order(&world, within), records[2..5]);
         }
@@ -84,7 +87,7 @@ pub async fn a_submission_is_found_as_soon_as_it_is_answered(world: World) {
         submitted.push(cun);
         let by_transaction = AccessQuery {
             transaction: Some(TransactionId::Cun(cun)),
-            ..query()
+            ..query(&world)
         };
         let expected = AccessRecord {
             accessed_at,
@@ -102,7 +105,7 @@ pub async fn a_submission_is_found_as_soon_as_it_is_answered(world: World) {
         world.clock.advance_millis(3_600_000);
     }
     let found_codes = |world: &World| {
-        let records = found(world, &query(), usize::MAX);
+        let records = found(world, &query(world), usize::MAX);
         let code = |record: &AccessRecord| match record.transaction {
             TransactionId::Cun(cun) => Some(cun),
             TransactionId::Uuid(_) => None,
@@ -116,9 +119,8 @@ pub async fn a_submission_is_found_as_soon_as_it_is_answered(world: World) {
     let world = world.reopen().await;
     assert_eq!(found_codes(&world), submitted);
     let before = AccessQuery {
-        from: Timestamp::MIN,
-        to: super::start().minus_millis(40),
-        ..query()
+        to: world.began().minus_millis(40),
+        ..query(&world)
     };
     assert!(found(&world, &before, usize::MAX).is_empty());
 }
@@ -128,9 +130,9 @@ pub async fn a_search_ends_when_it_is_told_to(world: World) {
     for person in 0..5 {
         world.issued(person).await;
     }
-    let all = found(&world, &query(), usize::MAX).len();
+    let all = found(&world, &query(&world), usize::MAX).len();
     assert_eq!(all, 13, "seven accesses and six submissions");
     for most in 1..=all {
-        assert_eq!(found(&world, &query(), most).len(), most);
+        assert_eq!(found(&world, &query(&world), most).len(), most);
     }
 }

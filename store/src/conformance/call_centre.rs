@@ -18,7 +18,7 @@ async fn settle(
     outcome: PostOutcome,
 ) -> Settlement {
     world
-        .store
+        .store()
         .settle_unlock(SettleUnlock {
             cun,
             claim,
@@ -43,6 +43,7 @@ async fn refusal(world: &World, session: SessionId) -> ClaimRefusal {
 }
 
 pub async fn a_verification_opens_a_session(world: World) {
+    world.stand_still();
     let test = world.positive(1).await;
     let swab_date = test.swab_date;
     let (cun, _) = world.record(test).await;
@@ -54,7 +55,7 @@ pub async fn a_verification_opens_a_session(world: World) {
     for view in [
         view,
         world
-            .store
+            .store()
             .find_session(session)
             .await
             .unwrap()
@@ -75,7 +76,7 @@ pub async fn a_verification_opens_a_session(world: World) {
     }
     assert!(
         world
-            .store
+            .store()
             .find_session(SessionId::random())
             .await
             .unwrap()
@@ -107,7 +108,7 @@ pub async fn what_cannot_be_verified(world: World) {
             other => panic!("{expected:?} expected, not {other:?}"),
         }
         assert!(
-            world.store.find_session(session).await.unwrap().is_none(),
+            world.store().find_session(session).await.unwrap().is_none(),
             "a refused verification left a session"
         );
     }
@@ -131,7 +132,7 @@ pub async fn only_its_operator_and_caller_use_a_session(world: World) {
     let no_session = world.claim_of(SessionId::random());
     for claim in [another_operator, another_caller, no_session] {
         assert!(matches!(
-            world.store.claim_unlock(claim).await.unwrap(),
+            world.store().claim_unlock(claim).await.unwrap(),
             ClaimOutcome::NoSuchSession
         ));
     }
@@ -139,6 +140,7 @@ pub async fn only_its_operator_and_caller_use_a_session(world: World) {
 }
 
 pub async fn a_session_lapses_to_the_millisecond(world: World) {
+    world.stand_still();
     let cun = world.issued(1).await;
     let (first, second) = (world.session(cun).await, world.session(cun).await);
     world.clock.advance_millis(SESSION_MILLIS - 1);
@@ -168,7 +170,7 @@ pub async fn a_session_lapses_to_the_millisecond(world: World) {
         ..confirmation(cun, Some(session))
     };
     assert_eq!(
-        world.store.confirm(colleague).await.unwrap(),
+        world.store().confirm(colleague).await.unwrap(),
         ConcludeOutcome::Done(Effect::Done)
     );
 }
@@ -196,11 +198,11 @@ pub async fn one_claim_at_a_time(world: World) {
             ..confirmation(cun, session)
         };
         assert_eq!(
-            world.store.confirm(stranger.clone()).await.unwrap(),
+            world.store().confirm(stranger.clone()).await.unwrap(),
             ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
         );
         assert_eq!(
-            world.store.annul(stranger).await.unwrap(),
+            world.store().annul(stranger).await.unwrap(),
             ConcludeOutcome::Refused(ConcludeRefusal::NotUnlocked)
         );
     }
@@ -238,7 +240,7 @@ pub async fn a_refused_post_leaves_no_trace(world: World) {
     );
     assert_eq!(
         world
-            .store
+            .store()
             .find_test(cun)
             .await
             .unwrap()
@@ -304,6 +306,7 @@ pub async fn a_late_or_foreign_settlement_changes_nothing(world: World) {
 }
 
 pub async fn a_dead_holder_counts_as_delivered(world: World) {
+    world.stand_still();
     let cun = world.issued(1).await;
     let (first, second) = (world.session(cun).await, world.session(cun).await);
     claimed(&world, first).await;
@@ -333,7 +336,12 @@ pub async fn transitions_outlive_a_restart(world: World) {
     let open = world.session(opened).await;
     let world = world.reopen().await;
     assert!(
-        world.store.find_patient(confirmed).await.unwrap().is_none(),
+        world
+            .store()
+            .find_patient(confirmed)
+            .await
+            .unwrap()
+            .is_none(),
         "erased data came back"
     );
     assert_eq!(
@@ -345,7 +353,7 @@ pub async fn transitions_outlive_a_restart(world: World) {
         ConcludeOutcome::Done(Effect::AlreadyDone)
     );
     world.session(annulled).await;
-    assert!(world.store.find_session(open).await.unwrap().is_some());
+    assert!(world.store().find_session(open).await.unwrap().is_some());
     claimed(&world, open).await;
     assert_eq!(
         world.confirm(unlocked, Some(session)).await,

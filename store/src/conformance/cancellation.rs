@@ -22,10 +22,10 @@ pub async fn a_cancelled_test_is_erased(world: World) {
                 ..
             }
         ));
-        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(world.store().find_patient(cun).await.unwrap().is_none());
     }
     assert!(
-        world.store.find_session(session).await.unwrap().is_none(),
+        world.store().find_session(session).await.unwrap().is_none(),
         "a session outlived its cancelled code"
     );
     assert!(
@@ -43,7 +43,7 @@ pub async fn a_cancelled_test_is_erased(world: World) {
         "{refused:?}"
     );
     let claimed = world
-        .store
+        .store()
         .claim_person(super::world::fiscal_code(1), world.new_claim())
         .await
         .unwrap();
@@ -63,7 +63,7 @@ pub async fn a_cancelled_test_is_erased(world: World) {
     let world = world.reopen().await;
     for cun in [cun, negative, unlocked] {
         assert!(
-            world.store.find_patient(cun).await.unwrap().is_none(),
+            world.store().find_patient(cun).await.unwrap().is_none(),
             "erased data came back"
         );
     }
@@ -115,7 +115,7 @@ pub async fn what_cannot_be_cancelled(world: World) {
         world.cancel(cancellation(cun, 1)).await,
         CancelOutcome::Refused(CancelRefusal::UnlockUnderWay)
     );
-    assert!(world.store.find_patient(cun).await.unwrap().is_some());
+    assert!(world.store().find_patient(cun).await.unwrap().is_some());
 
     let (cun, session) = world.unlocked(2).await;
     world.confirm(cun, Some(session)).await;

@@ -16,7 +16,7 @@ pub async fn reserved_codes_are_distinct_and_begin_as_asked(world: World) {
         let world = world.clone();
         tasks.spawn(async move {
             let first = FirstSymbol::from_index(task % 5).unwrap();
-            let reserved = world.store.reserve(first, 50).await.unwrap();
+            let reserved = world.store().reserve(first, 50).await.unwrap();
             assert!(reserved.len() <= 50, "more codes than asked for");
             assert!(!reserved.is_empty(), "no code is free in an empty store");
             assert!(
@@ -39,7 +39,7 @@ pub async fn reserved_codes_are_distinct_and_begin_as_asked(world: World) {
     }
     assert!(
         world
-            .store
+            .store()
             .reserve(FirstSymbol::from_index(0).unwrap(), 0)
             .await
             .unwrap()
@@ -64,7 +64,7 @@ pub async fn a_code_is_issued_once(world: World) {
             world.now(),
         );
         assert_eq!(
-            world.store.record_test(again).await.unwrap(),
+            world.store().record_test(again).await.unwrap(),
             RecordOutcome::CodeTaken
         );
     }
@@ -76,7 +76,7 @@ pub async fn a_code_is_issued_once(world: World) {
         world.now(),
     );
     assert_eq!(
-        world.store.record_test(again).await.unwrap(),
+        world.store().record_test(again).await.unwrap(),
         RecordOutcome::CodeTaken,
         "forgotten over a restart"
     );
@@ -99,7 +99,7 @@ pub async fn a_code_stays_known_after_its_test_is_gone(world: World) {
     while world.sweep(1000).await.more {}
     assert!(
         world
-            .store
+            .store()
             .find_test(reserved[0].cun)
             .await
             .unwrap()
@@ -112,7 +112,7 @@ pub async fn a_code_stays_known_after_its_test_is_gone(world: World) {
         world.now(),
     );
     assert_eq!(
-        world.store.record_test(taken).await.unwrap(),
+        world.store().record_test(taken).await.unwrap(),
         RecordOutcome::CodeTaken,
         "an expired code was issued again"
     );
@@ -124,7 +124,7 @@ pub async fn a_code_stays_known_after_its_test_is_gone(world: World) {
         world.now(),
     );
     assert_eq!(
-        world.store.record_test(taken).await.unwrap(),
+        world.store().record_test(taken).await.unwrap(),
         RecordOutcome::CodeTaken,
         "an expired code was issued again after a restart"
     );

@@ -13,11 +13,11 @@ pub async fn a_confirmation_consumes_and_erases(world: World) {
         ConcludeOutcome::Done(Effect::Done)
     );
     assert!(
-        world.store.find_patient(cun).await.unwrap().is_none(),
+        world.store().find_patient(cun).await.unwrap().is_none(),
         "the fiscal code outlives the confirmation"
     );
     assert!(
-        world.store.find_session(session).await.unwrap().is_none(),
+        world.store().find_session(session).await.unwrap().is_none(),
         "a session outlives the confirmation"
     );
     assert_eq!(world.list_all().await.len(), 1, "a consumed test stands");
@@ -81,16 +81,16 @@ pub async fn a_confirmation_is_for_the_unlocking_caller_and_session(world: World
         (another_operator, ConcludeRefusal::SessionNotYours),
     ] {
         assert_eq!(
-            world.store.confirm(wrong.clone()).await.unwrap(),
+            world.store().confirm(wrong.clone()).await.unwrap(),
             ConcludeOutcome::Refused(refusal)
         );
         assert_eq!(
-            world.store.annul(wrong).await.unwrap(),
+            world.store().annul(wrong).await.unwrap(),
             ConcludeOutcome::Refused(refusal)
         );
     }
     assert!(
-        world.store.find_patient(cun).await.unwrap().is_some(),
+        world.store().find_patient(cun).await.unwrap().is_some(),
         "a refused confirmation erased"
     );
 }
@@ -102,11 +102,11 @@ pub async fn an_annulment_frees_the_code(world: World) {
         ConcludeOutcome::Done(Effect::Done)
     );
     assert!(
-        world.store.find_patient(cun).await.unwrap().is_some(),
+        world.store().find_patient(cun).await.unwrap().is_some(),
         "an annulment erased the person"
     );
     assert!(
-        world.store.find_session(session).await.unwrap().is_none(),
+        world.store().find_session(session).await.unwrap().is_none(),
         "an annulled session is still open"
     );
     assert!(

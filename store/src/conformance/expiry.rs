@@ -10,39 +10,40 @@ use super::world::{World, fiscal_code};
 use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonOutcome, SettleUnlock};
 
 pub async fn a_life_ends_to_the_millisecond(world: World) {
+    world.stand_still();
     let test = world.positive(1).await;
     let (cun, inserted_at) = world.record(test).await;
     world
         .clock
         .set(inserted_at.plus_millis(CUN_LIFE_MILLIS - 1));
-    assert!(world.store.find_test(cun).await.unwrap().is_some());
+    assert!(world.store().find_test(cun).await.unwrap().is_some());
     assert!(
         world
-            .store
+            .store()
             .find_by_digest(cun.digest())
             .await
             .unwrap()
             .is_some()
     );
-    assert!(world.store.find_patient(cun).await.unwrap().is_some());
+    assert!(world.store().find_patient(cun).await.unwrap().is_some());
     let session = world.session(cun).await;
     world.unlock(session).await;
     assert_eq!(world.list_all().await.len(), 1);
     world.clock.advance_millis(1);
-    assert!(world.store.find_test(cun).await.unwrap().is_none());
+    assert!(world.store().find_test(cun).await.unwrap().is_none());
     assert!(
         world
-            .store
+            .store()
             .find_by_digest(cun.digest())
             .await
             .unwrap()
             .is_none()
     );
-    assert!(world.store.find_patient(cun).await.unwrap().is_none());
+    assert!(world.store().find_patient(cun).await.unwrap().is_none());
     assert!(world.list_all().await.is_empty());
     assert_expired(&world, cun, session).await;
     let person = world
-        .store
+        .store()
         .claim_person(fiscal_code(1), world.new_claim())
         .await
         .unwrap();
@@ -81,6 +82,7 @@ async fn assert_expired(world: &World, cun: sistema_ts_model::Cun, session: Sess
 }
 
 pub async fn a_sweep_erases_what_is_due_and_no_more(world: World) {
+    world.stand_still();
     let mut early = Vec::new();
     for person in 0..25 {
         early.push(world.issued(person).await);
@@ -102,7 +104,7 @@ pub async fn a_sweep_erases_what_is_due_and_no_more(world: World) {
     assert_eq!(erased, early.len());
     assert_eq!(world.sweep(1000).await.tests, 0, "a test expires once");
     assert!(
-        world.store.find_patient(late).await.unwrap().is_some(),
+        world.store().find_patient(late).await.unwrap().is_some(),
         "the sweep took what was not due"
     );
     world.clock.advance_millis(1);
@@ -113,6 +115,7 @@ pub async fn a_sweep_erases_what_is_due_and_no_more(world: World) {
 }
 
 pub async fn expiry_comes_before_everything(world: World) {
+    world.stand_still();
     let cun = world.issued(1).await;
     world.clock.advance_millis(CUN_LIFE_MILLIS - 5);
     let session = world.session(cun).await;
@@ -131,7 +134,7 @@ pub async fn expiry_comes_before_everything(world: World) {
         outcome: PostOutcome::Delivered,
     };
     assert_eq!(
-        world.store.settle_unlock(settlement).await.unwrap(),
+        world.store().settle_unlock(settlement).await.unwrap(),
         Settlement::Stale
     );
     assert_expired(&world, cun, session).await;

@@ -35,13 +35,13 @@ fn code(number: u64) -> Cun {
 
 async fn begin(world: &World, who: u32, number: u64) -> GuessAdmission {
     let guess = guess(operator(who), code(number));
-    world.store.begin_guess(guess).await.unwrap()
+    world.store().begin_guess(guess).await.unwrap()
 }
 
 /// A guess that is admitted and fails; what the operator has left.
 async fn fail(world: &World, who: u32, number: u64) -> u32 {
     let (ticket, operator_left) = admitted(world, who, number).await;
-    world.store.fail_guess(&ticket).await.unwrap();
+    world.store().fail_guess(&ticket).await.unwrap();
     operator_left
 }
 
@@ -58,6 +58,7 @@ async fn admitted(world: &World, who: u32, number: u64) -> (GuessTicket, u32) {
 }
 
 pub async fn an_operator_has_its_budget_and_no_more(world: World) {
+    world.stand_still();
     for left in (0..BUDGETS.operator).rev() {
         let told = fail(&world, 1, u64::from(left)).await;
         assert_eq!(told, left);
@@ -114,7 +115,7 @@ pub async fn a_caller_has_its_budget_over_all_operators(world: World) {
         ..guess(operator(90), code(90))
     };
     assert!(matches!(
-        world.store.begin_guess(other).await.unwrap(),
+        world.store().begin_guess(other).await.unwrap(),
         GuessAdmission::Admitted { .. }
     ));
 }
@@ -123,13 +124,13 @@ pub async fn a_success_is_taken_off_every_count(world: World) {
     for _ in 0..20 {
         let (ticket, left) = admitted(&world, 1, 7).await;
         assert_eq!(left, BUDGETS.operator - 1);
-        world.store.return_guess(&ticket).await.unwrap();
+        world.store().return_guess(&ticket).await.unwrap();
     }
     // One that comes back after its window takes nothing off the next.
     let (late, _) = admitted(&world, 1, 7).await;
     world.clock.advance_millis(GUESS_WINDOW_MILLIS);
     fail(&world, 1, 8).await;
-    world.store.return_guess(&late).await.unwrap();
+    world.store().return_guess(&late).await.unwrap();
     assert_eq!(fail(&world, 1, 9).await, BUDGETS.operator - 2);
 }
 
@@ -146,11 +147,11 @@ pub async fn a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails(w
     // The first half fails, the other could not be checked.
     let kept = BUDGETS.operator / 2;
     for ticket in under_way.drain(..kept as usize) {
-        world.store.fail_guess(&ticket).await.unwrap();
+        world.store().fail_guess(&ticket).await.unwrap();
         assert!(exhausted(&begin(&world, 1, 90).await));
     }
     for ticket in under_way {
-        world.store.return_guess(&ticket).await.unwrap();
+        world.store().return_guess(&ticket).await.unwrap();
     }
     let world = world.reopen().await;
     assert_eq!(fail(&world, 1, 90).await, BUDGETS.operator - kept - 1);
@@ -160,12 +161,12 @@ pub async fn a_guess_whose_session_does_not_open_has_failed(world: World) {
     let (cun, _) = world.record(world.negative(1).await).await;
     for left in (0..BUDGETS.operator_of_code).rev() {
         let guess = guess(operator(1), cun);
-        let GuessAdmission::Admitted { ticket, .. } = world.store.begin_guess(guess).await.unwrap()
+        let GuessAdmission::Admitted { ticket, .. } = world.store().begin_guess(guess).await.unwrap()
         else {
             panic!("{left} are left");
         };
         let session = world.opening(cun, SessionId::random());
-        let outcome = world.store.finish_verification(session, &ticket).await;
+        let outcome = world.store().finish_verification(session, &ticket).await;
         assert!(
             matches!(outcome, Ok(OpenOutcome::Refused(_))),
             "{outcome:?}"
@@ -213,7 +214,7 @@ pub async fn one_operator_alone_does_not_use_a_code_up(world: World) {
             ..guess(operator(1), code(number))
         };
         assert_eq!(
-            world.store.begin_guess(elsewhere).await.unwrap(),
+            world.store().begin_guess(elsewhere).await.unwrap(),
             GuessAdmission::OperatorOfCodeExhausted
         );
         // Nothing of it was counted: another operator has the code's last try, and is told that it is.
@@ -227,7 +228,7 @@ pub async fn one_operator_alone_does_not_use_a_code_up(world: World) {
             panic!("{last:?}");
         };
         // One that succeeds uses nothing up.
-        world.store.return_guess(&ticket).await.unwrap();
+        world.store().return_guess(&ticket).await.unwrap();
         let again = begin(&world, 2, number).await;
         assert!(
             matches!(
@@ -266,7 +267,7 @@ pub async fn a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_with
             panic!("{exhausted:?}");
         };
         assert_eq!(operator_left, BUDGETS.operator - 1);
-        world.store.return_guess(&ticket).await.unwrap();
+        world.store().return_guess(&ticket).await.unwrap();
     }
     // Neither did it give the code a try back.
     use_up_stays(&world, 7).await;
@@ -297,7 +298,7 @@ pub async fn a_hundred_guesses_at_once_get_exactly_the_budget(world: World) {
 }
 
 async fn forgive(world: &World, number: u64) -> Forgiveness {
-    world.store.forgive_code(code(number)).await.unwrap()
+    world.store().forgive_code(code(number)).await.unwrap()
 }
 
 /// Uses a code's tries up, by operators whom nobody else is.
@@ -365,7 +366,7 @@ pub async fn a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count(w
     let (before, _) = admitted(&world, 1, 7).await;
     forgive(&world, 7).await;
     use_up(&world, 7, 2..4).await;
-    world.store.return_guess(&before).await.unwrap();
+    world.store().return_guess(&before).await.unwrap();
     use_up_stays(&world, 7).await;
 }
 
@@ -392,10 +393,11 @@ async fn count_asl_otp(world: &World, who: u32) -> AslOtpAdmission {
         operator: operator(who),
         per_hour: 5,
     };
-    world.store.count_asl_otp(wish).await.unwrap()
+    world.store().count_asl_otp(wish).await.unwrap()
 }
 
 pub async fn an_operator_sends_so_many_codes_for_an_asl_an_hour(world: World) {
+    world.stand_still();
     // Failed verifications are another count.
     fail(&world, 1, 7).await;
     for _ in 0..5 {

@@ -13,8 +13,6 @@ use sistema_ts_model::{
 use super::world::{World, cancellation, new_test, region, structure_id};
 use crate::{CancelOutcome, CancelTest, ListedTest, ListingRequest, ListingScope, NewTest};
 
-const ALL: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
-
 async fn record_some(world: &World, count: u32) -> Vec<(Cun, Timestamp)> {
     let mut recorded = Vec::new();
     for person in 0..count {
@@ -41,6 +39,7 @@ fn in_order(tests: &[ListedTest]) -> bool {
 }
 
 pub async fn everything_answered_before_the_mark_in_order(world: World) {
+    world.stand_still();
     let recorded = record_some(&world, 100).await;
     let listed = world.list_all().await;
     assert!(in_order(&listed));
@@ -57,15 +56,15 @@ pub async fn everything_answered_before_the_mark_in_order(world: World) {
     );
     assert_eq!(
         (first.result, first.swab_date),
-        (TestResult::Positive, super::start().rome_day())
+        (TestResult::Positive, world.began().rome_day())
     );
     // What comes after the mark is not in it, even within the same millisecond.
-    let mark = world.store.listing_mark().await.unwrap();
+    let mark = world.store().listing_mark().await.unwrap();
     record_some(&world, 10).await;
     let request = ListingRequest {
         scope: ListingScope::Region(region()),
-        from: ALL.0,
-        to: ALL.1,
+        from: world.began(),
+        to: Timestamp::MAX,
         mark,
         after: None,
         limit: 7,
@@ -80,17 +79,24 @@ pub async fn everything_answered_before_the_mark_in_order(world: World) {
 }
 
 pub async fn pages_of_any_size_give_the_same(world: World) {
+    world.stand_still();
     record_some(&world, 60).await;
     let whole = world.list_all().await;
     for limit in [1, 2, 7, 59, 60, 61, 25_000] {
         let listed = world
-            .list(ListingScope::Region(region()), ALL.0, ALL.1, limit)
+            .list(
+                ListingScope::Region(region()),
+                world.began(),
+                Timestamp::MAX,
+                limit,
+            )
             .await;
         assert_eq!(listed, whole, "pages of {limit}");
     }
 }
 
 pub async fn the_interval_includes_its_start_and_excludes_its_end(world: World) {
+    world.stand_still();
     let mut recorded = Vec::new();
     for person in 0..10 {
         world.clock.advance_millis(1);
@@ -175,7 +181,11 @@ pub async fn a_scope_lists_its_own(world: World) {
             vec![4],
         ),
     ] {
-        let listed = codes(&world.list(scope.clone(), ALL.0, ALL.1, 2).await);
+        let listed = codes(
+            &world
+                .list(scope.clone(), world.began(), Timestamp::MAX, 2)
+                .await,
+        );
         assert_eq!(
             listed,
             expected
@@ -210,7 +220,7 @@ pub async fn a_description_is_one_in_all_its_forms(world: World) {
     let world = world.reopen().await;
     for (index, text) in texts.iter().enumerate() {
         let scope = ListingScope::Description(region(), description(text));
-        let listed = world.list(scope, ALL.0, ALL.1, 2).await;
+        let listed = world.list(scope, world.began(), Timestamp::MAX, 2).await;
         let expected: Vec<usize> = match index {
             3 => vec![3, 7],
             _ => vec![0, 1, 2, 4, 5, 6],
@@ -241,12 +251,12 @@ pub async fn a_description_is_one_in_all_its_forms(world: World) {
 pub async fn what_no_longer_stands_is_not_listed(world: World) {
     let kept = world.issued(1).await;
     let cancelled = world.issued(2).await;
-    let mark = world.store.listing_mark().await.unwrap();
+    let mark = world.store().listing_mark().await.unwrap();
     world.cancel(cancellation(cancelled, 2)).await;
     let request = ListingRequest {
         scope: ListingScope::Region(region()),
-        from: ALL.0,
-        to: ALL.1,
+        from: world.began(),
+        to: Timestamp::MAX,
         mark,
         after: None,
         limit: 10,
@@ -293,11 +303,11 @@ pub async fn a_listing_under_writes_is_complete_and_fixed(world: World) {
         })
         .await;
         let before: HashSet<Cun> = answered.lock().unwrap().iter().copied().collect();
-        let mark = world.store.listing_mark().await.unwrap();
+        let mark = world.store().listing_mark().await.unwrap();
         let request = ListingRequest {
             scope: ListingScope::Region(region()),
-            from: ALL.0,
-            to: ALL.1,
+            from: world.began(),
+            to: Timestamp::MAX,
             mark,
             after: None,
             limit: 97,

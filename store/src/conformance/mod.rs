@@ -1,8 +1,14 @@
 //! One suite for every store: what [`Store`] promises, each promise a check of its own.
 //!
-//! `conformance_suite!(MyFactory::new)` makes one test of each check; the expression is called once per test and gives a
-//! [`StoreFactory`] for a fresh, empty place. A check fails by a panic whose text says which promise was broken; the head of
-//! each module says what counts as failure there. Checks that race run a hundred tasks at once, many rounds each.
+//! `conformance_suite!(MyFactory::new())` makes one test of each check; the expression is called once per test and gives a
+//! [`StoreFactory`] for a place of its own. Where a place is dear, [`run_in_one_place`] runs all checks in one, one after another in an
+//! order of chance. A check fails by a panic whose text says which promise was broken; the head of each module says what counts as failure
+//! there. Checks that race run a hundred tasks at once, many rounds each.
+//!
+//! A place is opened by two servers, which a check asks in turn, and a millisecond passes between two calls, see [`World`]. What a store
+//! cannot show its factory says, see [`Ability`]: a check that needs it is left out, and named on standard error.
+//!
+//! The same holds for the registers of callers ([`register`]) and of health cards ([`cards`]), whose suites are beside this one.
 //!
 //! Not part of a server: behind the feature `conformance`.
 
@@ -15,12 +21,14 @@ pub mod cancellation;
 pub mod cards;
 pub mod codes;
 pub mod confirmation;
+pub mod crash_load;
 pub mod expiry;
 pub mod guesses;
 pub mod listing;
 pub mod person;
 pub mod races;
 pub mod receipts;
+pub mod servers;
 pub mod submission;
 pub mod submission_races;
 pub mod trusted_time;
@@ -29,39 +37,104 @@ pub mod world;
 pub use world::World;
 
 use std::future::Future;
+use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rand::seq::SliceRandom as _;
 use sistema_ts_model::{ManualClock, Timestamp};
 
 use crate::{AccessArchive, Store};
 
+/// What a check may need of a store, and not every store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Two servers have it open at once.
+    SecondServer,
+    /// A sweep counts what it erased; a store whose data end by themselves does not.
+    SweepCount,
+    /// Nobody has recorded anything in the place before.
+    EmptyPlace,
+}
+
 /// Opens the store under test.
 #[async_trait]
 pub trait StoreFactory: Send + Sync {
-    /// Opens the store over whatever it left behind the last time; nothing at first. It takes its time from `clock`.
+    /// What the store, or the place, has not.
+    fn lacks(&self) -> &[Ability] {
+        &[]
+    }
+
+    /// Which of the checks that share the place this is, from 0: a later one is later by the clock, too.
+    fn number(&self) -> u32 {
+        0
+    }
+
+    /// Opens the place over whatever was left there, as one more server does; `clock` is what it takes its time from.
     async fn open(&self, clock: ManualClock) -> Arc<dyn Store>;
 
     /// The archive of the store's access records, as another process opens it, beside an open store or without one.
     fn archive(&self) -> Box<dyn AccessArchive>;
 
-    /// Ends a store so that it can be opened again. No other handle to it is left.
+    /// Ends one server. No other handle to it is left.
     async fn close(&self, store: Arc<dyn Store>);
 }
 
-/// When every check begins: 10 March 2026, 09:30 in Rome, summer time eighteen days away.
+/// When a check begins in a place of its own: 10 March 2026, 09:30 in Rome, summer time eighteen days away.
 pub fn start() -> Timestamp {
     Timestamp::from_millis(1_773_131_400_000).expect("within the century")
 }
 
-/// Runs one check in a world of its own.
-pub fn run<F, C, R>(factory: F, check: C)
-where
-    F: StoreFactory + 'static,
-    C: FnOnce(World) -> R,
-    R: Future<Output = ()>,
-{
-    on_a_runtime(async { check(World::open(Box::new(factory)).await).await });
+/// A check as a value.
+pub struct Check {
+    /// Module and name.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: &'static [Ability],
+    /// Runs it.
+    pub run: fn(World) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Check {
+    /// Runs it, unless the place lacks what it needs; then its name is told.
+    async fn run(&self, factory: Box<dyn StoreFactory>) {
+        let mut needs = self.needs.iter();
+        if let Some(need) = needs.find(|need| factory.lacks().contains(need)) {
+            // Not by a macro that prints: a test that passes would keep it to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "left out for want of {need:?}: {}",
+                self.name
+            );
+            return;
+        }
+        (self.run)(World::open(factory).await).await;
+    }
+}
+
+/// Runs one check in a place of its own.
+pub fn run<F: StoreFactory + 'static>(factory: F, check: &Check) {
+    on_a_runtime(check.run(Box::new(factory)));
+}
+
+/// Runs all checks in one place, one after another in an order of chance. `factory` is called with the number of each.
+pub fn run_in_one_place<F: StoreFactory + 'static>(factory: impl Fn(u32) -> F) {
+    let mut checks = all_checks();
+    checks.shuffle(&mut rand::rng());
+    on_a_runtime(async {
+        for (number, check) in (0..).zip(&checks) {
+            // Told only if the test fails: the last one is the one that failed, after those before.
+            println!("{}", check.name);
+            check.run(Box::new(factory(number))).await;
+        }
+    });
+}
+
+/// Every check of the suite.
+#[must_use]
+pub fn all_checks() -> Vec<Check> {
+    crate::conformance_suite! { @every list [] }
 }
 
 /// Runs a check to its end.
@@ -89,14 +162,18 @@ fn assert_all_are_run(suite: &str, modules: &[&str]) {
 #[macro_export]
 macro_rules! conformance_suite {
     ($factory:expr) => {
-        $crate::conformance_suite! { @ $factory;
+        $crate::conformance_suite! { @every tests [$factory] }
+    };
+    (@every $what:ident [$($given:tt)*]) => {
+        $crate::conformance_suite! { @$what [$($given)*]
             codes: reserved_codes_are_distinct_and_begin_as_asked, a_code_is_issued_once, a_code_stays_known_after_its_test_is_gone;
             submission: a_test_is_found_by_code_and_digest, a_positive_has_its_person_and_a_negative_none, unknown_codes_are_not_found,
                 tests_outlive_a_restart, insertion_times_ascend, callers_keep_what_they_said;
             receipts: a_retry_gets_the_first_answer, each_test_of_a_batch_is_recorded_by_itself, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
                 a_key_belongs_to_caller_and_service, a_retry_after_a_restart_gets_the_first_answer, a_retry_after_erasure_is_told_no_code,
                 a_receipt_lives_as_long_as_its_test, refusals_bind_no_key, a_replay_leaves_its_reserved_code_free,
-                without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt;
+                without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt,
+                an_unknown_outcome_is_settled_by_the_same_key_or_the_same_code;
             call_centre: a_verification_opens_a_session, what_cannot_be_verified, only_its_operator_and_caller_use_a_session,
                 a_session_lapses_to_the_millisecond, one_claim_at_a_time, a_refused_post_leaves_no_trace, a_session_delivers_three_times,
                 a_late_or_foreign_settlement_changes_nothing, a_dead_holder_counts_as_delivered, transitions_outlive_a_restart;
@@ -109,7 +186,7 @@ macro_rules! conformance_suite {
             access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
             access_archive: another_process_finds_what_was_answered_by_every_condition, a_submission_is_found_as_soon_as_it_is_answered,
                 a_search_ends_when_it_is_told_to;
-            expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more, expiry_comes_before_everything;
+            expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more (SweepCount), expiry_comes_before_everything;
             guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,
                 a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_every_count,
                 a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails, a_guess_whose_session_does_not_open_has_failed,
@@ -122,16 +199,30 @@ macro_rules! conformance_suite {
             submission_races: the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests,
                 a_hundred_submissions_and_their_listing;
             trusted_time: the_clock_alone_destroys_nothing, the_noted_time_outlives_a_restart,
-                a_store_that_has_noted_none_answers_with_its_newest_test;
+                a_store_that_has_noted_none_answers_with_its_newest_test (EmptyPlace);
+            servers: what_one_answered_the_other_finds_and_ends, a_listing_begun_by_one_goes_on_by_the_other,
+                codes_that_both_reserve_at_once_are_different;
+            crash_load: what_was_answered_under_load_is_there_after_an_end;
         }
     };
-    (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
+    (@tests [$factory:expr] $($module:ident: $($check:ident $(($need:ident))?),+;)+) => {
         $(mod $module { use super::*; $(
             #[test]
             fn $check() {
-                $crate::conformance::run($factory, $crate::conformance::$module::$check);
+                let check = $crate::conformance_suite! { @check $module $check $($need)? };
+                $crate::conformance::run($factory, &check);
             }
         )+ })+
+    };
+    (@list [] $($module:ident: $($check:ident $(($need:ident))?),+;)+) => {
+        vec![$($($crate::conformance_suite! { @check $module $check $($need)? }),+),+]
+    };
+    (@check $module:ident $check:ident $($need:ident)?) => {
+        $crate::conformance::Check {
+            name: concat!(stringify!($module), "::", stringify!($check)),
+            needs: &[$($crate::conformance::Ability::$need)?],
+            run: |world| Box::pin($crate::conformance::$module::$check(world)),
+        }
     };
 }
 
@@ -154,6 +245,7 @@ mod tests {
                 include_str!("person.rs"),
                 include_str!("races.rs"),
                 include_str!("receipts.rs"),
+                include_str!("servers.rs"),
                 include_str!("submission.rs"),
                 include_str!("submission_races.rs"),
                 include_str!("trusted_time.rs"),

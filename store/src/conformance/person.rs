@@ -9,7 +9,7 @@ use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonClaim, PersonOutco
 async fn claim(world: &World, person: u32) -> (PersonClaim, sistema_ts_model::ClaimId) {
     let claim = world.new_claim();
     match world
-        .store
+        .store()
         .claim_person(fiscal_code(person), claim)
         .await
         .unwrap()
@@ -49,7 +49,7 @@ pub async fn every_live_positive_of_a_person_is_claimed(world: World) {
     }
     assert_eq!(
         world
-            .store
+            .store()
             .settle_person(person, id, PostOutcome::Delivered)
             .await
             .unwrap(),
@@ -57,7 +57,7 @@ pub async fn every_live_positive_of_a_person_is_claimed(world: World) {
     );
     for cun in mine {
         assert!(
-            world.store.find_patient(cun).await.unwrap().is_none(),
+            world.store().find_patient(cun).await.unwrap().is_none(),
             "the fiscal code outlives an ASL's code"
         );
     }
@@ -74,7 +74,7 @@ pub async fn a_person_without_tests_writes_nothing(world: World) {
     assert!(person.cuns.is_empty());
     assert_eq!(
         world
-            .store
+            .store()
             .settle_person(person, id, PostOutcome::Delivered)
             .await
             .unwrap(),
@@ -92,7 +92,7 @@ pub async fn an_unlock_under_way_claims_nothing(world: World) {
         ClaimOutcome::Claimed { .. }
     ));
     let outcome = world
-        .store
+        .store()
         .claim_person(fiscal_code(1), world.new_claim())
         .await
         .unwrap();
@@ -109,7 +109,7 @@ pub async fn a_delivered_code_consumes_and_a_refused_one_restores(world: World) 
     let (person, id) = claim(&world, 1).await;
     assert_eq!(
         world
-            .store
+            .store()
             .settle_person(person, id, PostOutcome::NotDelivered)
             .await
             .unwrap(),
@@ -122,22 +122,29 @@ pub async fn a_delivered_code_consumes_and_a_refused_one_restores(world: World) 
         ),
         "a refused post did not restore the issued code"
     );
-    assert!(world.store.find_patient(unlocked).await.unwrap().is_some());
+    assert!(
+        world
+            .store()
+            .find_patient(unlocked)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let (person, id) = claim(&world, 1).await;
     // A settlement under another number is not its own.
     let foreign = sistema_ts_model::ClaimId(id.0 ^ 1);
     assert_eq!(
         world
-            .store
+            .store()
             .settle_person(person.clone(), foreign, PostOutcome::Delivered)
             .await
             .unwrap(),
         0
     );
-    assert!(world.store.find_patient(issued).await.unwrap().is_some());
+    assert!(world.store().find_patient(issued).await.unwrap().is_some());
     assert_eq!(
         world
-            .store
+            .store()
             .settle_person(person, id, PostOutcome::Unknown)
             .await
             .unwrap(),
@@ -145,7 +152,7 @@ pub async fn a_delivered_code_consumes_and_a_refused_one_restores(world: World) 
         "an unknown outcome counts as delivered"
     );
     for cun in [issued, unlocked] {
-        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(world.store().find_patient(cun).await.unwrap().is_none());
     }
     // The caller that had unlocked it may still confirm.
     assert_eq!(

@@ -41,12 +41,10 @@ where
     said
 }
 
+/// A session for each task, opened all at once.
 async fn session_of_all(world: &Arc<World>, cun: Cun) -> Arc<Vec<SessionId>> {
-    let mut sessions = Vec::new();
-    for _ in 0..TASKS {
-        sessions.push(world.session(cun).await);
-    }
-    Arc::new(sessions)
+    let opened = at_once(world, |world, _| async move { world.session(cun).await });
+    Arc::new(opened.await)
 }
 
 pub async fn one_of_a_hundred_claims_wins(world: World) {
@@ -76,7 +74,7 @@ pub async fn one_of_a_hundred_claims_wins(world: World) {
             outcome: PostOutcome::Delivered,
         };
         assert_eq!(
-            world.store.settle_unlock(settlement).await.unwrap(),
+            world.store().settle_unlock(settlement).await.unwrap(),
             Settlement::Written
         );
         let loser = sessions[(winner + 1) % TASKS];
@@ -132,7 +130,7 @@ pub async fn confirm_against_cancel(world: World) {
             };
             assert!(fits, "this fits no order of the calls: {said:?}");
         }
-        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(world.store().find_patient(cun).await.unwrap().is_none());
         let standing = world.list_all().await.iter().any(|test| test.cun == cun);
         assert_eq!(standing, confirmed == 1);
     }
@@ -176,7 +174,7 @@ pub async fn annul_against_confirm(world: World) {
             assert!(fits, "this fits no order of the calls: {said:?}");
         }
         assert_eq!(
-            world.store.find_patient(cun).await.unwrap().is_some(),
+            world.store().find_patient(cun).await.unwrap().is_some(),
             annulled == 1
         );
         if annulled == 1 {
@@ -186,11 +184,16 @@ pub async fn annul_against_confirm(world: World) {
 }
 
 pub async fn expiry_against_claim(world: World) {
+    world.stand_still();
     let world = Arc::new(world);
+    let mut ends = Vec::new();
     for round in 0..ROUNDS {
         let test = world.positive(round).await;
         let (cun, inserted_at) = world.record(test).await;
-        let end = inserted_at.plus_millis(CUN_LIFE_MILLIS);
+        ends.push((cun, inserted_at.plus_millis(CUN_LIFE_MILLIS)));
+        world.clock.advance_millis(60_000);
+    }
+    for (cun, end) in ends {
         world.clock.set(end.minus_millis(1));
         let sessions = session_of_all(&world, cun).await;
         let said = at_once(&world, |world, task| {
@@ -235,12 +238,12 @@ pub async fn expiry_against_claim(world: World) {
                 outcome: PostOutcome::Delivered,
             };
             assert_eq!(
-                world.store.settle_unlock(settlement).await.unwrap(),
+                world.store().settle_unlock(settlement).await.unwrap(),
                 Settlement::Stale,
                 "settled after the end"
             );
         }
-        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(world.store().find_patient(cun).await.unwrap().is_none());
         assert!(
             !matches!(world.claim(sessions[0]).await, ClaimOutcome::Claimed { .. }),
             "claimed after the end"
@@ -260,7 +263,7 @@ pub async fn claim_against_person(world: World) {
             }
             let claim = world.new_claim();
             match world
-                .store
+                .store()
                 .claim_person(fiscal_code(round), claim)
                 .await
                 .unwrap()
@@ -355,7 +358,7 @@ pub async fn a_hundred_settlements(world: World) {
                 claim: claimed.id,
                 outcome: PostOutcome::Delivered,
             };
-            world.store.settle_unlock(settlement).await.unwrap()
+            world.store().settle_unlock(settlement).await.unwrap()
         })
         .await;
         assert_eq!(
@@ -367,7 +370,7 @@ pub async fn a_hundred_settlements(world: World) {
         );
         assert_eq!(
             world
-                .store
+                .store()
                 .find_test(cun)
                 .await
                 .unwrap()

@@ -2,12 +2,15 @@
 //! second test, a first answer that reads otherwise the second time, other content that passes or changes anything, a code told after
 //! its person's data are erased, or a key bound by a refusal.
 
+use std::sync::Arc;
+
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Cun, Effect, StructureReference, TransactionId};
 
 use super::world::{
     World, cancellation, contact, fiscal_code, never_issued, repeatable, structure_id,
 };
-use crate::{Batch, CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome};
+use crate::failing::{FailingStore, Fault, Operation};
+use crate::{Batch, CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome, Store as _};
 
 /// The same message under another reserved code, as a retry arrives.
 async fn retry(world: &World, first: &NewTest) -> NewTest {
@@ -35,7 +38,7 @@ pub async fn a_retry_gets_the_first_answer(world: World) {
         world.clock.advance_millis(12_345);
         for _ in 0..3 {
             let outcome = world
-                .store
+                .store()
                 .record_test(retry(&world, &test).await)
                 .await
                 .unwrap();
@@ -43,7 +46,7 @@ pub async fn a_retry_gets_the_first_answer(world: World) {
         }
         // The very same message too, with its own code.
         assert_eq!(
-            world.store.record_test(test).await.unwrap(),
+            world.store().record_test(test).await.unwrap(),
             RecordOutcome::Replayed { cun, inserted_at }
         );
     }
@@ -56,7 +59,7 @@ pub async fn a_retry_gets_the_first_answer(world: World) {
 
 /// A batch is as if each of its tests had come alone, at once with the others.
 pub async fn each_test_of_a_batch_is_recorded_by_itself(world: World) {
-    let store = &world.store;
+    let store = world.store();
     assert!(store.record_tests(Batch::new()).await.is_empty());
     let known = with_receipt(&world, 1, "KNOWN", "content").await;
     let (known_cun, known_at) = world.record(known.clone()).await;
@@ -136,17 +139,17 @@ pub async fn other_content_is_refused_and_changes_nothing(world: World) {
         };
         let code = other.reserved.cun;
         assert_eq!(
-            world.store.record_test(other).await.unwrap(),
+            world.store().record_test(other).await.unwrap(),
             RecordOutcome::RequestKeyReused
         );
         assert!(
-            world.store.find_test(code).await.unwrap().is_none(),
+            world.store().find_test(code).await.unwrap().is_none(),
             "a refused message left a test"
         );
     }
     assert_eq!(world.list_all().await.len(), 1);
     assert_eq!(
-        world.store.record_test(test).await.unwrap(),
+        world.store().record_test(test).await.unwrap(),
         RecordOutcome::Replayed { cun, inserted_at }
     );
 }
@@ -167,7 +170,7 @@ pub async fn another_person_or_contact_is_other_content(world: World) {
             ..retry(&world, &test).await
         };
         assert_eq!(
-            world.store.record_test(another_person).await.unwrap(),
+            world.store().record_test(another_person).await.unwrap(),
             RecordOutcome::RequestKeyReused
         );
         for contact in [None, Some(contact(2))] {
@@ -176,13 +179,13 @@ pub async fn another_person_or_contact_is_other_content(world: World) {
                 ..retry(&world, &test).await
             };
             assert_eq!(
-                world.store.record_test(another_contact).await.unwrap(),
+                world.store().record_test(another_contact).await.unwrap(),
                 RecordOutcome::RequestKeyReused
             );
         }
         assert_eq!(
             world
-                .store
+                .store()
                 .record_test(retry(&world, &test).await)
                 .await
                 .unwrap(),
@@ -199,7 +202,7 @@ pub async fn another_person_or_contact_is_other_content(world: World) {
         ..retry(&world, &without).await
     };
     assert_eq!(
-        world.store.record_test(with).await.unwrap(),
+        world.store().record_test(with).await.unwrap(),
         RecordOutcome::RequestKeyReused
     );
 }
@@ -252,7 +255,7 @@ pub async fn a_retry_after_a_restart_gets_the_first_answer(world: World) {
         world = world.reopen().await;
         for (test, (cun, inserted_at)) in &tests {
             let outcome = world
-                .store
+                .store()
                 .record_test(retry(&world, test).await)
                 .await
                 .unwrap();
@@ -269,7 +272,7 @@ pub async fn a_retry_after_a_restart_gets_the_first_answer(world: World) {
                 ..retry(&world, test).await
             };
             assert_eq!(
-                world.store.record_test(other).await.unwrap(),
+                world.store().record_test(other).await.unwrap(),
                 RecordOutcome::RequestKeyReused
             );
         }
@@ -319,7 +322,7 @@ async fn check_erased(world: &World, expected: &[(&NewTest, bool)]) {
     for &(test, cancelled) in expected {
         assert_eq!(
             world
-                .store
+                .store()
                 .record_test(retry(world, test).await)
                 .await
                 .unwrap(),
@@ -332,7 +335,7 @@ async fn check_erased(world: &World, expected: &[(&NewTest, bool)]) {
             ..retry(world, test).await
         };
         assert_eq!(
-            world.store.record_test(another_person).await.unwrap(),
+            world.store().record_test(another_person).await.unwrap(),
             RecordOutcome::ReplayedErased { cancelled }
         );
         let key = test.repeatable.as_ref().unwrap().key;
@@ -341,13 +344,14 @@ async fn check_erased(world: &World, expected: &[(&NewTest, bool)]) {
             ..retry(world, test).await
         };
         assert_eq!(
-            world.store.record_test(other).await.unwrap(),
+            world.store().record_test(other).await.unwrap(),
             RecordOutcome::RequestKeyReused
         );
     }
 }
 
 pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
+    world.stand_still();
     let test = with_receipt(&world, 1, "KEY", "content").await;
     let (cun, inserted_at) = world.record(test.clone()).await;
     world
@@ -355,7 +359,7 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
         .set(inserted_at.plus_millis(CUN_LIFE_MILLIS - 1));
     assert_eq!(
         world
-            .store
+            .store()
             .record_test(retry(&world, &test).await)
             .await
             .unwrap(),
@@ -367,7 +371,7 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
     assert_ne!(second, cun);
     assert_eq!(
         world
-            .store
+            .store()
             .record_test(retry(&world, &test).await)
             .await
             .unwrap(),
@@ -378,7 +382,7 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
     );
     while world.sweep(1000).await.more {}
     let outcome = world
-        .store
+        .store()
         .record_test(retry(&world, &test).await)
         .await
         .unwrap();
@@ -392,7 +396,7 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
     );
     let world = world.reopen().await;
     let outcome = world
-        .store
+        .store()
         .record_test(retry(&world, &test).await)
         .await
         .unwrap();
@@ -415,13 +419,13 @@ pub async fn refusals_bind_no_key(world: World) {
         ..taken
     };
     assert_eq!(
-        world.store.record_test(refused.clone()).await.unwrap(),
+        world.store().record_test(refused.clone()).await.unwrap(),
         RecordOutcome::CodeTaken
     );
     let (cun, _) = world.record(retry(&world, &refused).await).await;
     assert_eq!(
         world
-            .store
+            .store()
             .find_patient(cun)
             .await
             .unwrap()
@@ -450,7 +454,7 @@ pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
     let replay = retry(&world, &test).await;
     let reserved = replay.reserved;
     assert!(matches!(
-        world.store.record_test(replay).await.unwrap(),
+        world.store().record_test(replay).await.unwrap(),
         RecordOutcome::Replayed { .. }
     ));
     let other = NewTest {
@@ -459,7 +463,7 @@ pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
     };
     assert_eq!(
         world
-            .store
+            .store()
             .record_test(NewTest { reserved, ..other })
             .await
             .unwrap(),
@@ -513,7 +517,7 @@ pub async fn a_cancellation_has_its_receipt(world: World) {
         CancelOutcome::RequestKeyReused
     );
     assert!(
-        world.store.find_patient(second).await.unwrap().is_some(),
+        world.store().find_patient(second).await.unwrap().is_some(),
         "a refused cancellation erased"
     );
     let world = world.reopen().await;
@@ -529,4 +533,28 @@ pub async fn a_cancellation_has_its_receipt(world: World) {
         ..replay
     };
     assert_eq!(world.cancel(foreign).await, CancelOutcome::NoSuchTest);
+}
+
+pub async fn an_unknown_outcome_is_settled_by_the_same_key_or_the_same_code(world: World) {
+    for (number, fault) in [Fault::LostRequest, Fault::LostAnswer, Fault::Overloaded]
+        .into_iter()
+        .enumerate()
+    {
+        let failing = FailingStore::over(Arc::clone(world.store()));
+        let key = format!("KEY {number}");
+        let test = with_receipt(&world, 1, &key, "content").await;
+        failing.next(Operation::RecordTest, fault);
+        let first = failing.record_test(test.clone()).await;
+        assert_eq!(first.unwrap_err().label(), fault.error().label());
+        let (cun, _) = world.record(test).await;
+        let test = world.positive(2).await;
+        failing.next(Operation::RecordTest, fault);
+        assert!(failing.record_test(test.clone()).await.is_err());
+        let bare = match world.store().find_test(test.reserved.cun).await.unwrap() {
+            Some(found) => found.cun,
+            None => world.record(test).await.0,
+        };
+        assert_ne!(bare, cun);
+        assert_eq!(world.list_all().await.len(), 2 * (number + 1));
+    }
 }

@@ -33,13 +33,13 @@ pub async fn a_test_is_found_by_code_and_digest(world: World) {
         test.swab_date = test.swab_date.pred_opt().unwrap();
         let (cun, inserted_at) = world.record(test.clone()).await;
         let by_code = world
-            .store
+            .store()
             .find_test(cun)
             .await
             .unwrap()
             .expect("an answered test is not found by its code");
         let by_digest = world
-            .store
+            .store()
             .find_by_digest(cun.digest())
             .await
             .unwrap()
@@ -63,7 +63,7 @@ pub async fn a_test_is_found_by_code_and_digest(world: World) {
 pub async fn a_positive_has_its_person_and_a_negative_none(world: World) {
     let cun = world.issued(7).await;
     let view = world
-        .store
+        .store()
         .find_patient(cun)
         .await
         .unwrap()
@@ -73,7 +73,7 @@ pub async fn a_positive_has_its_person_and_a_negative_none(world: World) {
     let negative = world.negative(8).await;
     let (cun, _) = world.record(negative).await;
     assert!(
-        world.store.find_patient(cun).await.unwrap().is_none(),
+        world.store().find_patient(cun).await.unwrap().is_none(),
         "the fiscal code of a negative is kept nowhere"
     );
 }
@@ -82,23 +82,28 @@ pub async fn unknown_codes_are_not_found(world: World) {
     world.issued(1).await;
     let reserved = world.reserve().await.cun;
     for cun in [never_issued(), reserved] {
-        assert!(world.store.find_test(cun).await.unwrap().is_none());
+        assert!(world.store().find_test(cun).await.unwrap().is_none());
         assert!(
             world
-                .store
+                .store()
                 .find_by_digest(cun.digest())
                 .await
                 .unwrap()
                 .is_none()
         );
-        assert!(world.store.find_patient(cun).await.unwrap().is_none());
+        assert!(world.store().find_patient(cun).await.unwrap().is_none());
     }
     // A digest that begins like that of a known code is another digest.
     let cun = world.issued(2).await;
     let mut digest = cun.digest();
     digest[31] ^= 1;
     assert!(
-        world.store.find_by_digest(digest).await.unwrap().is_none(),
+        world
+            .store()
+            .find_by_digest(digest)
+            .await
+            .unwrap()
+            .is_none(),
         "only a part of the digest was compared"
     );
 }
@@ -118,7 +123,7 @@ pub async fn tests_outlive_a_restart(world: World) {
         world = world.reopen().await;
         for &((cun, inserted_at), person, result) in &recorded {
             let view = world
-                .store
+                .store()
                 .find_test(cun)
                 .await
                 .unwrap()
@@ -126,14 +131,14 @@ pub async fn tests_outlive_a_restart(world: World) {
             assert_eq!((view.inserted_at, view.result), (inserted_at, result));
             assert!(
                 world
-                    .store
+                    .store()
                     .find_by_digest(cun.digest())
                     .await
                     .unwrap()
                     .is_some()
             );
             let patient = world
-                .store
+                .store()
                 .find_patient(cun)
                 .await
                 .unwrap()
@@ -179,7 +184,7 @@ pub async fn callers_keep_what_they_said(world: World) {
     test.structure = StructureReference::Identifier(structure_id(42));
     let (identified, _) = world.record(test).await;
     let world = world.reopen().await;
-    let view = world.store.find_test(described).await.unwrap().unwrap();
+    let view = world.store().find_test(described).await.unwrap().unwrap();
     assert_eq!(
         (view.caller, view.structure),
         (
@@ -187,16 +192,13 @@ pub async fn callers_keep_what_they_said(world: World) {
             StructureReference::Description(description.clone())
         )
     );
-    let view = world.store.find_test(identified).await.unwrap().unwrap();
+    let view = world.store().find_test(identified).await.unwrap().unwrap();
     assert_eq!(view.caller, Caller::Structure(structure_id(42)));
     assert_eq!(
         view.structure,
         StructureReference::Identifier(structure_id(42))
     );
-    let all = (
-        sistema_ts_model::Timestamp::MIN,
-        sistema_ts_model::Timestamp::MAX,
-    );
+    let all = (world.began(), sistema_ts_model::Timestamp::MAX);
     let listed = world
         .list(
             ListingScope::Description(region(), description),

@@ -21,7 +21,7 @@ pub async fn the_same_receipt_key_at_once(world: World) {
                 contact: Some(contact(round)),
                 ..new_test(reserved[task], round, TestResult::Positive, world.now())
             };
-            async move { world.store.record_test(test).await.unwrap() }
+            async move { world.store().record_test(test).await.unwrap() }
         })
         .await;
         let recorded: Vec<_> = said
@@ -41,7 +41,14 @@ pub async fn the_same_receipt_key_at_once(world: World) {
         assert_eq!(replayed, TASKS - 1, "a copy in flight got another answer");
         assert_eq!(world.list_all().await.len(), round as usize + 1);
         for reserved in reserved.iter().filter(|reserved| reserved.cun != cun) {
-            assert!(world.store.find_test(reserved.cun).await.unwrap().is_none());
+            assert!(
+                world
+                    .store()
+                    .find_test(reserved.cun)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
         }
     }
 }
@@ -56,7 +63,7 @@ pub async fn one_receipt_key_with_a_hundred_contents(world: World) {
                 repeatable: repeatable(&key, &format!("content {task}")),
                 ..new_test(reserved[task], round, TestResult::Negative, world.now())
             };
-            async move { world.store.record_test(test).await.unwrap() }
+            async move { world.store().record_test(test).await.unwrap() }
         })
         .await;
         let recorded = said
@@ -78,7 +85,7 @@ pub async fn one_code_for_a_hundred_tests(world: World) {
         let reserved = world.reserve().await;
         let said = at_once(&world, |world, task| async move {
             let test = new_test(reserved, task as u32, TestResult::Positive, world.now());
-            (task as u32, world.store.record_test(test).await.unwrap())
+            (task as u32, world.store().record_test(test).await.unwrap())
         })
         .await;
         let mut winner = None;
@@ -93,7 +100,7 @@ pub async fn one_code_for_a_hundred_tests(world: World) {
             }
         }
         let patient = world
-            .store
+            .store()
             .find_patient(reserved.cun)
             .await
             .unwrap()
@@ -122,8 +129,8 @@ pub async fn a_hundred_submissions_and_their_listing(world: World) {
             async move {
                 let (cun, inserted_at) = world.record(test).await;
                 // Whoever was answered finds its test at once, whatever else is in flight.
-                assert!(world.store.find_test(cun).await.unwrap().is_some());
-                assert!(world.store.find_patient(cun).await.unwrap().is_some());
+                assert!(world.store().find_test(cun).await.unwrap().is_some());
+                assert!(world.store().find_patient(cun).await.unwrap().is_some());
                 (cun, inserted_at)
             }
         })

@@ -19,24 +19,24 @@ pub async fn the_clock_alone_destroys_nothing(world: World) {
     for ahead in [CUN_LIFE_MILLIS, MONTHS_MILLIS] {
         world.clock.set(right.plus_millis(ahead));
         // Everybody asks, and is refused.
-        assert!(world.store.find_test(touched).await.unwrap().is_none());
-        assert!(world.store.find_patient(touched).await.unwrap().is_none());
+        assert!(world.store().find_test(touched).await.unwrap().is_none());
+        assert!(world.store().find_patient(touched).await.unwrap().is_none());
         let _ = world.claim(session).await;
         let _ = world.confirm(touched, Some(session)).await;
         let _ = world.confirm(touched, None).await;
         let _ = world.cancel(cancellation(negative, 3)).await;
         assert!(world.list_all().await.is_empty());
-        while world.store.expire_due(100, horizon).await.unwrap().more {}
-        world.store.rewrite_erased().await.unwrap();
+        while world.store().expire_due(100, horizon).await.unwrap().more {}
+        world.store().rewrite_erased().await.unwrap();
     }
     world.clock.set(right);
     let world = world.reopen().await;
     assert_eq!(world.list_all().await.len(), 3);
     for cun in [touched, person] {
-        assert!(world.store.find_patient(cun).await.unwrap().is_some());
+        assert!(world.store().find_patient(cun).await.unwrap().is_some());
     }
     let claimed = world
-        .store
+        .store()
         .claim_person(fiscal_code(2), world.new_claim())
         .await
         .unwrap();
@@ -44,7 +44,7 @@ pub async fn the_clock_alone_destroys_nothing(world: World) {
 }
 
 pub async fn the_noted_time_outlives_a_restart(world: World) {
-    let of_new = world.store.noted_time().await.unwrap();
+    let of_new = world.store().noted_time().await.unwrap();
     assert!(of_new.is_none_or(|noted| noted.trusted <= world.now()));
     let mut noted = NotedTime {
         trusted: world.now(),
@@ -53,19 +53,20 @@ pub async fn the_noted_time_outlives_a_restart(world: World) {
         pace_millis: 70_000,
         made_up_millis: 9,
     };
-    world.store.note_time(noted).await.unwrap();
+    world.store().note_time(noted).await.unwrap();
     let world = world.reopen().await;
-    assert_eq!(world.store.noted_time().await.unwrap(), Some(noted));
+    assert_eq!(world.store().noted_time().await.unwrap(), Some(noted));
     // Back, too.
     noted.trusted = Timestamp::from_millis_clamped(noted.trusted.millis() - 1_000);
-    world.store.note_time(noted).await.unwrap();
+    world.store().note_time(noted).await.unwrap();
     let world = world.reopen().await;
-    assert_eq!(world.store.noted_time().await.unwrap(), Some(noted));
+    assert_eq!(world.store().noted_time().await.unwrap(), Some(noted));
 }
 
 pub async fn a_store_that_has_noted_none_answers_with_its_newest_test(world: World) {
+    world.stand_still();
     let test = world.positive(1).await;
     let (_, inserted_at) = world.record(test).await;
-    let noted = world.store.noted_time().await.unwrap().unwrap();
+    let noted = world.store().noted_time().await.unwrap().unwrap();
     assert_eq!((noted.trusted, noted.wall), (inserted_at, inserted_at));
 }

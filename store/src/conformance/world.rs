@@ -1,7 +1,7 @@
 //! The store under test with its clock, and short ways to say what a check does. All data are synthetic.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sistema_ts_model::{
@@ -11,59 +11,103 @@ use sistema_ts_model::{
 };
 use sistema_ts_model::{Clock, ManualClock};
 
-use super::{StoreFactory, start};
+use super::{Ability, StoreFactory, start};
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
     AccessArchive, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome,
     Confirmation, Expired, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome,
-    OpenSession, RecordOutcome, Repeatable, ReservedCun, SettleUnlock, Store, SubmissionAccess,
+    OpenSession, RecordOutcome, Repeatable, ReservedCun, SettleUnlock, Store, StoreError,
+    SubmissionAccess,
 };
+
+/// A check that shares its place with others begins so much later than the one before: longer than anything of that one is found, but for codes
+/// that are known.
+const MILLIS_OF_A_CHECK: i64 = 100 * 24 * 60 * 60 * 1000;
+
+async fn open_servers(factory: &dyn StoreFactory, clock: &ManualClock) -> Vec<Arc<dyn Store>> {
+    let mut servers = vec![factory.open(clock.clone()).await];
+    if !factory.lacks().contains(&Ability::SecondServer) {
+        servers.push(factory.open(clock.clone()).await);
+    }
+    servers
+}
+
+/// How often a store may say that it has no room, or does not know, before that is a failure.
+const TRIES: u32 = 100;
+/// Wait of those whom it had no room for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
 pub const SESSION_MILLIS: i64 = 30 * 60 * 1000;
 
-/// A store of its own for one check.
+/// The place of one check, opened by two servers at once, which take turns: what one was asked, the other is asked next. A store that cannot be
+/// opened twice is opened once, and its one server takes both turns.
 pub struct World {
     factory: Box<dyn StoreFactory>,
-    pub store: Arc<dyn Store>,
+    servers: Vec<Arc<dyn Store>>,
+    /// The clock of all servers.
     pub clock: ManualClock,
+    began: Timestamp,
+    stands_still: AtomicBool,
+    turn: AtomicUsize,
     drawn: AtomicU64,
 }
 
 impl World {
     pub(super) async fn open(factory: Box<dyn StoreFactory>) -> World {
-        let clock = ManualClock::new(start());
-        let store = factory.open(clock.clone()).await;
-        World {
+        let began = start().plus_millis(i64::from(factory.number()) * MILLIS_OF_A_CHECK);
+        let clock = ManualClock::new(began);
+        let world = World {
+            servers: open_servers(&*factory, &clock).await,
             factory,
-            store,
             clock,
+            began,
+            stands_still: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
             drawn: AtomicU64::new(0),
-        }
+        };
+        // What the checks before have left is past its time; a server that is started sweeps, too.
+        while world.sweep(1_000).await.more {}
+        world
     }
 
-    /// Ends the store and opens it again.
-    pub async fn reopen(self) -> World {
-        let World {
-            factory,
-            store,
-            clock,
-            drawn,
-        } = self;
-        factory.close(store).await;
-        let store = factory.open(clock.clone()).await;
-        World {
-            factory,
-            store,
-            clock,
-            drawn,
+    /// Ends all servers and opens the place again.
+    pub async fn reopen(mut self) -> World {
+        for server in self.servers.drain(..) {
+            self.factory.close(server).await;
         }
+        self.servers = open_servers(&*self.factory, &self.clock).await;
+        self
+    }
+
+    /// The server whose turn it is. Each time a millisecond has passed, unless the clock [stands still](World::stand_still).
+    pub fn store(&self) -> &Arc<dyn Store> {
+        if !self.stands_still.load(Ordering::Relaxed) {
+            self.clock.advance_millis(1);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.servers[turn % self.servers.len()]
+    }
+
+    /// All servers, each once.
+    pub fn servers(&self) -> &[Arc<dyn Store>] {
+        &self.servers
+    }
+
+    /// From now on no time passes but what the check lets pass: for what is true to the millisecond, or within one.
+    pub fn stand_still(&self) {
+        self.stands_still.store(true, Ordering::Relaxed);
+    }
+
+    /// When the check began. Nothing of the place is younger that is not the check's own.
+    pub fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
     pub async fn sweep(&self, limit: usize) -> Expired {
         let horizon = horizon_at(&self.clock);
-        self.store.expire_due(limit, horizon).await.unwrap()
+        self.store().expire_due(limit, horizon).await.unwrap()
     }
 
     /// The archive of access records, as another process opens it.
@@ -81,7 +125,7 @@ impl World {
         for _ in 0..100 {
             let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
             if let Some(reserved) = self
-                .store
+                .store()
                 .reserve(symbols[turn % symbols.len()], 1)
                 .await
                 .unwrap()
@@ -100,7 +144,7 @@ impl World {
             let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
             let symbol = FirstSymbol::all().nth(turn % 25).unwrap();
             reserved.extend(
-                self.store
+                self.store()
                     .reserve(symbol, (count - reserved.len()).min(64))
                     .await
                     .unwrap(),
@@ -128,16 +172,35 @@ impl World {
         )
     }
 
-    /// Records a test that nothing stands against.
+    /// Records a test that nothing stands against. Where the store does not know what became of it, it is asked: by the test's own key, or by its
+    /// code.
     pub async fn record(&self, test: NewTest) -> (Cun, Timestamp) {
         let code = test.reserved.cun;
-        match self.store.record_test(test).await.unwrap() {
-            RecordOutcome::Recorded { cun, inserted_at } => {
-                assert_eq!(cun, code, "another code than the reserved one was issued");
-                (cun, inserted_at)
+        for _ in 0..TRIES {
+            match self.store().record_test(test.clone()).await {
+                Ok(RecordOutcome::Recorded { cun, inserted_at }) => {
+                    assert_eq!(cun, code, "another code than the reserved one was issued");
+                    return (cun, inserted_at);
+                }
+                // An earlier try was this one.
+                Ok(RecordOutcome::Replayed { cun, inserted_at }) if cun == code => {
+                    return (cun, inserted_at);
+                }
+                Ok(other) => panic!("a new test was not recorded: {other:?}"),
+                Err(StoreError::UnknownOutcome { .. }) => {
+                    let found = match test.repeatable {
+                        Some(_) => None,
+                        None => self.store().find_test(code).await.unwrap(),
+                    };
+                    if let Some(found) = found {
+                        return (code, found.inserted_at);
+                    }
+                }
+                Err(StoreError::Overloaded { .. }) => tokio::time::sleep(PAUSE).await,
+                Err(error) => panic!("a new test was not recorded: {error}"),
             }
-            other => panic!("a new test was not recorded: {other:?}"),
         }
+        panic!("a new test was not recorded in {TRIES} tries")
     }
 
     /// The code of a positive test just recorded.
@@ -160,7 +223,7 @@ impl World {
 
     pub async fn verify(&self, cun: Cun, session: SessionId) -> OpenOutcome {
         let request = self.opening(cun, session);
-        self.store.open_session(request).await.unwrap()
+        self.store().open_session(request).await.unwrap()
     }
 
     pub fn opening(&self, cun: Cun, session: SessionId) -> OpenSession {
@@ -191,7 +254,7 @@ impl World {
     }
 
     pub async fn claim(&self, session: SessionId) -> ClaimOutcome {
-        self.store
+        self.store()
             .claim_unlock(self.claim_of(session))
             .await
             .unwrap()
@@ -200,13 +263,13 @@ impl World {
     /// Confirms by the usual operator and call centre.
     pub async fn confirm(&self, cun: Cun, session: Option<SessionId>) -> ConcludeOutcome {
         let confirmation = confirmation(cun, session);
-        self.store.confirm(confirmation).await.unwrap()
+        self.store().confirm(confirmation).await.unwrap()
     }
 
     /// Annuls by the same.
     pub async fn annul(&self, cun: Cun, session: Option<SessionId>) -> ConcludeOutcome {
         let confirmation = confirmation(cun, session);
-        self.store.annul(confirmation).await.unwrap()
+        self.store().annul(confirmation).await.unwrap()
     }
 
     /// Claims and settles: the code is unlocked by this session.
@@ -215,7 +278,7 @@ impl World {
             panic!("a living session could not claim")
         };
         let settlement = self
-            .store
+            .store()
             .settle_unlock(SettleUnlock {
                 cun,
                 claim: claimed.id,
@@ -239,7 +302,7 @@ impl World {
     }
 
     pub async fn cancel(&self, cancellation: CancelTest) -> CancelOutcome {
-        self.store.cancel(cancellation).await.unwrap()
+        self.store().cancel(cancellation).await.unwrap()
     }
 
     /// Reads a whole listing up to a mark taken now, in pages of `limit`.
@@ -250,7 +313,7 @@ impl World {
         to: Timestamp,
         limit: usize,
     ) -> Vec<ListedTest> {
-        let mark = self.store.listing_mark().await.unwrap();
+        let mark = self.store().listing_mark().await.unwrap();
         let request = ListingRequest {
             scope,
             from,
@@ -266,7 +329,7 @@ impl World {
     pub async fn list_from(&self, mut request: ListingRequest) -> Vec<ListedTest> {
         let mut tests = Vec::new();
         for _ in 0..100_000 {
-            let page = self.store.list_page(request.clone()).await.unwrap();
+            let page = self.store().list_page(request.clone()).await.unwrap();
             assert!(
                 page.tests.len() <= request.limit,
                 "a page is longer than asked for"
@@ -288,11 +351,11 @@ impl World {
         panic!("a listing never ends");
     }
 
-    /// Everything that the region can see, whenever it was inserted.
+    /// Everything of the check that the region can see, whenever it was inserted.
     pub async fn list_all(&self) -> Vec<ListedTest> {
         self.list(
             ListingScope::Region(region()),
-            Timestamp::MIN,
+            self.began,
             Timestamp::MAX,
             1000,
         )
