@@ -7,7 +7,7 @@ use std::time::Duration;
 use sistema_ts_actors::session_registry::Sweep;
 use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Cun, Presenter, SessionId};
-use sistema_ts_store::failing::{Fault, Operation};
+use sistema_ts_store::failing::{Fault, Held, Operation, Point};
 use sistema_ts_store::{OpenOutcome, OpenSession, SessionView};
 
 use crate::world::World;
@@ -152,4 +152,27 @@ async fn a_store_that_fails_is_told_as_that_and_asked_again() {
         assert!(registry.binding(id, presenter).await.unwrap().is_some());
     }
     assert_eq!(failing.calls(Operation::FindSession), 4);
+}
+
+#[actix_rt::test]
+async fn two_who_ask_the_store_at_once_have_a_session_remembered_once() {
+    let mut world = World::new();
+    let failing = world.fail_on_demand();
+    let registry = registry(&world);
+    let id = open(&world, world.positive().await.0).await.session;
+    let held = [(); 2].map(|()| failing.hold(Operation::FindSession, Point::AfterEffect));
+    let asking = [(); 2].map(|()| {
+        let registry = registry.clone();
+        actix_rt::spawn(async move { bound(&registry, id, OPERATOR, "CC1").await })
+    });
+    // Both have looked, and neither has remembered.
+    for held in held.each_ref() {
+        held.arrived().await;
+    }
+    assert_eq!(format!("{registry:?}"), "Sessions { count: 0, .. }");
+    held.map(Held::release);
+    for asked in asking {
+        assert!(asked.await.unwrap().is_some());
+    }
+    assert_eq!(format!("{registry:?}"), "Sessions { count: 1, .. }");
 }

@@ -161,7 +161,8 @@ pub async fn a_guess_whose_session_does_not_open_has_failed(world: World) {
     let (cun, _) = world.record(world.negative(1).await).await;
     for left in (0..BUDGETS.operator_of_code).rev() {
         let guess = guess(operator(1), cun);
-        let GuessAdmission::Admitted { ticket, .. } = world.store().begin_guess(guess).await.unwrap()
+        let GuessAdmission::Admitted { ticket, .. } =
+            world.store().begin_guess(guess).await.unwrap()
         else {
             panic!("{left} are left");
         };

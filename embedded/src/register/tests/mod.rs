@@ -1,9 +1,7 @@
 //! The register in its file: a place of its own for each test, and short ways to say what is registered there.
 #![allow(clippy::unwrap_used)]
 
-mod changes;
 mod entries;
-mod operators;
 mod place;
 
 use std::sync::Arc;
@@ -13,8 +11,8 @@ use sistema_ts_model::{
     Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
 };
 use sistema_ts_store::register::{
-    Act, Actor, CertificateHolder, CredentialHash, Fingerprint, NewUser, NoJournal, Profiles,
-    Register, RegisterChange, RegisterJournal, RegisterKey, UserId, Workplace,
+    Act, Actor, CredentialHash, NewUser, NoJournal, Profiles, Register, RegisterChange,
+    RegisterKey, UserId, Workplace,
 };
 use tempfile::TempDir;
 
@@ -40,11 +38,8 @@ impl Place {
     }
 
     fn open(&self) -> EmbeddedRegister {
-        self.open_with(Arc::new(NoJournal))
-    }
-
-    fn open_with(&self, journal: Arc<dyn RegisterJournal>) -> EmbeddedRegister {
-        let (key, options) = (Arc::clone(&self.key), RegisterOptions::default());
+        let (key, journal) = (Arc::clone(&self.key), Arc::new(NoJournal));
+        let options = RegisterOptions::default();
         EmbeddedRegister::open(&self.data(), key, journal, options).unwrap()
     }
 
@@ -80,15 +75,6 @@ fn add_region() -> RegisterChange {
     RegisterChange::AddCaller {
         caller: region(),
         name: "Piemonte".to_owned(),
-    }
-}
-
-/// Adds a certificate to the region.
-fn certify(fingerprint: Fingerprint) -> RegisterChange {
-    RegisterChange::AddCertificate {
-        holder: CertificateHolder::Caller(region()),
-        fingerprint,
-        not_after: now(),
     }
 }
 
