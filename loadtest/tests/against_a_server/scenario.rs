@@ -207,7 +207,8 @@ fn stages_are_told_apart_and_the_rate_from_which_a_server_does_less() {
     );
     let page = sistema_ts_loadtest::report::html(&result);
     assert!(page.contains("<h2>Stages</h2>"), "no stages");
-    assert!(page.contains(" and 80 a second"), "no bend");
+    // At the last stage at the latest, or before it on a busy machine.
+    assert!(page.contains("The latency bends between "), "no bend");
 }
 
 #[test]
