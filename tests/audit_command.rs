@@ -15,12 +15,12 @@ use serde_json::Value;
 use sistema_ts::backend::Archives;
 use sistema_ts_model::{
     AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, SessionId, StructureId,
-    StructureReference, SystemClock, TestKind, TestResult, Timestamp, TransactionId,
+    StructureReference, SystemClock, TestResult, Timestamp, TransactionId,
 };
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, NewTest, RecordOutcome,
-    RecordedOption, RecordedValue, Store, SubmissionAccess,
+    AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, RecordOutcome, RecordedOption,
+    RecordedValue, Store, samples,
 };
 
 const OPERATOR: &str = "RSSMRA80A01H501U";
@@ -87,30 +87,14 @@ fn structure() -> StructureReference {
     StructureReference::Identifier(StructureId::parse("010-101-000123").unwrap())
 }
 
-fn region() -> Caller {
-    Caller::from_key("R010").unwrap()
-}
-
 /// One record of each service but the submission, and one submission.
 async fn one_of_each(store: &dyn Store) -> Vec<AccessRecord> {
     let now = SystemClock.now();
     let first = FirstSymbol::from_index(3).unwrap();
     let reserved = store.reserve(first, 1).await.unwrap().pop().unwrap();
-    let test = NewTest {
-        reserved,
-        caller: region(),
-        structure: structure(),
-        fiscal_code: person("VRDGPP62D15L219E"),
-        swab_date: now.rome_day(),
-        kind: TestKind::Molecular,
-        result: TestResult::Positive,
-        contact: None,
-        repeatable: None,
-        access: SubmissionAccess {
-            accessed_at: now,
-            with_warnings: true,
-        },
-    };
+    let mut test = samples::new_test(reserved, 1, TestResult::Positive, now);
+    test.swab.structure = structure();
+    test.access.with_warnings = true;
     let RecordOutcome::Recorded { cun, .. } = store.record_test(test).await.unwrap() else {
         panic!("not recorded")
     };

@@ -129,11 +129,11 @@ fn every_recorded_request_is_read_or_refused_as_its_readme_says() {
                 let submission = judged
                     .unwrap_or_else(|fault| panic!("{name}: {fault}"))
                     .unwrap();
-                assert_eq!(submission.fiscal_code.expose(), "RSSMRA80A01H501U");
-                assert_eq!(submission.swab_date.to_string(), "2020-10-30");
+                assert_eq!(submission.swab.fiscal_code.expose(), "RSSMRA80A01H501U");
+                assert_eq!(submission.swab.swab_date.to_string(), "2020-10-30");
                 if name == "php-latin1" {
                     assert_eq!(
-                        submission.structure,
+                        submission.swab.structure,
                         sistema_ts_model::StructureReference::Description(
                             sistema_ts_model::StructureDescription::parse("città").unwrap()
                         )

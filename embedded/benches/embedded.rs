@@ -15,9 +15,10 @@ use hdrhistogram::Histogram;
 use sistema_ts_embedded::{EmbeddedOptions, EmbeddedStore};
 use sistema_ts_model::{
     Caller, Clock, CodiceFiscale, Cun, FirstSymbol, RequestKey, StructureId, StructureReference,
-    SystemClock, TestKind, TestResult, Timestamp,
+    Swab, SystemClock, TestResult, Timestamp,
 };
 use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::samples;
 use sistema_ts_store::{
     AccessQuery, NewTest, RecordOutcome, Repeatable, ReservedCun, Store, SubmissionAccess,
 };
@@ -30,6 +31,7 @@ struct Driver {
     done: Cell<u64>,
     codes: RefCell<Vec<ReservedCun>>,
     refilling: Cell<bool>,
+    swab: Swab,
     people: Vec<CodiceFiscale>,
     structures: Vec<StructureId>,
     answers: RefCell<Histogram<u64>>,
@@ -58,9 +60,6 @@ fn main() {
         Arc::new(SystemClock),
     )
     .unwrap();
-    let people = (1..=9_999_999_u32).step_by(997).flat_map(|number| {
-        (0..10).find_map(|check| CodiceFiscale::parse(&format!("{number:07}001{check}")).ok())
-    });
     let driver = Rc::new(Driver {
         store,
         rows,
@@ -69,10 +68,9 @@ fn main() {
         done: Cell::new(0),
         codes: RefCell::default(),
         refilling: Cell::new(false),
-        people: people.collect(),
-        structures: (0..2_000)
-            .map(|number| StructureId::parse(&format!("010-101-{number:06}")).unwrap())
-            .collect(),
+        swab: samples::swab(0, TestResult::Negative, SystemClock.now().rome_day()),
+        people: (0..10_000).map(samples::fiscal_code).collect(),
+        structures: (0..2_000).map(samples::structure_id).collect(),
         answers: RefCell::new(Histogram::new(3).unwrap()),
         reads: RefCell::new(Histogram::new(3).unwrap()),
         sample: Cell::new(None),
@@ -203,12 +201,12 @@ async fn work(driver: Rc<Driver>) {
         let test = NewTest {
             reserved,
             caller: Caller::Structure(structure),
-            structure: StructureReference::Identifier(structure),
-            fiscal_code: driver.people[number as usize % driver.people.len()].clone(),
-            swab_date: SystemClock.now().rome_day(),
-            kind: TestKind::Molecular,
-            result,
-            contact: None,
+            swab: Swab {
+                structure: StructureReference::Identifier(structure),
+                fiscal_code: driver.people[number as usize % driver.people.len()].clone(),
+                result,
+                ..driver.swab.clone()
+            },
             repeatable: with_receipt.then(|| Repeatable {
                 key: RequestKey::parse(&format!("key-{number}")).unwrap(),
                 content: b"a canonical form of the message's content, about as long as this"

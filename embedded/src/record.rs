@@ -73,23 +73,24 @@ impl Submission {
             what: "only a region or a structure submits tests",
         })?;
         let contact = test
+            .swab
             .contact
             .as_ref()
             .map(|contact| key.seal(Purpose::Contact, cun, &contact.to_sealed_text()))
             .transpose()?;
-        let (person, positive) = match test.result {
+        let (person, positive) = match test.swab.result {
             TestResult::Positive => {
-                let sealed = key.seal(Purpose::FiscalCode, cun, test.fiscal_code.expose())?;
+                let sealed = key.seal(Purpose::FiscalCode, cun, test.swab.fiscal_code.expose())?;
                 (
                     Person::Positive {
                         sealed,
-                        tag: key.lookup_tag(&test.fiscal_code),
+                        tag: key.lookup_tag(&test.swab.fiscal_code),
                     },
                     POSITIVE,
                 )
             }
             TestResult::Negative => (
-                Person::Negative(key.negative_mac(cun, &test.fiscal_code)),
+                Person::Negative(key.negative_mac(cun, &test.swab.fiscal_code)),
                 0,
             ),
         };
@@ -100,8 +101,8 @@ impl Submission {
             cun_key: rows::cun_key(&cun.digest()),
             cun_checked_through: test.reserved.proof.number(),
             caller: test.caller,
-            structure: (region, test.structure.clone()),
-            swab_day: Day::of_date(test.swab_date),
+            structure: (region, test.swab.structure.clone()),
+            swab_day: Day::of_date(test.swab.swab_date),
             flags: positive
                 | if test.access.with_warnings {
                     WITH_WARNINGS

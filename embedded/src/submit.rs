@@ -211,13 +211,13 @@ impl EmbeddedStore {
         let same_person = match row.result {
             TestResult::Negative => row
                 .negative
-                .map(|bound| same_mac(&bound, &key.negative_mac(row.cun, &test.fiscal_code))),
+                .map(|bound| same_mac(&bound, &key.negative_mac(row.cun, &test.swab.fiscal_code))),
             TestResult::Positive => {
                 let (day, number) = (row.day(), row.row);
                 let tag = self
                     .write(Lane::Usual, move |writer| writer.patients.tag(day, number))
                     .await?;
-                tag.map(|bound| same_mac(&bound, &key.lookup_tag(&test.fiscal_code)))
+                tag.map(|bound| same_mac(&bound, &key.lookup_tag(&test.swab.fiscal_code)))
             }
         };
         Ok(match same_person {
@@ -358,7 +358,7 @@ fn new_receipt(key: &DayKey, hash: [u8; 16], content: &[u8], checked_through: i6
 /// Whether a live row's contact is the one that the message brings.
 fn same_contact(key: &DayKey, row: &TestRow, test: &NewTest) -> Result<bool, StoreError> {
     let Some(sealed) = &row.contact else {
-        return Ok(test.contact.is_none());
+        return Ok(test.swab.contact.is_none());
     };
     let opened =
         key.open(Purpose::Contact, row.cun, sealed)
@@ -366,6 +366,7 @@ fn same_contact(key: &DayKey, row: &TestRow, test: &NewTest) -> Result<bool, Sto
                 what: "a sealed contact".to_owned(),
             })?;
     Ok(test
+        .swab
         .contact
         .as_ref()
         .is_some_and(|contact| *contact.to_sealed_text() == *opened))

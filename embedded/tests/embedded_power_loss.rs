@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sistema_ts_model::{FirstSymbol, SystemClock, TestResult};
 use sistema_ts_store::conformance::crash_load::{Ledger, hear};
-use sistema_ts_store::conformance::world::{cancellation, new_test};
+use sistema_ts_store::samples::{cancellation, new_test};
 use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
 use support::crash::{check, check_receipts, load, runtime};
 use support::lossy_disk::{LossyDisk, Mood, forget_shared_memory};
@@ -157,7 +157,7 @@ async fn all_there(store: &dyn Store, tests: &[NewTest]) {
             store.find_test(cun).await.unwrap().is_some(),
             "an answered test is lost"
         );
-        let positive = test.result == TestResult::Positive;
+        let positive = test.swab.result == TestResult::Positive;
         assert_eq!(store.find_patient(cun).await.unwrap().is_some(), positive);
     }
 }

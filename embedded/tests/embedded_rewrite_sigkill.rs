@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_model::{Clock as _, Cun, FirstSymbol, ManualClock, TestResult, Timestamp};
-use sistema_ts_store::conformance::world::{cancellation, new_test};
+use sistema_ts_store::samples::{cancellation, new_test};
 use sistema_ts_store::{CancelOutcome, RecordOutcome, Store};
 use support::place::Place;
 

@@ -59,7 +59,7 @@ pub use structure::{
     AslCode, AslId, RegionCode, StructureCode, StructureDescription, StructureError, StructureId,
     StructureReference, nfc,
 };
-pub use swab::{AuthenticationKind, TestKind, TestResult, UnknownValue};
+pub use swab::{AuthenticationKind, Swab, TestKind, TestResult, UnknownValue};
 pub use symbols::{ALPHABET, UNDETECTED_PAIRS, check_symbol};
 pub use timestamp::{MILLIS_PER_DAY, Timestamp};
 pub use transaction::{RequestKey, RequestKeyError, SessionId, SessionIdError, TransactionId};

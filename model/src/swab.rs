@@ -1,6 +1,27 @@
-//! The coded values of a swab and of how a person signed in (§2.3, §2.4.1).
+//! A swab as it is submitted, its coded values, and how an operator signed in (§2.3, §2.4.1).
 
 use std::fmt;
+
+use chrono::NaiveDate;
+
+use crate::{CodiceFiscale, Contact, StructureReference};
+
+/// What a submission says of a swab and its person. It goes as one value from the message to the store.
+#[derive(Debug, Clone)]
+pub struct Swab {
+    /// The structure that took the swab, as the message says; its region is the caller's.
+    pub structure: StructureReference,
+    /// The fiscal code of the person. A store seals a positive's, and keeps a MAC of a negative's.
+    pub fiscal_code: CodiceFiscale,
+    /// Day of the swab.
+    pub swab_date: NaiveDate,
+    /// Kind of test; `M` alone is defined.
+    pub kind: TestKind,
+    /// What the test found.
+    pub result: TestResult,
+    /// Phone or e-mail of the person; sealed.
+    pub contact: Option<Contact>,
+}
 
 /// A value that is none of those that its field allows. Its text never repeats what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

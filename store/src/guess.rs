@@ -277,3 +277,6 @@ impl GuessCounter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

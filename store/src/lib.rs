@@ -17,6 +17,8 @@ mod listing;
 mod maintenance;
 pub mod permissions;
 pub mod register;
+#[cfg(feature = "conformance")]
+pub mod samples;
 mod store;
 mod submission;
 mod token;

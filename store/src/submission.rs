@@ -2,8 +2,8 @@
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    Caller, CodiceFiscale, Contact, Cun, Life, RequestKey, StructureReference, TestKind,
-    TestResult, Timestamp,
+    Caller, CodiceFiscale, Cun, Life, RequestKey, StructureReference, Swab, TestKind, TestResult,
+    Timestamp,
 };
 use smallvec::SmallVec;
 
@@ -56,18 +56,8 @@ pub struct NewTest {
     pub reserved: ReservedCun,
     /// Who submits.
     pub caller: Caller,
-    /// The structure that took the swab, as the message or the caller's registration says; its region is the caller's.
-    pub structure: StructureReference,
-    /// The fiscal code of the person. A positive's is sealed in the patients' archive; of a negative's a MAC is kept.
-    pub fiscal_code: CodiceFiscale,
-    /// Day of the swab.
-    pub swab_date: NaiveDate,
-    /// Kind of test; `M` alone is defined.
-    pub kind: TestKind,
-    /// What the test found.
-    pub result: TestResult,
-    /// Phone or e-mail of the person; sealed.
-    pub contact: Option<Contact>,
+    /// What is submitted.
+    pub swab: Swab,
     /// If the message has a request key: the key, and what a repetition must repeat.
     pub repeatable: Option<Repeatable>,
     /// What the access record of §2.5 says beside the test's own fields.

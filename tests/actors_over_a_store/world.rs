@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use sistema_ts::backend::Archives;
-use sistema_ts_model::{
-    Caller, Clock as _, CodiceFiscale, Cun, FirstSymbol, ManualClock, RegionCode,
-    StructureDescription, StructureReference, TestKind, TestResult, Timestamp,
-};
+use sistema_ts_model::{Clock as _, Cun, FirstSymbol, ManualClock, TestResult, Timestamp};
 use sistema_ts_store::failing::FailingStore;
 use sistema_ts_store::keys::KeyRing;
-use sistema_ts_store::{NewTest, RecordOutcome, Store, SubmissionAccess};
+use sistema_ts_store::{RecordOutcome, Store, samples};
 
 pub struct World {
     folder: tempfile::TempDir,
@@ -53,23 +50,7 @@ impl World {
         let now = self.clock.now();
         let first = FirstSymbol::from_index(0).unwrap();
         let reserved = self.store.reserve(first, 1).await.unwrap()[0];
-        let test = NewTest {
-            reserved,
-            caller: Caller::Region(RegionCode::parse("010").unwrap()),
-            structure: StructureReference::Description(
-                StructureDescription::parse("Drive-in").unwrap(),
-            ),
-            fiscal_code: CodiceFiscale::parse("RSSMRA80A01H501U").unwrap(),
-            swab_date: now.rome_day(),
-            kind: TestKind::Molecular,
-            result: TestResult::Positive,
-            contact: None,
-            repeatable: None,
-            access: SubmissionAccess {
-                accessed_at: now,
-                with_warnings: false,
-            },
-        };
+        let test = samples::new_test(reserved, 1, TestResult::Positive, now);
         match self.store.record_test(test).await.unwrap() {
             RecordOutcome::Recorded { cun, inserted_at } => (cun, inserted_at),
             other => panic!("{other:?}"),

@@ -9,16 +9,15 @@ use std::sync::{Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use sistema_ts_model::{
-    Caller, CodiceFiscale, FirstSymbol, RegionCode, Service, StructureDescription, StructureId,
-    StructureReference, SystemClock, TestKind, TestResult,
+    CodiceFiscale, FirstSymbol, Service, StructureDescription, StructureId, StructureReference,
+    SystemClock, TestResult,
 };
 use sistema_ts_store::failing::{Fault, Operation};
-use sistema_ts_store::{AccessQuery, NewTest, RecordOutcome, ReservedCun, Store, SubmissionAccess};
+use sistema_ts_store::{AccessQuery, NewTest, RecordOutcome, ReservedCun, Store, samples};
 
 use crate::support::installation::{OPERATOR, STRUCTURE, copy_folder};
 use crate::support::{
-    Installation, Message, Reply, Server, Session, StoreFaults, Submission, fiscal_code, runtime,
-    until,
+    Installation, Message, Reply, Server, Session, StoreFaults, Submission, runtime, until,
 };
 
 /// Tests that are there: more than two answers of the usual length, and an answer of more bytes than the sockets between hold.
@@ -84,25 +83,15 @@ fn test(number: usize, reserved: ReservedCun) -> NewTest {
     } else {
         StructureReference::Identifier(StructureId::parse(STRUCTURE).unwrap())
     };
-    NewTest {
-        reserved,
-        caller: Caller::Region(RegionCode::parse("010").unwrap()),
-        structure,
-        fiscal_code: CodiceFiscale::parse(&fiscal_code(number)).unwrap(),
-        swab_date: SystemClock.now().rome_day(),
-        kind: TestKind::Molecular,
-        result: if number.is_multiple_of(7) {
-            TestResult::Positive
-        } else {
-            TestResult::Negative
-        },
-        contact: None,
-        repeatable: None,
-        access: SubmissionAccess {
-            accessed_at: SystemClock.now(),
-            with_warnings: false,
-        },
-    }
+    let result = if number.is_multiple_of(7) {
+        TestResult::Positive
+    } else {
+        TestResult::Negative
+    };
+    let person = u32::try_from(number).unwrap();
+    let mut test = samples::new_test(reserved, person, result, SystemClock.now());
+    test.swab.structure = structure;
+    test
 }
 
 fn at_most(maximum: usize) -> Message {

@@ -1,10 +1,11 @@
-//! What the tests of the import and of the reader share: a place with a key, and synthetic people and cards.
+//! What the tests of the import and of the reader share: a place with a key, and made-up cards.
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
-use sistema_ts_model::{CardDigits, CodiceFiscale, Timestamp};
+use sistema_ts_model::{CardDigits, Timestamp};
 use sistema_ts_store::register::RegisterKey;
+pub(super) use sistema_ts_store::samples::fiscal_code;
 
 /// A folder of its own, with a register's key.
 pub(super) struct Place {
@@ -30,9 +31,4 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn digits(number: u32) -> CardDigits {
     CardDigits::parse(&format!("{number:08}")).unwrap()
-}
-
-pub(super) fn person(number: u32) -> CodiceFiscale {
-    // There is no person number 0.
-    crate::tests::person(number + 1)
 }

@@ -8,9 +8,10 @@ use sistema_ts_model::{
     SessionId,
 };
 use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::samples::fiscal_code;
 use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, StoreError};
 
-use super::{Fixture, person};
+use super::Fixture;
 
 fn caller() -> Caller {
     Caller::CallCenter(CallCenterCode::parse("cc1").unwrap())
@@ -21,7 +22,7 @@ async fn session(fixture: &Fixture, cun: Cun) -> SessionId {
     let opened = OpenSession {
         cun,
         session,
-        operator: person(9),
+        operator: fiscal_code(9),
         caller: caller(),
         lifetime_millis: 1_800_000,
     };
@@ -33,7 +34,7 @@ async fn session(fixture: &Fixture, cun: Cun) -> SessionId {
 async fn claim(fixture: &Fixture, session: SessionId) -> ClaimOutcome {
     let claim = ClaimUnlock {
         session,
-        operator: person(9),
+        operator: fiscal_code(9),
         caller: caller(),
         claim: NewClaim {
             id: ClaimId::random(&mut rand::rng()),

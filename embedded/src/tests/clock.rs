@@ -9,13 +9,14 @@ use sistema_ts_model::{
     Timestamp, TransactionId,
 };
 use sistema_ts_store::keys::{KeyRing, Renewal};
+use sistema_ts_store::samples::{cancellation, fiscal_code, region_caller, repeatable};
 use sistema_ts_store::{
     AccessQuery, AccessRecord, CancelOutcome, ClockRepair, ListedTest, ListingRequest,
     ListingScope, OpenOutcome, OpenSession, PersonOutcome, RecordOutcome, Store as _, StoreError,
 };
 
 use super::sweeps::Sweeps;
-use super::{DAY_MILLIS, Fixture, access_record, cancellation, date, person, region, repeatable};
+use super::{DAY_MILLIS, Fixture, access_record, date};
 use crate::repair::repair_clock;
 
 const HOUR_MILLIS: i64 = DAY_MILLIS / 24;
@@ -42,7 +43,7 @@ async fn found(fixture: &Fixture, from: Timestamp, to: Timestamp) -> Vec<AccessR
 async fn listed(fixture: &Fixture) -> Vec<ListedTest> {
     let store = fixture.store();
     let request = ListingRequest {
-        scope: ListingScope::Region(region().region().unwrap()),
+        scope: ListingScope::Region(region_caller().region().unwrap()),
         from: Timestamp::MIN,
         to: Timestamp::MAX,
         mark: store.listing_mark().await.unwrap(),
@@ -67,7 +68,7 @@ async fn some_positives(fixture: &Fixture) -> Vec<Cun> {
     for number in 1..6 {
         codes.push(
             fixture
-                .record(|test| test.fiscal_code = person(number))
+                .record(|test| test.swab.fiscal_code = fiscal_code(number))
                 .await,
         );
     }
@@ -161,15 +162,15 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
     sweeps.run(fixture, 2).await;
     let positive = fixture
         .record(|test| {
-            test.fiscal_code = person(11);
+            test.swab.fiscal_code = fiscal_code(11);
             test.repeatable = repeatable("positive", "content");
             test.access.accessed_at = fixture.clock.now();
         })
         .await;
     let negative = fixture
         .record(|test| {
-            test.result = TestResult::Negative;
-            test.fiscal_code = person(12);
+            test.swab.result = TestResult::Negative;
+            test.swab.fiscal_code = fiscal_code(12);
             test.repeatable = repeatable("negative", "content");
             test.access.accessed_at = fixture.clock.now();
         })
@@ -177,7 +178,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
     let cancelled = fixture
         .record(|test| test.access.accessed_at = fixture.clock.now())
         .await;
-    let mut request = cancellation(cancelled);
+    let mut request = cancellation(cancelled, 1);
     let transaction = request.transaction;
     request.repeatable = repeatable("cancellation", "content");
     let outcome = fixture.store().cancel(request).await.unwrap();
@@ -188,7 +189,7 @@ async fn answered_under_a_clock_ahead(fixture: &Fixture, ahead: i64) -> Answered
         .open_session(OpenSession {
             cun: positive,
             session,
-            operator: person(9),
+            operator: fiscal_code(9),
             caller: Caller::CallCenter(CallCenterCode::parse("cc1").unwrap()),
             lifetime_millis: 1_800_000,
         })
@@ -237,7 +238,9 @@ async fn what_was_submitted_under_a_clock_that_was_ahead_is_as_good_as_any_after
         assert_repaired(&fixture, &answered).await;
         // Also after a day, and beside what comes then.
         sweeps.run(&fixture, 24).await;
-        let later = fixture.record(|test| test.fiscal_code = person(20)).await;
+        let later = fixture
+            .record(|test| test.swab.fiscal_code = fiscal_code(20))
+            .await;
         let listed_now = listed(&fixture).await;
         assert_eq!(listed_now.last().unwrap().cun, later);
         assert_ends_on_time(&mut fixture, &mut sweeps, &answered).await;
@@ -276,8 +279,8 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
     ] {
         let repeated = fixture
             .new_test(|test| {
-                test.result = result;
-                test.fiscal_code = person(number);
+                test.swab.result = result;
+                test.swab.fiscal_code = fiscal_code(number);
                 test.repeatable = repeatable(key, "content");
             })
             .await;
@@ -287,7 +290,7 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
             "{outcome:?}"
         );
     }
-    let mut request = cancellation(answered.cancelled);
+    let mut request = cancellation(answered.cancelled, 1);
     request.repeatable = repeatable("cancellation", "content");
     let outcome = store.cancel(request).await.unwrap();
     assert!(
@@ -311,7 +314,7 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
         id: ClaimId::random(&mut rand::rng()),
         deadline: now.plus_millis(10_000),
     };
-    let outcome = store.claim_person(person(11), claim).await.unwrap();
+    let outcome = store.claim_person(fiscal_code(11), claim).await.unwrap();
     assert!(
         matches!(&outcome, PersonOutcome::Claimed(claimed) if claimed.cuns == [answered.positive]),
         "{outcome:?}"
@@ -324,8 +327,8 @@ async fn assert_repaired(fixture: &Fixture, answered: &Answered) {
         })
         .await
         .unwrap();
-    let mut wrong = cancellation(answered.negative);
-    wrong.fiscal_code = person(13);
+    let mut wrong = cancellation(answered.negative, 1);
+    wrong.fiscal_code = fiscal_code(13);
     let outcome = store.cancel(wrong).await.unwrap();
     assert!(matches!(outcome, CancelOutcome::NoSuchTest));
 }
@@ -385,7 +388,9 @@ async fn a_ring_and_an_installation_of_the_future_work_after_the_repair() {
     KeyRing::create(&ring, fixture.clock.now().rome_day()).unwrap();
     fixture.reopen();
     let mut sweeps = Sweeps::begin(&fixture).await;
-    let first = fixture.record(|test| test.fiscal_code = person(1)).await;
+    let first = fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(1))
+        .await;
     sweeps.run(&fixture, 1).await;
     fixture.close();
 
@@ -401,13 +406,17 @@ async fn a_ring_and_an_installation_of_the_future_work_after_the_repair() {
     fixture.reopen();
     let mut sweeps = Sweeps::begin(&fixture).await;
     assert_eq!(sweeps.0.lag_millis(), 0, "erasures are on time at once");
-    let second = fixture.record(|test| test.fiscal_code = person(2)).await;
+    let second = fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(2))
+        .await;
     assert_verifiable(&fixture, &[first, second]).await;
     // Over the days whose keys the ring had from the beginning.
     sweeps.run(&fixture, 10 * 24).await;
     assert_verifiable(&fixture, &[first, second]).await;
     sweeps.run(&fixture, 11 * 24).await;
-    let third = fixture.record(|test| test.fiscal_code = person(3)).await;
+    let third = fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(3))
+        .await;
     assert_verifiable(&fixture, &[third]).await;
 }
 

@@ -6,12 +6,13 @@ use sistema_ts_model::{
     TestResult, Timestamp,
 };
 use sistema_ts_store::keys::{KeyError, KeyRing};
+use sistema_ts_store::samples::{cancellation, fiscal_code, repeatable};
 use sistema_ts_store::{
     CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, OpenOutcome,
     OpenSession, PersonOutcome, RecordOutcome, Store,
 };
 
-use super::{DAY_MILLIS, Fixture, MORNING, cancellation, person, repeatable};
+use super::{DAY_MILLIS, Fixture, MORNING};
 
 const PATIENTS: &str = "patients-2026-11-24.db";
 
@@ -39,7 +40,7 @@ async fn unlock(fixture: &Fixture, cun: Cun) {
     let open = OpenSession {
         cun,
         session,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: caller(),
         lifetime_millis: 1_800_000,
     };
@@ -53,7 +54,7 @@ async fn unlock(fixture: &Fixture, cun: Cun) {
     };
     let request = ClaimUnlock {
         session,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: caller(),
         claim,
     };
@@ -73,7 +74,7 @@ async fn confirm(fixture: &Fixture, cun: Cun) -> ConcludeOutcome {
     let confirmation = Confirmation {
         cun,
         session: None,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: caller(),
     };
     fixture.store().confirm(confirmation).await.unwrap()
@@ -86,7 +87,7 @@ async fn asl_otp(fixture: &Fixture, outcome: PostOutcome) -> usize {
     };
     let PersonOutcome::Claimed(claimed) = fixture
         .store()
-        .claim_person(person(1), claim)
+        .claim_person(fiscal_code(1), claim)
         .await
         .unwrap()
     else {
@@ -104,7 +105,9 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
     for way in 0..3 {
         let mut fixture = Fixture::new();
         let cun = fixture.record(|_| {}).await;
-        let other = fixture.record(|test| test.fiscal_code = person(2)).await;
+        let other = fixture
+            .record(|test| test.swab.fiscal_code = fiscal_code(2))
+            .await;
         fixture.close();
         let (sealed, tag) = stored(&fixture, 1).unwrap();
         let (other_sealed, _) = stored(&fixture, 2).unwrap();
@@ -118,7 +121,7 @@ async fn what_ends_a_code_erases_the_ciphertext_from_the_bytes_before_its_answer
                 );
             }
             1 => {
-                let outcome = fixture.store().cancel(cancellation(cun)).await.unwrap();
+                let outcome = fixture.store().cancel(cancellation(cun, 1)).await.unwrap();
                 assert!(matches!(
                     outcome,
                     CancelOutcome::Done {
@@ -156,13 +159,13 @@ async fn neither_a_fiscal_code_nor_a_contact_is_ever_in_the_clear() {
         .record(|test| test.repeatable = repeatable("key-1", "content"))
         .await;
     fixture
-        .record(|test| test.result = TestResult::Negative)
+        .record(|test| test.swab.result = TestResult::Negative)
         .await;
     let bytes = fixture.bytes_of("");
-    assert!(!holds(&bytes, person(1).expose().as_bytes()));
+    assert!(!holds(&bytes, fiscal_code(1).expose().as_bytes()));
     assert!(!holds(&bytes, b"3331234567"));
     assert!(
-        holds(&bytes, b"010-101-000123"),
+        holds(&bytes, b"010-101-000001"),
         "the search finds nothing at all"
     );
 }
@@ -180,7 +183,7 @@ async fn a_refused_asl_code_restores_and_erases_nothing() {
             .unwrap()
             .unwrap()
             .fiscal_code,
-        person(1)
+        fiscal_code(1)
     );
     unlock(&fixture, cun).await;
 }
@@ -192,10 +195,10 @@ async fn an_asl_code_finds_all_positives_of_the_person_on_all_live_days() {
     for day in 0..14 {
         codes.push(fixture.record(|_| {}).await);
         fixture
-            .record(|test| test.fiscal_code = person(100 + day))
+            .record(|test| test.swab.fiscal_code = fiscal_code(100 + day))
             .await;
         fixture
-            .record(|test| test.result = TestResult::Negative)
+            .record(|test| test.swab.result = TestResult::Negative)
             .await;
         fixture.clock.advance_millis(DAY_MILLIS);
     }
@@ -212,7 +215,7 @@ async fn an_asl_code_finds_all_positives_of_the_person_on_all_live_days() {
     };
     let PersonOutcome::Claimed(claimed) = fixture
         .store()
-        .claim_person(person(1), claim)
+        .claim_person(fiscal_code(1), claim)
         .await
         .unwrap()
     else {
@@ -282,7 +285,9 @@ async fn a_patient_whose_test_was_never_committed_is_swept_at_start() {
     ));
     assert!(fixture.store().find_patient(cun).await.unwrap().is_some());
     // The orphan's number is given again.
-    fixture.record(|test| test.fiscal_code = person(3)).await;
+    fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(3))
+        .await;
 }
 
 #[tokio::test]
@@ -327,7 +332,9 @@ async fn a_code_that_is_over_loses_its_patient_to_the_millisecond_and_its_file_a
     let fixture = Fixture::new();
     let early = fixture.record(|_| {}).await;
     fixture.clock.advance_millis(3_600_000);
-    let late = fixture.record(|test| test.fiscal_code = person(2)).await;
+    let late = fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(2))
+        .await;
     fixture
         .clock
         .advance_millis(14 * DAY_MILLIS - 3_600_000 - 1);
@@ -344,7 +351,7 @@ async fn a_code_that_is_over_loses_its_patient_to_the_millisecond_and_its_file_a
             .unwrap()
             .unwrap()
             .fiscal_code,
-        person(2)
+        fiscal_code(2)
     );
 }
 
@@ -353,14 +360,14 @@ async fn a_longer_retention_keeps_the_test_and_not_the_person() {
     let mut fixture = Fixture::with(|options| options.retention_millis = 20 * DAY_MILLIS);
     let cun = fixture.record(|_| {}).await;
     let negative = fixture
-        .record(|test| test.result = TestResult::Negative)
+        .record(|test| test.swab.result = TestResult::Negative)
         .await;
     fixture.clock.advance_millis(15 * DAY_MILLIS);
     while fixture.sweep(100).await.more {}
     assert!(fixture.store().find_test(cun).await.unwrap().is_some());
     let refused = fixture
         .store()
-        .cancel(cancellation(negative))
+        .cancel(cancellation(negative, 1))
         .await
         .unwrap();
     assert!(
@@ -388,7 +395,7 @@ async fn a_retry_after_erasure_tells_no_code() {
     let cun = fixture
         .record(|test| test.repeatable = repeatable("key-1", "content"))
         .await;
-    fixture.store().cancel(cancellation(cun)).await.unwrap();
+    fixture.store().cancel(cancellation(cun, 1)).await.unwrap();
     let again = fixture
         .new_test(|test| test.repeatable = repeatable("key-1", "content"))
         .await;

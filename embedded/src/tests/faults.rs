@@ -4,11 +4,12 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use sistema_ts_store::samples::{fiscal_code, repeatable};
 use sistema_ts_store::{NewTest, Readiness, RecordOutcome, Store, StoreError};
 
 use super::super::access::AccessJob;
 use super::super::queue::Lane;
-use super::{Fixture, MORNING, access_record, person, repeatable};
+use super::{Fixture, MORNING, access_record};
 use sistema_ts_model::{TestResult, Timestamp};
 
 #[tokio::test]
@@ -63,7 +64,7 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
     for number in 0..200 {
         let test = fixture
             .new_test(|test| {
-                test.fiscal_code = person(number + 1);
+                test.swab.fiscal_code = fiscal_code(number + 1);
                 test.repeatable = repeatable(&format!("key-{number}"), "content");
             })
             .await;
@@ -84,7 +85,7 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
         for (number, first) in &recorded {
             let retry = fixture
                 .new_test(|test| {
-                    test.fiscal_code = person(number + 1);
+                    test.swab.fiscal_code = fiscal_code(number + 1);
                     test.repeatable = repeatable(&format!("key-{number}"), "content");
                 })
                 .await;
@@ -97,7 +98,7 @@ async fn a_full_file_fails_its_requests_leaves_nothing_and_passes() {
             );
         }
         fixture
-            .record(|test| test.fiscal_code = person(9_000))
+            .record(|test| test.swab.fiscal_code = fiscal_code(9_000))
             .await;
         fixture.reopen();
     }
@@ -131,7 +132,7 @@ async fn a_positive_whose_day_file_cannot_be_made_leaves_no_test_and_keeps_nobod
     assert!(outcome.is_err(), "{outcome:?}");
     let mut recorded = Vec::new();
     for _ in 0..2 {
-        let negative = |test: &mut NewTest| test.result = TestResult::Negative;
+        let negative = |test: &mut NewTest| test.swab.result = TestResult::Negative;
         recorded.push(fixture.record(negative).await);
         let path = fixture.options.folder.join("patients-2026-11-24.db");
         if path.exists() {

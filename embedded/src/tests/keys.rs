@@ -9,9 +9,10 @@ use chrono::{Days, NaiveDate};
 use rusqlite::Connection;
 use sistema_ts_model::{CodiceFiscale, Cun, Timestamp};
 use sistema_ts_store::keys::{KeyRing, Purpose};
+use sistema_ts_store::samples::{fiscal_code, region_caller};
 use sistema_ts_store::{AccessQuery, Store, StoreError};
 
-use super::{DAY_MILLIS, Fixture, MORNING, access_record, date, person, region};
+use super::{DAY_MILLIS, Fixture, MORNING, access_record, date};
 
 const FIRST_DAY: &str = "2026-11-24";
 
@@ -73,8 +74,8 @@ async fn with_all_that_is_left_nobody_opens_a_fiscal_code_whose_day_key_is_gone(
     fixture.reopen();
     // As long as the code may live the same attempts succeed, else this test proved nothing.
     for _ in 0..14 {
-        assert!(thief.opens(cun) && thief.recognises(&person(1)));
-        assert!(!thief.recognises(&person(2)));
+        assert!(thief.opens(cun) && thief.recognises(&fiscal_code(1)));
+        assert!(!thief.recognises(&fiscal_code(2)));
         fixture.clock.advance_millis(DAY_MILLIS);
         while fixture.sweep(100).await.more {}
     }
@@ -86,7 +87,7 @@ async fn with_all_that_is_left_nobody_opens_a_fiscal_code_whose_day_key_is_gone(
         days += 1;
         assert!(days <= 16, "the key is still there after {days} days");
     }
-    assert!(!thief.recognises(&person(1)));
+    assert!(!thief.recognises(&fiscal_code(1)));
     // Neither with what the server itself has left in the folder of keys or in its own.
     for folder in [fixture.folder.path(), &fixture.options.folder] {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -97,7 +98,7 @@ async fn with_all_that_is_left_nobody_opens_a_fiscal_code_whose_day_key_is_gone(
                     sealed: thief.sealed.clone(),
                     tag: thief.tag.clone(),
                 };
-                assert!(!with.opens(cun) && !with.recognises(&person(1)));
+                assert!(!with.opens(cun) && !with.recognises(&fiscal_code(1)));
             }
         }
     }
@@ -108,7 +109,7 @@ async fn records(fixture: &Fixture) -> Result<usize, StoreError> {
         from: Timestamp::MIN,
         to: Timestamp::MAX,
         operator: None,
-        caller: Some(region()),
+        caller: Some(region_caller()),
         transaction: None,
         after: None,
         limit: 10,

@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use sistema_ts_model::{Caller, SessionId};
+use sistema_ts_store::samples::{cancellation, fiscal_code};
 use sistema_ts_store::{OpenSession, Store as _};
 
 use super::super::queue::Lane;
-use super::{Fixture, cancellation, mobile, person};
+use super::{Fixture, mobile};
 
 fn length(fixture: &Fixture, name: &str) -> u64 {
     length_in(fixture.folder.path(), name)
@@ -25,7 +26,7 @@ async fn the_log_of_the_tests_stays_bounded_and_its_pages_reach_the_file() {
     for number in 0..1_500 {
         last = Some(
             fixture
-                .record(|test| test.fiscal_code = person(number + 1))
+                .record(|test| test.swab.fiscal_code = fiscal_code(number + 1))
                 .await,
         );
         longest = longest.max(length(&fixture, "tests.db-wal"));
@@ -91,11 +92,11 @@ async fn are_cleared(fixture: &Fixture, wanted: &[&[u8]]) {
 async fn an_erased_contact_leaves_the_log_too() {
     let fixture = Fixture::new();
     let cun = fixture
-        .record(|test| test.contact = Some(mobile("+393331234567")))
+        .record(|test| test.swab.contact = Some(mobile("+393331234567")))
         .await;
     let sealed = sealed_contact(&fixture).await;
     assert!(holds(&fixture, &sealed));
-    fixture.store().cancel(cancellation(cun)).await.unwrap();
+    fixture.store().cancel(cancellation(cun, 1)).await.unwrap();
     are_cleared(&fixture, &[&sealed]).await;
 }
 
@@ -103,10 +104,10 @@ async fn an_erased_contact_leaves_the_log_too() {
 async fn what_was_erased_shortly_before_a_crash_leaves_the_log_after_the_next_start() {
     let mut fixture = Fixture::new();
     let cun = fixture
-        .record(|test| test.contact = Some(mobile("+393331234567")))
+        .record(|test| test.swab.contact = Some(mobile("+393331234567")))
         .await;
     let sealed = sealed_contact(&fixture).await;
-    fixture.store().cancel(cancellation(cun)).await.unwrap();
+    fixture.store().cancel(cancellation(cun, 1)).await.unwrap();
     let crashed = fixture.killed();
     fixture.close();
     fixture.put_back(&crashed);
@@ -151,12 +152,12 @@ async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() 
             options.retention_millis = retention_days * super::DAY_MILLIS;
         });
         let cun = fixture
-            .record(|test| test.contact = Some(mobile("+393331234567")))
+            .record(|test| test.swab.contact = Some(mobile("+393331234567")))
             .await;
         let open = OpenSession {
             cun,
             session: SessionId::random(),
-            operator: person(900),
+            operator: fiscal_code(900),
             caller: Caller::from_key("Ccc1").unwrap(),
             lifetime_millis: 1_800_000,
         };
@@ -165,7 +166,7 @@ async fn what_expires_leaves_the_log_of_a_store_in_which_nothing_else_happens() 
         let operator = blob(&fixture, "SELECT operator FROM sessions").await;
         assert!(holds(&fixture, &sealed) && holds(&fixture, &operator));
         // It stands nowhere in clear.
-        assert!(!holds(&fixture, person(900).expose().as_bytes()));
+        assert!(!holds(&fixture, fiscal_code(900).expose().as_bytes()));
         // The session lapses, within the first hour.
         fixture.clock.advance_millis(3_600_000);
         fixture.sweep(100).await;

@@ -5,7 +5,8 @@ use sistema_ts_model::{Cun, TestResult};
 
 use super::super::queue::Lane;
 use super::super::rows;
-use super::{DAY_MILLIS, Fixture, cancellation};
+use super::{DAY_MILLIS, Fixture};
+use sistema_ts_store::samples::cancellation;
 
 /// Readings and steps, for rows of tests and for sealed fiscal codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +47,14 @@ async fn look_up(fixture: &Fixture, cun: Cun) -> (Work, bool) {
 async fn of_each_kind(fixture: &Fixture) -> Vec<Cun> {
     let live = fixture.record(|_| {}).await;
     let negative = fixture
-        .record(|test| test.result = TestResult::Negative)
+        .record(|test| test.swab.result = TestResult::Negative)
         .await;
     let erased = fixture.record(|_| {}).await;
-    fixture.store().cancel(cancellation(erased)).await.unwrap();
+    fixture
+        .store()
+        .cancel(cancellation(erased, 1))
+        .await
+        .unwrap();
     let newest = fixture.record(|_| {}).await;
     let unknown = [0, 1, 2, 3].map(|number| Cun::from_number(number).unwrap());
     [&[live, newest, negative, erased][..], &unknown].concat()
@@ -87,7 +92,7 @@ async fn whatever_a_code_is_its_look_up_costs_the_same() {
     fixture.clock.advance_millis(DAY_MILLIS);
     cost_the_same(&fixture, &codes, 1).await;
     fixture
-        .record(|test| test.result = TestResult::Negative)
+        .record(|test| test.swab.result = TestResult::Negative)
         .await;
     cost_the_same(&fixture, &codes, 1).await;
     fixture.clock.advance_millis(DAY_MILLIS);

@@ -22,15 +22,15 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use sistema_ts_model::{
-    Caller, Clock as _, CodiceFiscale, Contact, Cun, FirstSymbol, ManualClock, MobileNumber,
-    RegionCode, RequestKey, StructureId, StructureReference, TestKind, TestResult, Timestamp,
+    Clock as _, Contact, Cun, FirstSymbol, ManualClock, MobileNumber, TestResult, Timestamp,
     TransactionId,
 };
 use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::samples::{self, fiscal_code, region_caller};
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, CancelTest, Expired, NewTest, RecordOutcome,
-    Repeatable, ReservedCun, Store as _, StoreError, SubmissionAccess,
+    AccessDetail, AccessOutcome, AccessRecord, Expired, NewTest, RecordOutcome, ReservedCun,
+    Store as _, StoreError,
 };
 use tempfile::TempDir;
 
@@ -173,21 +173,10 @@ impl Fixture {
     }
 
     pub(super) async fn new_test(&self, change: impl FnOnce(&mut NewTest)) -> NewTest {
-        let mut test = NewTest {
-            reserved: self.reserve().await,
-            caller: region(),
-            structure: structure(),
-            fiscal_code: person(1),
-            swab_date: date("2026-11-23"),
-            kind: TestKind::Molecular,
-            result: TestResult::Positive,
-            contact: Some(mobile("+393331234567")),
-            repeatable: None,
-            access: SubmissionAccess {
-                accessed_at: Timestamp::from_millis(MORNING - 5).unwrap(),
-                with_warnings: false,
-            },
-        };
+        let now = Timestamp::from_millis(MORNING - 5).unwrap();
+        let mut test = samples::new_test(self.reserve().await, 1, TestResult::Positive, now);
+        test.swab.swab_date = date("2026-11-23");
+        test.swab.contact = Some(mobile("+393331234567"));
         change(&mut test);
         test
     }
@@ -207,56 +196,22 @@ pub(super) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-pub(super) fn region() -> Caller {
-    Caller::Region(RegionCode::parse("010").unwrap())
-}
-
-pub(super) fn structure() -> StructureReference {
-    StructureReference::Identifier(StructureId::parse("010-101-000123").unwrap())
-}
-
 pub(super) fn mobile(number: &str) -> Contact {
     Contact::Mobile(MobileNumber::parse(number).unwrap())
-}
-
-/// The cancellation of a test as [`Fixture::record`] makes one.
-pub(super) fn cancellation(cun: Cun) -> CancelTest {
-    CancelTest {
-        cun,
-        caller: region(),
-        structure: structure(),
-        fiscal_code: person(1),
-        transaction: TransactionId::random(),
-        repeatable: None,
-    }
-}
-
-pub(super) fn repeatable(key: &str, content: &str) -> Option<Repeatable> {
-    Some(Repeatable {
-        key: RequestKey::parse(key).unwrap(),
-        content: content.as_bytes().to_vec(),
-    })
-}
-
-/// One of many synthetic people: a provisional code with the right check digit.
-pub(super) fn person(number: u32) -> CodiceFiscale {
-    let body = format!("{number:07}001");
-    let code = (0..10).find_map(|check| CodiceFiscale::parse(&format!("{body}{check}")).ok());
-    code.unwrap()
 }
 
 /// The record of a code of the ASL that was sent for a region.
 pub(super) fn access_record(at: Timestamp) -> AccessRecord {
     AccessRecord {
         accessed_at: at,
-        caller: region(),
+        caller: region_caller(),
         outcome: AccessOutcome {
             outcome: "0000".to_owned(),
             errors: Vec::new(),
         },
         transaction: TransactionId::random(),
         detail: AccessDetail::AslOtp {
-            operator: Some(person(1)),
+            operator: Some(fiscal_code(1)),
         },
     }
 }

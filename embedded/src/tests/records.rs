@@ -1,27 +1,31 @@
 //! Recording, finding, repeating, listing; across openings.
 
 use sistema_ts_model::{Caller, StructureDescription, StructureReference, TestResult, Timestamp};
+use sistema_ts_store::samples::{fiscal_code, region_caller, repeatable, structure_id};
 use sistema_ts_store::{
     ListingRequest, ListingScope, RecordOutcome, Store, StoreError, StoreToken,
 };
 
 use super::super::queue::Lane;
-use super::{DAY_MILLIS, Fixture, MORNING, mobile, person, region, repeatable, structure};
+use super::{DAY_MILLIS, Fixture, MORNING, mobile};
 
 #[tokio::test]
 async fn a_recorded_test_is_found_by_every_path_also_after_reopening() {
     let mut fixture = Fixture::new();
     let positive = fixture.record(|_| {}).await;
     let negative = fixture
-        .record(|test| test.result = TestResult::Negative)
+        .record(|test| test.swab.result = TestResult::Negative)
         .await;
     for _ in 0..2 {
         let store = fixture.store();
         for cun in [positive, negative] {
             let found = store.find_test(cun).await.unwrap().unwrap();
             assert_eq!(found.cun, cun);
-            assert_eq!(found.structure, structure());
-            assert_eq!(found.caller, region());
+            assert_eq!(
+                found.structure,
+                StructureReference::Identifier(structure_id(1))
+            );
+            assert_eq!(found.caller, region_caller());
             assert_eq!(found.inserted_at.millis(), MORNING);
             assert!(found.life.is_untouched());
             assert_eq!(
@@ -35,7 +39,7 @@ async fn a_recorded_test_is_found_by_every_path_also_after_reopening() {
             );
         }
         let patient = store.find_patient(positive).await.unwrap().unwrap();
-        assert_eq!(patient.fiscal_code, person(1));
+        assert_eq!(patient.fiscal_code, fiscal_code(1));
         assert!(store.find_patient(negative).await.unwrap().is_none());
         assert_eq!(list_all(&fixture).await, [positive, negative]);
         fixture.reopen();
@@ -58,7 +62,7 @@ async fn a_code_is_issued_once() {
     stale.proof = StoreToken::of_number(0);
     for _ in 0..200 {
         fixture
-            .record(|test| test.result = TestResult::Negative)
+            .record(|test| test.swab.result = TestResult::Negative)
             .await;
     }
     let again = fixture.new_test(|test| test.reserved = stale).await;
@@ -74,7 +78,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
         let mut fixture = Fixture::new();
         let first = fixture
             .record(|test| {
-                test.result = result;
+                test.swab.result = result;
                 test.repeatable = repeatable("key-1", "content");
             })
             .await;
@@ -83,7 +87,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
             let retry = async |change: &dyn Fn(&mut sistema_ts_store::NewTest)| {
                 let test = fixture
                     .new_test(|test| {
-                        test.result = result;
+                        test.swab.result = result;
                         test.repeatable = repeatable("key-1", "content");
                         change(test);
                     })
@@ -103,10 +107,13 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
                 retry(&|test| test.repeatable = repeatable("key-1", "other")).await,
                 reused
             );
-            assert_eq!(retry(&|test| test.fiscal_code = person(2)).await, reused);
-            assert_eq!(retry(&|test| test.contact = None).await, reused);
             assert_eq!(
-                retry(&|test| test.contact = Some(mobile("+393331234568"))).await,
+                retry(&|test| test.swab.fiscal_code = fiscal_code(2)).await,
+                reused
+            );
+            assert_eq!(retry(&|test| test.swab.contact = None).await, reused);
+            assert_eq!(
+                retry(&|test| test.swab.contact = Some(mobile("+393331234568"))).await,
                 reused
             );
             fixture.reopen();
@@ -115,7 +122,7 @@ async fn a_retry_gets_the_first_answer_and_other_content_is_refused() {
         let other = fixture
             .record(|test| {
                 test.repeatable = repeatable("key-1", "content");
-                test.caller = Caller::from_key("S010-101-000123").unwrap();
+                test.caller = Caller::from_key("S010-101-000001").unwrap();
             })
             .await;
         assert_ne!(other, first);
@@ -158,7 +165,9 @@ async fn a_submission_prepared_before_midnight_is_sealed_for_the_day_it_is_writt
     let fixture = Fixture::new();
     let before = fixture.record(|_| {}).await;
     fixture.clock.advance_millis(DAY_MILLIS);
-    let after = fixture.record(|test| test.fiscal_code = person(2)).await;
+    let after = fixture
+        .record(|test| test.swab.fiscal_code = fiscal_code(2))
+        .await;
     assert_eq!(
         fixture
             .store()
@@ -167,7 +176,7 @@ async fn a_submission_prepared_before_midnight_is_sealed_for_the_day_it_is_writt
             .unwrap()
             .unwrap()
             .fiscal_code,
-        person(1)
+        fiscal_code(1)
     );
     assert_eq!(
         fixture
@@ -177,7 +186,7 @@ async fn a_submission_prepared_before_midnight_is_sealed_for_the_day_it_is_writt
             .unwrap()
             .unwrap()
             .fiscal_code,
-        person(2)
+        fiscal_code(2)
     );
     assert!(
         fixture
@@ -221,10 +230,10 @@ async fn a_listing_pages_through_its_scope_up_to_its_mark() {
         let cun = fixture
             .record(|test| match number % 3 {
                 0 => {}
-                1 => test.structure = described("Casa di cura"),
+                1 => test.swab.structure = described("Casa di cura"),
                 _ => {
                     test.caller = Caller::from_key("R200").unwrap();
-                    test.structure = described("Casa di cura");
+                    test.swab.structure = described("Casa di cura");
                 }
             })
             .await;
@@ -258,7 +267,7 @@ async fn a_listing_pages_through_its_scope_up_to_its_mark() {
         }
     };
     let (piemonte, sardegna) = (
-        region().region().unwrap(),
+        region_caller().region().unwrap(),
         Caller::from_key("R200").unwrap().region().unwrap(),
     );
     let all_of_piemonte: Vec<_> = expected
@@ -267,7 +276,7 @@ async fn a_listing_pages_through_its_scope_up_to_its_mark() {
         .zip(&expected.1)
         .flat_map(|(one, other)| [*one, *other])
         .collect();
-    let StructureReference::Identifier(id) = structure() else {
+    let StructureReference::Identifier(id) = StructureReference::Identifier(structure_id(1)) else {
         unreachable!()
     };
     let casa = StructureDescription::parse("Casa di cura").unwrap();
@@ -347,7 +356,7 @@ async fn another_ring_is_refused() {
 
 pub(super) async fn list_all(fixture: &Fixture) -> Vec<sistema_ts_model::Cun> {
     let request = ListingRequest {
-        scope: ListingScope::Region(region().region().unwrap()),
+        scope: ListingScope::Region(region_caller().region().unwrap()),
         from: Timestamp::from_millis(MORNING - DAY_MILLIS).unwrap(),
         to: Timestamp::from_millis(MORNING + DAY_MILLIS).unwrap(),
         mark: fixture.store().listing_mark().await.unwrap(),
@@ -400,7 +409,7 @@ async fn an_opening_reads_few_rows_however_few_have_a_receipt() {
     for round in 0..3 {
         for _ in 0..bound {
             fixture
-                .record(|test| test.result = TestResult::Negative)
+                .record(|test| test.swab.result = TestResult::Negative)
                 .await;
         }
         let (rows, covered) = fixture

@@ -1,9 +1,10 @@
 //! Searching the archive of access records. A failure: an access that is not found, or twice, or under conditions that it does not meet.
 
-use sistema_ts_model::{Caller, Timestamp, TransactionId};
+use sistema_ts_model::{Caller, StructureReference, Timestamp, TransactionId};
+use sistema_ts_store::samples::{fiscal_code, region_caller, structure_id};
 use sistema_ts_store::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord, Store};
 
-use super::{DAY_MILLIS, Fixture, MORNING, person, region, structure};
+use super::{DAY_MILLIS, Fixture, MORNING};
 
 #[tokio::test]
 async fn a_submission_and_a_recorded_access_are_both_in_the_archive_once() {
@@ -13,14 +14,14 @@ async fn a_submission_and_a_recorded_access_are_both_in_the_archive_once() {
         .await;
     let refused = AccessRecord {
         accessed_at: Timestamp::from_millis(MORNING).unwrap(),
-        caller: region(),
+        caller: region_caller(),
         outcome: AccessOutcome {
             outcome: "9999".to_owned(),
             errors: vec!["1001".to_owned()],
         },
         transaction: TransactionId::random(),
         detail: AccessDetail::Submission {
-            structure: Some(structure()),
+            structure: Some(StructureReference::Identifier(structure_id(1))),
         },
     };
     fixture
@@ -58,7 +59,7 @@ async fn a_submission_and_a_recorded_access_are_both_in_the_archive_once() {
             []
         );
         assert_eq!(
-            search(&fixture, |query| query.operator = Some(person(1))).await,
+            search(&fixture, |query| query.operator = Some(fiscal_code(1))).await,
             []
         );
         fixture.reopen();
@@ -72,7 +73,7 @@ async fn a_search_pages_through_everything() {
     for number in 0..25 {
         expected.push(TransactionId::Cun(
             fixture
-                .record(|test| test.fiscal_code = person(number + 1))
+                .record(|test| test.swab.fiscal_code = fiscal_code(number + 1))
                 .await,
         ));
         if number % 10 == 9 {

@@ -2,9 +2,10 @@
 
 use rusqlite::Connection;
 use sistema_ts_model::{Caller, Cun, NewClaim, SessionId, Timestamp};
+use sistema_ts_store::samples::fiscal_code;
 use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, StoreError};
 
-use super::{Fixture, MORNING, date, person};
+use super::{Fixture, MORNING, date};
 use crate::schema;
 
 fn caller() -> Caller {
@@ -16,7 +17,7 @@ async fn open(fixture: &Fixture, cun: Cun) -> SessionId {
     let request = OpenSession {
         cun,
         session,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: caller(),
         lifetime_millis: 1_800_000,
     };
@@ -29,7 +30,7 @@ async fn open(fixture: &Fixture, cun: Cun) -> SessionId {
 async fn a_session_holds_region_and_day_of_the_swab_itself_and_its_operator_sealed() {
     let mut fixture = Fixture::new();
     let cun = fixture
-        .record(|test| test.swab_date = date("2026-11-20"))
+        .record(|test| test.swab.swab_date = date("2026-11-20"))
         .await;
     let session = open(&fixture, cun).await;
     fixture.close();
@@ -43,7 +44,7 @@ async fn a_session_holds_region_and_day_of_the_swab_itself_and_its_operator_seal
         )
         .unwrap();
     assert_eq!((region, swab_day), (10, 20_777));
-    let clear = person(900);
+    let clear = fiscal_code(900);
     let clear = clear.expose().as_bytes();
     // Nonce and tag beside the sixteen letters or fewer.
     assert_eq!(operator.len(), clear.len() + 28);
@@ -57,7 +58,7 @@ async fn a_session_holds_region_and_day_of_the_swab_itself_and_its_operator_seal
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((view.cun, view.operator), (cun, person(900)));
+    assert_eq!((view.cun, view.operator), (cun, fiscal_code(900)));
     assert_eq!(view.region.as_str(), "010");
     assert_eq!(view.swab_date, date("2026-11-20"));
 }
@@ -85,7 +86,7 @@ async fn an_operator_put_into_another_session_is_damage() {
     assert!(matches!(moved, Err(StoreError::Corrupt { .. })));
     let claim = ClaimUnlock {
         session: sessions[1],
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: caller(),
         claim: NewClaim {
             id: sistema_ts_model::ClaimId(7),

@@ -12,14 +12,13 @@ use sistema_ts_model::{
     Caller, ClaimId, Clock as _, Cun, NewClaim, PostOutcome, SessionId, Settlement, TestResult,
     Timestamp,
 };
+use sistema_ts_store::samples::{cancellation, fiscal_code, repeatable};
 use sistema_ts_store::{
     AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation,
     OpenSession, RecordOutcome, SettleUnlock, Store as _,
 };
 
-use super::{
-    DAY_MILLIS, Fixture, access_record, cancellation, mobile, person, records::list_all, repeatable,
-};
+use super::{DAY_MILLIS, Fixture, access_record, mobile, records::list_all};
 use crate::schema;
 
 /// What the first version kept in the `meta` of the file of tests.
@@ -132,14 +131,14 @@ async fn unlock(fixture: &Fixture, cun: Cun) -> SessionId {
     let opened = OpenSession {
         cun,
         session,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: call_center(),
         lifetime_millis: 1_800_000,
     };
     store.open_session(opened).await.unwrap();
     let claim = ClaimUnlock {
         session,
-        operator: person(900),
+        operator: fiscal_code(900),
         caller: call_center(),
         claim: NewClaim {
             id: ClaimId(7),
@@ -183,21 +182,23 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
         let mut fixture = Fixture::new();
         let with_key = |test: &mut sistema_ts_store::NewTest| {
             test.repeatable = repeatable("key", "content");
-            test.contact = Some(mobile("+393331234567"));
+            test.swab.contact = Some(mobile("+393331234567"));
         };
         let live = fixture.record(with_key).await;
         let cancelled = fixture.record(|_| {}).await;
-        let unlocked = fixture.record(|test| test.fiscal_code = person(2)).await;
+        let unlocked = fixture
+            .record(|test| test.swab.fiscal_code = fiscal_code(2))
+            .await;
         let mut listed = vec![live, unlocked];
         // More than the late index keeps in memory.
         for number in 0..150 {
             let negative = |test: &mut sistema_ts_store::NewTest| {
-                test.fiscal_code = person(10 + number);
-                test.result = TestResult::Negative;
+                test.swab.fiscal_code = fiscal_code(10 + number);
+                test.swab.result = TestResult::Negative;
             };
             listed.push(fixture.record(negative).await);
         }
-        let mut cancel = cancellation(cancelled);
+        let mut cancel = cancellation(cancelled, 1);
         cancel.repeatable = repeatable("cancel", "content");
         let first = fixture.store().cancel(cancel.clone()).await.unwrap();
         assert!(matches!(first, CancelOutcome::Done { .. }));
@@ -232,7 +233,7 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
         let confirmation = Confirmation {
             cun: unlocked,
             session: None,
-            operator: person(900),
+            operator: fiscal_code(900),
             caller: call_center(),
         };
         let confirmed = fixture.store().confirm(confirmation).await.unwrap();
@@ -240,7 +241,11 @@ async fn what_the_first_version_has_left_is_served_as_before_after_a_stop_and_af
             matches!(confirmed, ConcludeOutcome::Done(_)),
             "{confirmed:?}"
         );
-        listed.push(fixture.record(|test| test.fiscal_code = person(3)).await);
+        listed.push(
+            fixture
+                .record(|test| test.swab.fiscal_code = fiscal_code(3))
+                .await,
+        );
         assert_eq!(list_all(&fixture).await, listed);
         fixture.clock.advance_millis(16 * DAY_MILLIS);
         while fixture.sweep(100).await.more {}

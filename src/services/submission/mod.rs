@@ -100,12 +100,7 @@ async fn record(
         let test = NewTest {
             reserved: worker.codes.next_cun().await?,
             caller: call.caller,
-            structure: submission.structure.clone(),
-            fiscal_code: submission.fiscal_code.clone(),
-            swab_date: submission.swab_date,
-            kind: submission.kind,
-            result: submission.result,
-            contact: submission.contact.clone(),
+            swab: submission.swab.clone(),
             repeatable: repeatable.clone(),
             access: SubmissionAccess {
                 accessed_at: call.at,

@@ -1,10 +1,9 @@
 //! The rules of `invioEsecuzioneTest` that need neither register nor store: from the values as they came to a submission
 //! whose every part is right in itself, or to all its mistakes at once (§2.3, §2.4.1, Table 2); and what a repeated submission must repeat.
 
-use chrono::NaiveDate;
 use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, Contact, EmailAddress, MobileNumber, Outcome, RequestKey,
-    StructureReference, TestKind, TestResult,
+    AuthenticationKind, Contact, EmailAddress, MobileNumber, Outcome, RequestKey,
+    StructureReference, Swab, TestResult,
 };
 use sistema_ts_store::Repeatable;
 
@@ -22,18 +21,8 @@ pub struct Request {
     pub authentication: Option<AuthenticationKind>,
     /// The caller's own key.
     pub request_key: Option<RequestKey>,
-    /// The structure that took the swab; an identifier is of the caller's region, or the caller itself.
-    pub structure: StructureReference,
-    /// The patient.
-    pub fiscal_code: CodiceFiscale,
-    /// The day of the swab.
-    pub swab_date: NaiveDate,
-    /// The kind of test.
-    pub kind: TestKind,
-    /// What it found.
-    pub result: TestResult,
-    /// How to reach the patient.
-    pub contact: Option<Contact>,
+    /// The swab; the identifier of its structure is of the caller's region, or the caller itself.
+    pub swab: Swab,
 }
 
 /// What the access record names of a submission (§2.5).
@@ -63,12 +52,14 @@ pub fn judge(mut fields: Fields<'_>, call: &Call) -> Judged<Named, Request> {
         Some(Request {
             authentication,
             request_key,
-            structure: named.structure.clone()?,
-            fiscal_code: fiscal_code?,
-            swab_date: swab_date?,
-            kind: kind?,
-            result: result?,
-            contact,
+            swab: Swab {
+                structure: named.structure.clone()?,
+                fiscal_code: fiscal_code?,
+                swab_date: swab_date?,
+                kind: kind?,
+                result: result?,
+                contact,
+            },
         })
     })
 }
@@ -95,10 +86,10 @@ pub(super) fn repeatable(submission: &Request) -> Option<Repeatable> {
     let key = submission.request_key.as_ref()?;
     let mut content = Content::of_form(FORM);
     content.push(submission.authentication.map_or("", |kind| kind.as_str()));
-    content.push_structure(&submission.structure);
-    content.push(&submission.swab_date.to_string());
-    content.push(submission.kind.as_str());
-    content.push(submission.result.as_str());
+    content.push_structure(&submission.swab.structure);
+    content.push(&submission.swab.swab_date.to_string());
+    content.push(submission.swab.kind.as_str());
+    content.push(submission.swab.result.as_str());
     Some(content.under(key))
 }
 

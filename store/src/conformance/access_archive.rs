@@ -82,7 +82,7 @@ pub async fn a_submission_is_found_as_soon_as_it_is_answered(world: World) {
         let mut test = world.positive(person).await;
         test.access.with_warnings = true;
         test.access.accessed_at = world.now().minus_millis(40);
-        let (accessed_at, structure) = (test.access.accessed_at, test.structure.clone());
+        let (accessed_at, structure) = (test.access.accessed_at, test.swab.structure.clone());
         let (cun, _) = world.record(test).await;
         submitted.push(cun);
         let by_transaction = AccessQuery {

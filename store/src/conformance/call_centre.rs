@@ -45,7 +45,7 @@ async fn refusal(world: &World, session: SessionId) -> ClaimRefusal {
 pub async fn a_verification_opens_a_session(world: World) {
     world.stand_still();
     let test = world.positive(1).await;
-    let swab_date = test.swab_date;
+    let swab_date = test.swab.swab_date;
     let (cun, _) = world.record(test).await;
     world.clock.advance_millis(5);
     let session = SessionId::random();

@@ -73,7 +73,7 @@ pub async fn a_cancelled_test_is_erased(world: World) {
 pub async fn who_may_cancel(world: World) {
     for result in [TestResult::Positive, TestResult::Negative] {
         let mut test = world.positive(1).await;
-        test.result = result;
+        test.swab.result = result;
         let (cun, _) = world.record(test).await;
         let another_caller = CancelTest {
             caller: Caller::Structure(structure_id(1)),

@@ -230,15 +230,12 @@ fn submission(
     } else {
         TestResult::Negative
     };
-    NewTest {
-        contact: Some(contact(person)),
-        repeatable: if with_receipt {
-            repeatable(&format!("KEY {person}"), "content")
-        } else {
-            None
-        },
-        ..new_test(reserved, person_of(person), result, now)
+    let mut test = new_test(reserved, person_of(person), result, now);
+    test.swab.contact = Some(contact(person));
+    if with_receipt {
+        test.repeatable = repeatable(&format!("KEY {person}"), "content");
     }
+    test
 }
 
 /// Whether everything that was answered is there, by every reading path, and of everything else either all or nothing. Adds to the ledger

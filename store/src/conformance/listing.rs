@@ -10,7 +10,7 @@ use sistema_ts_model::{
     Timestamp,
 };
 
-use super::world::{World, cancellation, new_test, region, structure_id};
+use super::world::{World, cancellation, new_test, region, structure_id, with_swab};
 use crate::{CancelOutcome, CancelTest, ListedTest, ListingRequest, ListingScope, NewTest};
 
 async fn record_some(world: &World, count: u32) -> Vec<(Cun, Timestamp)> {
@@ -151,11 +151,13 @@ pub async fn a_scope_lists_its_own(world: World) {
     ];
     let mut recorded = Vec::new();
     for (caller, structure) in variants {
-        let test = NewTest {
-            caller,
-            structure,
-            ..world.positive(1).await
-        };
+        let test = with_swab(
+            NewTest {
+                caller,
+                ..world.positive(1).await
+            },
+            |swab| swab.structure = structure,
+        );
         recorded.push(world.record(test).await.0);
     }
     for (scope, expected) in [
@@ -210,11 +212,13 @@ pub async fn a_description_is_one_in_all_its_forms(world: World) {
     // Twice, so that the second time finds each form known.
     for (index, text) in texts.iter().chain(&texts).enumerate() {
         let person = u32::try_from(index).unwrap_or_default();
-        let test = NewTest {
-            caller: Caller::Region(region()),
-            structure: StructureReference::Description(description(text)),
-            ..world.positive(person).await
-        };
+        let test = with_swab(
+            NewTest {
+                caller: Caller::Region(region()),
+                ..world.positive(person).await
+            },
+            |swab| swab.structure = StructureReference::Description(description(text)),
+        );
         recorded.push(world.record(test).await.0);
     }
     let world = world.reopen().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Cun, Effect, StructureReference, TransactionId};
 
 use super::world::{
-    World, cancellation, contact, fiscal_code, never_issued, repeatable, structure_id,
+    World, cancellation, contact, fiscal_code, never_issued, repeatable, structure_id, with_swab,
 };
 use crate::failing::{FailingStore, Fault, Operation};
 use crate::{Batch, CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome, Store as _};
@@ -21,18 +21,20 @@ async fn retry(world: &World, first: &NewTest) -> NewTest {
 }
 
 async fn with_receipt(world: &World, person: u32, key: &str, content: &str) -> NewTest {
-    NewTest {
-        repeatable: repeatable(key, content),
-        contact: Some(contact(person)),
-        ..world.positive(person).await
-    }
+    with_swab(
+        NewTest {
+            repeatable: repeatable(key, content),
+            ..world.positive(person).await
+        },
+        |swab| swab.contact = Some(contact(person)),
+    )
 }
 
 pub async fn a_retry_gets_the_first_answer(world: World) {
     for negative in [false, true] {
         let mut test = with_receipt(&world, 1, if negative { "N" } else { "P" }, "content").await;
         if negative {
-            test.result = sistema_ts_model::TestResult::Negative;
+            test.swab.result = sistema_ts_model::TestResult::Negative;
         }
         let (cun, inserted_at) = world.record(test.clone()).await;
         world.clock.advance_millis(12_345);
@@ -160,24 +162,20 @@ pub async fn another_person_or_contact_is_other_content(world: World) {
         sistema_ts_model::TestResult::Negative,
     ] {
         let key = format!("KEY {result}");
-        let test = NewTest {
-            result,
-            ..with_receipt(&world, 1, &key, "content").await
-        };
+        let test = with_swab(with_receipt(&world, 1, &key, "content").await, |swab| {
+            swab.result = result
+        });
         let (cun, inserted_at) = world.record(test.clone()).await;
-        let another_person = NewTest {
-            fiscal_code: fiscal_code(2),
-            ..retry(&world, &test).await
-        };
+        let another_person = with_swab(retry(&world, &test).await, |swab| {
+            swab.fiscal_code = fiscal_code(2)
+        });
         assert_eq!(
             world.store().record_test(another_person).await.unwrap(),
             RecordOutcome::RequestKeyReused
         );
         for contact in [None, Some(contact(2))] {
-            let another_contact = NewTest {
-                contact,
-                ..retry(&world, &test).await
-            };
+            let another_contact =
+                with_swab(retry(&world, &test).await, |swab| swab.contact = contact);
             assert_eq!(
                 world.store().record_test(another_contact).await.unwrap(),
                 RecordOutcome::RequestKeyReused
@@ -192,15 +190,13 @@ pub async fn another_person_or_contact_is_other_content(world: World) {
             RecordOutcome::Replayed { cun, inserted_at }
         );
     }
-    let without = NewTest {
-        contact: None,
-        ..with_receipt(&world, 3, "BARE", "content").await
-    };
+    let without = with_swab(with_receipt(&world, 3, "BARE", "content").await, |swab| {
+        swab.contact = None
+    });
     world.record(without.clone()).await;
-    let with = NewTest {
-        contact: Some(contact(3)),
-        ..retry(&world, &without).await
-    };
+    let with = with_swab(retry(&world, &without).await, |swab| {
+        swab.contact = Some(contact(3))
+    });
     assert_eq!(
         world.store().record_test(with).await.unwrap(),
         RecordOutcome::RequestKeyReused
@@ -267,10 +263,9 @@ pub async fn a_retry_after_a_restart_gets_the_first_answer(world: World) {
                 },
                 "after restart {round}"
             );
-            let other = NewTest {
-                fiscal_code: fiscal_code(900),
-                ..retry(&world, test).await
-            };
+            let other = with_swab(retry(&world, test).await, |swab| {
+                swab.fiscal_code = fiscal_code(900)
+            });
             assert_eq!(
                 world.store().record_test(other).await.unwrap(),
                 RecordOutcome::RequestKeyReused
@@ -287,10 +282,10 @@ pub async fn a_retry_after_erasure_is_told_no_code(world: World) {
         world.cancel(cancellation(cun, 1)).await,
         CancelOutcome::Done { .. }
     ));
-    let negative = NewTest {
-        result: sistema_ts_model::TestResult::Negative,
-        ..with_receipt(&world, 2, "NEGATIVE", "content").await
-    };
+    let negative = with_swab(
+        with_receipt(&world, 2, "NEGATIVE", "content").await,
+        |swab| swab.result = sistema_ts_model::TestResult::Negative,
+    );
     let (cun, _) = world.record(negative.clone()).await;
     assert!(matches!(
         world.cancel(cancellation(cun, 2)).await,
@@ -329,11 +324,10 @@ async fn check_erased(world: &World, expected: &[(&NewTest, bool)]) {
             RecordOutcome::ReplayedErased { cancelled }
         );
         // Whose test it was can no longer be compared: the code stays untold all the same.
-        let another_person = NewTest {
-            fiscal_code: fiscal_code(77),
-            contact: None,
-            ..retry(world, test).await
-        };
+        let another_person = with_swab(retry(world, test).await, |swab| {
+            swab.fiscal_code = fiscal_code(77);
+            swab.contact = None;
+        });
         assert_eq!(
             world.store().record_test(another_person).await.unwrap(),
             RecordOutcome::ReplayedErased { cancelled }
@@ -413,11 +407,13 @@ pub async fn a_receipt_lives_as_long_as_its_test(world: World) {
 pub async fn refusals_bind_no_key(world: World) {
     let taken = world.positive(1).await;
     world.record(taken.clone()).await;
-    let refused = NewTest {
-        repeatable: repeatable("KEY", "content"),
-        fiscal_code: fiscal_code(2),
-        ..taken
-    };
+    let refused = with_swab(
+        NewTest {
+            repeatable: repeatable("KEY", "content"),
+            ..taken
+        },
+        |swab| swab.fiscal_code = fiscal_code(2),
+    );
     assert_eq!(
         world.store().record_test(refused.clone()).await.unwrap(),
         RecordOutcome::CodeTaken

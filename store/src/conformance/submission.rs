@@ -28,9 +28,9 @@ fn state(view: &TestView, now: sistema_ts_model::Timestamp) -> CunState {
 pub async fn a_test_is_found_by_code_and_digest(world: World) {
     for result in [TestResult::Positive, TestResult::Negative] {
         let mut test = world.positive(1).await;
-        test.result = result;
-        test.contact = Some(contact(1));
-        test.swab_date = test.swab_date.pred_opt().unwrap();
+        test.swab.result = result;
+        test.swab.contact = Some(contact(1));
+        test.swab.swab_date = test.swab.swab_date.pred_opt().unwrap();
         let (cun, inserted_at) = world.record(test.clone()).await;
         let by_code = world
             .store()
@@ -51,9 +51,9 @@ pub async fn a_test_is_found_by_code_and_digest(world: World) {
             );
             assert_eq!(
                 (view.swab_date, view.kind, view.result),
-                (test.swab_date, test.kind, result)
+                (test.swab.swab_date, test.swab.kind, result)
             );
-            assert_eq!(view.structure, test.structure);
+            assert_eq!(view.structure, test.swab.structure);
             assert!(view.life.is_untouched());
             assert_eq!(state(&view, world.now()), CunState::Issued);
         }
@@ -116,7 +116,7 @@ pub async fn tests_outlive_a_restart(world: World) {
         } else {
             world.negative(person).await
         };
-        recorded.push((world.record(test.clone()).await, person, test.result));
+        recorded.push((world.record(test.clone()).await, person, test.swab.result));
     }
     let mut world = world;
     for _ in 0..3 {
@@ -177,11 +177,11 @@ pub async fn callers_keep_what_they_said(world: World) {
     let description =
         StructureDescription::parse("Drive-in d'Altrove, piazza n° 1 — «tenda» B").unwrap();
     let mut test = world.positive(1).await;
-    test.structure = StructureReference::Description(description.clone());
+    test.swab.structure = StructureReference::Description(description.clone());
     let (described, _) = world.record(test).await;
     let mut test = world.positive(2).await;
     test.caller = Caller::Structure(structure_id(42));
-    test.structure = StructureReference::Identifier(structure_id(42));
+    test.swab.structure = StructureReference::Identifier(structure_id(42));
     let (identified, _) = world.record(test).await;
     let world = world.reopen().await;
     let view = world.store().find_test(described).await.unwrap().unwrap();

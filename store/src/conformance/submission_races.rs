@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sistema_ts_model::TestResult;
 
 use super::races::{ROUNDS, TASKS, at_once};
-use super::world::{World, contact, fiscal_code, new_test, repeatable};
+use super::world::{World, contact, fiscal_code, new_test, repeatable, with_swab};
 use crate::{NewTest, RecordOutcome, ReservedCun};
 
 pub async fn the_same_receipt_key_at_once(world: World) {
@@ -16,11 +16,13 @@ pub async fn the_same_receipt_key_at_once(world: World) {
         let reserved = Arc::new(world.reserve_many(TASKS).await);
         let key = format!("ROUND {round}");
         let said = at_once(&world, |world, task| {
-            let test = NewTest {
-                repeatable: repeatable(&key, "content"),
-                contact: Some(contact(round)),
-                ..new_test(reserved[task], round, TestResult::Positive, world.now())
-            };
+            let test = with_swab(
+                NewTest {
+                    repeatable: repeatable(&key, "content"),
+                    ..new_test(reserved[task], round, TestResult::Positive, world.now())
+                },
+                |swab| swab.contact = Some(contact(round)),
+            );
             async move { world.store().record_test(test).await.unwrap() }
         })
         .await;

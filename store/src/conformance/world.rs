@@ -5,20 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sistema_ts_model::{
-    CallCenterCode, Caller, ClaimId, CodiceFiscale, Contact, Cun, FirstSymbol, MobileNumber,
-    NewClaim, PostOutcome, RegionCode, RequestKey, SessionId, StructureId, StructureReference,
-    TestKind, TestResult, Timestamp, TransactionId,
+    ClaimId, Clock, Cun, FirstSymbol, ManualClock, NewClaim, PostOutcome, SessionId, TestResult,
+    Timestamp,
 };
-use sistema_ts_model::{Clock, ManualClock};
 
 use super::{Ability, StoreFactory, start};
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
-    AccessArchive, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome,
-    Confirmation, Expired, ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome,
-    OpenSession, RecordOutcome, Repeatable, ReservedCun, SettleUnlock, Store, StoreError,
-    SubmissionAccess,
+    AccessArchive, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Expired,
+    ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome,
+    ReservedCun, SettleUnlock, Store, StoreError,
 };
+
+pub use crate::samples::*;
 
 /// A check that shares its place with others begins so much later than the one before: longer than anything of that one is found, but for codes
 /// that are known.
@@ -36,9 +35,6 @@ async fn open_servers(factory: &dyn StoreFactory, clock: &ManualClock) -> Vec<Ar
 const TRIES: u32 = 100;
 /// Wait of those whom it had no room for.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a session lives unless a check says otherwise: 30 minutes.
-pub const SESSION_MILLIS: i64 = 30 * 60 * 1000;
 
 /// The place of one check, opened by two servers at once, which take turns: what one was asked, the other is asked next. A store that cannot be
 /// opened twice is opened once, and its one server takes both turns.
@@ -372,92 +368,6 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("this never happened: {what}");
-}
-
-pub fn region() -> RegionCode {
-    RegionCode::parse("010").unwrap()
-}
-
-pub fn region_caller() -> Caller {
-    Caller::Region(region())
-}
-
-pub fn structure_id(code: u32) -> StructureId {
-    StructureId::parse(&format!("010-101-{code:06}")).unwrap()
-}
-
-pub fn call_center(code: &str) -> Caller {
-    Caller::CallCenter(CallCenterCode::parse(code).unwrap())
-}
-
-/// The fiscal code of a made-up person: the letters say which.
-pub fn fiscal_code(person: u32) -> CodiceFiscale {
-    let letter = |place: u32| char::from(b'A' + (person / 26u32.pow(place) % 26) as u8);
-    let body = format!(
-        "{}{}{}{}XQ80A01H501",
-        letter(0),
-        letter(1),
-        letter(2),
-        letter(3)
-    );
-    let with_check = |check: u8| CodiceFiscale::parse(&format!("{body}{}", char::from(check)));
-    (b'A'..=b'Z')
-        .find_map(|check| with_check(check).ok())
-        .expect("one check letter fits")
-}
-
-/// The fiscal code of an operator; no patient of these checks has it.
-pub fn operator(number: u32) -> CodiceFiscale {
-    fiscal_code(400_000 + number)
-}
-
-pub fn contact(number: u32) -> Contact {
-    Contact::Mobile(MobileNumber::parse(&format!("+39333{number:07}")).unwrap())
-}
-
-pub fn repeatable(key: &str, content: &str) -> Option<Repeatable> {
-    Some(Repeatable {
-        key: RequestKey::parse(key).unwrap(),
-        content: content.as_bytes().to_vec(),
-    })
-}
-
-pub fn new_test(reserved: ReservedCun, person: u32, result: TestResult, now: Timestamp) -> NewTest {
-    NewTest {
-        reserved,
-        caller: region_caller(),
-        structure: StructureReference::Identifier(structure_id(1)),
-        fiscal_code: fiscal_code(person),
-        swab_date: now.rome_day(),
-        kind: TestKind::Molecular,
-        result,
-        contact: None,
-        repeatable: None,
-        access: SubmissionAccess {
-            accessed_at: now,
-            with_warnings: false,
-        },
-    }
-}
-
-pub fn cancellation(cun: Cun, person: u32) -> CancelTest {
-    CancelTest {
-        cun,
-        caller: region_caller(),
-        structure: StructureReference::Identifier(structure_id(1)),
-        fiscal_code: fiscal_code(person),
-        transaction: TransactionId::random(),
-        repeatable: None,
-    }
-}
-
-pub fn confirmation(cun: Cun, session: Option<SessionId>) -> Confirmation {
-    Confirmation {
-        cun,
-        session,
-        operator: operator(1),
-        caller: call_center("CC1"),
-    }
 }
 
 /// A code that was never issued.

@@ -7,11 +7,11 @@ use sistema_ts_store::cards::{CardEntry, CardImport as _, ImportProgress};
 
 use super::*;
 use crate::cards::EmbeddedCardImport;
-use crate::cards::test_place::{Place, digits, now, person};
+use crate::cards::test_place::{Place, digits, fiscal_code, now};
 
 fn card(who: u32, number: u32) -> CardEntry {
     CardEntry {
-        fiscal_code: person(who),
+        fiscal_code: fiscal_code(who),
         digits: digits(number),
         valid_from: NaiveDate::from_ymd_opt(2020, 1, 1).unwrap(),
         valid_to: None,

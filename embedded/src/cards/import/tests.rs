@@ -9,7 +9,7 @@ use sistema_ts_store::cards::CardRegister as _;
 use super::*;
 use crate::cards::EmbeddedCardRegister;
 use crate::cards::files::next;
-use crate::cards::test_place::{Place, digits, now, person};
+use crate::cards::test_place::{Place, digits, fiscal_code, now};
 
 impl Place {
     fn begin(&self, source: &str) -> Box<EmbeddedCardImport> {
@@ -60,7 +60,7 @@ fn date(text: &str) -> NaiveDate {
 
 fn card(who: u32, number: u32) -> CardEntry {
     CardEntry {
-        fiscal_code: person(who),
+        fiscal_code: fiscal_code(who),
         digits: digits(number),
         valid_from: date("2020-01-01"),
         valid_to: Some(date("2026-12-31")),
@@ -68,7 +68,7 @@ fn card(who: u32, number: u32) -> CardEntry {
 }
 
 async fn holds(register: &EmbeddedCardRegister, who: u32, number: u32, day: &str) -> bool {
-    let (person, digits) = (person(who), digits(number));
+    let (person, digits) = (fiscal_code(who), digits(number));
     let matches = register.matches(Some(&person), cun(), &digits, date(day));
     matches.await.unwrap()
 }

@@ -8,7 +8,7 @@ use sistema_ts_store::cards::{CardEntry, CardImport as _, ImportProgress};
 
 use super::*;
 use crate::cards::EmbeddedCardImport;
-use crate::cards::test_place::{Place, digits, now, person};
+use crate::cards::test_place::{Place, digits, fiscal_code, now};
 
 impl Place {
     fn register(&self, cards: &[(u32, u32)]) {
@@ -16,7 +16,7 @@ impl Place {
         let mut import = Box::new(begun.unwrap());
         for (who, number) in cards {
             let entry = CardEntry {
-                fiscal_code: person(*who),
+                fiscal_code: fiscal_code(*who),
                 digits: digits(*number),
                 valid_from: day(),
                 valid_to: None,
@@ -83,7 +83,7 @@ fn a_check_takes_the_same_steps_whoever_is_asked_for() {
             asked += 1;
         };
     for who in 0..500 {
-        let code = person(who);
+        let code = fiscal_code(who);
         let right = key.card(Some(&code), &digits(who));
         let wrong = key.card(Some(&code), &digits(99_999_999));
         ask(key.person(&code), right, true, "a card of the person's");
@@ -94,7 +94,7 @@ fn a_check_takes_the_same_steps_whoever_is_asked_for() {
             false,
             "nobody",
         );
-        let unknown = person(10_000 + who);
+        let unknown = fiscal_code(10_000 + who);
         let card = key.card(Some(&unknown), &digits(who));
         ask(key.person(&unknown), card, false, "nobody who has a card");
     }
@@ -173,7 +173,7 @@ async fn a_register_that_cannot_be_read_says_nothing_and_one_that_comes_is_read(
         let file = place.data().join("cards.db");
         let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
         let holds = async |who: u32, number: u32| {
-            let (person, digits) = (person(who), digits(number));
+            let (person, digits) = (fiscal_code(who), digits(number));
             register
                 .matches(Some(&person), cun(1), &digits, day())
                 .await
@@ -204,7 +204,7 @@ async fn a_register_written_over_in_place_is_not_mixed_with_what_is_in_memory() 
     place.register(&cards(0));
     let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
     let holds = async |who: u32, number: u32| {
-        let (person, digits) = (person(who), digits(number));
+        let (person, digits) = (fiscal_code(who), digits(number));
         let matches = register.matches(Some(&person), cun(1), &digits, day());
         matches.await.unwrap()
     };
@@ -232,7 +232,7 @@ async fn damage_that_a_check_has_met_is_told_until_another_register_comes() {
     let register = EmbeddedCardRegister::open(&place.data(), &place.key).unwrap();
     let mut failed = 0;
     for who in 0..200 {
-        let (person, digits) = (person(who), digits(who));
+        let (person, digits) = (fiscal_code(who), digits(who));
         let matches = register.matches(Some(&person), cun(1), &digits, day());
         // Never a no.
         match matches.await {

@@ -66,16 +66,16 @@ fn right_submissions_are_taken() {
         Some(AuthenticationKind::TwoFactor)
     );
     assert_eq!(
-        by_region.structure,
+        by_region.swab.structure,
         StructureReference::Identifier(StructureId::parse("010-101-000123").unwrap())
     );
-    assert_eq!(by_region.fiscal_code.expose(), FISCAL_CODE);
-    assert_eq!(by_region.result, TestResult::Positive);
-    assert!(by_region.contact.is_none() && by_region.request_key.is_none());
+    assert_eq!(by_region.swab.fiscal_code.expose(), FISCAL_CODE);
+    assert_eq!(by_region.swab.result, TestResult::Positive);
+    assert!(by_region.swab.contact.is_none() && by_region.request_key.is_none());
 
     let by_structure = judge(&structure(), &[("contattoEmail", "a@b.it")]).unwrap();
     assert_eq!(by_structure.authentication, None);
-    assert!(matches!(by_structure.contact, Some(Contact::Email(_))));
+    assert!(matches!(by_structure.swab.contact, Some(Contact::Email(_))));
 
     let described = judge(
         &region(),
@@ -88,12 +88,12 @@ fn right_submissions_are_taken() {
     )
     .unwrap();
     assert!(matches!(
-        described.structure,
+        described.swab.structure,
         StructureReference::Description(text) if text.as_str() == "Drive-in «Nord»"
     ));
-    assert!(matches!(described.contact, Some(Contact::Mobile(_))));
+    assert!(matches!(described.swab.contact, Some(Contact::Mobile(_))));
     assert_eq!(described.request_key.unwrap().as_str(), "a-1");
-    assert_eq!(described.swab_date, moment().rome_day());
+    assert_eq!(described.swab.swab_date, moment().rome_day());
 }
 
 #[test]

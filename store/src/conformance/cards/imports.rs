@@ -8,7 +8,7 @@ use super::CardsWorld;
 use super::world::{at, card, cun, date, digits, holds};
 use crate::cards::{CardEntry, CardError, ImportProgress};
 use crate::conformance::start;
-use crate::conformance::world::fiscal_code;
+use crate::samples::fiscal_code;
 
 /// A day on which every card of [`card`] is valid.
 const DAY: &str = "2026-01-01";

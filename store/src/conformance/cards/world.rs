@@ -10,7 +10,7 @@ use crate::cards::{
     AdditionError, CardEntry, CardError, CardImport, CardRegister, CardsStatus, ImportProgress,
 };
 use crate::conformance::start;
-use crate::conformance::world::fiscal_code;
+use crate::samples::fiscal_code;
 
 /// The register of one check.
 #[derive(Clone)]
