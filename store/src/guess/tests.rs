@@ -91,6 +91,7 @@ fn a_guess_is_counted_unless_somebody_has_none_left_before_its_code_is_looked_at
             GuessAdmission::Admitted {
                 ticket: ticket(),
                 operator_left,
+                uses_code_up: false,
             },
             counted,
         ),
