@@ -76,7 +76,7 @@ async fn a_damaged_row_is_told_and_keeps_no_sweep_from_the_others() {
     let mut codes = Vec::new();
     for number in 1..=2 {
         let cun = fixture
-            .record(|test| test.fiscal_code = person(number))
+            .record(|test| test.swab.fiscal_code = fiscal_code(number))
             .await;
         let opened = session(&fixture, cun).await;
         let claimed = claim(&fixture, opened).await;

@@ -71,19 +71,24 @@ fn a_failure_is_put_on_and_taken_off_within_the_bounds_of_the_number() {
     assert_eq!(counter(u32::MAX).raised(), counter(u32::MAX));
 }
 
-#[test]
-fn what_a_ticket_gives_back_is_what_was_raised() {
-    let raised = vec![RaisedCount {
-        counted: Counted::Code,
+fn counts() -> [CountOfGuess; 4] {
+    Counted::OF_A_GUESS.map(|counted| CountOfGuess {
+        counted,
         key: [9; 16],
         window_started: at(0),
-    }];
-    assert_eq!(GuessTicket::new(raised.clone()).raised(), raised);
+        is_raised: true,
+    })
+}
+
+#[test]
+fn a_ticket_has_the_number_and_the_counts_of_its_guess() {
+    let ticket = GuessTicket::new(23, counts());
+    assert_eq!((ticket.number(), ticket.counts()), (23, &counts()));
 }
 
 #[test]
 fn a_guess_is_counted_unless_somebody_has_none_left_before_its_code_is_looked_at() {
-    let ticket = || GuessTicket::new(Vec::new());
+    let ticket = || GuessTicket::new(1, counts());
     let until = at(0);
     let (operator_left, counted) = (1, true);
     let admissions = [
