@@ -7,7 +7,7 @@ use std::time::Duration;
 use sistema_ts_actors::session_registry::Sweep;
 use sistema_ts_actors::{SessionBindings as _, SessionRegistrySettings, Sessions};
 use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, Cun, Presenter, SessionId};
-use sistema_ts_store::failing::{Fault, Held, Operation, Point};
+use sistema_ts_store::failing::{Fault, Operation, Point};
 use sistema_ts_store::{OpenOutcome, OpenSession, SessionView};
 
 use crate::world::World;
@@ -170,7 +170,9 @@ async fn two_who_ask_the_store_at_once_have_a_session_remembered_once() {
         held.arrived().await;
     }
     assert_eq!(format!("{registry:?}"), "Sessions { count: 0, .. }");
-    held.map(Held::release);
+    for held in held {
+        held.release();
+    }
     for asked in asking {
         assert!(asked.await.unwrap().is_some());
     }

@@ -16,6 +16,7 @@
 
 pub mod access;
 pub mod access_archive;
+pub mod batches;
 pub mod call_centre;
 pub mod cancellation;
 pub mod cards;
@@ -171,11 +172,12 @@ macro_rules! conformance_suite {
             codes: reserved_codes_are_distinct_and_begin_as_asked, a_code_is_issued_once, a_code_stays_known_after_its_test_is_gone;
             submission: a_test_is_found_by_code_and_digest, a_positive_has_its_person_and_a_negative_none, unknown_codes_are_not_found,
                 tests_outlive_a_restart, insertion_times_ascend, callers_keep_what_they_said;
-            receipts: a_retry_gets_the_first_answer, each_test_of_a_batch_is_recorded_by_itself, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
+            receipts: a_retry_gets_the_first_answer, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
                 a_key_belongs_to_caller_and_service, a_retry_after_a_restart_gets_the_first_answer, a_retry_after_erasure_is_told_no_code,
                 a_receipt_lives_as_long_as_its_test, refusals_bind_no_key, a_replay_leaves_its_reserved_code_free,
                 without_a_key_two_messages_are_two_tests, a_cancellation_has_its_receipt,
                 an_unknown_outcome_is_settled_by_the_same_key_or_the_same_code;
+            batches: each_test_of_a_batch_is_recorded_by_itself;
             call_centre: a_verification_opens_a_session, what_cannot_be_verified, only_its_operator_and_caller_use_a_session,
                 a_session_lapses_to_the_millisecond, one_claim_at_a_time, a_refused_post_leaves_no_trace, a_session_delivers_three_times,
                 a_late_or_foreign_settlement_changes_nothing, a_dead_holder_counts_as_delivered, transitions_outlive_a_restart;
@@ -237,6 +239,7 @@ mod tests {
             &[
                 include_str!("access.rs"),
                 include_str!("access_archive.rs"),
+                include_str!("batches.rs"),
                 include_str!("call_centre.rs"),
                 include_str!("cancellation.rs"),
                 include_str!("codes.rs"),

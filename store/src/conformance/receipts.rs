@@ -4,23 +4,23 @@
 
 use std::sync::Arc;
 
-use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Cun, Effect, StructureReference, TransactionId};
+use sistema_ts_model::{CUN_LIFE_MILLIS, Caller, Effect, StructureReference, TransactionId};
 
 use super::world::{
     World, cancellation, contact, fiscal_code, never_issued, repeatable, structure_id, with_swab,
 };
 use crate::failing::{FailingStore, Fault, Operation};
-use crate::{Batch, CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome, Store as _};
+use crate::{CancelOutcome, ConcludeOutcome, NewTest, RecordOutcome, Store as _};
 
 /// The same message under another reserved code, as a retry arrives.
-async fn retry(world: &World, first: &NewTest) -> NewTest {
+pub(super) async fn retry(world: &World, first: &NewTest) -> NewTest {
     NewTest {
         reserved: world.reserve().await,
         ..first.clone()
     }
 }
 
-async fn with_receipt(world: &World, person: u32, key: &str, content: &str) -> NewTest {
+pub(super) async fn with_receipt(world: &World, person: u32, key: &str, content: &str) -> NewTest {
     with_swab(
         NewTest {
             repeatable: repeatable(key, content),
@@ -60,77 +60,6 @@ pub async fn a_retry_gets_the_first_answer(world: World) {
 }
 
 /// A batch is as if each of its tests had come alone, at once with the others.
-pub async fn each_test_of_a_batch_is_recorded_by_itself(world: World) {
-    let store = world.store();
-    assert!(store.record_tests(Batch::new()).await.is_empty());
-    let known = with_receipt(&world, 1, "KNOWN", "content").await;
-    let (known_cun, known_at) = world.record(known.clone()).await;
-    let alone = world.positive(2).await;
-    let keyed = with_receipt(&world, 3, "NEW", "content").await;
-    let tests: Batch<NewTest> = Batch::from_vec(vec![
-        alone.clone(),
-        retry(&world, &known).await,
-        keyed.clone(),
-        NewTest {
-            reserved: alone.reserved,
-            ..world.negative(4).await
-        },
-        retry(&world, &keyed).await,
-        NewTest {
-            repeatable: repeatable("KNOWN", "another content"),
-            ..retry(&world, &known).await
-        },
-        world.negative(5).await,
-    ]);
-    let codes: Vec<Cun> = tests.iter().map(|test| test.reserved.cun).collect();
-    let outcomes: Vec<RecordOutcome> = store
-        .record_tests(tests)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-
-    // Of two under one code one was recorded, and of two under one key; which of them, the store may choose.
-    let recorded: Vec<Cun> = outcomes
-        .iter()
-        .zip(&codes)
-        .filter_map(|(outcome, code)| match outcome {
-            RecordOutcome::Recorded { cun, .. } => {
-                assert_eq!(cun, code, "the answers are not in the order of the tests");
-                Some(*cun)
-            }
-            _ => None,
-        })
-        .collect();
-    let taken = |place: usize| outcomes[place] == RecordOutcome::CodeTaken;
-    assert!(taken(0) != taken(3), "one code for two tests: {outcomes:?}");
-    assert_eq!(
-        outcomes[1],
-        RecordOutcome::Replayed {
-            cun: known_cun,
-            inserted_at: known_at
-        }
-    );
-    let (first, second) = match (&outcomes[2], &outcomes[4]) {
-        (RecordOutcome::Recorded { cun, .. }, RecordOutcome::Replayed { cun: again, .. })
-        | (RecordOutcome::Replayed { cun: again, .. }, RecordOutcome::Recorded { cun, .. }) => {
-            (cun, again)
-        }
-        other => panic!("one key for two tests: {other:?}"),
-    };
-    assert_eq!(
-        first, second,
-        "a copy in the same batch is told another code"
-    );
-    assert_eq!(outcomes[5], RecordOutcome::RequestKeyReused);
-    assert_eq!(recorded.len(), 3, "{outcomes:?}");
-    let mut listed: Vec<Cun> = world.list_all().await.iter().map(|test| test.cun).collect();
-    let mut answered = [&recorded[..], &[known_cun]].concat();
-    listed.sort_unstable_by_key(|cun| cun.number());
-    answered.sort_unstable_by_key(|cun| cun.number());
-    assert_eq!(listed, answered, "listed is not what was answered");
-}
-
 pub async fn other_content_is_refused_and_changes_nothing(world: World) {
     let test = with_receipt(&world, 1, "KEY", "content").await;
     let (cun, inserted_at) = world.record(test.clone()).await;
