@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-clients lint format audit docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
+.PHONY: help setup demo run python test test-clients lint format audit mutants docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -37,6 +37,9 @@ format: ## Format the code
 
 audit: ## Licences and advisories of all dependencies
 	@scripts/audit
+
+mutants: ## Small mistakes in the rules, one at a time, each of which a test has to notice (hours; docs/testing.md)
+	@scripts/mutants
 
 docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
