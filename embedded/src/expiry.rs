@@ -35,34 +35,52 @@ impl EmbeddedStore {
             expired,
             uncopied,
             damage,
-        } = self
+        } = match self
             .write(Lane::Usual, move |writer| {
                 writer.expire(limit.max(1), copied_row, horizon)
             })
-            .await?;
+            .await
+        {
+            Ok(swept) => swept,
+            Err(error) => {
+                // The days' keys go all the same; what is said of them is not the worst.
+                let _ = self.drop_old_keys(horizon);
+                return Err(error);
+            }
+        };
         if uncopied {
             self.ask_keeper(AccessJob::CopyAll).await?;
         }
+        let mut kept_keys = None;
         if !expired.more {
-            self.drop_old_keys(horizon);
+            kept_keys = self.drop_old_keys(horizon).err();
             let oldest = horizon.time().rome_day() - Months::new(ACCESS_MONTHS);
             self.ask_keeper(|reply| AccessJob::RemoveBefore(Day::of_date(oldest), reply))
                 .await?;
         }
-        match damage {
+        match damage.or(kept_keys) {
             // Not before everything else has gone.
-            Some(damage) if !expired.more => Err(damage),
+            Some(left) if !expired.more => Err(left),
             _ => Ok(expired),
         }
     }
 
-    /// Destroys the keys of the days that no code lives from any more. A failure is none of the sweep: it is told to the operator of the
-    /// service, and tried again with the next one.
-    fn drop_old_keys(&self, horizon: Horizon) {
-        if let Err(error) = self.shared.keys.advance(horizon) {
-            tracing::warn!(%error, "old day keys were not destroyed");
-            metrics::counter!("sistema_ts_store_key_destruction_refused_total").increment(1);
+    /// Destroys the keys of the days that no code lives from any more. It is tried again with the next sweep.
+    ///
+    /// # Errors
+    ///
+    /// A key that is past its time is still there.
+    fn drop_old_keys(&self, horizon: Horizon) -> Result<(), StoreError> {
+        let keys = &self.shared.keys;
+        let Err(error) = keys.advance(horizon) else {
+            return Ok(());
+        };
+        tracing::warn!(%error, "old day keys were not destroyed");
+        metrics::counter!("sistema_ts_store_key_destruction_refused_total").increment(1);
+        if keys.oldest() < oldest_live_day(horizon.time()) {
+            return Err(error.into());
         }
+        Ok(())
     }
 
     /// Rewrites each closed day's file from which something was erased since its last rewrite, at most once a day; answers how many.
@@ -147,7 +165,7 @@ impl Writer<'_> {
         };
         let (removed, uncopied) = self.remove_tests(past_retention, copied_row, limit)?;
         self.move_floors(horizon)?;
-        let more = uncopied || [caught_up, erased, removed].contains(&limit);
+        let more = uncopied || caught_up || [erased, removed].contains(&limit);
         let expired = Expired {
             tests: usize::try_from(removed).unwrap_or(usize::MAX),
             more,
@@ -159,13 +177,13 @@ impl Writer<'_> {
         })
     }
 
-    /// Writes down what claims mean whose holders are dead; answers how many, and what is wrong with a row that cannot be read. Such a row keeps
-    /// its claim, and nothing else waits for it: it goes with its day's tests.
+    /// Writes down what claims mean whose holders are dead; answers whether more are due, and what is wrong with a row that cannot be read. Such a
+    /// row keeps its claim, and nothing else waits for it: it goes with the tests beside it.
     fn catch_up_claims(
         &mut self,
         limit: i64,
         horizon: Horizon,
-    ) -> Result<(i64, Option<StoreError>), Failure> {
+    ) -> Result<(bool, Option<StoreError>), Failure> {
         let due: Vec<i64> = {
             let mut select = self
                 .tests
@@ -197,7 +215,8 @@ impl Writer<'_> {
             }
             caught_up += 1;
         }
-        Ok((caught_up, damage))
+        let is_full = due.len() as i64 == limit;
+        Ok((is_full && caught_up > 0, damage))
     }
 
     fn forget_sessions_and_receipts(&mut self, horizon: Horizon) -> Result<(), Failure> {
@@ -269,25 +288,47 @@ impl Writer<'_> {
         Ok((due.len() as i64, uncopied))
     }
 
-    /// The oldest rows above `after` that were inserted at `until` or before.
+    /// The oldest rows above `after` that were inserted at `until` or before. A row whose time cannot be read, or has not been yet, is as old as
+    /// the next one, since rows are in the order of their insertion: it neither stays for ever nor keeps those behind it.
     fn due_rows(&self, after: i64, until: Timestamp, limit: i64) -> Result<Vec<DueRow>, Failure> {
+        let newest = self.now.max(self.last_inserted);
         let mut select = self.tests.prepare_cached(
             "SELECT row, inserted_ms, flags, key_day FROM tests WHERE row > ?1 ORDER BY row LIMIT ?2",
         )?;
-        let rows = select.query_map((after, limit), |row| {
-            let inserted_at = Timestamp::from_millis_clamped(row.get(1)?);
-            let key_day = row.get::<_, Option<i32>>(3)?.map(Day);
-            Ok(DueRow {
-                row: row.get(0)?,
-                inserted_at,
-                key_day: key_day.unwrap_or_else(|| Day::of(inserted_at)),
-                positive: rows::decode_result(row.get(2)?) == TestResult::Positive,
-            })
-        })?;
-        // Rows are in the order of their insertion.
-        Ok(rows
-            .take_while(|row| row.as_ref().map_or(true, |row| row.inserted_at <= until))
-            .collect::<Result<_, _>>()?)
+        let mut rows = select.query((after, limit))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            // What is not of its kind is damage of this row alone.
+            let inserted_at = row.get(1).ok().map(Timestamp::from_millis_clamped);
+            let key_day = row.get::<_, Option<i32>>(3).ok().flatten();
+            let is_positive = |flags| rows::decode_result(flags) == TestResult::Positive;
+            found.push((
+                row.get(0)?,
+                inserted_at.filter(|at| *at <= newest),
+                key_day.map(Day),
+                row.get(2).map_or(true, is_positive),
+            ));
+        }
+        let mut next = None;
+        for (row, inserted_at, ..) in found.iter_mut().rev() {
+            if inserted_at.is_none() {
+                tracing::warn!(row, "the time of a test cannot be read");
+            }
+            next = inserted_at.or(next);
+            *inserted_at = next;
+        }
+        let due = found
+            .into_iter()
+            .map_while(|(row, inserted_at, key_day, positive)| {
+                let inserted_at = inserted_at.filter(|at| *at <= until)?;
+                Some(DueRow {
+                    row,
+                    inserted_at,
+                    key_day: key_day.unwrap_or_else(|| Day::of(inserted_at)),
+                    positive,
+                })
+            });
+        Ok(due.collect())
     }
 
     /// Intends the erasure of these rows' sessions and patients.

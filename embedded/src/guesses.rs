@@ -142,7 +142,7 @@ impl Writer<'_> {
         Ok(BegunGuess::Counted {
             operator_left: left(Counted::Operator) - 1,
             of_code,
-            guess: self.shared.guesses.begin(counts),
+            guess: self.shared.guesses.begin(counts, self.now),
         })
     }
 
@@ -185,9 +185,8 @@ impl Writer<'_> {
         let of_code = KeysOfCode::new(&self.shared.receipt_hash, cun);
         let mut forgiven = self.stored_count(&of_code.forgiven(), Counted::Forgiven)?;
         let times = forgiven.counter.failures;
-        let failures = self
-            .current_count(&of_code.code(times), Counted::Code)?
-            .failures;
+        let code = self.stored_count(&of_code.code(times), Counted::Code)?;
+        let failures = code.counter.failures;
         if failures == 0 {
             return Ok(Forgiveness::NothingCounted);
         }
@@ -202,18 +201,13 @@ impl Writer<'_> {
         })
     }
 
-    /// The count under this key as it stands now, those under way included.
+    /// The count under this key as it stands now, those under way included, whichever window they began in.
     fn current_count(&self, key: &[u8; 16], counted: Counted) -> Result<GuessCounter, Failure> {
         let stored = self.stored_count(key, counted)?.counter;
-        let under_way = GuessCounter::as_of(self.shared.guesses.count(key), counted, self.now);
-        let first = if stored.failures > 0 {
-            stored
-        } else {
-            under_way
-        };
+        let under_way = self.shared.guesses.count(key, self.now);
         Ok(GuessCounter {
-            failures: stored.failures.saturating_add(under_way.failures),
-            ..first
+            failures: stored.failures.saturating_add(under_way),
+            ..stored
         })
     }
 
@@ -232,7 +226,6 @@ impl Writer<'_> {
         self.tests
             .prepare_cached("DELETE FROM guesses WHERE ends_ms <= ?1")?
             .execute([horizon.time().millis()])?;
-        self.shared.guesses.forget(horizon.time());
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! A row of the file of tests, read back.
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sistema_ts_model::{
     Caller, CodiceFiscale, CodiceFiscaleOptions, Cun, Life, Origin, RegionCode,
@@ -50,7 +51,10 @@ impl TestRow {
         let found = statement
             .query_row([row], |row| Ok(TestRow::decode(row)))
             .optional()?;
-        found.transpose()
+        found.transpose().map_err(|failure| match failure {
+            Failure::Alone(StoreError::Corrupt { what }) => corrupt(&format!("{what} (row {row})")),
+            other => other,
+        })
     }
 
     /// The row of this code, by the late index, with the row's own word for it.
@@ -70,23 +74,23 @@ impl TestRow {
     }
 
     fn decode(row: &Row<'_>) -> Result<TestRow, Failure> {
-        let flags: i64 = row.get(6)?;
+        let flags: i64 = column(row, 6)?;
         Ok(TestRow {
-            row: row.get(0)?,
-            cun: decode_cun(row.get(1)?)?,
-            inserted_at: Timestamp::from_millis_clamped(row.get(2)?),
-            key_day: row.get::<_, Option<i32>>(11)?.map(Day),
+            row: column(row, 0)?,
+            cun: decode_cun(column(row, 1)?)?,
+            inserted_at: Timestamp::from_millis_clamped(column(row, 2)?),
+            key_day: column::<Option<i32>>(row, 11)?.map(Day),
             caller: decode_caller(row.get_ref(3)?.as_str().map_err(|_| corrupt("a caller"))?)?,
             structure: decode_structure(
                 row.get_ref(4)?
                     .as_str()
                     .map_err(|_| corrupt("a structure"))?,
             )?,
-            swab_day: Day(row.get(5)?),
+            swab_day: Day(column(row, 5)?),
             result: decode_result(flags),
-            contact: row.get(7)?,
-            negative: row.get(8)?,
-            receipt: row.get(9)?,
+            contact: column(row, 7)?,
+            negative: column(row, 8)?,
+            receipt: column(row, 9)?,
             life: Life::decode(
                 row.get_ref(10)?
                     .as_blob_or_null()
@@ -122,6 +126,18 @@ impl TestRow {
             life: self.life,
         }
     }
+}
+
+/// A column's value. One that is of another kind, or out of its range, is damage of this row alone.
+fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, Failure> {
+    use rusqlite::Error;
+    row.get(index).map_err(|error| match error {
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..)
+        | Error::Utf8Error(..) => corrupt("a value"),
+        error => error.into(),
+    })
 }
 
 /// The key of a code in the late index: the first eight bytes of its digest.

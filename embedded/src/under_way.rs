@@ -3,19 +3,20 @@
 //! A guess counts from its beginning, so that a hundred at once get no more tries than one after another. Until something is told of it, it
 //! need not outlive the process: the failure of one is written before it is answered, and a success leaves nothing behind.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sistema_ts_model::Timestamp;
-use sistema_ts_store::{CountOfGuess, GuessCounter, GuessTicket};
+use sistema_ts_store::{CountOfGuess, GUESS_WINDOW_MILLIS, GuessTicket};
 
 /// Guesses under way, by the number of each and by the key of each count.
 #[derive(Default)]
 struct All {
     newest: u64,
-    guesses: HashMap<u64, [CountOfGuess; 4]>,
-    counters: HashMap<[u8; 16], GuessCounter>,
+    /// When each began, and what it is counted under; the numbers ascend with time.
+    guesses: BTreeMap<u64, (Timestamp, [CountOfGuess; 4])>,
+    counts: HashMap<[u8; 16], u32>,
 }
 
 /// How many guesses are under way.
@@ -31,27 +32,25 @@ pub(super) struct GuessUnderWay {
 }
 
 impl GuessesUnderWay {
-    /// Those under this key.
-    pub(super) fn count(&self, key: &[u8; 16]) -> Option<GuessCounter> {
-        self.lock().counters.get(key).copied()
+    /// How many there are under this key. A guess that began a window ago and has not ended has lost its ticket, and is forgotten.
+    pub(super) fn count(&self, key: &[u8; 16], now: Timestamp) -> u32 {
+        let mut all = self.lock();
+        while let Some((&oldest, (began, _))) = all.guesses.first_key_value()
+            && now.millis_since(*began) >= GUESS_WINDOW_MILLIS
+        {
+            all.end(oldest);
+        }
+        all.counts.get(key).copied().unwrap_or(0)
     }
 
-    /// Counts one.
-    pub(super) fn begin(&self, counts: [CountOfGuess; 4]) -> GuessUnderWay {
+    /// Counts one that begins now.
+    pub(super) fn begin(&self, counts: [CountOfGuess; 4], now: Timestamp) -> GuessUnderWay {
         let mut all = self.lock();
         all.newest += 1;
         let number = all.newest;
-        all.guesses.insert(number, counts);
+        all.guesses.insert(number, (now, counts));
         for count in counts.iter().filter(|count| count.is_raised) {
-            let none = GuessCounter {
-                window_started: count.window_started,
-                failures: 0,
-            };
-            let counter = all.counters.entry(count.key).or_insert(none);
-            if counter.window_started != count.window_started {
-                *counter = none;
-            }
-            *counter = counter.raised();
+            *all.counts.entry(count.key).or_default() += 1;
         }
         drop(all);
         GuessUnderWay {
@@ -72,22 +71,6 @@ impl GuessesUnderWay {
         }
     }
 
-    /// Forgets those whose tickets were lost and whose windows have all ended.
-    pub(super) fn forget(&self, now: Timestamp) {
-        let is_over = |count: &CountOfGuess| {
-            let window = count.counted.window_millis();
-            count.window_started.plus_millis(window) <= now
-        };
-        let mut all = self.lock();
-        let over: Vec<u64> = all
-            .guesses
-            .iter()
-            .filter(|(_, counts)| counts.iter().all(is_over))
-            .map(|(number, _)| *number)
-            .collect();
-        over.into_iter().for_each(|number| all.end(number));
-    }
-
     fn lock(&self) -> MutexGuard<'_, All> {
         // Nothing that can panic runs under the lock but the allocator.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,20 +80,16 @@ impl GuessesUnderWay {
 impl All {
     /// Takes a guess off its counts, once.
     fn end(&mut self, number: u64) {
-        let Some(counts) = self.guesses.remove(&number) else {
+        let Some((_, counts)) = self.guesses.remove(&number) else {
             return;
         };
         for count in counts.iter().filter(|count| count.is_raised) {
-            let Entry::Occupied(mut entry) = self.counters.entry(count.key) else {
+            let Entry::Occupied(mut entry) = self.counts.entry(count.key) else {
                 continue;
             };
-            let counter = entry.get_mut();
-            // Another window has nothing of this guess in it.
-            if counter.window_started == count.window_started {
-                *counter = counter.lowered();
-                if counter.failures == 0 {
-                    entry.remove();
-                }
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
             }
         }
     }
@@ -145,11 +124,15 @@ mod tests {
 
     use super::*;
 
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis_clamped(millis)
+    }
+
     fn counts(window: i64, code_is_raised: bool) -> [CountOfGuess; 4] {
         Counted::OF_A_GUESS.map(|counted| CountOfGuess {
             counted,
             key: [counted as u8; 16],
-            window_started: Timestamp::from_millis_clamped(window),
+            window_started: at(window),
             is_raised: counted != Counted::Code || code_is_raised,
         })
     }
@@ -157,25 +140,27 @@ mod tests {
     impl GuessesUnderWay {
         fn is_empty(&self) -> bool {
             let all = self.lock();
-            all.guesses.is_empty() && all.counters.is_empty()
+            all.guesses.is_empty() && all.counts.is_empty()
         }
     }
 
     fn failures(all: &GuessesUnderWay, counted: Counted) -> u32 {
-        let count = all.count(&[counted as u8; 16]);
-        count.map_or(0, |counter| counter.failures)
+        all.count(&[counted as u8; 16], at(0))
     }
 
     #[test]
     fn a_guess_counts_until_it_is_dropped_or_its_ticket_has_come_back() {
         let all = GuessesUnderWay::default();
-        let (first, second) = (all.begin(counts(7, true)), all.begin(counts(7, false)));
+        let (first, second) = (
+            all.begin(counts(7, true), at(7)),
+            all.begin(counts(7, false), at(7)),
+        );
         assert_eq!(failures(&all, Counted::Operator), 2);
         assert_eq!(failures(&all, Counted::Code), 1);
         let ticket = first.into_ticket();
         drop(second);
         assert_eq!(failures(&all, Counted::Operator), 1);
-        let third = all.begin(counts(7, true));
+        let third = all.begin(counts(7, true), at(7));
         // Once, however often it comes back.
         for _ in 0..3 {
             drop(all.end(&ticket));
@@ -186,9 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_of_a_window_that_has_ended_takes_nothing_off_the_next() {
+    fn guesses_of_two_windows_are_all_under_way() {
         let all = GuessesUnderWay::default();
-        let (old, new) = (all.begin(counts(7, true)), all.begin(counts(8, true)));
+        let (old, new) = (
+            all.begin(counts(7, true), at(7)),
+            all.begin(counts(8, true), at(8)),
+        );
+        assert_eq!(failures(&all, Counted::Caller), 2);
         drop(old);
         assert_eq!(failures(&all, Counted::Caller), 1);
         drop(new);
@@ -196,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn guesses_without_a_ticket_are_forgotten_when_their_windows_have_ended() {
+    fn a_guess_whose_ticket_was_lost_is_forgotten_a_window_later() {
         let all = GuessesUnderWay::default();
-        let _lost = all.begin(counts(0, true)).into_ticket();
-        let at = Timestamp::from_millis_clamped;
-        all.forget(at(Counted::Code.window_millis() - 1));
-        assert_eq!(failures(&all, Counted::Code), 1);
-        all.forget(at(Counted::Code.window_millis()));
+        let _lost = all.begin(counts(0, true), at(0)).into_ticket();
+        let late = GUESS_WINDOW_MILLIS - 1;
+        let key = [Counted::Operator as u8; 16];
+        assert_eq!(all.count(&key, at(late)), 1);
+        assert_eq!(all.count(&key, at(late + 1)), 0);
         assert!(all.is_empty());
     }
 }

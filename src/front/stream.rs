@@ -79,6 +79,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrontStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.refuse_if_aborted()?;
+        if self.watch.was_never_asked() {
+            // actix-http's 408, after which it closes the connection.
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(poll, |written| *written.as_ref().unwrap_or(&0), context)
     }

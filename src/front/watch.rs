@@ -4,8 +4,8 @@
 //! At each tick the sweeper of a worker and listener looks at all its connections, and wakes those that are over their
 //! time. The header limit of actix-http covers the first request of a connection only (it answers 408), and actix-http
 //! has no limit for a client that takes no bytes.
-//! A connection on which no byte has come is closed just before that limit, without a word: a client that opens
-//! connections ahead would take a 408 for the answer to the request that it is sending.
+//! On a connection on which no byte has come nothing is said, so that it is closed without a word: a client that opens
+//! connections ahead would take the 408 for the answer to the request that it is sending.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -107,6 +107,11 @@ impl Watch {
     /// Whether the client has taken nothing for too long, or too little on the whole.
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted.get()
+    }
+
+    /// Whether no byte of a request has come yet, so that nothing can be an answer.
+    pub(super) fn was_never_asked(&self) -> bool {
+        self.phase.get() == Phase::Fresh && self.unparsed.get() == 0
     }
 
     /// Bytes came, which may be changed before they are parsed: see [`LineEnds`].
@@ -279,7 +284,6 @@ impl Watch {
         }
         let time = now.saturating_sub(self.since.get());
         match self.phase.get() {
-            Phase::Fresh if time > limits.silence && self.unparsed.get() == 0 => self.end(),
             Phase::Idle if time > limits.idle => self.end(),
             Phase::Header if time > limits.header => self.end(),
             Phase::Request if self.awaits_body.get() && time > limits.body => {
@@ -293,8 +297,6 @@ impl Watch {
 
 /// The limits in milliseconds, each one tick longer than set, since the clock may be a tick behind.
 struct TickLimits {
-    /// Of a connection without a byte; ends two ticks before actix-http's header limit.
-    silence: u64,
     header: u64,
     body: u64,
     idle: u64,
@@ -326,8 +328,6 @@ impl Sweep {
             now: Cell::new(0),
             tick,
             limits: TickLimits {
-                // A tick is a quarter of the header's limit at most.
-                silence: milliseconds(limits.header.saturating_sub(2 * tick)),
                 header: millis(limits.header),
                 body: millis(limits.body),
                 idle: millis(limits.idle),

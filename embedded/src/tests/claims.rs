@@ -1,15 +1,12 @@
 //! A failure means that a clock that was stepped ahead frees a code while its one-time code is still on the way, or that a code whose holder
-//! died stays held for longer than the deadline and the permitted error, or that one damaged row keeps others from being released or erased.
+//! died stays held for longer than the deadline and the permitted error.
 #![allow(clippy::unwrap_used)]
 
-use rusqlite::Connection;
 use sistema_ts_model::{
-    CUN_LIFE_MILLIS, CallCenterCode, Caller, ClaimId, ClaimRefusal, Clock as _, Cun, NewClaim,
-    SessionId,
+    CallCenterCode, Caller, ClaimId, ClaimRefusal, Clock as _, Cun, NewClaim, SessionId,
 };
-use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::samples::fiscal_code;
-use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession, StoreError};
+use sistema_ts_store::{ClaimOutcome, ClaimUnlock, OpenOutcome, OpenSession};
 
 use super::Fixture;
 
@@ -17,7 +14,7 @@ fn caller() -> Caller {
     Caller::CallCenter(CallCenterCode::parse("cc1").unwrap())
 }
 
-async fn session(fixture: &Fixture, cun: Cun) -> SessionId {
+pub(super) async fn session(fixture: &Fixture, cun: Cun) -> SessionId {
     let session = SessionId::random();
     let opened = OpenSession {
         cun,
@@ -31,7 +28,7 @@ async fn session(fixture: &Fixture, cun: Cun) -> SessionId {
     session
 }
 
-async fn claim(fixture: &Fixture, session: SessionId) -> ClaimOutcome {
+pub(super) async fn claim(fixture: &Fixture, session: SessionId) -> ClaimOutcome {
     let claim = ClaimUnlock {
         session,
         operator: fiscal_code(9),
@@ -68,57 +65,4 @@ async fn a_holder_is_dead_once_deadline_and_permitted_error_have_passed() {
         refused(claim(&fixture, second).await),
         ClaimRefusal::AlreadyUnlocked
     );
-}
-
-#[tokio::test]
-async fn a_damaged_row_is_told_and_keeps_no_sweep_from_the_others() {
-    let mut fixture = Fixture::new();
-    let mut codes = Vec::new();
-    for number in 1..=2 {
-        let cun = fixture
-            .record(|test| test.swab.fiscal_code = fiscal_code(number))
-            .await;
-        let opened = session(&fixture, cun).await;
-        let claimed = claim(&fixture, opened).await;
-        assert!(matches!(claimed, ClaimOutcome::Claimed { .. }));
-        codes.push(cun);
-    }
-    fixture.close();
-    Connection::open(fixture.options.folder.join("tests.db"))
-        .unwrap()
-        .execute_batch("UPDATE tests SET life = x'ff' WHERE row = 1")
-        .unwrap();
-    fixture.accept();
-    fixture.reopen();
-
-    fixture.clock.advance_millis(60_000);
-    for _ in 0..2 {
-        let swept = fixture.try_sweep(100).await;
-        assert!(
-            matches!(swept, Err(StoreError::Corrupt { .. })),
-            "{swept:?}"
-        );
-    }
-    // The holder of the other one is known to be dead.
-    let copy = fixture.killed();
-    let left: Vec<i64> = Connection::open(copy.path().join("data/tests.db"))
-        .unwrap()
-        .prepare("SELECT row FROM claims")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
-    assert_eq!(left, [1]);
-    // All goes in its time, with the days' keys, the damaged row included.
-    let kept = fixture.clock.now().rome_day();
-    fixture.clock.advance_millis(2 * CUN_LIFE_MILLIS);
-    // The claim is passed over once more in the call that removes its test.
-    for _ in 0..2 {
-        let _ = fixture.try_sweep(100).await;
-    }
-    fixture.sweep(100).await;
-    assert!(fixture.store().find_test(codes[0]).await.unwrap().is_none());
-    let ring = KeyRing::load(&fixture.folder.path().join("ring")).unwrap();
-    assert!(ring.oldest() > kept);
 }

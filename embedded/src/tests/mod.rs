@@ -6,6 +6,7 @@
 mod access;
 mod claims;
 mod clock;
+mod damage;
 mod erasure;
 mod faults;
 mod keys;

@@ -1,5 +1,6 @@
 //! `loadtest run`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,9 +50,11 @@ impl RunArguments {
             command: std::env::args().collect::<Vec<_>>().join(" "),
         })?;
         report::save(&result, &folder)?;
-        print!("{}", summary(&result));
-        println!(
-            "result: {}, {}",
+        // Who reads no further, as `head`, has the verdict in the exit status all the same.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}result: {}, {}",
+            summary(&result),
             folder.join(report::JSON).display(),
             folder.join(report::PAGE).display()
         );

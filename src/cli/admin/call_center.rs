@@ -5,7 +5,7 @@ use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
 use sistema_ts_store::register::{RegisterChange, RegisterError};
 
-use super::caller::{certificates, remove, rename, set_enabled};
+use super::caller::{certificates, display_name, remove, rename, set_enabled};
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
 
@@ -17,7 +17,7 @@ pub(super) enum Command {
         #[arg(value_parser = CallCenterCode::parse)]
         code: CallCenterCode,
         /// Its name, for people
-        #[arg(long)]
+        #[arg(long, value_parser = display_name)]
         name: String,
     },
     /// List the registered call centres
@@ -46,7 +46,7 @@ pub(super) enum Command {
         #[arg(value_parser = CallCenterCode::parse)]
         code: CallCenterCode,
         /// Its name from now on, for people
-        #[arg(long)]
+        #[arg(long, value_parser = display_name)]
         name: String,
     },
     /// Remove a call centre that has no certificate, network or operator any more

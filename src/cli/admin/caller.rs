@@ -32,6 +32,24 @@ impl CallerArguments {
     }
 }
 
+/// The most characters of a caller's name.
+const LONGEST_NAME: usize = 256;
+
+/// A caller's name, for people, who see it in tables: nothing in it moves their cursor or turns the direction of the text.
+pub(super) fn display_name(text: &str) -> Result<String, String> {
+    let is_invisible = |symbol: char| {
+        symbol.is_control()
+            || matches!(symbol, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if text.chars().all(char::is_whitespace) || text.chars().count() > LONGEST_NAME {
+        return Err(format!("a name has 1 to {LONGEST_NAME} characters"));
+    }
+    if text.chars().any(is_invisible) {
+        return Err("a name has no control characters and no invisible ones".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) async fn set_enabled(
     context: &Context,
     caller: Caller,
@@ -76,4 +94,32 @@ pub(super) fn certificates(entry: &RegisteredCaller) -> Value {
         })
     });
     certificates.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    //! A failure means that a name harms the table that it is shown in, or that a person's name for a caller is refused.
+    use super::*;
+
+    #[test]
+    fn names_are_for_people_to_read() {
+        for name in [
+            "P. A. Bolzano/Bozen",
+            "Vallée d’Aoste",
+            "x",
+            &"n".repeat(256),
+        ] {
+            assert_eq!(display_name(name).as_deref(), Ok(name));
+        }
+        for name in [
+            "",
+            " ",
+            "\x1b[2Jred",
+            "two\nlines",
+            "a\u{202e}b",
+            &"n".repeat(257),
+        ] {
+            assert!(display_name(name).is_err(), "{name:?}");
+        }
+    }
 }

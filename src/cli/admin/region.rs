@@ -5,7 +5,7 @@ use serde_json::json;
 use sistema_ts_model::{Caller, RegionCode};
 use sistema_ts_store::register::{RegisterChange, RegisterError};
 
-use super::caller::{certificates, remove, rename, set_enabled};
+use super::caller::{certificates, display_name, remove, rename, set_enabled};
 use super::context::Context;
 use crate::cli::error::{AdminError, CliError};
 
@@ -17,7 +17,7 @@ pub(super) enum Command {
         #[arg(value_parser = RegionCode::parse)]
         code: RegionCode,
         /// Its name, for people [default: the region's]
-        #[arg(long)]
+        #[arg(long, value_parser = display_name)]
         name: Option<String>,
     },
     /// List the registered regions
@@ -46,7 +46,7 @@ pub(super) enum Command {
         #[arg(value_parser = RegionCode::parse)]
         code: RegionCode,
         /// Its name from now on, for people
-        #[arg(long)]
+        #[arg(long, value_parser = display_name)]
         name: String,
     },
     /// Remove a region that has no certificate or operator any more; its structures and their users stay

@@ -79,7 +79,7 @@ fn a_connection_on_which_nothing_is_asked_is_closed_without_a_word() {
     let mut scene = Scene::new(&[("LIMITS__HEADER_TIMEOUT_SECONDS", "5")]);
     // The open connection has had its first request.
     scene.goes_on("the beginning");
-    let mut silent: Vec<_> = (0..10).map(|_| scene.connect()).collect();
+    let mut silent: Vec<_> = (0..40).map(|_| scene.connect()).collect();
     for client in &mut silent {
         let mut heard = Vec::new();
         client.stream.read_to_end(&mut heard).unwrap();
