@@ -18,3 +18,8 @@ fn a_clock_that_is_set_shows_it_everywhere_and_no_time_passes() {
     assert_eq!(clock.now(), at(-7));
     assert_eq!(clock.monotonic(), Duration::ZERO);
 }
+
+#[test]
+fn a_code_lives_fourteen_days_of_24_hours() {
+    assert_eq!(sistema_ts_model::CUN_LIFE_MILLIS, 1_209_600_000);
+}

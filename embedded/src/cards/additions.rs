@@ -5,7 +5,8 @@
 //! one that has them. The file comes first and goes last: whenever an addition or a removal is interrupted, the removal can be made again.
 //!
 //! The file has the time of the import on which it was made. One of another time was left behind when the process died after the register
-//! was replaced: it says nothing of the cards that are there now.
+//! was replaced: it says nothing of the cards that are there now. One whose cards are not all in the register was left behind when the process
+//! died within an addition or a removal, between its two files: it is no addition, may be removed, and gives its name to the next one.
 
 use std::path::{Path, PathBuf};
 
@@ -39,10 +40,14 @@ pub fn additions(folder: &Path) -> Result<Vec<AdditionName>, CardError> {
     if found.is_empty() || !paths.register.exists() {
         return Ok(Vec::new());
     }
-    let (_, imported_at) = about(&open_whole(&paths.register)?)?;
+    let register = open_whole(&paths.register)?;
+    let (_, imported_at) = about(&register)?;
     let mut failure = None;
-    found.retain(|name| match is_of(name, &paths, imported_at) {
-        Ok(is_of) => is_of,
+    let is_whole = |name: &AdditionName| {
+        Ok(is_of(name, &paths, imported_at)? && is_whole(name, &paths, &register)?)
+    };
+    found.retain(|name| match is_whole(name) {
+        Ok(is_whole) => is_whole,
         Err(error) => {
             failure = Some(error);
             false
@@ -77,6 +82,31 @@ fn is_of(name: &AdditionName, paths: &Paths, imported_at: Timestamp) -> Result<b
     Ok(made_on == imported_at)
 }
 
+/// Whether all cards of the file of this name are in the register.
+fn is_whole(name: &AdditionName, paths: &Paths, register: &Connection) -> Result<bool, CardError> {
+    let added = open_whole(&path_of(name, paths))?;
+    let mut select = added.prepare(ALL_CARDS).map_err(failed)?;
+    let mut rows = select.query([]).map_err(failed)?;
+    while let Some(entry) = next(&mut rows)? {
+        if !has(register, &entry)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a file has this card.
+fn has(file: &Connection, (person, card, from, to): &Entry) -> Result<bool, CardError> {
+    let mut select = file
+        .prepare_cached(
+            "SELECT 1 FROM cards WHERE person = ?1 AND card = ?2 AND from_day = ?3 AND to_day = ?4",
+        )
+        .map_err(failed)?;
+    select
+        .exists(params![person, card, from, to])
+        .map_err(failed)
+}
+
 /// Merges what an import has taken onto the register in use; how many cards it then has, and how many of them are new.
 pub(super) fn add(
     runs: &Runs,
@@ -88,13 +118,16 @@ pub(super) fn add(
     let key_check = runs.key.check_value();
     let base = base(paths, key_check)?;
     forget_others(paths, base.as_ref().map(|(_, imported_at)| *imported_at))?;
-    if place.exists() {
+    if let Some((register, _)) = &base
+        && place.exists()
+        && is_whole(name, paths, register)?
+    {
         return Err(AdditionError::Exists(name.as_str().to_owned()));
     }
     // The register is as old as its last import.
     let imported_at = base.as_ref().map_or(now, |(_, imported_at)| *imported_at);
     let connection = base.as_ref().map(|(connection, _)| connection);
-    let others = Others::than(name, paths)?;
+    let others = Others::than(name, paths, connection)?;
     let (mut cards, mut added) = (0, 0);
     let listed = paths.folder.join("cards-added-new.tmp");
     remove(&listed)?;
@@ -139,7 +172,7 @@ pub fn remove_addition(
     forget_others(&paths, Some(imported_at))?;
     // Another removal may have been at work up to now.
     check_there()?;
-    let others = Others::than(name, &paths)?;
+    let others = Others::than(name, &paths, Some(&base))?;
     let added = open_whole(&place)?;
     remove(&paths.new)?;
     let cards = write_register(&paths.new, key.check_value(), imported_at, |insert| {
@@ -190,27 +223,28 @@ fn forget_others(paths: &Paths, imported_at: Option<Timestamp>) -> Result<(), Ca
 struct Others(Vec<Connection>);
 
 impl Others {
-    fn than(name: &AdditionName, paths: &Paths) -> Result<Self, CardError> {
-        let mut others = names(&paths.folder)?;
-        others.retain(|other| other != name);
-        let files = others
-            .iter()
-            .map(|other| open_whole(&path_of(other, paths)));
-        files.collect::<Result<_, _>>().map(Self)
+    /// Those that are wholly in the register.
+    fn than(
+        name: &AdditionName,
+        paths: &Paths,
+        register: Option<&Connection>,
+    ) -> Result<Self, CardError> {
+        let mut files = Vec::new();
+        for other in names(&paths.folder)? {
+            if other != *name
+                && let Some(register) = register
+                && is_whole(&other, paths, register)?
+            {
+                files.push(open_whole(&path_of(&other, paths))?);
+            }
+        }
+        Ok(Self(files))
     }
 
     /// Whether one of them has this card.
-    fn have(&self, (person, card, from, to): &Entry) -> Result<bool, CardError> {
+    fn have(&self, entry: &Entry) -> Result<bool, CardError> {
         for file in &self.0 {
-            let mut select = file
-                .prepare_cached(
-                    "SELECT 1 FROM cards WHERE person = ?1 AND card = ?2 AND from_day = ?3 AND to_day = ?4",
-                )
-                .map_err(failed)?;
-            if select
-                .exists(params![person, card, from, to])
-                .map_err(failed)?
-            {
+            if has(file, entry)? {
                 return Ok(true);
             }
         }

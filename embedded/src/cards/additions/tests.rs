@@ -119,3 +119,35 @@ fn an_addition_that_outlives_its_register_takes_no_card_of_the_next_one() {
     std::fs::write(&file, &kept).unwrap();
     assert_eq!(add_as(&place, "a", &[card(3, 3)]).unwrap(), (3, 1));
 }
+
+#[test]
+fn an_addition_that_died_between_its_files_is_none_and_can_be_made_again() {
+    let place = Place::new();
+    replace(&place, &[card(1, 1)]);
+    let (register, file) = (
+        place.data().join("cards.db"),
+        place.data().join("cards-added-a.db"),
+    );
+    let before = std::fs::read(&register).unwrap();
+    add_as(&place, "a", &[card(2, 2), card(3, 3)]).unwrap();
+    let whole = content(&place);
+    let kept = std::fs::read(&file).unwrap();
+    // Before the register was replaced; a card of the same is meanwhile added under another name, and taken out again.
+    std::fs::write(&register, before).unwrap();
+    assert!(named(&place).is_empty());
+    add_as(&place, "b", &[card(2, 2)]).unwrap();
+    assert_eq!(named(&place), ["b"]);
+    assert_eq!(remove_named(&place, "b").unwrap(), 1);
+    assert_eq!(
+        add_as(&place, "a", &[card(2, 2), card(3, 3)]).unwrap(),
+        (3, 2)
+    );
+    assert_eq!(content(&place), whole);
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
+    assert_eq!(named(&place), ["a"]);
+    assert!(matches!(
+        add_as(&place, "a", &[card(4, 4)]),
+        Err(AdditionError::Exists(_))
+    ));
+    assert_eq!(remove_named(&place, "a").unwrap(), 1);
+}
