@@ -75,7 +75,7 @@ bench-client: setup ## What the harness's own client costs beside wrk on a const
 	@cargo build --release --locked -p sistema-ts-loadtest
 	@scripts/bench-client
 
-loadtest: setup ## The standard scenario against a server of its own in five minutes: verdict, times, and whether what it answered is true
+loadtest: setup ## The standard scenario against a server of its own, in some minutes: verdict, times, and whether what it answered is true
 	@cargo build --release --locked --workspace --bins
 	@scripts/loadtest
 

@@ -83,7 +83,7 @@ catalogue! {
     NoHealthCards = "no_health_cards", StopsOneService, "import the cards (`sistema-ts cards import`), or put the right `cards.db` back in its place";
     /// The clock is ahead of the trusted time: erasures wait, and nothing is lost if the clock is wrong.
     TrustedTimeLag = "trusted_time_lag", Announces, "look whether the clock is right. If it is, wait until it is believed (a day of running), or run `sistema-ts clock confirm`; if not, set it right";
-    /// Something that is past its time could not be erased at the last try. It is tried again, and everything else goes.
+    /// Something that is past its time could not be erased at the last try. It is tried again, and everything else is erased in its time.
     ErasuresOverdue = "erasures_overdue", Announces, "mend what the text names: room on the disk, another process, a damaged row; the log has each try";
     /// A certificate of the server has ended, or has not begun.
     ServerCertificateNotValid = "server_certificate_not_valid", StopsEveryService, "put a new certificate and key in the place of the old; if it has not begun, look at the clock";

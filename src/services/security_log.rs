@@ -13,7 +13,7 @@ use crate::auth::CallerRefusal;
 use crate::control::Peer;
 use crate::front::ConnectionInfo;
 use crate::soap::SoapFault;
-use crate::telemetry::{LogBudget, source_network};
+use crate::telemetry::{ADMINISTRATION, LogBudget, source_network};
 
 /// Notes and counts a certificate that stands for no caller now.
 pub(super) fn certificate_refused(refusal: CallerRefusal, connection: &ConnectionInfo) {
@@ -103,6 +103,7 @@ impl CodeReferences {
 /// only the server's own user and root can cause them.
 pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
     tracing::warn!(
+        name: ADMINISTRATION,
         target: "security",
         code = reference,
         failures,
@@ -116,6 +117,7 @@ pub fn code_forgiven(reference: &str, failures: u32, left: u32, by: Peer) {
 /// Notes that a command has changed the register. Never left out: only the server's own user and root can cause it.
 pub fn register_changed(kind: &str, object: &str, by: Peer) {
     tracing::info!(
+        name: ADMINISTRATION,
         target: "security",
         change = kind,
         object,
@@ -128,6 +130,7 @@ pub fn register_changed(kind: &str, object: &str, by: Peer) {
 /// Notes that an administrator has said that the clock is right: what is past its time by it is destroyed from then on.
 pub fn clock_confirmed(lag_seconds: i64, by: Peer) {
     tracing::warn!(
+        name: ADMINISTRATION,
         target: "security",
         lag_seconds,
         user = by.user,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::callsite::Identifier;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -54,6 +54,9 @@ pub enum TelemetryError {
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
+
+/// The name of events that tell what an administrator has done. Strangers cannot cause them.
+pub const ADMINISTRATION: &str = "administration";
 
 /// The log of this process, once it is installed.
 static LOG: OnceLock<OperationalLog> = OnceLock::new();
@@ -178,7 +181,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                 text: &MessageOf(event),
             });
         } else if let Some(log) = LOG.get()
-            && let Some(left_out) = log.site(metadata.callsite()).take()
+            && let Some(left_out) = log.may_write(metadata)
         {
             let mut line = Line::of_event(event);
             line.left_out(left_out);
@@ -188,6 +191,14 @@ impl<S: Subscriber> Layer<S> for EventLayer {
 }
 
 impl OperationalLog {
+    /// Whether an event may be written now, and then how many of its kind were left out before it. What administrators do is never left out.
+    fn may_write(&self, metadata: &Metadata<'_>) -> Option<u64> {
+        if metadata.name() == ADMINISTRATION {
+            return Some(0);
+        }
+        self.site(metadata.callsite()).take()
+    }
+
     /// The budget of one line of the code. There are as many as the code has lines that log.
     fn site(&self, site: Identifier) -> Arc<SiteBudget> {
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);

@@ -110,6 +110,21 @@ fn a_running_server_has_each_change_of_the_register_in_its_security_log_with_who
 }
 
 #[test]
+fn of_many_changes_at_once_the_security_log_leaves_none_out() {
+    const CHANGES: usize = 60;
+    let installation = Installation::new();
+    installation.admin(&["call-center", "add", "cc7", "--name", "Prova"]);
+    let server = Server::start(&installation);
+    let people: Vec<_> = (1..=CHANGES).map(crate::support::fiscal_code).collect();
+    let import = ["operator", "import", "--call-center", "cc7", "-"];
+    installation.admin_with_input(&import, &people.join("\n"));
+    assert!(server.terminate().0.success());
+    let log = installation.log();
+    let changes = log.lines().filter(|line| line.contains("\"add_operator\""));
+    assert_eq!(changes.count(), CHANGES);
+}
+
+#[test]
 fn what_is_no_cun_is_refused_without_asking_the_server_and_is_not_repeated() {
     let installation = Installation::new();
     for (input, reason) in [

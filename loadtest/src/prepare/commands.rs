@@ -6,9 +6,12 @@ const HEAD: &str = "#!/usr/bin/env bash
 # Written by `loadtest prepare`. Run it where the server's data is, as the server's user, with its configuration in SISTEMA_TS_CONFIGURATION and the
 # program, if it is not on the path, in SISTEMA_TS. It can be run again: what is done already stays as it is.
 set -euo pipefail
-cd \"$(dirname \"$0\")\"
+# Paths of the caller's folder hold in this one too.
+SISTEMA_TS_CONFIGURATION=$(realpath \"${SISTEMA_TS_CONFIGURATION:?the configuration file of the server}\")
+export SISTEMA_TS_CONFIGURATION
 sistema_ts=${SISTEMA_TS:-sistema-ts}
-: \"${SISTEMA_TS_CONFIGURATION:?the configuration file of the server}\"
+case $sistema_ts in */*) sistema_ts=$(realpath \"$sistema_ts\") ;; esac
+cd \"$(dirname \"$0\")\"
 admin() { \"$sistema_ts\" admin \"$@\"; }
 ";
 

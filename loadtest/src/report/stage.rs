@@ -56,14 +56,16 @@ pub(crate) struct Knee {
 
 /// The bend in stages of one stream, if their rates rise step by step and one of them bends.
 pub(crate) fn knee(stages: &[StageResult]) -> Option<Knee> {
+    // Before a stream begins nothing is due.
+    let stages: Vec<_> = stages.iter().filter(|stage| stage.due > 0).collect();
     let first = stages.first()?;
-    let is_flat = |stage: &StageResult| stage.from_per_second == stage.to_per_second;
+    let is_flat = |stage: &&StageResult| stage.from_per_second == stage.to_per_second;
     let rises = stages.is_sorted_by(|one, next| one.to_per_second < next.to_per_second);
     if !rises || !stages.iter().all(is_flat) {
         return None;
     }
     let usual = first.response.p99 * BEND;
-    let is_bent = |stage: &StageResult| {
+    let is_bent = |stage: &&StageResult| {
         stage.response.p99 > usual || (stage.done as f64) < stage.due as f64 * KEPT_UP
     };
     let place = stages.iter().position(is_bent)?;
@@ -111,6 +113,12 @@ mod tests {
     fn the_latency_bends_where_it_is_another_or_where_less_is_done() {
         let flat = [stage(500.0, 2.0, 1_000), stage(1_000.0, 5.9, 990)];
         assert_eq!(knee(&flat), None);
+        // A stream that begins later has a stage in which nothing is due.
+        let before = StageResult {
+            due: 0,
+            ..stage(0.0, 0.0, 0)
+        };
+        assert_eq!(knee(&[before, flat[0].clone()]), None);
         let knee_with = |last: StageResult| knee(&[flat[0].clone(), flat[1].clone(), last]);
         let bends = Some(Knee {
             below: 1_000.0,
