@@ -103,6 +103,9 @@ pub struct Installation {
 impl Installation {
     /// A fresh one. The commands run once per process; every further installation is a copy.
     pub fn new() -> Self {
+        // What the tests themselves write is its owner's alone, as what the program makes: a server refuses data that lie open.
+        // SAFETY: it only replaces a number of this process, by the same one each time.
+        unsafe { libc::umask(0o077) };
         static TEMPLATE: OnceLock<Installation> = OnceLock::new();
         let copy = Self::empty();
         copy_folder(&TEMPLATE.get_or_init(Self::make).path(""), &copy.path(""));
@@ -283,9 +286,6 @@ impl Installation {
 
     /// The store of a server that does not run.
     pub fn store(&self) -> Arc<dyn Store> {
-        // What it makes is its owner's alone, as what the program makes: a server refuses data that lie open.
-        // SAFETY: it only replaces a number of this process, by the same one each time.
-        unsafe { libc::umask(0o077) };
         open_store(self.folder())
     }
 
