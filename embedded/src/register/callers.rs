@@ -113,15 +113,11 @@ pub(super) fn remove_certificate(
 fn check_holder(change: &Change<'_>, holder: &CertificateHolder) -> Result<(), RegisterError> {
     match holder {
         CertificateHolder::Caller(caller) => change.check_caller(*caller),
-        CertificateHolder::Administrator(AdministratorId { caller, name }) => {
-            let known: Option<i64> = change.find(
-                "SELECT 1 FROM administrators WHERE caller = ?1 AND name = ?2",
-                params![caller.to_key().as_str(), name.as_str()],
-            )?;
-            known
-                .map(|_| ())
-                .ok_or_else(|| RegisterError::Missing(holder_name(holder)))
-        }
+        CertificateHolder::Administrator(AdministratorId { caller, name }) => change.require(
+            "SELECT 1 FROM administrators WHERE caller = ?1 AND name = ?2",
+            params![caller.to_key().as_str(), name.as_str()],
+            || RegisterError::Missing(holder_name(holder)),
+        ),
     }
 }
 

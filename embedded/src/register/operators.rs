@@ -100,13 +100,11 @@ fn check_listing_operators_of(change: &Change<'_>, caller: Caller) -> Result<(),
 pub(super) fn load(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
-    mut since: i64,
+    since: i64,
     snapshot: &mut RegisterSnapshot,
 ) -> Result<(), RegisterError> {
-    if RemovedAt::Operators.is_after(transaction, since)? {
-        snapshot.clear_operators();
-        since = 0;
-    }
+    let removed = RemovedAt::Operators;
+    let since = removed.read_since(transaction, since, || snapshot.clear_operators())?;
     each(
         transaction,
         "SELECT caller, person, fiscal_code, profiles, enabled, created_at FROM operators WHERE generation > ?1",

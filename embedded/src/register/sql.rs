@@ -47,6 +47,17 @@ impl Change<'_> {
         found.optional().map_err(failed)
     }
 
+    /// Refuses the change with `otherwise` if a statement finds no row.
+    pub(super) fn require(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        otherwise: impl FnOnce() -> RegisterError,
+    ) -> Result<(), RegisterError> {
+        let found: Option<i64> = self.find(sql, parameters)?;
+        found.map(|_| ()).ok_or_else(otherwise)
+    }
+
     /// How many rows a statement counts.
     pub(super) fn count(&self, sql: &str, parameters: impl Params) -> Result<u64, RegisterError> {
         let count: Option<i64> = self.find(sql, parameters)?;
@@ -65,13 +76,11 @@ impl Change<'_> {
 
     /// Refuses the change if this caller is not registered.
     pub(super) fn check_caller(&self, caller: Caller) -> Result<(), RegisterError> {
-        let known: Option<i64> = self.find(
+        self.require(
             "SELECT 1 FROM callers WHERE caller = ?1",
             [caller.to_key().as_str()],
-        )?;
-        known
-            .map(|_| ())
-            .ok_or_else(|| RegisterError::Missing(caller_name(caller)))
+            || RegisterError::Missing(caller_name(caller)),
+        )
     }
 
     /// Refuses the change if more people than allowed now hold the profile of `elencoTestEffettuati` in a region.
@@ -122,19 +131,25 @@ impl RemovedAt {
         }
     }
 
-    /// Whether an entry of the kind was removed after this generation.
-    pub(super) fn is_after(
+    /// The generation after which the entries of the kind are to be read: this one, or none, once `clear` has emptied a view from which one was
+    /// removed since.
+    pub(super) fn read_since(
         self,
         transaction: &Transaction<'_>,
         generation: i64,
-    ) -> Result<bool, RegisterError> {
+        clear: impl FnOnce(),
+    ) -> Result<i64, RegisterError> {
         let column = self.column();
         let removed_at: i64 = transaction
             .query_row(&format!("SELECT {column} FROM register"), [], |row| {
                 row.get(0)
             })
             .map_err(failed)?;
-        Ok(removed_at > generation)
+        if removed_at <= generation {
+            return Ok(generation);
+        }
+        clear();
+        Ok(0)
     }
 }
 

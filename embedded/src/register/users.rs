@@ -178,25 +178,21 @@ pub(super) fn remove(change: &Change<'_>, user: &UserId) -> Result<(), RegisterE
 }
 
 fn check_structure(change: &Change<'_>, id: StructureId) -> Result<(), RegisterError> {
-    let known: Option<i64> = change.find(
+    change.require(
         "SELECT 1 FROM structures WHERE structure = ?1",
         [id.to_string()],
-    )?;
-    known
-        .map(|_| ())
-        .ok_or_else(|| RegisterError::Missing(structure_name(id)))
+        || RegisterError::Missing(structure_name(id)),
+    )
 }
 
 /// Reads the structures that were changed after generation `since`; all of them, if one was removed since.
 pub(super) fn load_structures(
     transaction: &Transaction<'_>,
-    mut since: i64,
+    since: i64,
     snapshot: &mut RegisterSnapshot,
 ) -> Result<(), RegisterError> {
-    if RemovedAt::Structures.is_after(transaction, since)? {
-        snapshot.clear_structures();
-        since = 0;
-    }
+    let removed = RemovedAt::Structures;
+    let since = removed.read_since(transaction, since, || snapshot.clear_structures())?;
     each(
         transaction,
         "SELECT structure, description, enabled FROM structures WHERE generation > ?1",
@@ -217,13 +213,10 @@ pub(super) fn load_structures(
 pub(super) fn load(
     transaction: &Transaction<'_>,
     key: &RegisterKey,
-    mut since: i64,
+    since: i64,
     snapshot: &mut RegisterSnapshot,
 ) -> Result<(), RegisterError> {
-    if RemovedAt::Users.is_after(transaction, since)? {
-        snapshot.clear_users();
-        since = 0;
-    }
+    let since = RemovedAt::Users.read_since(transaction, since, || snapshot.clear_users())?;
     each(
         transaction,
         "SELECT user_id, structure, asl, fiscal_code, credential, credential_set_at, expires_at, profiles, enabled, generation \

@@ -14,7 +14,7 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::register::rules::{check_user_profiles, structure_name, user_name};
 use sistema_ts_store::register::{
-    NewUser, RegisterChange, RegisterError, RegisteredUser, UserId, Workplace,
+    NewUser, RegisterChange, RegisterError, RegisteredUser, USER_SERVICES, UserId, Workplace,
 };
 
 use super::context::Context;
@@ -22,14 +22,6 @@ use super::output::service_names;
 use crate::auth::{Password, generate_password, generate_pincode};
 use crate::cli::error::{AdminError, CliError};
 use crate::cli::person::{lines_of, read_file, read_fiscal_code};
-
-/// The services that are called with user id, password and pincode (§2.3, §5.1).
-const USER_SERVICES: [Service; 4] = [
-    Service::Submission,
-    Service::Cancellation,
-    Service::Listing,
-    Service::AslOtp,
-];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

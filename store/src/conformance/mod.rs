@@ -150,6 +150,27 @@ pub fn on_a_runtime(check: impl Future<Output = ()>) {
     runtime.block_on(check);
 }
 
+/// One test of each check of a suite that is opened by a factory alone: the suite's module, its world, the factory, and the checks by module.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! suite_over_a_factory {
+    ($suite:ident, $world:ident, $factory:expr; $($module:ident: $($check:ident),+;)+) => {
+        $crate::suite_over_a_factory! { @ ($suite, $world, $factory) $($module: $($check),+;)+ }
+    };
+    (@ $how:tt $($module:ident: $($check:ident),+;)+) => {
+        $(mod $module { use super::*; $($crate::suite_over_a_factory! { @ $how $module $check })+ })+
+    };
+    (@ ($suite:ident, $world:ident, $factory:expr) $module:ident $check:ident) => {
+        #[test]
+        fn $check() {
+            $crate::conformance::on_a_runtime(async {
+                let world = $crate::conformance::$suite::$world::over($factory);
+                $crate::conformance::$suite::$module::$check(world).await;
+            });
+        }
+    };
+}
+
 /// A check that no test runs proves nothing: every public asynchronous function of these modules is named by the suite.
 #[cfg(test)]
 fn assert_all_are_run(suite: &str, modules: &[&str]) {

@@ -26,7 +26,7 @@ pub use snapshot::RegisterSnapshot;
 pub use types::{
     AdministratorId, CertificateHolder, CredentialHash, Fingerprint, IdentifierError, NewUser,
     RegisteredAdministrator, RegisteredCaller, RegisteredCertificate, RegisteredOperator,
-    RegisteredStructure, RegisteredUser, UserId, Workplace,
+    RegisteredStructure, RegisteredUser, USER_SERVICES, UserId, Workplace,
 };
 
 /// A register of callers, structures and users.

@@ -179,6 +179,14 @@ pub struct RegisteredStructure {
     pub enabled: bool,
 }
 
+/// The services that are called with user id, password and pincode (§2.3, §5.1).
+pub const USER_SERVICES: [Service; 4] = [
+    Service::Submission,
+    Service::Cancellation,
+    Service::Listing,
+    Service::AslOtp,
+];
+
 /// For whom a user works, and calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Workplace {
@@ -202,12 +210,7 @@ impl Workplace {
     #[must_use]
     pub fn profiles(&self) -> Profiles {
         let services: &[Service] = match self {
-            Workplace::Structure(_) => &[
-                Service::Submission,
-                Service::Cancellation,
-                Service::Listing,
-                Service::AslOtp,
-            ],
+            Workplace::Structure(_) => &USER_SERVICES,
             Workplace::Asl(_) => &[Service::AslOtp],
         };
         services.iter().copied().collect()

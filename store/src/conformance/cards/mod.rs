@@ -35,7 +35,7 @@ pub trait CardsFactory: Send + Sync {
 #[macro_export]
 macro_rules! cards_suite {
     ($factory:expr) => {
-        $crate::cards_suite! { @ $factory;
+        $crate::suite_over_a_factory! { cards, CardsWorld, $factory;
             imports: a_card_is_its_persons_on_its_days_alone, a_person_holds_all_of_many_cards,
                 an_open_register_sees_the_next_import_whole_and_no_part_of_it_before, an_interrupted_import_goes_on_and_comes_to_the_same,
                 doubles_count_once_and_nothing_replaces_nothing, a_register_that_lost_much_replaces_nothing_unless_that_is_allowed,
@@ -44,17 +44,6 @@ macro_rules! cards_suite {
                 two_additions_go_one_without_the_other, a_name_is_added_once_and_one_that_is_not_there_cannot_be_removed,
                 a_register_that_is_replaced_has_no_additions;
         }
-    };
-    (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
-        $(mod $module { use super::*; $(
-            #[test]
-            fn $check() {
-                $crate::conformance::on_a_runtime(async {
-                    let world = $crate::conformance::cards::CardsWorld::over($factory);
-                    $crate::conformance::cards::$module::$check(world).await;
-                });
-            }
-        )+ })+
     };
 }
 

@@ -35,7 +35,7 @@ pub trait RegisterFactory: Send + Sync {
 #[macro_export]
 macro_rules! register_suite {
     ($factory:expr) => {
-        $crate::register_suite! { @ $factory;
+        $crate::suite_over_a_factory! { register, RegisterWorld, $factory;
             entries: what_was_registered_is_found_after_reopening, a_running_server_sees_what_another_process_changes,
                 a_refresh_sees_another_process_without_polling, a_changed_user_has_a_new_version_and_the_others_keep_theirs,
                 doubles_and_unknown_names_are_refused_by_name, writes_of_two_processes_at_once_are_all_kept;
@@ -50,17 +50,6 @@ macro_rules! register_suite {
                 an_administrator_is_known_by_certificates_that_no_service_takes,
                 the_journal_hears_of_a_change_before_anybody_sees_it_and_of_its_end, what_the_journal_does_not_take_is_not_made;
         }
-    };
-    (@ $factory:expr; $($module:ident: $($check:ident),+;)+) => {
-        $(mod $module { use super::*; $(
-            #[test]
-            fn $check() {
-                $crate::conformance::on_a_runtime(async {
-                    let world = $crate::conformance::register::RegisterWorld::over($factory);
-                    $crate::conformance::register::$module::$check(world).await;
-                });
-            }
-        )+ })+
     };
 }
 
