@@ -182,7 +182,7 @@ fn a_revoked_caller_is_refused_on_open_connections_and_one_admitted_or_renewed_i
     let event = |at: f64, verb: &str, command: &str, caller: &str| {
         let program = change_and_wait(&installation, &server, command);
         format!(
-            "[[event]]\nat_seconds = {at}\nrun = [\"sh\", \"-c\", {}]\nlabel = \"{command} {caller}\"\n{verb} = \"{caller}\"\nknown_after_seconds = 0\n\n",
+            "[[event]]\nat_seconds = {at}\nrun = [\"timeout\", \"60\", \"sh\", \"-c\", {}]\nlabel = \"{command} {caller}\"\n{verb} = \"{caller}\"\nknown_after_seconds = 0\n\n",
             toml::Value::from(program)
         )
     };
