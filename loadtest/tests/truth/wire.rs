@@ -55,6 +55,8 @@ struct Names {
     keys: HashMap<String, NonZeroU32>,
     /// The verification's CUN and person.
     sessions: HashMap<String, (Cun, u32)>,
+    /// Verifications that have a name, those under way as well: two at once have two names.
+    named_sessions: u64,
 }
 
 /// A running one; it ends with the test's process.
@@ -298,8 +300,11 @@ impl Shared {
                 .map_or(0, |text| session_mark(text.as_bytes())),
             ..Intent::new(kind, caller)
         };
-        let next = format!("00000000-0000-4000-8000-{:012}", names.sessions.len());
-        (intent, session.unwrap_or(next))
+        let session = session.unwrap_or_else(|| {
+            names.named_sessions += 1;
+            format!("00000000-0000-4000-8000-{:012}", names.named_sessions)
+        });
+        (intent, session)
     }
 
     fn page(&self, caller: u16, maximum: Option<u32>, from: usize) -> String {
