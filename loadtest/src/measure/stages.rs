@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::outcome::Outcome;
 use super::recorder::{coarse, nanoseconds};
 use crate::pacing::arrival::Stage;
-use crate::scenario::{Load, Stream};
+use crate::scenario::Stream;
 
 /// One stage of one stream.
 #[derive(Debug)]
@@ -37,22 +37,19 @@ impl Stages {
         let mut stages = Self::default();
         for (number, stream) in streams.iter().enumerate() {
             let begin = stages.records.len();
-            if let Load::Open { stages: all, .. } = &stream.load
-                && all.len() > 1
-            {
-                let mut end = 0.0;
-                stages.records.extend(all.iter().map(|stage| {
-                    end += stage.seconds;
-                    StageRecord {
-                        stream: number,
-                        stage: *stage,
-                        until: Duration::from_secs_f64(end),
-                        due: 0,
-                        outcomes: [0; Outcome::ALL.len()],
-                        response: coarse(),
-                    }
-                }));
-            }
+            let mut end = 0.0;
+            let records = stream.stages_apart().iter().map(|stage| {
+                end += stage.seconds;
+                StageRecord {
+                    stream: number,
+                    stage: *stage,
+                    until: Duration::from_secs_f64(end),
+                    due: 0,
+                    outcomes: [0; Outcome::ALL.len()],
+                    response: coarse(),
+                }
+            });
+            stages.records.extend(records);
             stages.of_stream.push((begin, stages.records.len()));
         }
         stages
@@ -94,7 +91,7 @@ mod tests {
     //! A failure: a request counts for another stage than that in which it was due, or for one of another stream.
 
     use super::*;
-    use crate::scenario::Step;
+    use crate::scenario::{Load, Step};
 
     fn stream(load: Load) -> Stream {
         Stream {

@@ -31,6 +31,12 @@ pub(super) fn result(
         callers,
         load,
         lasted: measured.end.lasted,
+        streams: scenario
+            .streams
+            .iter()
+            .map(|stream| stream.name.as_str())
+            .collect(),
+        stages: &measured.end.stages,
         idle: &measured.idle,
         ceiling: measured.ceiling,
     };

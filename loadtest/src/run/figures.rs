@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::callers::Callers;
 use crate::measure::outcome::Outcome;
 use crate::measure::recorder::{Recorder, Times};
+use crate::measure::stages::StageRecord;
 use crate::report::ObjectiveResult;
 use crate::scenario::Step;
 use crate::scenario::objective::{Figure, Metric, Objective, Percentile};
@@ -14,6 +15,9 @@ pub(super) struct Figures<'f> {
     pub(super) callers: &'f Callers,
     pub(super) load: &'f Recorder,
     pub(super) lasted: Duration,
+    /// The streams' names.
+    pub(super) streams: Vec<&'f str>,
+    pub(super) stages: &'f [StageRecord],
     /// Of the idle server.
     pub(super) idle: &'f Recorder,
     /// Requests a second against a constant answer.
@@ -42,6 +46,17 @@ impl Figures<'_> {
                 let lateness = &self.load.own_lateness;
                 (!lateness.is_empty())
                     .then(|| seconds(lateness.value_at_quantile(percentile.quantile())))
+            }
+            Figure::Stage {
+                stream,
+                number,
+                percentile,
+            } => {
+                let place = self.streams.iter().position(|name| name == stream)?;
+                let mut of_stream = self.stages.iter().filter(|stage| stage.stream == place);
+                let response = &of_stream.nth(number.checked_sub(1)?)?.response;
+                (!response.is_empty())
+                    .then(|| seconds(response.value_at_quantile(percentile.quantile())))
             }
             Figure::Requests {
                 idle,
@@ -151,7 +166,7 @@ fn seconds(nanoseconds: u64) -> f64 {
 /// The unit in which an objective is told, and what its values are multiplied with.
 fn unit_of(objective: &Objective) -> (&'static str, f64) {
     match objective.figures().first() {
-        Some(Figure::Lateness(_)) => ("ms", 1e3),
+        Some(Figure::Lateness(_) | Figure::Stage { .. }) => ("ms", 1e3),
         Some(Figure::CeilingRate) => ("/s", 1.0),
         Some(Figure::Requests { metric, .. }) => match metric {
             Metric::Response(_) | Metric::Service(_) => ("ms", 1e3),

@@ -15,6 +15,7 @@ use crate::measure::outcome::Outcome;
 use crate::measure::recorder::Recorder;
 use crate::measure::series::Processes;
 use crate::mirror::{Identity, Mirror};
+use crate::pacing::arrival::Stage;
 use crate::scenario::objective::Figure;
 use crate::scenario::{CallerKind, Load, Scenario, Step, Stream};
 use crate::steps::Steps;
@@ -23,26 +24,21 @@ use crate::steps::Steps;
 const CEILING: Duration = Duration::from_secs(2);
 /// Connections of it.
 const CEILING_CONNECTIONS: usize = 64;
-/// How long a step is measured on the idle server, and how often at most.
-const IDLE: Duration = Duration::from_secs(4);
-const IDLE_REQUESTS: u64 = 300;
+/// How a step is asked of the idle server: one request at a time, with rests between them, since one that follows its predecessor at once finds
+/// processors awake and caches warm, and a server that has little to do is not like that.
+const IDLE: Stage = Stage {
+    seconds: 5.0,
+    from: 60.0,
+    to: 60.0,
+};
 
-fn closed(
-    name: &str,
-    group: usize,
-    connections: usize,
-    limit: Duration,
-    requests: Option<u64>,
-    step: Step,
-) -> Stream {
+/// A stream of one step of the first group of callers.
+fn stream(name: &str, connections: usize, load: Load, step: Step) -> Stream {
     Stream {
         name: name.into(),
-        group,
+        group: 0,
         connections,
-        load: Load::Closed {
-            limit: Some(limit),
-            requests,
-        },
+        load,
         mix: vec![(step, 1.0)],
         requests_per_connection: None,
     }
@@ -81,14 +77,11 @@ pub(super) fn ceiling(
     let mut ledger = Ledger::create(&path)?;
     let mut recorder = Recorder::new(callers.all.len(), Instant::now());
     let mut steps = Steps::new(scenario, Arc::clone(&callers), today, 0);
-    let streams = [closed(
-        "ceiling",
-        0,
-        CEILING_CONNECTIONS,
-        CEILING,
-        None,
-        Step::Submit,
-    )];
+    let load = Load::Closed {
+        limit: Some(CEILING),
+        requests: None,
+    };
+    let streams = [stream("ceiling", CEILING_CONNECTIONS, load, Step::Submit)];
     let phase = Phase {
         streams: &streams,
         callers: &callers,
@@ -145,7 +138,7 @@ pub(super) fn idle_steps(scenario: &Scenario) -> Vec<Step> {
     .collect()
 }
 
-/// Sends a step to the idle server, one request after another over one connection, and records its times.
+/// Sends a step to the idle server over one connection, as [`IDLE`] says, and records its times.
 pub(super) fn idle(
     scenario: &Scenario,
     callers: &Callers,
@@ -161,7 +154,11 @@ pub(super) fn idle(
         groups: vec![vec![(number as u16, 1.0)]],
         people: callers.people.clone(),
     };
-    let streams = [closed("idle", 0, 1, IDLE, Some(IDLE_REQUESTS), step)];
+    let load = Load::Open {
+        stages: vec![IDLE],
+        poisson: false,
+    };
+    let streams = [stream("idle", 1, load, step)];
     let phase = Phase {
         streams: &streams,
         callers: &one,

@@ -383,6 +383,16 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<(), Mistake> {
         for figure in objective.figures() {
+            if let Figure::Stage { stream, number, .. } = figure {
+                let stages = scenario.streams.iter().find(|known| known.name == *stream);
+                let count = stages.map_or(0, |stream| stream.stages_apart().len());
+                if *number > count {
+                    let reason = format!(
+                        "stage.{stream}.{number}: of a stream with several stages, of which {stream} has {count}"
+                    );
+                    return Err(self.text.mistake(span, reason));
+                }
+            }
             let Figure::Requests {
                 idle,
                 step,

@@ -74,6 +74,16 @@ pub(crate) struct Stream {
     pub(crate) requests_per_connection: Option<u32>,
 }
 
+impl Stream {
+    /// The stages that are told apart: of one that has several.
+    pub(crate) fn stages_apart(&self) -> &[Stage] {
+        match &self.load {
+            Load::Open { stages, .. } if stages.len() > 1 => stages,
+            _ => &[],
+        }
+    }
+}
+
 /// When a stream's requests leave.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Load {

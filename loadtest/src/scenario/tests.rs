@@ -112,6 +112,18 @@ fn a_wrong_value_is_refused_where_it_stands() {
             "not measured on the idle",
         ),
         ("submit.p99", "list.p99", (3, 15), "no stream sends it"),
+        (
+            "submit.p99",
+            "stage.submissions.3.p99",
+            (3, 15),
+            "of which submissions has 2",
+        ),
+        (
+            "submit.p99",
+            "stage.none.1.p99",
+            (3, 15),
+            "of which none has 0",
+        ),
         ("\"poisson\"", "\"closed\"", (14, 11), "no stages"),
         (
             "\"poisson\"",

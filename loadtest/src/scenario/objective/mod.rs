@@ -5,7 +5,8 @@
 //! sum        = product { ( "+" | "-" ) product }
 //! product    = factor { ( "*" | "/" ) factor }
 //! factor     = number [ "%" | "us" | "ms" | "s" ] | figure | "(" sum ")"
-//! figure     = [ "idle." ] ( step | "all" ) [ "[" outcome "]" ] [ "@" caller ] "." metric | "lateness." percentile | "ceiling.rate"
+//! figure     = [ "idle." ] ( step | "all" ) [ "[" outcome "]" ] [ "@" caller ] "." metric
+//!            | "stage." stream "." number "." percentile | "lateness." percentile | "ceiling.rate"
 //! metric     = [ "service." ] percentile | "rate" | "count" | "share" | "starved"
 //! percentile = "p50" | "p90" | "p99" | "p999" | "max"
 //! outcome    = "0000" | "0001" | "9999" | "503" | "fault" | "lost" | "unsent"
@@ -13,7 +14,8 @@
 //!
 //! Times are seconds, shares are of 1, rates are answers a second. A percentile is of the response (from the request's intended
 //! time), or of the service (from its sending) if it says so; without an outcome it is of all that were sent, also those
-//! that were never answered.
+//! that were never answered. A stage is one of a stream that has several, the first being number 1; its percentiles are of the
+//! response, of what was due in it and answered.
 
 mod parser;
 
@@ -48,6 +50,15 @@ pub enum Figure {
         caller: Option<String>,
         /// What of them.
         metric: Metric,
+    },
+    /// Of what was due in one stage of a stream, from the intended time, in seconds.
+    Stage {
+        /// The stream's name.
+        stream: String,
+        /// Its place among the stream's stages, from 1.
+        number: usize,
+        /// What of it.
+        percentile: Percentile,
     },
     /// How late the client itself was.
     Lateness(Percentile),
@@ -238,6 +249,7 @@ mod tests {
             .judge(&|figure| match figure {
                 Figure::CeilingRate => Some(10_000.0),
                 Figure::Lateness(_) => Some(0.000_05),
+                Figure::Stage { number, .. } => Some(0.001 * *number as f64),
                 Figure::Requests { idle: true, .. } => Some(0.002),
                 Figure::Requests {
                     step: Some(Step::Guess),
@@ -263,6 +275,8 @@ mod tests {
         assert!(judge("ceiling.rate > 5000 + 2 * 2000").kept);
         assert!(judge("ceiling.rate / 2 - 1000 >= (1 + 3) * 1000").kept);
         assert!(judge("lateness.p99 < 0.1 ms").kept);
+        assert!(judge("stage.others.2.p99 <= 2 * stage.others.1.p99").kept);
+        assert!(!judge("stage.others.2.p99 <= 1.9 * stage.others.1.p99").kept);
     }
 
     #[test]
@@ -285,6 +299,15 @@ mod tests {
                 metric: Metric::Service(Percentile::P999),
             }]
         );
+        let objective = Objective::parse("stage.call-centers.10.p90 < 1").unwrap();
+        assert_eq!(
+            objective.figures(),
+            [&Figure::Stage {
+                stream: "call-centers".into(),
+                number: 10,
+                percentile: Percentile::P90,
+            }]
+        );
     }
 
     #[test]
@@ -298,5 +321,8 @@ mod tests {
         assert_eq!(place("submit[0009].p99 <= 1"), 7);
         assert_eq!(place("idle.submi.p99 <= 1"), 5);
         assert_eq!(place("(submit.p99 <= 1"), 12);
+        assert_eq!(place("stage.others.p99 <= 1"), 13);
+        assert_eq!(place("stage.others.0.p99 <= 1"), 13);
+        assert_eq!(place("stage.others.1.count <= 1"), 15);
     }
 }

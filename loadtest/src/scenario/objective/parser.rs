@@ -158,7 +158,9 @@ impl<'t> Parser<'t> {
         let mut word = self.word();
         if word == "lateness" {
             self.dot()?;
-            return self.percentile().map(Figure::Lateness);
+            return self
+                .percentile("p50, p90, p99, p999 or max")
+                .map(Figure::Lateness);
         }
         if word == "ceiling" {
             self.dot()?;
@@ -169,6 +171,9 @@ impl<'t> Parser<'t> {
                 self.at = at;
                 Err(self.expected("rate"))
             };
+        }
+        if word == "stage" {
+            return self.stage();
         }
         let idle = word == "idle";
         if idle {
@@ -196,6 +201,25 @@ impl<'t> Parser<'t> {
             outcome,
             caller,
             metric,
+        })
+    }
+
+    fn stage(&mut self) -> Result<Figure, ObjectiveError> {
+        self.dot()?;
+        let stream = self.word();
+        self.dot()?;
+        let at = self.at;
+        let number: usize = self.word().parse().unwrap_or(0);
+        if number == 0 {
+            self.at = at;
+            return Err(self.expected("the number of a stage, from 1"));
+        }
+        self.dot()?;
+        let percentile = self.percentile("p50, p90, p99, p999 or max")?;
+        Ok(Figure::Stage {
+            stream,
+            number,
+            percentile,
         })
     }
 
@@ -228,17 +252,21 @@ impl<'t> Parser<'t> {
             "starved" => Metric::Starved,
             "service" => {
                 self.dot()?;
-                return self.percentile().map(Metric::Service);
+                return self
+                    .percentile("p50, p90, p99, p999 or max")
+                    .map(Metric::Service);
             }
             _ => {
                 self.at = at;
-                return self.percentile().map(Metric::Response);
+                let all = "p50, p90, p99, p999, max, service., rate, count, share or starved";
+                return self.percentile(all).map(Metric::Response);
             }
         };
         Ok(metric)
     }
 
-    fn percentile(&mut self) -> Result<Percentile, ObjectiveError> {
+    /// `all` are the words that may stand here.
+    fn percentile(&mut self, all: &str) -> Result<Percentile, ObjectiveError> {
         let at = self.at;
         let percentile = match self.word().as_str() {
             "p50" => Percentile::P50,
@@ -248,9 +276,7 @@ impl<'t> Parser<'t> {
             "max" => Percentile::Max,
             _ => {
                 self.at = at;
-                return Err(self.expected(
-                    "p50, p90, p99, p999, max, service., rate, count, share or starved",
-                ));
+                return Err(self.expected(all));
             }
         };
         Ok(percentile)
