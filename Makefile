@@ -83,7 +83,7 @@ bench-asl: setup ## What the time of an answer to an ASL's code tells of a perso
 	@scripts/bench-asl
 
 clean: ## Remove what was built and the development data
-	rm -rf .dev .venv .clients
+	rm -rf .dev .venv .clients .cassandra
 	cargo clean
 
 # The SOAP client that the tests and the programs of the guides drive, pinned.
