@@ -132,6 +132,23 @@ impl<Row: Copy + Debug + Ord + Hash> Cluster<Row> {
         }
     }
 
+    /// The writes that have not reached every replica, by their places.
+    pub fn unfinished(&self) -> impl Iterator<Item = u8> + '_ {
+        let writes = self.writes.iter().zip(0..);
+        let unfinished = writes.filter(|(write, _)| write.at != 0b111);
+        unfinished.map(|(_, place)| place)
+    }
+
+    /// A write reaches all replicas at once.
+    pub fn finish(&mut self, place: u8) {
+        self.writes[usize::from(place)].at = 0b111;
+    }
+
+    /// Whether anything was sent to a row.
+    pub fn is_sent(&self, row: Row) -> bool {
+        self.writes.iter().any(|write| write.row == row)
+    }
+
     /// The tombstones that a replica holds, by their places.
     pub fn tombstones(&self) -> impl Iterator<Item = (u8, u8)> + '_ {
         let erased = self.writes.iter().zip(0..);

@@ -9,12 +9,13 @@
 //! A failure is a code that two sessions deliver for, a refusal whose write takes place all the same, an answered request whose write takes place
 //! later, or a confirmation that is answered before the person is erased.
 
-use crate::search::{Model, Property, Way, fails, holds};
-use sistema_ts_model::{
-    CallCenterCode, Caller, ClaimId, CodiceFiscale, CodiceFiscaleOptions, CunState, Life, Moment,
-    NewClaim, Origin, PostOutcome, Presenter, RegionCode, Session, SessionId, TestResult,
-    Timestamp,
-};
+use crate::search::{Model, Property};
+
+use setting::{Setting, at};
+mod setting;
+mod tests;
+
+use sistema_ts_model::{ClaimId, CunState, Life, Moment, NewClaim, PostOutcome};
 
 const REQUESTS: usize = 4;
 
@@ -55,15 +56,6 @@ struct Lives {
     /// How many conditional writes may lose their answers.
     losses: u8,
     setting: Setting,
-}
-
-/// What never changes in a run.
-#[derive(Clone, Debug)]
-struct Setting {
-    origin: Origin,
-    sessions: [Session; 2],
-    operator: CodiceFiscale,
-    caller: Caller,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,48 +170,6 @@ const TURNS: u8 = 3;
 /// How long a claim may hold the code, and by how much clocks may differ, in milliseconds.
 const RELAY: i64 = 10_000;
 const CLOCK_ERROR: i64 = 500;
-
-/// So many milliseconds after the issue.
-fn at(millis: i64) -> Timestamp {
-    Timestamp::from_millis_clamped(1_790_000_000_000).plus_millis(millis)
-}
-
-impl Setting {
-    fn new() -> Self {
-        let options = CodiceFiscaleOptions::default();
-        let operator = CodiceFiscale::parse_with("RSSMRA80A01H501U", options).unwrap();
-        let caller = Caller::CallCenter(CallCenterCode::parse("CC-1").unwrap());
-        let origin = Origin {
-            issued_at: at(0),
-            result: TestResult::Positive,
-            submitter: Caller::Region(RegionCode::parse("010").unwrap()),
-        };
-        let session = |id| {
-            let presenter = Presenter {
-                operator: &operator,
-                caller: &caller,
-            };
-            let id = SessionId::parse(id).unwrap();
-            Session::open(&id, presenter, &origin, at(0), 1_800_000)
-        };
-        Self {
-            sessions: [
-                session("4b1f6f6e-3f0e-4c57-9d0b-0a6c1d2e3f01"),
-                session("4b1f6f6e-3f0e-4c57-9d0b-0a6c1d2e3f02"),
-            ],
-            origin,
-            operator,
-            caller,
-        }
-    }
-
-    fn presenter(&self) -> Presenter<'_> {
-        Presenter {
-            operator: &self.operator,
-            caller: &self.caller,
-        }
-    }
-}
 
 /// The number of a request's claim.
 fn claim_of(request: usize) -> ClaimId {
@@ -525,142 +475,3 @@ const ONE_DELIVERS: &str = "one session at most delivers";
 const REFUSED_IS_NOTHING: &str = "what was refused has not taken place, and never will";
 const NOTHING_LATER: &str = "nothing takes place after an answer that is no \"unknown\"";
 const CONFIRMED_IS_ERASED: &str = "a confirmation that was answered has erased the person";
-
-const UNLOCKS: [Kind; REQUESTS] = [
-    Kind::Unlock(0),
-    Kind::Unlock(1),
-    Kind::Confirm,
-    Kind::Absent,
-];
-const CONFIRMATIONS: [Kind; REQUESTS] =
-    [Kind::Unlock(0), Kind::Confirm, Kind::Confirm, Kind::Absent];
-
-/// What was decided.
-fn decided(requests: [Kind; REQUESTS]) -> Lives {
-    Lives {
-        condition: Condition::TheTurn,
-        settles: Settles::TheSameWrite,
-        knows_its_turn: true,
-        erases_again: true,
-        requests,
-        losses: 1,
-        setting: Setting::new(),
-    }
-}
-
-/// Whether a write was carried out after its request had given up waiting for it.
-fn has_a_late_write(way: &Way<Lives>) -> bool {
-    let gave_up = |action: &Action| matches!(action, Action::GivesUpWaiting(_));
-    let first = way.iter().position(|(action, _)| gave_up(action)).unwrap();
-    let late = |(action, _): &(Action, State)| matches!(action, Action::CarriedOut(..));
-    way[first..].iter().any(late)
-}
-
-#[test]
-fn two_sessions_and_a_confirmation_with_unknown_outcomes() {
-    holds(&decided(UNLOCKS));
-}
-
-#[test]
-fn a_session_and_a_confirmation_that_is_sent_twice() {
-    holds(&decided(CONFIRMATIONS));
-}
-
-#[test]
-fn without_a_condition_two_sessions_deliver() {
-    let way = fails(
-        &Lives {
-            condition: Condition::Nothing,
-            ..decided(UNLOCKS)
-        },
-        ONE_DELIVERS,
-    );
-    assert!(
-        !way.iter()
-            .any(|(action, _)| matches!(action, Action::GivesUpWaiting(_)))
-    );
-}
-
-#[test]
-fn on_the_condition_of_the_same_bytes_an_old_claim_comes_back() {
-    let way = fails(
-        &Lives {
-            condition: Condition::TheBytes,
-            ..decided(UNLOCKS)
-        },
-        NOTHING_LATER,
-    );
-    let refused = Action::Posts(0, Delivery::NotDelivered);
-    let other = Action::Posts(1, Delivery::NotDelivered);
-    assert!(
-        way.iter()
-            .any(|(action, _)| [refused, other].contains(action))
-    );
-    assert!(has_a_late_write(&way));
-}
-
-#[test]
-fn a_serial_read_that_does_not_see_a_write_does_not_end_it() {
-    let way = fails(
-        &Lives {
-            settles: Settles::SerialRead,
-            ..decided(UNLOCKS)
-        },
-        REFUSED_IS_NOTHING,
-    );
-    assert!(has_a_late_write(&way));
-}
-
-#[test]
-fn a_plain_read_does_not_even_see_what_has_taken_place() {
-    let way = fails(
-        &Lives {
-            settles: Settles::PlainRead,
-            ..decided(UNLOCKS)
-        },
-        REFUSED_IS_NOTHING,
-    );
-    let (last, _) = way.last().unwrap();
-    assert!(
-        matches!(last, Action::Settles(..) | Action::CarriedOut(..)),
-        "{last:?}"
-    );
-}
-
-#[test]
-fn a_driver_that_repeats_a_write_has_its_own_success_refused() {
-    let way = fails(
-        &Lives {
-            settles: Settles::ItsDriver,
-            knows_its_turn: false,
-            ..decided(UNLOCKS)
-        },
-        REFUSED_IS_NOTHING,
-    );
-    assert!(has_a_late_write(&way));
-}
-
-#[test]
-fn a_driver_that_repeats_a_write_does_harm_even_if_the_turn_is_known() {
-    let way = fails(
-        &Lives {
-            settles: Settles::ItsDriver,
-            ..decided(UNLOCKS)
-        },
-        REFUSED_IS_NOTHING,
-    );
-    assert!(has_a_late_write(&way));
-}
-
-#[test]
-fn a_confirmation_done_before_that_erases_nothing_answers_too_early() {
-    let way = fails(
-        &Lives {
-            erases_again: false,
-            ..decided(CONFIRMATIONS)
-        },
-        CONFIRMED_IS_ERASED,
-    );
-    let (_, state) = way.last().unwrap();
-    assert!(!state.is_erased && state.row.life.state() == CunState::Consumed);
-}

@@ -9,5 +9,6 @@
 mod cluster;
 mod code;
 mod life;
+mod receipt_by_claim;
 mod receipt_by_condition;
 mod search;
