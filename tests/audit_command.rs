@@ -14,13 +14,13 @@ use command_support::{output_with_input, succeeded};
 use serde_json::Value;
 use sistema_ts::backend::Archives;
 use sistema_ts_model::{
-    AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, SessionId, StructureId,
-    StructureReference, SystemClock, TestResult, Timestamp, TransactionId,
+    AuthenticationKind, Caller, Clock as _, CodiceFiscale, FirstSymbol, Outcome, SessionId,
+    StructureId, StructureReference, SystemClock, TestResult, Timestamp, TransactionId, Verdict,
 };
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, RecordOutcome, RecordedOption,
-    RecordedValue, Store, samples,
+    AccessDetail, AccessRecord, ConfirmationKind, RecordOutcome, RecordedOption, RecordedValue,
+    Store, samples,
 };
 
 const OPERATOR: &str = "RSSMRA80A01H501U";
@@ -149,10 +149,8 @@ async fn one_of_each(store: &dyn Store) -> Vec<AccessRecord> {
         let record = AccessRecord {
             accessed_at: now,
             caller: Caller::from_key(if of_call_center { "CCC1" } else { "R010" }).unwrap(),
-            outcome: AccessOutcome {
-                outcome: "9999".to_owned(),
-                errors: vec!["3001".to_owned(), "3002".to_owned()],
-            },
+            verdict: Verdict::NotDone,
+            outcomes: vec![Outcome::NotVerifiable, Outcome::NoSuchTest],
             transaction: TransactionId::random(),
             detail,
         };

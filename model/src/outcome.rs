@@ -60,6 +60,11 @@ macro_rules! catalogue {
                 match self { $( Self::$name => $code, )+ }
             }
 
+            /// The outcome that has these four digits.
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|outcome| outcome.code() == code)
+            }
+
             /// The family, which the first digit of the code repeats.
             pub const fn family(self) -> Family {
                 match self { $( Self::$name => Family::$family, )+ }

@@ -78,6 +78,11 @@ impl Verdict {
         }
     }
 
+    /// The verdict that has these four digits.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.code() == code)
+    }
+
     /// The Italian text on the wire (`descrizioneEsito`).
     pub const fn text(self) -> &'static str {
         match self {
@@ -92,6 +97,15 @@ impl Verdict {
 mod tests {
     //! Failure here means that a request which was not carried out is answered as one that was, or the other way round.
     use super::*;
+
+    #[test]
+    fn a_verdict_is_known_by_its_code_alone() {
+        for verdict in Verdict::ALL {
+            assert_eq!(Verdict::from_code(verdict.code()), Some(verdict));
+        }
+        assert_eq!(Verdict::from_code("000"), None);
+        assert_eq!(Verdict::from_code("1001"), None);
+    }
 
     #[test]
     fn the_worst_finding_decides_the_verdict() {

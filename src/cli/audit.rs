@@ -216,8 +216,15 @@ fn fields(record: &AccessRecord) -> Vec<(&'static str, Value)> {
         ("accessed_at", text(Some(record.accessed_at))),
         ("service", text(Some(record.service().name()))),
         ("caller", text(Some(record.caller.to_key()))),
-        ("outcome", text(Some(&record.outcome.outcome))),
-        ("errors", record.outcome.errors.clone().into()),
+        ("outcome", text(Some(record.verdict.code()))),
+        (
+            "errors",
+            record
+                .outcomes
+                .iter()
+                .map(|outcome| outcome.code())
+                .collect(),
+        ),
         ("transaction", text(Some(record.transaction))),
     ];
     if !matches!(

@@ -1,7 +1,7 @@
 //! The access records of all services (§2.5, §3.4, §5.2), and the answers that leave once they are durable.
 
 use sistema_ts_model::{Finding, Outcome, Timestamp, TransactionId, Verdict};
-use sistema_ts_store::{AccessOutcome, AccessRecord};
+use sistema_ts_store::AccessRecord;
 
 use super::answer::Answered;
 use super::call::Call;
@@ -23,7 +23,8 @@ pub async fn recorded<'f, S: SoapService>(
     let record = AccessRecord {
         accessed_at: call.at,
         caller: call.caller,
-        outcome: access_outcome(findings),
+        verdict: Verdict::of(findings),
+        outcomes: findings.iter().map(|finding| finding.outcome).collect(),
         transaction,
         detail: S::access_detail(named, call, at),
     };
@@ -65,15 +66,4 @@ fn may_be_done(findings: &[Finding]) -> bool {
         || findings
             .iter()
             .any(|finding| finding.outcome == Outcome::DeliveryUnknown)
-}
-
-/// What the access record says of an answer with these findings.
-fn access_outcome(findings: &[Finding]) -> AccessOutcome {
-    AccessOutcome {
-        outcome: Verdict::of(findings).code().to_owned(),
-        errors: findings
-            .iter()
-            .map(|finding| finding.outcome.code().to_owned())
-            .collect(),
-    }
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use sistema_ts_model::{
-    AuthenticationKind, Caller, CodiceFiscale, Cun, Service, SessionId, StructureReference,
-    Timestamp, TransactionId,
+    AuthenticationKind, Caller, CodiceFiscale, Cun, Outcome, Service, SessionId,
+    StructureReference, Timestamp, TransactionId, Verdict,
 };
 
 use crate::error::StoreError;
@@ -17,8 +17,10 @@ pub struct AccessRecord {
     pub accessed_at: Timestamp,
     /// The registered caller.
     pub caller: Caller,
-    /// `esito` and the codes of `listaErrori`.
-    pub outcome: AccessOutcome,
+    /// `esito` of the answer.
+    pub verdict: Verdict,
+    /// What `listaErrori` of the answer says, in its order.
+    pub outcomes: Vec<Outcome>,
     /// `identificativoTransazione` of the answer.
     pub transaction: TransactionId,
     /// What the service's own section names.
@@ -50,15 +52,6 @@ impl AccessRecord {
             | AccessDetail::AslOtp { operator } => operator.as_ref(),
         }
     }
-}
-
-/// How an access ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessOutcome {
-    /// `esito`: `0000`, `0001` or `9999`.
-    pub outcome: String,
-    /// The codes of `listaErrori`, in the order of the answer.
-    pub errors: Vec<String>,
 }
 
 /// The fields that the section of each service names. What a caller sent as code or id is here only if well-formed.

@@ -26,8 +26,8 @@ mod transition;
 pub mod trusted_time;
 
 pub use access::{
-    AccessArchive, AccessDetail, AccessOutcome, AccessPage, AccessPosition, AccessQuery,
-    AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+    AccessArchive, AccessDetail, AccessPage, AccessPosition, AccessQuery, AccessRecord,
+    ConfirmationKind, RecordedOption, RecordedValue,
 };
 pub use error::{ClockFault, StoreError};
 pub use guess::{

@@ -3,7 +3,9 @@
 //! Failure here means that an access is in no record, that a record names what its section does not, or that a refused request leaves
 //! no trace. So do records that `sistema-ts audit search` does not show beside the running server, or shows with other fields.
 
-use sistema_ts_model::{AuthenticationKind, Clock as _, Service, SystemClock, Timestamp};
+use sistema_ts_model::{
+    AuthenticationKind, Clock as _, Outcome, Service, SystemClock, Timestamp, Verdict,
+};
 use sistema_ts_store::{
     AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
@@ -60,23 +62,20 @@ fn each_access_has_a_record_with_the_fields_of_its_section() {
     let records = records(chain);
     let told: Vec<_> = records
         .iter()
-        .map(|record| {
-            let outcome = &record.outcome;
-            (
-                record.service(),
-                outcome.outcome.as_str(),
-                outcome.errors.concat(),
-            )
-        })
+        .map(|record| (record.service(), record.verdict, record.outcomes.as_slice()))
         .collect();
     assert_eq!(
         told,
         [
-            (Service::Verification, "9999", "3001".to_owned()),
-            (Service::Verification, "0000", String::new()),
-            (Service::Unlock, "0000", String::new()),
-            (Service::Confirmation, "0000", String::new()),
-            (Service::AslOtp, "0000", String::new()),
+            (
+                Service::Verification,
+                Verdict::NotDone,
+                [Outcome::NotVerifiable].as_slice(),
+            ),
+            (Service::Verification, Verdict::Done, &[]),
+            (Service::Unlock, Verdict::Done, &[]),
+            (Service::Confirmation, Verdict::Done, &[]),
+            (Service::AslOtp, Verdict::Done, &[]),
         ]
     );
     let recorded: Vec<_> = records
@@ -144,8 +143,8 @@ fn a_post_whose_caller_has_left_has_its_record() {
     let records = records(chain);
     let unlock = records.last().unwrap();
     assert_eq!(
-        (unlock.service(), unlock.outcome.outcome.as_str()),
-        (Service::Unlock, "0000")
+        (unlock.service(), unlock.verdict),
+        (Service::Unlock, Verdict::Done)
     );
 }
 

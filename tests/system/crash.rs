@@ -14,7 +14,9 @@ use rusqlite::{Connection, OpenFlags};
 use sistema_ts_loadtest::ledger::{
     Books, CallerFacts, Case, Class, Entry, Ledger, Lister, Rule, Sweep,
 };
-use sistema_ts_model::{Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId};
+use sistema_ts_model::{
+    Cun, RegionCode, SystemClock, TestResult, Timestamp, TransactionId, Verdict,
+};
 use sistema_ts_store::{AccessQuery, ListingRequest, ListingScope, Store};
 
 use crate::support::books::{Wire, freeze, submit};
@@ -260,9 +262,7 @@ async fn accessed(store: &dyn Store) -> BTreeSet<Cun> {
         };
         let page = store.search_access(query).await.unwrap();
         for record in &page.records {
-            if let ("0000", TransactionId::Cun(cun)) =
-                (&*record.outcome.outcome, record.transaction)
-            {
+            if let (Verdict::Done, TransactionId::Cun(cun)) = (record.verdict, record.transaction) {
                 assert!(codes.insert(cun), "one record for each first submission");
             }
         }

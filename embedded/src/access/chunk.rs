@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use sistema_ts_model::{Caller, Cun, StructureReference, Timestamp, TransactionId, Verdict};
-use sistema_ts_store::{AccessDetail, AccessOutcome, AccessRecord};
+use sistema_ts_store::{AccessDetail, AccessRecord};
 
 use crate::day::Day;
 use crate::failure::Failure;
@@ -144,10 +144,8 @@ pub(super) fn submission_record(
     AccessRecord {
         accessed_at: Timestamp::from_millis_clamped(accessed_ms),
         caller,
-        outcome: AccessOutcome {
-            outcome: verdict.code().to_owned(),
-            errors: Vec::new(),
-        },
+        verdict,
+        outcomes: Vec::new(),
         transaction: TransactionId::Cun(cun),
         detail: AccessDetail::Submission {
             structure: Some(structure),
@@ -224,7 +222,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use proptest::prelude::*;
-    use sistema_ts_model::{CUN_COUNT, Cun, TransactionId};
+    use sistema_ts_model::{CUN_COUNT, Cun, TransactionId, Verdict};
 
     use super::{Chunk, Entry, decode};
     use crate::day::Day;
@@ -257,7 +255,7 @@ mod tests {
                 prop_assert_eq!(record.accessed_at.millis(), 1_795_500_000_000 + ms);
                 let key = record.caller.to_key();
                 prop_assert_eq!(key.as_str(), callers[*caller as usize]);
-                prop_assert_eq!(record.outcome.outcome.as_str(), if *with_warnings { "0001" } else { "0000" });
+                prop_assert_eq!(record.verdict, if *with_warnings { Verdict::DoneWithWarnings } else { Verdict::Done });
             }
             for cut in 0..bytes.len() {
                 prop_assert!(decode(&bytes[..cut]).is_err());

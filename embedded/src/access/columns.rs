@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, Row};
 use sistema_ts_model::{
-    AuthenticationKind, CodiceFiscale, Cun, RegionCode, Service, SessionId, StructureReference,
-    Timestamp, TransactionId,
+    AuthenticationKind, CodiceFiscale, Cun, Outcome, RegionCode, Service, SessionId,
+    StructureReference, Timestamp, TransactionId, Verdict,
 };
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+    AccessDetail, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
 
 use crate::failure::Failure;
@@ -41,6 +41,11 @@ struct Optional {
 /// Adds a record to its day's file.
 pub(super) fn insert(connection: &Connection, record: &AccessRecord) -> Result<(), Failure> {
     let optional = optional_columns(record);
+    let codes: Vec<_> = record
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.code())
+        .collect();
     connection
         .prepare_cached(INSERT)?
         .execute(rusqlite::params![
@@ -49,8 +54,8 @@ pub(super) fn insert(connection: &Connection, record: &AccessRecord) -> Result<(
             record.caller.to_key().as_str(),
             record.operator().map(CodiceFiscale::expose),
             record.transaction.to_string(),
-            record.outcome.outcome,
-            record.outcome.errors.join(" "),
+            record.verdict.code(),
+            codes.join(" "),
             optional.structure,
             optional.authentication,
             optional.ended_ms,
@@ -171,14 +176,15 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
         },
         Service::AslOtp => AccessDetail::AslOtp { operator },
     };
-    let errors: String = row.get(7)?;
+    let verdict: String = row.get(6)?;
+    let codes: String = row.get(7)?;
+    let outcomes: Option<_> = codes.split_whitespace().map(Outcome::from_code).collect();
     Ok(AccessRecord {
         accessed_at: Timestamp::from_millis_clamped(row.get(1)?),
         caller: rows::decode_caller(&row.get::<_, String>(3)?)?,
-        outcome: AccessOutcome {
-            outcome: row.get(6)?,
-            errors: errors.split_whitespace().map(str::to_owned).collect(),
-        },
+        verdict: Verdict::from_code(&verdict)
+            .ok_or_else(|| rows::corrupt("the verdict of an access record"))?,
+        outcomes: outcomes.ok_or_else(|| rows::corrupt("an outcome of an access record"))?,
         transaction: TransactionId::parse(&row.get::<_, String>(5)?)
             .ok_or_else(|| rows::corrupt("the transaction of an access record"))?,
         detail,
@@ -254,10 +260,11 @@ mod tests {
 
     use rusqlite::Connection;
     use sistema_ts_model::{
-        AuthenticationKind, CallCenterCode, Caller, CodiceFiscale, Cun, RegionCode, SessionId,
-        StructureDescription, StructureId, StructureReference, Timestamp, TransactionId,
+        AuthenticationKind, CallCenterCode, Caller, CodiceFiscale, Cun, Outcome, RegionCode,
+        SessionId, StructureDescription, StructureId, StructureReference, Timestamp, TransactionId,
+        Verdict,
     };
-    use sistema_ts_store::{AccessDetail, AccessOutcome, AccessRecord, ConfirmationKind};
+    use sistema_ts_store::{AccessDetail, AccessRecord, ConfirmationKind};
 
     use super::{COLUMNS, RecordedOption, RecordedValue, decode, insert};
     use crate::schema;
@@ -336,10 +343,8 @@ mod tests {
             let record = AccessRecord {
                 accessed_at: Timestamp::from_millis_clamped(1_795_500_000_123),
                 caller,
-                outcome: AccessOutcome {
-                    outcome: "9999".to_owned(),
-                    errors: vec!["E101".to_owned(), "W2".to_owned()],
-                },
+                verdict: Verdict::NotDone,
+                outcomes: vec![Outcome::FieldRequired, Outcome::ServiceNotAllowed],
                 transaction: TransactionId::random(),
                 detail,
             };

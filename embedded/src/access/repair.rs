@@ -171,7 +171,7 @@ fn restamped(bytes: &[u8], now: Timestamp) -> Result<(Chunk, usize), Failure> {
             accessed_ms: record.accessed_at.min(now).millis(),
             caller: texts.number(&caller),
             structure: texts.number(&structure),
-            with_warnings: record.outcome.outcome == Verdict::DoneWithWarnings.code(),
+            with_warnings: record.verdict == Verdict::DoneWithWarnings,
         };
         chunk.push(entry, &caller, &structure);
     }
@@ -212,8 +212,8 @@ mod tests {
     //! A failure: a record that a repair which was killed leaves out, or makes twice.
     #![allow(clippy::unwrap_used)]
 
-    use sistema_ts_model::{Caller, RegionCode, Timestamp, TransactionId};
-    use sistema_ts_store::{AccessDetail, AccessOutcome, AccessRecord};
+    use sistema_ts_model::{Caller, RegionCode, Timestamp, TransactionId, Verdict};
+    use sistema_ts_store::{AccessDetail, AccessRecord};
 
     use super::{finish_merging, merge, open, repair_archive};
     use crate::access::columns;
@@ -227,10 +227,8 @@ mod tests {
         let record = AccessRecord {
             accessed_at: at,
             caller: Caller::Region(RegionCode::parse("010").unwrap()),
-            outcome: AccessOutcome {
-                outcome: "0000".to_owned(),
-                errors: Vec::new(),
-            },
+            verdict: Verdict::Done,
+            outcomes: Vec::new(),
             transaction: TransactionId::random(),
             detail: AccessDetail::AslOtp { operator: None },
         };

@@ -24,14 +24,14 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use sistema_ts_model::{
     Clock as _, Contact, Cun, FirstSymbol, ManualClock, MobileNumber, TestResult, Timestamp,
-    TransactionId,
+    TransactionId, Verdict,
 };
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::samples::{self, fiscal_code, region_caller};
 use sistema_ts_store::trusted_time::{Reading, TrustedTime};
 use sistema_ts_store::{
-    AccessDetail, AccessOutcome, AccessRecord, Expired, NewTest, RecordOutcome, ReservedCun,
-    Store as _, StoreError,
+    AccessDetail, AccessRecord, Expired, NewTest, RecordOutcome, ReservedCun, Store as _,
+    StoreError,
 };
 use tempfile::TempDir;
 
@@ -206,10 +206,8 @@ pub(super) fn access_record(at: Timestamp) -> AccessRecord {
     AccessRecord {
         accessed_at: at,
         caller: region_caller(),
-        outcome: AccessOutcome {
-            outcome: "0000".to_owned(),
-            errors: Vec::new(),
-        },
+        verdict: Verdict::Done,
+        outcomes: Vec::new(),
         transaction: TransactionId::random(),
         detail: AccessDetail::AslOtp {
             operator: Some(fiscal_code(1)),

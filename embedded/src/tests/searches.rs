@@ -1,8 +1,8 @@
 //! Searching the archive of access records. A failure: an access that is not found, or twice, or under conditions that it does not meet.
 
-use sistema_ts_model::{Caller, StructureReference, Timestamp, TransactionId};
+use sistema_ts_model::{Caller, Outcome, StructureReference, Timestamp, TransactionId, Verdict};
 use sistema_ts_store::samples::{fiscal_code, region_caller, structure_id};
-use sistema_ts_store::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord, Store};
+use sistema_ts_store::{AccessDetail, AccessQuery, AccessRecord, Store};
 
 use super::{DAY_MILLIS, Fixture, MORNING};
 
@@ -15,10 +15,8 @@ async fn a_submission_and_a_recorded_access_are_both_in_the_archive_once() {
     let refused = AccessRecord {
         accessed_at: Timestamp::from_millis(MORNING).unwrap(),
         caller: region_caller(),
-        outcome: AccessOutcome {
-            outcome: "9999".to_owned(),
-            errors: vec!["1001".to_owned()],
-        },
+        verdict: Verdict::NotDone,
+        outcomes: vec![Outcome::FieldRequired],
         transaction: TransactionId::random(),
         detail: AccessDetail::Submission {
             structure: Some(StructureReference::Identifier(structure_id(1))),
@@ -35,7 +33,7 @@ async fn a_submission_and_a_recorded_access_are_both_in_the_archive_once() {
         assert_eq!(everything[0], refused);
         assert_eq!(everything[1].transaction, TransactionId::Cun(cun));
         assert_eq!(everything[1].accessed_at.millis(), MORNING - 5);
-        assert_eq!(everything[1].outcome.outcome, "0001");
+        assert_eq!(everything[1].verdict, Verdict::DoneWithWarnings);
         assert_eq!(
             search(&fixture, |query| query.transaction =
                 Some(TransactionId::Cun(cun)))

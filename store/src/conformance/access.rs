@@ -4,13 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sistema_ts_model::{
-    AuthenticationKind, SessionId, StructureReference, Timestamp, TransactionId,
+    AuthenticationKind, Outcome, SessionId, StructureReference, Timestamp, TransactionId, Verdict,
 };
 
 use super::world::{World, call_center, eventually, operator, region_caller, structure_id};
 use crate::{
-    AccessDetail, AccessOutcome, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption,
-    RecordedValue,
+    AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -24,13 +23,6 @@ pub(super) fn query(world: &World) -> AccessQuery {
         transaction: None,
         after: None,
         limit: 1000,
-    }
-}
-
-fn outcome(code: &str, errors: &[&str]) -> AccessOutcome {
-    AccessOutcome {
-        outcome: code.to_owned(),
-        errors: errors.iter().map(|error| (*error).to_owned()).collect(),
     }
 }
 
@@ -78,6 +70,10 @@ pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
     ];
     let mut records = Vec::new();
     for (index, detail) in (0..).zip(details) {
+        let outcomes = match index % 2 {
+            0 => Vec::new(),
+            _ => vec![Outcome::FieldRequired, Outcome::CunMalformed],
+        };
         let record = AccessRecord {
             accessed_at: world.now().plus_millis(index),
             caller: if index < 3 {
@@ -85,11 +81,11 @@ pub(super) async fn one_of_each(world: &World) -> Vec<AccessRecord> {
             } else {
                 call_center("CC1")
             },
-            outcome: if index % 2 == 0 {
-                outcome("0000", &[])
-            } else {
-                outcome("9999", &["E101", "E207"])
+            verdict: match outcomes.is_empty() {
+                true => Verdict::Done,
+                false => Verdict::NotDone,
             },
+            outcomes,
             transaction: TransactionId::random(),
             detail,
         };
@@ -229,7 +225,7 @@ pub async fn a_submission_has_its_record(world: World) {
         (record.accessed_at, record.caller),
         (accessed_at, region_caller())
     );
-    assert_eq!(record.outcome.outcome, "0001");
+    assert_eq!(record.verdict, Verdict::DoneWithWarnings);
     assert_eq!(
         record.detail,
         AccessDetail::Submission {
@@ -261,7 +257,8 @@ pub async fn pages_go_on_where_they_ended(world: World) {
             let record = AccessRecord {
                 accessed_at: world.now(),
                 caller: call_center("CC1"),
-                outcome: outcome("0000", &[]),
+                verdict: Verdict::Done,
+                outcomes: Vec::new(),
                 transaction: TransactionId::random(),
                 detail: AccessDetail::AslOtp {
                     operator: Some(operator(number % 2)),

@@ -1,11 +1,11 @@
 //! The archive of access records as another process reads it (`sistema-ts audit`), beside a running store and without one. Failure: a record that
 //! was answered is not found, is found twice, reads otherwise than it was written, or is found by a condition that it does not meet.
 
-use sistema_ts_model::TransactionId;
+use sistema_ts_model::{TransactionId, Verdict};
 
 use super::access::{one_of_each, query};
 use super::world::{World, call_center, operator, region_caller};
-use crate::{AccessDetail, AccessOutcome, AccessQuery, AccessRecord};
+use crate::{AccessDetail, AccessQuery, AccessRecord};
 
 /// What the archive hands over, at most so many.
 fn found(world: &World, query: &AccessQuery, most: usize) -> Vec<AccessRecord> {
@@ -92,10 +92,8 @@ pub async fn a_submission_is_found_as_soon_as_it_is_answered(world: World) {
         let expected = AccessRecord {
             accessed_at,
             caller: region_caller(),
-            outcome: AccessOutcome {
-                outcome: "0001".to_owned(),
-                errors: Vec::new(),
-            },
+            verdict: Verdict::DoneWithWarnings,
+            outcomes: Vec::new(),
             transaction: TransactionId::Cun(cun),
             detail: AccessDetail::Submission {
                 structure: Some(structure),
