@@ -4,54 +4,54 @@ use sistema_ts_model::{Finding, Outcome, Timestamp, TransactionId, Verdict};
 use sistema_ts_store::AccessRecord;
 
 use super::answer::Answered;
-use super::call::Call;
-use super::service::SoapService;
+use super::service::{Access, SoapService};
 use super::state::ServerState;
 use crate::soap::{AnswerHead, SoapFault};
 
-/// Makes the access record of a transaction durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2), and gives that answer's head.
-///
-/// # Errors
-/// A fault: then there is no answer. It says that nothing was done only if that is so: the effect of a request is committed before its record.
-pub async fn recorded<'f, S: SoapService>(
-    server: &ServerState,
-    call: &Call,
-    named: S::Named,
-    (transaction, at): (TransactionId, Timestamp),
-    findings: &'f [Finding],
-) -> Result<AnswerHead<'f>, SoapFault> {
-    let record = AccessRecord {
-        accessed_at: call.at,
-        caller: call.caller,
-        verdict: Verdict::of(findings),
-        outcomes: findings.iter().map(|finding| finding.outcome).collect(),
-        transaction,
-        detail: S::access_detail(named, call, at),
-    };
-    let recorded = server.store.record_access(record).await;
-    recorded.map_err(|error| match SoapFault::from(error) {
-        // Whether it has a key the service knows: `handle` says so.
-        _ if S::HAS_EFFECTS && may_be_done(findings) => {
-            SoapFault::OutcomeUnknown { has_key: false }
-        }
-        fault => fault,
-    })?;
-    Ok(AnswerHead::new(transaction, at, findings))
-}
+impl<S: SoapService> Access<S> {
+    /// Makes the access record durable, before the answer that it tells of leaves (§2.5, §3.4, §5.2), and gives that answer's head.
+    ///
+    /// # Errors
+    /// A fault: then there is no answer. It says that nothing was done only if that is so: the effect of a request is committed before its record.
+    pub async fn recorded<'f>(
+        self,
+        server: &ServerState,
+        (transaction, at): (TransactionId, Timestamp),
+        findings: &'f [Finding],
+    ) -> Result<AnswerHead<'f>, SoapFault> {
+        let Self { call, named } = self;
+        let record = AccessRecord {
+            accessed_at: call.at,
+            caller: call.caller,
+            verdict: Verdict::of(findings),
+            outcomes: findings.iter().map(|finding| finding.outcome).collect(),
+            transaction,
+            detail: S::access_detail(named, &call, at),
+        };
+        let recorded = server.store.record_access(record).await;
+        recorded.map_err(|error| match SoapFault::from(error) {
+            // Whether the request has a key the endpoint knows: it says so.
+            _ if S::HAS_EFFECTS && may_be_done(findings) => {
+                SoapFault::OutcomeUnknown { has_key: false }
+            }
+            fault => fault,
+        })?;
+        Ok(AnswerHead::new(transaction, at, findings))
+    }
 
-/// Records a transaction as [`recorded`] does, and answers with nothing beyond its head.
-///
-/// # Errors
-/// As [`recorded`].
-pub async fn answer<S: SoapService>(
-    server: &ServerState,
-    call: &Call,
-    named: S::Named,
-    transaction: (TransactionId, Timestamp),
-    findings: &[Finding],
-) -> Result<Answered, SoapFault> {
-    let head = recorded::<S>(server, call, named, transaction, findings).await?;
-    Ok(Answered::with_head_only(S::ANSWER, &head))
+    /// Makes the access record durable as [`Self::recorded`] does, and answers with nothing beyond a head.
+    ///
+    /// # Errors
+    /// As [`Self::recorded`].
+    pub async fn answer(
+        self,
+        server: &ServerState,
+        ended: (TransactionId, Timestamp),
+        findings: &[Finding],
+    ) -> Result<Answered, SoapFault> {
+        let head = self.recorded(server, ended, findings).await?;
+        Ok(Answered::with_head_only(S::ANSWER, &head))
+    }
 }
 
 /// A transaction of a number of its own, which ends now.

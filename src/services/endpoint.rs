@@ -15,20 +15,20 @@ use futures_util::stream::{BoxStream, Stream};
 use sistema_ts_model::{Finding, Outcome};
 use sistema_ts_store::StoreError;
 
-use super::access;
+use super::access::ending_now;
 use super::answer::{AnswerBody, Answered};
 use super::call::{Call, Permits};
 use super::faults::fault_response;
 use super::identity::Claimed;
 use super::metrics::Ended;
 use super::security_log;
-use super::service::SoapService;
+use super::service::{Access, CarryOut, SoapService};
 use super::state::WorkerState;
 use crate::front::{Connection, Refusal, gather_body};
 use crate::soap::{CONTENT_TYPE, SoapFault, asks_for_wsdl, body_text, check_media_type, decode};
 
 /// The handler of `/soap/v1/<service>`, for any method.
-pub async fn handle<S: SoapService>(
+pub async fn handle<S: CarryOut>(
     request: HttpRequest,
     payload: web::Payload,
     worker: web::Data<WorkerState>,
@@ -104,7 +104,7 @@ impl Stream for HeldParts {
     }
 }
 
-async fn answer<S: SoapService>(
+async fn answer<S: CarryOut>(
     request: &HttpRequest,
     mut payload: web::Payload,
     worker: &WorkerState,
@@ -161,16 +161,20 @@ async fn answer<S: SoapService>(
     let judged = S::judge(server, &call, fields);
     drop(text);
     drop(body);
-    let refused = match judged.request {
-        Ok(request) if proved.may_call => {
-            let answered = S::carry_out(worker, call, judged.named, request).await?;
-            return Ok((answered, permits));
-        }
-        Err(mistakes) if proved.may_call => mistakes,
-        // To a caller that it is not for, nothing is said of the message.
-        _ => vec![Finding::whole(Outcome::ServiceNotAllowed)],
+    let access = Access::<S> {
+        call,
+        named: judged.named,
     };
-    let transaction = access::ending_now(server);
-    let answered = access::answer::<S>(server, &call, judged.named, transaction, &refused).await?;
+    let answered = match judged.request {
+        Ok(request) if proved.may_call => S::carry_out(worker, access, request).await?,
+        Err(mistakes) if proved.may_call => {
+            access.answer(server, ending_now(server), &mistakes).await?
+        }
+        // To a caller that it is not for, nothing is said of the message.
+        _ => {
+            let refused = [Finding::whole(Outcome::ServiceNotAllowed)];
+            access.answer(server, ending_now(server), &refused).await?
+        }
+    };
     Ok((answered, permits))
 }

@@ -111,9 +111,8 @@ impl Begun<'_> {
         self.has_ended = true;
         let metrics = self.metrics;
         self.count(match ended {
-            Ended::Answered(Verdict::Done) => &metrics.answered[0],
-            Ended::Answered(Verdict::DoneWithWarnings) => &metrics.answered[1],
-            Ended::Answered(Verdict::NotDone) => &metrics.answered[2],
+            // `Verdict::ALL` is in the order of the variants.
+            Ended::Answered(verdict) => &metrics.answered[verdict as usize],
             Ended::Refused(StatusCode::UNAUTHORIZED) => &metrics.unauthorized,
             Ended::Refused(StatusCode::SERVICE_UNAVAILABLE) => &metrics.unavailable,
             Ended::Refused(_) => &metrics.faults,

@@ -32,7 +32,8 @@ pub fn structure_finding(
     }
 }
 
-/// Why this operator, whom an element of this name holds, may not ask for this service through this caller; `None` if it may.
+/// Why this operator, whom an element of this name holds, may not ask for this service through this caller; `None` if it may. A user was
+/// authenticated as the operator that it is.
 #[must_use]
 pub fn operator_finding(
     server: &ServerState,
@@ -40,6 +41,9 @@ pub fn operator_finding(
     service: Service,
     (element, operator): (&'static str, &CodiceFiscale),
 ) -> Option<Finding> {
+    if call.user.is_some() {
+        return None;
+    }
     let register = server.register.snapshot();
     let outcome = match register.operator(&call.caller, operator) {
         None => Outcome::OperatorNotRegistered,

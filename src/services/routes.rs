@@ -10,7 +10,7 @@ use super::cancellation::Cancellation;
 use super::confirmation::Confirmation;
 use super::endpoint::{PublishedWsdl, handle, not_found};
 use super::listing::Listing;
-use super::service::SoapService;
+use super::service::CarryOut;
 use super::state::{ServerState, WorkerState};
 use super::submission::Submission;
 use super::unlock::Unlock;
@@ -50,7 +50,7 @@ struct Routes<'a> {
 }
 
 impl Routes<'_> {
-    fn add<S: SoapService>(&mut self) {
+    fn add<S: CarryOut>(&mut self) {
         let is_for_its_callers = match self.kind {
             ListenerKind::MutualTls => true,
             ListenerKind::ServerTls => S::PIN_CODE.is_some(),

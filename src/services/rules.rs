@@ -242,26 +242,22 @@ fn fiscal_code_outcome(error: CodiceFiscaleError) -> Outcome {
 }
 
 fn cun_outcome(error: CodeError) -> Outcome {
-    match error {
-        CodeError::Check { .. } => Outcome::CunCheck,
-        CodeError::Foreign { .. } => Outcome::ForeignSymbol,
-        CodeError::Prefix
-        | CodeError::UnexpectedPrefix
-        | CodeError::Length
-        | CodeError::Symbol { .. }
-        | CodeError::LowerCase => Outcome::CunMalformed,
-    }
+    code_outcome(error, Outcome::CunCheck, Outcome::CunMalformed)
 }
 
 fn otp_outcome(error: CodeError) -> Outcome {
+    code_outcome(error, Outcome::OtpCheck, Outcome::OtpMalformed)
+}
+
+fn code_outcome(error: CodeError, wrong_check: Outcome, malformed: Outcome) -> Outcome {
     match error {
-        CodeError::Check { .. } => Outcome::OtpCheck,
+        CodeError::Check { .. } => wrong_check,
         CodeError::Foreign { .. } => Outcome::ForeignSymbol,
         CodeError::Prefix
         | CodeError::UnexpectedPrefix
         | CodeError::Length
         | CodeError::Symbol { .. }
-        | CodeError::LowerCase => Outcome::OtpMalformed,
+        | CodeError::LowerCase => malformed,
     }
 }
 

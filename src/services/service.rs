@@ -1,4 +1,7 @@
-//! What a service is: its message is judged in one step, and what was judged is carried out in another.
+//! What a service is: its message is judged in one step ([`SoapService`]), and what was judged is carried out in another: in place ([`CarryOut`]),
+//! or in a task of its own ([`DetachedService`]).
+
+use std::sync::Arc;
 
 use sistema_ts_model::{Caller, Finding, Service, Timestamp};
 use sistema_ts_store::AccessDetail;
@@ -43,18 +46,54 @@ pub trait SoapService: Sized + 'static {
 
     /// What the access record says of a request that ended at `ended_at`.
     fn access_detail(named: Self::Named, call: &Call, ended_at: Timestamp) -> AccessDetail;
+}
 
-    /// Carries a request out that has no mistake, makes its access record durable, and answers. What must come to its end although the client
-    /// leaves is carried out in a task of its own: see [`ServerState::see_through`].
+/// The second step of a service, in place: it ends when the client leaves.
+pub trait CarryOut: SoapService {
+    /// Carries a request out that has no mistake, makes its access record durable, and answers.
     ///
     /// # Errors
     /// A fault where there is nothing to answer; nothing was done then, unless the fault says that it is not known.
     fn carry_out(
         worker: &WorkerState,
-        call: Call,
-        named: Self::Named,
+        access: Access<Self>,
         request: Self::Request,
     ) -> impl Future<Output = Result<Answered, SoapFault>>;
+}
+
+/// The second step of a service, in a task of its own: it comes to its end, its access record included, when the client leaves in between.
+pub trait DetachedService: SoapService {
+    /// As [`CarryOut::carry_out`].
+    ///
+    /// # Errors
+    /// As [`CarryOut::carry_out`].
+    fn carry_out(
+        server: &ServerState,
+        access: Access<Self>,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Answered, SoapFault>> + Send;
+}
+
+impl<S: DetachedService> CarryOut for S {
+    async fn carry_out(
+        worker: &WorkerState,
+        access: Access<Self>,
+        request: Self::Request,
+    ) -> Result<Answered, SoapFault> {
+        let server = Arc::clone(&worker.server);
+        let work = async move { <S as DetachedService>::carry_out(&server, access, request).await };
+        let ended = worker.server.detached.run(work).await;
+        // The task panicked. Whether the request has a key the endpoint knows: it says so.
+        ended.unwrap_or(Err(SoapFault::OutcomeUnknown { has_key: false }))
+    }
+}
+
+/// An access to a service, which is recorded when it has ended.
+pub struct Access<S: SoapService> {
+    /// Who calls.
+    pub call: Call,
+    /// What the access record names of the request.
+    pub named: S::Named,
 }
 
 /// Whose certificates a service is for (Tables 1 and 8, §5.2).

@@ -10,14 +10,12 @@ use sistema_ts_store::cards::CardRegister;
 use sistema_ts_store::register::Register;
 
 use super::admission::Admission;
-use super::answer::Answered;
 use super::bookmark::BookmarkKey;
 use super::detached::DetachedWork;
 use super::metrics::Metrics;
 use super::settings::ServiceSettings;
 use super::under_way::UnderWay;
 use crate::auth::Authenticator;
-use crate::soap::SoapFault;
 
 /// Shared by all workers.
 pub struct ServerState {
@@ -47,26 +45,6 @@ pub struct ServerState {
     pub clock: Arc<dyn Clock>,
     /// Largest body of a request, in bytes.
     pub maximum_body_bytes: usize,
-}
-
-impl ServerState {
-    /// Carries out in a task of its own what has effects, so that it comes to its end, its access record included, when the client leaves in
-    /// between.
-    ///
-    /// # Errors
-    /// Those of the work; [`SoapFault::OutcomeUnknown`] if it panicked.
-    pub async fn see_through<F>(
-        self: &Arc<Self>,
-        work: impl FnOnce(Arc<Self>) -> F,
-    ) -> Result<Answered, SoapFault>
-    where
-        F: Future<Output = Result<Answered, SoapFault>> + Send + 'static,
-    {
-        let work = self.detached.run(work(Arc::clone(self)));
-        // Whether it has a key the service knows: `handle` says so.
-        work.await
-            .unwrap_or(Err(SoapFault::OutcomeUnknown { has_key: false }))
-    }
 }
 
 /// One worker's own: no lock and no atomic on the way of a request.

@@ -6,7 +6,6 @@
 mod person;
 mod rules;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::{OtpSender, RelaySlot};
@@ -15,15 +14,14 @@ use sistema_ts_store::{AccessDetail, AslOtpAdmission, CountAslOtp};
 
 use self::person::{Claimed, Looked, in_steps};
 use self::rules::{Named, Request};
-use super::access;
 use super::admission::Lane;
 use super::answer::Answered;
 use super::call::Call;
 use super::delivery::{meaning, new_claim, reserve, settle};
 use super::registered::operator_finding;
 use super::security_log;
-use super::service::{Certificates, Judged, SoapService};
-use super::state::{ServerState, WorkerState};
+use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
+use super::state::ServerState;
 use crate::soap::description::Message;
 use crate::soap::messages::asl_otp::{ANSWER, REQUEST};
 use crate::soap::{Fields, SoapFault};
@@ -45,10 +43,8 @@ impl SoapService for AslOtp {
     type Request = Request;
 
     fn judge(server: &ServerState, call: &Call, fields: Fields<'_>) -> Judged<Named, Request> {
-        rules::judge(fields, call).unless(|request| match call.user {
-            // A user was authenticated as the operator that it is.
-            Some(_) => None,
-            None => operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator)),
+        rules::judge(fields, call).unless(|request| {
+            operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
         })
     }
 
@@ -57,31 +53,22 @@ impl SoapService for AslOtp {
             operator: named.operator,
         }
     }
-
-    async fn carry_out(
-        worker: &WorkerState,
-        call: Call,
-        named: Named,
-        request: Request,
-    ) -> Result<Answered, SoapFault> {
-        let answer = |server| answer(server, call, named, request);
-        worker.server.see_through(answer).await
-    }
 }
 
-async fn answer(
-    server: Arc<ServerState>,
-    call: Call,
-    named: Named,
-    request: Request,
-) -> Result<Answered, SoapFault> {
-    // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
-    let mut slot = None;
-    let transaction = TransactionId::random();
-    let outcome = send(&server, &call, request, transaction, &mut slot).await?;
-    let finding = outcome.map(Finding::whole);
-    let ended = (transaction, server.clock.now());
-    access::answer::<AslOtp>(&server, &call, named, ended, finding.as_slice()).await
+impl DetachedService for AslOtp {
+    async fn carry_out(
+        server: &ServerState,
+        access: Access<Self>,
+        request: Request,
+    ) -> Result<Answered, SoapFault> {
+        // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
+        let mut slot = None;
+        let transaction = TransactionId::random();
+        let outcome = send(server, &access.call, request, transaction, &mut slot).await?;
+        let finding = outcome.map(Finding::whole);
+        let ended = (transaction, server.clock.now());
+        access.answer(server, ended, finding.as_slice()).await
+    }
 }
 
 /// What is to be told; `None` is done. The slot that was taken, if one was, is left in `slot`.

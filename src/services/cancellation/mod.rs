@@ -2,21 +2,18 @@
 
 mod rules;
 
-use std::sync::Arc;
-
 use sistema_ts_model::{
     CancelRefusal, Effect, Finding, Outcome, Service, Timestamp, TransactionId,
 };
 use sistema_ts_store::{AccessDetail, CancelOutcome, CancelTest};
 
 use self::rules::{Named, Request, repeatable};
-use super::access;
 use super::admission::Lane;
 use super::answer::Answered;
 use super::call::Call;
 use super::registered::structure_finding;
-use super::service::{Certificates, Judged, SoapService};
-use super::state::{ServerState, WorkerState};
+use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
+use super::state::ServerState;
 use crate::soap::description::Message;
 use crate::soap::messages::cancellation::{ANSWER, REQUEST};
 use crate::soap::{Fields, SoapFault};
@@ -49,61 +46,51 @@ impl SoapService for Cancellation {
             structure: named.structure,
         }
     }
-
-    async fn carry_out(
-        worker: &WorkerState,
-        call: Call,
-        named: Named,
-        request: Request,
-    ) -> Result<Answered, SoapFault> {
-        let cancel = |server| cancel(server, call, named, request);
-        worker.server.see_through(cancel).await
-    }
 }
 
-async fn cancel(
-    server: Arc<ServerState>,
-    call: Call,
-    named: Named,
-    cancellation: Request,
-) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::random();
-    let cun = cancellation.cun;
-    let wish = CancelTest {
-        cun,
-        caller: call.caller,
-        repeatable: repeatable(&cancellation),
-        structure: cancellation.structure,
-        fiscal_code: cancellation.fiscal_code,
-        transaction,
-    };
-    let outcome = server.store.cancel(wish).await?;
-    server.sessions.forget_code(cun);
-    let ended = (transaction, server.clock.now());
-    let (ended, finding) = match outcome {
-        CancelOutcome::Done {
-            effect: Effect::Done,
-            at,
-        } => ((transaction, at), None),
-        CancelOutcome::Done {
-            effect: Effect::AlreadyDone,
-            at,
-        } => (
-            (transaction, at),
-            Some(Finding::whole(Outcome::AlreadyCancelled)),
-        ),
-        CancelOutcome::Replayed { transaction, at } => (
-            (transaction, at),
-            Some(Finding::whole(Outcome::AlreadyReceived)),
-        ),
-        CancelOutcome::RequestKeyReused => (
-            ended,
-            Some(Finding::on(REQUEST_KEY, Outcome::RequestKeyReused)),
-        ),
-        CancelOutcome::NoSuchTest => (ended, Some(Finding::whole(Outcome::NoSuchTest))),
-        CancelOutcome::Refused(refusal) => (ended, Some(Finding::whole(refusal_outcome(refusal)))),
-    };
-    access::answer::<Cancellation>(&server, &call, named, ended, finding.as_slice()).await
+impl DetachedService for Cancellation {
+    async fn carry_out(
+        server: &ServerState,
+        access: Access<Self>,
+        cancellation: Request,
+    ) -> Result<Answered, SoapFault> {
+        let transaction = TransactionId::random();
+        let cun = cancellation.cun;
+        let wish = CancelTest {
+            cun,
+            caller: access.call.caller,
+            repeatable: repeatable(&cancellation),
+            structure: cancellation.structure,
+            fiscal_code: cancellation.fiscal_code,
+            transaction,
+        };
+        let outcome = server.store.cancel(wish).await?;
+        server.sessions.forget_code(cun);
+        let now = server.clock.now();
+        let (transaction, at, outcome) = match outcome {
+            CancelOutcome::Done {
+                effect: Effect::Done,
+                at,
+            } => (transaction, at, None),
+            CancelOutcome::Done {
+                effect: Effect::AlreadyDone,
+                at,
+            } => (transaction, at, Some(Outcome::AlreadyCancelled)),
+            CancelOutcome::Replayed { transaction, at } => {
+                (transaction, at, Some(Outcome::AlreadyReceived))
+            }
+            CancelOutcome::RequestKeyReused => (transaction, now, Some(Outcome::RequestKeyReused)),
+            CancelOutcome::NoSuchTest => (transaction, now, Some(Outcome::NoSuchTest)),
+            CancelOutcome::Refused(refusal) => (transaction, now, Some(refusal_outcome(refusal))),
+        };
+        let finding = outcome.map(|outcome| match outcome {
+            Outcome::RequestKeyReused => Finding::on(REQUEST_KEY, outcome),
+            outcome => Finding::whole(outcome),
+        });
+        access
+            .answer(server, (transaction, at), finding.as_slice())
+            .await
+    }
 }
 
 fn refusal_outcome(refusal: CancelRefusal) -> Outcome {

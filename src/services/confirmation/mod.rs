@@ -5,19 +5,17 @@
 
 mod rules;
 
-use std::sync::Arc;
-
 use sistema_ts_model::{ConcludeRefusal, Effect, Finding, Outcome, Service, Timestamp};
 use sistema_ts_store::{AccessDetail, ConcludeOutcome, ConfirmationKind};
 
 use self::rules::{Named, Request};
-use super::access::{self, ending_now};
+use super::access::ending_now;
 use super::admission::Lane;
 use super::answer::Answered;
 use super::call::Call;
 use super::registered::operator_finding;
-use super::service::{Certificates, Judged, SoapService};
-use super::state::{ServerState, WorkerState};
+use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
+use super::state::ServerState;
 use crate::soap::description::Message;
 use crate::soap::messages::confirmation::{ANSWER, REQUEST};
 use crate::soap::{Fields, SoapFault};
@@ -56,53 +54,45 @@ impl SoapService for Confirmation {
             client_address: call.client_address,
         }
     }
-
-    async fn carry_out(
-        worker: &WorkerState,
-        call: Call,
-        named: Named,
-        request: Request,
-    ) -> Result<Answered, SoapFault> {
-        let conclude = |server| conclude(server, call, named, request);
-        worker.server.see_through(conclude).await
-    }
 }
 
-async fn conclude(
-    server: Arc<ServerState>,
-    call: Call,
-    named: Named,
-    request: Request,
-) -> Result<Answered, SoapFault> {
-    let cun = request.cun;
-    let confirmation = sistema_ts_store::Confirmation {
-        cun,
-        session: request.session,
-        operator: request.operator,
-        caller: call.caller,
-    };
-    let store = &server.store;
-    let (concluded, repeated) = match request.kind {
-        ConfirmationKind::Confirm => (
-            store.confirm(confirmation).await?,
-            Outcome::AlreadyConfirmed,
-        ),
-        ConfirmationKind::Annul => (store.annul(confirmation).await?, Outcome::AlreadyAnnulled),
-    };
-    let outcome = match concluded {
-        ConcludeOutcome::Done(Effect::Done) => None,
-        ConcludeOutcome::Done(Effect::AlreadyDone) => Some(repeated),
-        ConcludeOutcome::Refused(refusal) => Some(refusal_outcome(refusal)),
-        ConcludeOutcome::Unknown => Some(Outcome::NoSuchUnlock),
-    };
-    server.sessions.forget_code(cun);
-    let finding = outcome.map(|outcome| match outcome {
-        Outcome::AnotherVerification => Finding::on(SESSION, outcome),
-        Outcome::NoSuchUnlock => Finding::on(CUN, outcome),
-        outcome => Finding::whole(outcome),
-    });
-    let ended = ending_now(&server);
-    access::answer::<Confirmation>(&server, &call, named, ended, finding.as_slice()).await
+impl DetachedService for Confirmation {
+    async fn carry_out(
+        server: &ServerState,
+        access: Access<Self>,
+        request: Request,
+    ) -> Result<Answered, SoapFault> {
+        let cun = request.cun;
+        let confirmation = sistema_ts_store::Confirmation {
+            cun,
+            session: request.session,
+            operator: request.operator,
+            caller: access.call.caller,
+        };
+        let store = &server.store;
+        let (concluded, repeated) = match request.kind {
+            ConfirmationKind::Confirm => (
+                store.confirm(confirmation).await?,
+                Outcome::AlreadyConfirmed,
+            ),
+            ConfirmationKind::Annul => (store.annul(confirmation).await?, Outcome::AlreadyAnnulled),
+        };
+        let outcome = match concluded {
+            ConcludeOutcome::Done(Effect::Done) => None,
+            ConcludeOutcome::Done(Effect::AlreadyDone) => Some(repeated),
+            ConcludeOutcome::Refused(refusal) => Some(refusal_outcome(refusal)),
+            ConcludeOutcome::Unknown => Some(Outcome::NoSuchUnlock),
+        };
+        server.sessions.forget_code(cun);
+        let finding = outcome.map(|outcome| match outcome {
+            Outcome::AnotherVerification => Finding::on(SESSION, outcome),
+            Outcome::NoSuchUnlock => Finding::on(CUN, outcome),
+            outcome => Finding::whole(outcome),
+        });
+        access
+            .answer(server, ending_now(server), finding.as_slice())
+            .await
+    }
 }
 
 fn refusal_outcome(refusal: ConcludeRefusal) -> Outcome {

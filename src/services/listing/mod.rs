@@ -9,19 +9,19 @@ mod walk;
 
 use std::sync::Arc;
 
-use sistema_ts_model::{Caller, Finding, Outcome, Service, Timestamp};
+use sistema_ts_model::{Finding, Outcome, Service, Timestamp};
 use sistema_ts_store::{AccessDetail, ListingRequest};
 
 use self::answer::Parts;
 use self::rules::{KNOWN_BEFORE, Named};
 use self::walk::Walk;
-use super::access::{self, ending_now};
+use super::access::ending_now;
 use super::admission::Lane;
 use super::answer::{AnswerBody, Answered};
 use super::bookmark::{Bookmark, Filters};
 use super::call::Call;
 use super::registered::{operator_finding, structure_finding};
-use super::service::{Certificates, Judged, SoapService};
+use super::service::{Access, CarryOut, Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::soap::description::Message;
 use crate::soap::messages::listing::{ANSWER, REQUEST};
@@ -51,12 +51,8 @@ impl SoapService for Listing {
         let unregistered = structure_finding(server, call, judged.named.structure.as_ref());
         judged
             .and(unregistered)
-            .unless(|request| match call.caller {
-                Caller::Region(_) => {
-                    operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
-                }
-                // A user was authenticated as the operator that it is.
-                _ => None,
+            .unless(|request| {
+                operator_finding(server, call, Self::SERVICE, (OPERATOR, &request.operator))
             })
             .then(|request| with_bookmark(server, call, request))
     }
@@ -67,11 +63,12 @@ impl SoapService for Listing {
             operator: named.operator,
         }
     }
+}
 
+impl CarryOut for Listing {
     async fn carry_out(
         worker: &WorkerState,
-        call: Call,
-        named: Named,
+        access: Access<Self>,
         listing: Request,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
@@ -99,11 +96,12 @@ impl SoapService for Listing {
                 finding = Some(Finding::whole(Outcome::MoreTests));
             }
         }
-        let ended = ending_now(server);
-        let findings = finding.as_slice();
-        let head = access::recorded::<Self>(server, &call, named, ended, findings).await?;
+        let call = access.call.clone();
+        let head = access
+            .recorded(server, ending_now(server), finding.as_slice())
+            .await?;
         let write_bookmark = {
-            let (server, call, now) = (Arc::clone(server), call.clone(), head.at);
+            let (server, now) = (Arc::clone(server), head.at);
             move |position| {
                 let bookmark = Bookmark { mark, position };
                 let text = bookmark.write(&server.bookmarks, &filters(&call, &listing), now);

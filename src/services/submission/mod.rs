@@ -8,12 +8,12 @@ use sistema_ts_store::{
 };
 
 use self::rules::{Named, Request, repeatable};
-use super::access::{self, ending_now};
+use super::access::ending_now;
 use super::admission::Lane;
 use super::answer::Answered;
 use super::call::Call;
 use super::registered::structure_finding;
-use super::service::{Certificates, Judged, SoapService};
+use super::service::{Access, CarryOut, Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
 use crate::soap::description::Message;
 use crate::soap::messages::submission::{ANSWER, REQUEST};
@@ -51,15 +51,16 @@ impl SoapService for Submission {
             structure: named.structure,
         }
     }
+}
 
+impl CarryOut for Submission {
     async fn carry_out(
         worker: &WorkerState,
-        call: Call,
-        named: Named,
+        access: Access<Self>,
         submission: Request,
     ) -> Result<Answered, SoapFault> {
         let server = &worker.server;
-        let (transaction, findings) = match record(worker, &call, submission).await? {
+        let (ended, findings) = match record(worker, &access.call, submission).await? {
             RecordOutcome::Recorded { cun, inserted_at } => {
                 // Its access record is part of its row.
                 let head = AnswerHead::new(TransactionId::Cun(cun), inserted_at, &[]);
@@ -85,7 +86,7 @@ impl SoapService for Submission {
                 return Err(SoapFault::UNAVAILABLE);
             }
         };
-        access::answer::<Self>(server, &call, named, transaction, &findings).await
+        access.answer(server, ended, &findings).await
     }
 }
 

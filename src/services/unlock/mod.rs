@@ -5,7 +5,6 @@
 
 mod rules;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_actors::relay::{OtpPost, OtpSender, RelaySlot};
@@ -14,14 +13,14 @@ use sistema_ts_store::{AccessDetail, ClaimOutcome, ClaimUnlock, SettleUnlock};
 use tokio::time::Instant;
 
 use self::rules::{Named, Request};
-use super::access::{self, ending_now};
+use super::access::ending_now;
 use super::admission::Lane;
 use super::answer::Answered;
 use super::call::Call;
 use super::delivery::{meaning, new_claim, reserve, settle};
 use super::registered::operator_finding;
-use super::service::{Certificates, Judged, SoapService};
-use super::state::{ServerState, WorkerState};
+use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
+use super::state::ServerState;
 use crate::soap::description::Message;
 use crate::soap::messages::unlock::{ANSWER, REQUEST};
 use crate::soap::{Fields, SoapFault};
@@ -57,30 +56,22 @@ impl SoapService for Unlock {
             client_address: call.client_address,
         }
     }
-
-    async fn carry_out(
-        worker: &WorkerState,
-        call: Call,
-        named: Named,
-        request: Request,
-    ) -> Result<Answered, SoapFault> {
-        let answer = |server| answer(server, call, named, request);
-        worker.server.see_through(answer).await
-    }
 }
 
-async fn answer(
-    server: Arc<ServerState>,
-    call: Call,
-    named: Named,
-    request: Request,
-) -> Result<Answered, SoapFault> {
-    // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
-    let mut slot = None;
-    let outcome = unlock(&server, &call, request, &mut slot).await?;
-    let finding = outcome.map(Finding::whole);
-    let ended = ending_now(&server);
-    access::answer::<Unlock>(&server, &call, named, ended, finding.as_slice()).await
+impl DetachedService for Unlock {
+    async fn carry_out(
+        server: &ServerState,
+        access: Access<Self>,
+        request: Request,
+    ) -> Result<Answered, SoapFault> {
+        // Held until the record is written, so that whoever waits for the relay to be idle waits for that, too.
+        let mut slot = None;
+        let outcome = unlock(server, &access.call, request, &mut slot).await?;
+        let finding = outcome.map(Finding::whole);
+        access
+            .answer(server, ending_now(server), finding.as_slice())
+            .await
+    }
 }
 
 /// What is to be told; `None` is done. The slot that was taken, if one was, is left in `slot`.

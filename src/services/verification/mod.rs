@@ -6,8 +6,6 @@
 
 mod rules;
 
-use std::sync::Arc;
-
 use sistema_ts_model::{
     Finding, Moment, Origin, Outcome, Service, SessionId, Timestamp, TransactionId,
 };
@@ -17,14 +15,13 @@ use sistema_ts_store::{
 };
 
 use self::rules::{Named, Request};
-use super::access;
 use super::admission::Lane;
 use super::answer::{AnswerBody, Answered};
 use super::call::Call;
 use super::registered::operator_finding;
 use super::security_log;
-use super::service::{Certificates, Judged, SoapService};
-use super::state::{ServerState, WorkerState};
+use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
+use super::state::ServerState;
 use crate::soap::description::Message;
 use crate::soap::messages::verification::{ANSWER, REQUEST};
 use crate::soap::{AnswerWriter, Fields, SoapFault};
@@ -60,43 +57,34 @@ impl SoapService for Verification {
             client_address: call.client_address,
         }
     }
-
-    async fn carry_out(
-        worker: &WorkerState,
-        call: Call,
-        named: Named,
-        request: Request,
-    ) -> Result<Answered, SoapFault> {
-        let answer = |server| answer(server, call, named, request);
-        worker.server.see_through(answer).await
-    }
 }
 
-async fn answer(
-    server: Arc<ServerState>,
-    call: Call,
-    mut named: Named,
-    verification: Request,
-) -> Result<Answered, SoapFault> {
-    let transaction = TransactionId::random();
-    let (session, finding) = match verify(&server, &call, verification, transaction).await? {
-        Ok(session) => (Some(session), None),
-        Err(finding) => (None, Some(finding)),
-    };
-    named.session = session.as_ref().map(|session| session.session);
-    let ended = (transaction, server.clock.now());
-    let head =
-        access::recorded::<Verification>(&server, &call, named, ended, finding.as_slice()).await?;
-    let mut writer = AnswerWriter::new(&ANSWER, 1_024);
-    writer.head(&head);
-    if let Some(session) = session {
-        writer.text("idVerificaTampone", &session.session.to_text());
-        writer.text("dataPrelievo", &session.swab_date.to_string());
+impl DetachedService for Verification {
+    async fn carry_out(
+        server: &ServerState,
+        mut access: Access<Self>,
+        verification: Request,
+    ) -> Result<Answered, SoapFault> {
+        let transaction = TransactionId::random();
+        let (session, finding) =
+            match verify(server, &access.call, verification, transaction).await? {
+                Ok(session) => (Some(session), None),
+                Err(finding) => (None, Some(finding)),
+            };
+        access.named.session = session.as_ref().map(|session| session.session);
+        let ended = (transaction, server.clock.now());
+        let head = access.recorded(server, ended, finding.as_slice()).await?;
+        let mut writer = AnswerWriter::new(&ANSWER, 1_024);
+        writer.head(&head);
+        if let Some(session) = session {
+            writer.text("idVerificaTampone", &session.session.to_text());
+            writer.text("dataPrelievo", &session.swab_date.to_string());
+        }
+        Ok(Answered {
+            verdict: head.verdict,
+            body: AnswerBody::Whole(writer.finish()),
+        })
     }
-    Ok(Answered {
-        verdict: head.verdict,
-        body: AnswerBody::Whole(writer.finish()),
-    })
 }
 
 /// What may become of a guess that was counted.
