@@ -10,6 +10,17 @@ use super::sections::ListenerSection;
 use crate::control::LONGEST_PATH;
 use crate::immuni::BackendAddress;
 
+/// Tells which of these keys have a value out of the bounds that stand beside them.
+macro_rules! bounds {
+    ($faults:ident, $configuration:ident; $($section:ident.$key:ident: $allowed:expr,)+) => {
+        $($faults.range(
+            concat!(stringify!($section), ".", stringify!($key)),
+            $configuration.$section.$key,
+            $allowed,
+        );)+
+    };
+}
+
 /// Gathers every fault, so that a person mends them all at once.
 struct Faults(Vec<String>);
 
@@ -56,14 +67,68 @@ impl Configuration {
     #[must_use]
     pub fn out_of_bounds(&self) -> Vec<String> {
         let mut faults = Faults(Vec::new());
+        self.check_ranges(&mut faults);
         self.check_listeners(&mut faults);
         self.check_limits(&mut faults);
         self.check_files(&mut faults);
-        self.check_load(&mut faults);
-        self.check_authentication(&mut faults);
         self.check_immuni(&mut faults);
         self.check_call_center(&mut faults);
         faults.0
+    }
+
+    fn check_ranges(&self, faults: &mut Faults) {
+        bounds! { faults, self;
+            limits.worker_threads: 0..=512,
+            limits.maximum_connections: 16..=1_000_000,
+            limits.maximum_connections_per_source: 16..=1_000_000,
+            limits.accept_backlog: 16..=65_535,
+            limits.handshake_timeout_seconds: 1..=60,
+            limits.header_timeout_seconds: 1..=60,
+            limits.body_timeout_seconds: 1..=120,
+            limits.idle_timeout_seconds: 1..=600,
+            limits.write_stall_timeout_seconds: 1..=120,
+            limits.linger_timeout_seconds: 1..=30,
+            limits.drain_timeout_seconds: 1..=600,
+            limits.maximum_body_bytes: 8_192..=1_048_576,
+            limits.maximum_requests: 16..=65_536,
+            limits.refusals_per_second: 10..=1_000_000,
+            limits.tls_sessions: 16..=1_048_576,
+            limits.drain_notice_seconds: 0..=300,
+            tls.reload_interval_seconds: 1..=3_600,
+            // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
+            store.retention_days: 14..=365,
+            store.permitted_clock_error_milliseconds: 0..=10_000,
+            register.poll_interval_milliseconds: 10..=1_000,
+            admission.submissions: 16..=65_536,
+            // The least that OWASP's password storage guide accepts for Argon2id: 19 MiB with 2 passes.
+            authentication.argon2_memory_kibibytes: 19_456..=1_048_576,
+            authentication.argon2_passes: 2..=16,
+            authentication.hashing_threads: 1..=64,
+            authentication.hashing_queue: 1..=4_096,
+            authentication.remember_seconds: 0..=43_200,
+            authentication.user_burst: 1..=1_000,
+            authentication.user_failures_per_minute: 1..=1_000,
+            authentication.source_burst: 1..=100_000,
+            authentication.source_failures_per_minute: 1..=100_000,
+            call_center.session_lifetime_minutes: 5..=240,
+            call_center.operator_failures_per_hour: 1..=1_000,
+            call_center.code_failures_in_life: 1..=100,
+            call_center.code_failures_by_one_operator: 1..=100,
+            call_center.caller_failures_per_hour: 1..=1_000_000,
+            asl.codes_per_operator_per_hour: 1..=10_000,
+            // Less is no time for a disk, and more keeps an operator waiting.
+            asl.step_milliseconds: 100..=1_000,
+            immuni.deadline_seconds: 2..=30,
+            immuni.try_limit_milliseconds: 200..=30_000,
+            immuni.maximum_tries: 1..=10,
+            immuni.mailbox_capacity: 1..=65_536,
+            immuni.connections: 1..=1_024,
+            immuni.breaker_failures: 1..=1_000,
+            immuni.breaker_pause_seconds: 1..=300,
+        }
+        for (key, value, (least, most)) in self.backends.bounds() {
+            faults.range(&key, value, least..=most);
+        }
     }
 
     fn check_listeners(&self, faults: &mut Faults) {
@@ -108,78 +173,6 @@ impl Configuration {
 
     fn check_limits(&self, faults: &mut Faults) {
         let limits = &self.limits;
-        faults.range("limits.worker_threads", limits.worker_threads, 0..=512);
-        faults.range(
-            "limits.maximum_connections",
-            limits.maximum_connections,
-            16..=1_000_000,
-        );
-        faults.range(
-            "limits.maximum_connections_per_source",
-            limits.maximum_connections_per_source,
-            16..=1_000_000,
-        );
-        faults.range("limits.accept_backlog", limits.accept_backlog, 16..=65_535);
-        for (key, seconds, maximum) in [
-            (
-                "limits.handshake_timeout_seconds",
-                limits.handshake_timeout_seconds,
-                60,
-            ),
-            (
-                "limits.header_timeout_seconds",
-                limits.header_timeout_seconds,
-                60,
-            ),
-            (
-                "limits.body_timeout_seconds",
-                limits.body_timeout_seconds,
-                120,
-            ),
-            (
-                "limits.idle_timeout_seconds",
-                limits.idle_timeout_seconds,
-                600,
-            ),
-            (
-                "limits.write_stall_timeout_seconds",
-                limits.write_stall_timeout_seconds,
-                120,
-            ),
-            (
-                "limits.linger_timeout_seconds",
-                limits.linger_timeout_seconds,
-                30,
-            ),
-            (
-                "limits.drain_timeout_seconds",
-                limits.drain_timeout_seconds,
-                600,
-            ),
-        ] {
-            faults.range(key, seconds, 1..=maximum);
-        }
-        faults.range(
-            "limits.maximum_body_bytes",
-            limits.maximum_body_bytes,
-            8_192..=1_048_576,
-        );
-        faults.range(
-            "limits.maximum_requests",
-            limits.maximum_requests,
-            16..=65_536,
-        );
-        faults.range(
-            "limits.refusals_per_second",
-            limits.refusals_per_second,
-            10..=1_000_000,
-        );
-        faults.range("limits.tls_sessions", limits.tls_sessions, 16..=1_048_576);
-        faults.range(
-            "limits.drain_notice_seconds",
-            limits.drain_notice_seconds,
-            0..=300,
-        );
         if limits.drain_notice_seconds > limits.drain_timeout_seconds {
             faults.add(
                 "limits.drain_notice_seconds must not be more than limits.drain_timeout_seconds"
@@ -211,11 +204,6 @@ impl Configuration {
                 "control.socket_file must have at most {LONGEST_PATH} bytes, its folder included"
             ));
         }
-        faults.range(
-            "tls.reload_interval_seconds",
-            self.tls.reload_interval_seconds,
-            1..=3_600,
-        );
         for (key, path) in [
             ("store.key_ring_file", &self.store.key_ring_file),
             ("register.key_file", &self.register.key_file),
@@ -234,119 +222,8 @@ impl Configuration {
         }
     }
 
-    fn check_load(&self, faults: &mut Faults) {
-        let store = &self.store;
-        // A test is kept at least as long as its CUN lives (14 × 24 h, §2.4.1.1).
-        faults.range("store.retention_days", store.retention_days, 14..=365);
-        faults.range(
-            "store.permitted_clock_error_milliseconds",
-            store.permitted_clock_error_milliseconds,
-            0..=10_000,
-        );
-        for (key, value, (least, most)) in self.backends.bounds() {
-            faults.range(&key, value, least..=most);
-        }
-        faults.range(
-            "register.poll_interval_milliseconds",
-            self.register.poll_interval_milliseconds,
-            10..=1_000,
-        );
-        faults.range(
-            "admission.submissions",
-            self.admission.submissions,
-            16..=65_536,
-        );
-    }
-
-    fn check_authentication(&self, faults: &mut Faults) {
-        let authentication = &self.authentication;
-        // The least that OWASP's password storage guide accepts for Argon2id: 19 MiB with 2 passes.
-        faults.range(
-            "authentication.argon2_memory_kibibytes",
-            authentication.argon2_memory_kibibytes,
-            19_456..=1_048_576,
-        );
-        faults.range(
-            "authentication.argon2_passes",
-            authentication.argon2_passes,
-            2..=16,
-        );
-        faults.range(
-            "authentication.hashing_threads",
-            authentication.hashing_threads,
-            1..=64,
-        );
-        faults.range(
-            "authentication.hashing_queue",
-            authentication.hashing_queue,
-            1..=4_096,
-        );
-        faults.range(
-            "authentication.remember_seconds",
-            authentication.remember_seconds,
-            0..=43_200,
-        );
-        faults.range(
-            "authentication.user_burst",
-            authentication.user_burst,
-            1..=1_000,
-        );
-        faults.range(
-            "authentication.user_failures_per_minute",
-            authentication.user_failures_per_minute,
-            1..=1_000,
-        );
-        faults.range(
-            "authentication.source_burst",
-            authentication.source_burst,
-            1..=100_000,
-        );
-        faults.range(
-            "authentication.source_failures_per_minute",
-            authentication.source_failures_per_minute,
-            1..=100_000,
-        );
-    }
-
     fn check_call_center(&self, faults: &mut Faults) {
-        let call_center = &self.call_center;
-        faults.range(
-            "call_center.session_lifetime_minutes",
-            call_center.session_lifetime_minutes,
-            5..=240,
-        );
-        faults.range(
-            "call_center.operator_failures_per_hour",
-            call_center.operator_failures_per_hour,
-            1..=1_000,
-        );
-        faults.range(
-            "call_center.code_failures_in_life",
-            call_center.code_failures_in_life,
-            1..=100,
-        );
-        faults.range(
-            "call_center.code_failures_by_one_operator",
-            call_center.code_failures_by_one_operator,
-            1..=100,
-        );
-        faults.range(
-            "call_center.caller_failures_per_hour",
-            call_center.caller_failures_per_hour,
-            1..=1_000_000,
-        );
-        faults.range(
-            "asl.codes_per_operator_per_hour",
-            self.asl.codes_per_operator_per_hour,
-            1..=10_000,
-        );
-        // Less is no time for a disk, and more keeps an operator waiting.
-        faults.range(
-            "asl.step_milliseconds",
-            self.asl.step_milliseconds,
-            100..=1_000,
-        );
-        let keys = &call_center.recorded_option_keys;
+        let keys = &self.call_center.recorded_option_keys;
         let is_key = |key: &String| {
             (1..=64).contains(&key.len())
                 && key
@@ -380,35 +257,12 @@ impl Configuration {
                 Ok(_) => {}
             }
         }
-        faults.range("immuni.deadline_seconds", immuni.deadline_seconds, 2..=30);
-        faults.range(
-            "immuni.try_limit_milliseconds",
-            immuni.try_limit_milliseconds,
-            200..=30_000,
-        );
         if immuni.try_limit_milliseconds > immuni.deadline_seconds.saturating_mul(1_000) {
             faults.add(
                 "immuni.try_limit_milliseconds must not be more than immuni.deadline_seconds"
                     .to_owned(),
             );
         }
-        faults.range("immuni.maximum_tries", immuni.maximum_tries, 1..=10);
-        faults.range(
-            "immuni.mailbox_capacity",
-            immuni.mailbox_capacity,
-            1..=65_536,
-        );
-        faults.range("immuni.connections", immuni.connections, 1..=1_024);
-        faults.range(
-            "immuni.breaker_failures",
-            immuni.breaker_failures,
-            1..=1_000,
-        );
-        faults.range(
-            "immuni.breaker_pause_seconds",
-            immuni.breaker_pause_seconds,
-            1..=300,
-        );
     }
 }
 
