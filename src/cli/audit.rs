@@ -16,24 +16,15 @@ use sistema_ts_store::{
     AccessDetail, AccessQuery, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
 };
 
-use super::configuration::ConfigurationArguments;
+use super::configuration::Configured;
 use super::error::{AuditError, CliError};
 use super::person::read_fiscal_code;
 
 /// Records read from the archive at once.
 const PAGE: usize = 1_000;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    configuration: ConfigurationArguments,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Show the access records that meet every condition given, beside a running server or without one
     ///
     /// They come day by day: the records of a day's services in the order of arrival, then its accepted submissions. Moments are those of Rome:
@@ -42,7 +33,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct SearchArguments {
+pub(super) struct SearchArguments {
     /// First moment; a day counts from its beginning. A day before the last one if it is not given
     #[arg(long, value_name = "MOMENT", value_parser = Moment::parse)]
     from: Option<Moment>,
@@ -129,7 +120,7 @@ fn parse_service(value: &str) -> Result<Service, String> {
     })
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
     let Command::Search(search) = arguments.command;
     let query = search.query(SystemClock.now())?;

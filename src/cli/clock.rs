@@ -3,32 +3,23 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::keys::Renewal;
 
-use super::configuration::ConfigurationArguments;
+use super::configuration::Configured;
 use super::error::{CliError, ClockError};
 use crate::control::{self, AskError, Order, Reply};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    configuration: ConfigurationArguments,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Say that the clock is right now: what is past its time by it is destroyed. Works on a running server and on a stopped one
     Confirm,
     /// Put right what was stamped by a clock that was ahead; the server must be stopped, and the clock right
     Repair,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
     let mut output = io::stdout().lock();
     let now = SystemClock.now();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use sistema_ts_store::permissions::check_data_folder;
 
 use super::error::CliError;
@@ -13,6 +13,16 @@ pub(super) struct ConfigurationArguments {
     /// The configuration file; without it all keys have their defaults (docs/configuration.md)
     #[arg(long, short, value_name = "FILE", env = CONFIGURATION_FILE_VARIABLE, global = true)]
     configuration: Option<PathBuf>,
+}
+
+/// A command that works with the configuration, and what it is asked to do.
+#[derive(Debug, Args)]
+pub(super) struct Configured<C: Subcommand> {
+    #[command(flatten)]
+    pub(super) configuration: ConfigurationArguments,
+
+    #[command(subcommand)]
+    pub(super) command: C,
 }
 
 impl ConfigurationArguments {

@@ -6,24 +6,15 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::process::ExitCode;
 
 use chrono::{Days, NaiveDate};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use sistema_ts_model::{Clock as _, SystemClock};
 use sistema_ts_store::keys::{KeyError, KeyRing, RENEWAL_AHEAD_DAYS, oldest_live_day};
 
-use super::configuration::ConfigurationArguments;
+use super::configuration::Configured;
 use super::error::CliError;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    configuration: ConfigurationArguments,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Make the ring, once for an installation; refused where there is one
     Create,
     /// Mix fresh entropy in from a coming day on, so that no copy of the ring made before leads to the keys of that day and later ones; works
@@ -37,7 +28,7 @@ enum Command {
     Age,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
     let path = &configuration.store.key_ring_file;
     let today = SystemClock.now().rome_day();

@@ -21,6 +21,7 @@ mod pki;
 mod restore;
 mod serve;
 
+use configuration::Configured;
 use error::CliError;
 
 /// The services of Sistema TS for swab results and for unlocking the Immuni app.
@@ -41,15 +42,15 @@ enum Command {
     /// Look at a data folder that the server refuses, and accept it as it is
     Restore(restore::Arguments),
     /// The ring of day keys, without which nothing can be sealed
-    Keys(keys::Arguments),
+    Keys(Configured<keys::Command>),
     /// What only a person can decide who has looked at another clock
-    Clock(clock::Arguments),
+    Clock(Configured<clock::Command>),
     /// Make certificates for development, tests and demonstrations
     Pki(pki::Arguments),
     /// The register of health cards, against which the call centre's verifications are checked
-    Cards(cards::Arguments),
+    Cards(Configured<cards::Command>),
     /// The archive of access records
-    Audit(audit::Arguments),
+    Audit(Configured<audit::Command>),
     /// Register callers, structures, users and operators; works beside a running server
     Admin(admin::Arguments),
 }

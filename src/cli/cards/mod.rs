@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use self::line::{COLUMNS, card_of, is_header};
 use self::lines::{Line, Lines};
 use self::view::View;
-use super::configuration::ConfigurationArguments;
+use super::configuration::Configured;
 use super::error::{CardsError, CliError};
 use crate::backend::Archives;
 use crate::config::Configuration;
@@ -35,17 +35,8 @@ const LINES_PER_LOOK: u64 = 4_096;
 /// How much of a file tells it from another, beside its length and its time.
 const HEAD: u64 = 64 * 1024;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    configuration: ConfigurationArguments,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Replace the register of cards by those of a file, or add them to it, beside a running server
     ///
     /// The file is CSV with semicolons and the header codice_fiscale;numero_tessera;valida_dal;valida_al, one card a line, several a
@@ -64,13 +55,13 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct RemoveArguments {
+pub(super) struct RemoveArguments {
     /// The name under which they were added
     name: AdditionName,
 }
 
 #[derive(Debug, Args)]
-struct ImportArguments {
+pub(super) struct ImportArguments {
     /// The file
     file: PathBuf,
     /// Add the cards to the register instead, under this name; `cards remove` takes them out again, and so does the next whole import.
@@ -89,7 +80,7 @@ struct ImportArguments {
     maximum_loss_percent: u64,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
     let key = RegisterKey::load(&configuration.register.key_file).map_err(CardsError::from)?;
     match arguments.command {
