@@ -10,7 +10,16 @@ struct Closure<F, T> {
     work: Option<F>,
     answer: Option<Result<T, StoreError>>,
     reply: Reply<T>,
-    erases: bool,
+    answers: Answers,
+}
+
+/// When the answer of a job leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// As soon as its batch is committed: the job erases nobody.
+    AfterCommit,
+    /// When the persons are erased whose erasure its batch intends.
+    AfterErasures,
 }
 
 impl<F, T> Task for Closure<F, T>
@@ -31,7 +40,7 @@ where
     }
 
     fn waits_for_erasures(&self) -> bool {
-        self.erases
+        self.answers == Answers::AfterErasures
     }
 
     fn finish(self: Box<Self>, batch_failure: Option<StoreError>) {
@@ -46,8 +55,9 @@ where
     }
 }
 
-/// A job whose answer waits for the erasures of its batch.
+/// A job that does `work`.
 pub(super) fn task<T: Send + 'static>(
+    answers: Answers,
     work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
     reply: Reply<T>,
 ) -> Job {
@@ -55,19 +65,6 @@ pub(super) fn task<T: Send + 'static>(
         work: Some(work),
         answer: None,
         reply,
-        erases: true,
-    })
-}
-
-/// A job that erases nobody: its answer leaves as soon as its batch is committed.
-pub(super) fn task_without_erasure<T: Send + 'static>(
-    work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
-    reply: Reply<T>,
-) -> Job {
-    Box::new(Closure {
-        work: Some(work),
-        answer: None,
-        reply,
-        erases: false,
+        answers,
     })
 }

@@ -13,7 +13,7 @@ use super::access::{AccessJob, Archive, Keeper};
 use super::epoch;
 use super::failure::Failure;
 use super::files::{Files, WriteMode};
-use super::job;
+use super::job::{self, Answers};
 use super::log::{self, LogCare, Mover};
 use super::opened::OpenedDatabase;
 use super::options::EmbeddedOptions;
@@ -190,7 +190,7 @@ impl EmbeddedStore {
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(lane, job::task(work, reply))?;
+        self.submit(lane, job::task(Answers::AfterErasures, work, reply))?;
         self.answer(answer).await
     }
 

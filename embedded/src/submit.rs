@@ -9,7 +9,7 @@ use sistema_ts_store::{
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use super::job;
+use super::job::{self, Answers};
 use super::queue::Lane;
 use super::record::{Person, ReceiptEntry, Recorded, Submission};
 use super::rows::{self, RECEIPT_LEN, TestRow};
@@ -117,7 +117,8 @@ impl EmbeddedStore {
         let submission = Submission::prepare(test, &key, receipt)?;
         let (reply, answer) = oneshot::channel();
         let record = move |writer: &mut Writer<'_>| writer.record(&submission);
-        self.submit(Lane::Usual, job::task_without_erasure(record, reply))?;
+        let job = job::task(Answers::AfterCommit, record, reply);
+        self.submit(Lane::Usual, job)?;
         Ok(Begun::HandedOver(answer))
     }
 

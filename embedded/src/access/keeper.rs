@@ -107,7 +107,7 @@ impl Keeper {
                 metrics::histogram!("sistema_ts_store_access_commit_seconds")
                     .record(began.elapsed().as_secs_f64());
             }
-            // What it finds is in the failure.
+            // A file that is not in place is the store's failure, which is looked at next.
             let _ = self.look_at_files(false);
             if self.shared.failure().is_some() {
                 self.queue.abandon();
@@ -116,11 +116,11 @@ impl Keeper {
         }
     }
 
-    /// Ends the store when a file is no longer where a restart would look for it: those just written, before anything is answered, and all that
-    /// are open now and then.
-    fn look_at_files(&mut self, now: bool) -> Result<(), BatchFailure> {
+    /// Ends the store when a file is no longer where a restart would look for it. The files that a commit has just written (`written`) are looked
+    /// at each time, before anything is answered; all open files are looked at now and then.
+    fn look_at_files(&mut self, written: bool) -> Result<(), BatchFailure> {
         let all = self.looked_at_files.elapsed() >= PATIENCE;
-        if !now && !all {
+        if !written && !all {
             return Ok(());
         }
         if all {
@@ -325,8 +325,8 @@ impl Keeper {
                 self.archive.add_chunk(&chunk)?;
             }
         }
-        // Rows may be missing at the end: they have expired, and the archive that knew them is past its own time or was not restored. To
-        // stop at the last one found would look for them for ever.
+        // The newest rows may be missing: the tests have expired, and the archive that says up to which row they were copied has gone as well, or
+        // was not restored. A copy that ended at the last row found would look for the missing rows for ever.
         Ok(match entries.last() {
             Some((_, last)) if entries.len() == COPY_ROWS => last.row,
             _ => through,
