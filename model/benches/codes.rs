@@ -60,21 +60,14 @@ fn draws(criterion: &mut Criterion) {
 
 fn texts(criterion: &mut Criterion) {
     let now = Timestamp::from_millis_clamped(1_795_500_151_123);
-    let mut output = Vec::with_capacity(64);
-    criterion.bench_function("Timestamp::write_rome, same hour", |bencher| {
-        bencher.iter(|| {
-            output.clear();
-            black_box(now).write_rome(&mut output);
-            output.len()
-        });
+    criterion.bench_function("Timestamp::rome_text, same hour", |bencher| {
+        bencher.iter(|| black_box(now).rome_text());
     });
-    criterion.bench_function("Timestamp::write_rome, another hour each time", |bencher| {
+    criterion.bench_function("Timestamp::rome_text, another hour each time", |bencher| {
         let mut hour = 0;
         bencher.iter(|| {
             hour = (hour + 1) % 1_000;
-            output.clear();
-            black_box(now.plus_millis(hour * 3_600_000)).write_rome(&mut output);
-            output.len()
+            black_box(now.plus_millis(hour * 3_600_000)).rome_text()
         });
     });
     criterion.bench_function("Timestamp::rome_day", |bencher| {

@@ -11,6 +11,16 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("made from ASCII only")
 }
 
+/// The text in an array whose rest is zero, and its length; `None` if it is longer than `N` or not ASCII.
+fn padded<const N: usize>(value: &[u8]) -> Option<([u8; N], u8)> {
+    if value.len() > N || !value.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    bytes[..value.len()].copy_from_slice(value);
+    Some((bytes, u8::try_from(value.len()).ok()?))
+}
+
 /// At most `N` ASCII characters (`N` < 256). The rest of the array is zero, so that derived equality is the text's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AsciiText<const N: usize> {
@@ -21,15 +31,8 @@ pub(crate) struct AsciiText<const N: usize> {
 impl<const N: usize> AsciiText<N> {
     /// `None` if the text is longer than `N` or not ASCII.
     pub(crate) fn new(value: &[u8]) -> Option<Self> {
-        if value.len() > N || !value.is_ascii() {
-            return None;
-        }
-        let mut bytes = [0; N];
-        bytes[..value.len()].copy_from_slice(value);
-        Some(Self {
-            bytes,
-            length: u8::try_from(value.len()).ok()?,
-        })
+        let (bytes, length) = padded(value)?;
+        Some(Self { bytes, length })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -65,15 +68,8 @@ pub(crate) struct SecretAscii<const N: usize> {
 impl<const N: usize> SecretAscii<N> {
     /// `None` if the text is longer than `N` or not ASCII.
     pub(crate) fn new(value: &[u8]) -> Option<Self> {
-        if value.len() > N || !value.is_ascii() {
-            return None;
-        }
-        let mut bytes = [0; N];
-        bytes[..value.len()].copy_from_slice(value);
-        Some(Self {
-            bytes,
-            length: u8::try_from(value.len()).ok()?,
-        })
+        let (bytes, length) = padded(value)?;
+        Some(Self { bytes, length })
     }
 
     pub(crate) fn expose(&self) -> &str {

@@ -112,11 +112,6 @@ impl Timestamp {
         text
     }
 
-    /// Appends [`rome_text`](Timestamp::rome_text).
-    pub fn write_rome(self, output: &mut Vec<u8>) {
-        output.extend_from_slice(&self.rome_text());
-    }
-
     /// What a clock on a wall in Rome shows, as milliseconds since it showed 1970-01-01T00:00.
     fn rome_local_millis(self) -> i64 {
         self.0 + rome_offset_minutes(self.0 / MILLIS_PER_HOUR) * MILLIS_PER_MINUTE
