@@ -1,6 +1,6 @@
 //! `sistema-ts admin call-center …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{CallCenterCode, Caller};
 use sistema_ts_store::register::{RegisterChange, RegisterError};
@@ -23,23 +23,11 @@ pub(super) enum Command {
     /// List the registered call centres
     List,
     /// Show a call centre with its certificates and networks
-    Show {
-        /// Its code
-        #[arg(value_parser = CallCenterCode::parse)]
-        code: CallCenterCode,
-    },
+    Show(CodeArgument),
     /// Let a disabled call centre call again
-    Enable {
-        /// Its code
-        #[arg(value_parser = CallCenterCode::parse)]
-        code: CallCenterCode,
-    },
+    Enable(CodeArgument),
     /// Refuse a call centre from its next request on
-    Disable {
-        /// Its code
-        #[arg(value_parser = CallCenterCode::parse)]
-        code: CallCenterCode,
-    },
+    Disable(CodeArgument),
     /// Give a call centre another name
     Rename {
         /// Its code, which stays
@@ -50,11 +38,14 @@ pub(super) enum Command {
         name: String,
     },
     /// Remove a call centre that has no certificate, network or operator any more
-    Remove {
-        /// Its code
-        #[arg(value_parser = CallCenterCode::parse)]
-        code: CallCenterCode,
-    },
+    Remove(CodeArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CodeArgument {
+    /// Its code
+    #[arg(value_parser = CallCenterCode::parse)]
+    code: CallCenterCode,
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
@@ -93,7 +84,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
             ];
             context.output.table(&names, rows.collect())
         }
-        Command::Show { code } => {
+        Command::Show(CodeArgument { code }) => {
             let snapshot = register.snapshot();
             let caller = Caller::CallCenter(code);
             let entry = snapshot.caller(&caller).ok_or_else(|| {
@@ -109,9 +100,13 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 ("operators", json!(snapshot.operators(&caller).len())),
             ])
         }
-        Command::Enable { code } => set_enabled(context, Caller::CallCenter(code), true).await,
-        Command::Disable { code } => set_enabled(context, Caller::CallCenter(code), false).await,
+        Command::Enable(CodeArgument { code }) => {
+            set_enabled(context, Caller::CallCenter(code), true).await
+        }
+        Command::Disable(CodeArgument { code }) => {
+            set_enabled(context, Caller::CallCenter(code), false).await
+        }
         Command::Rename { code, name } => rename(context, Caller::CallCenter(code), name).await,
-        Command::Remove { code } => remove(context, Caller::CallCenter(code)).await,
+        Command::Remove(CodeArgument { code }) => remove(context, Caller::CallCenter(code)).await,
     }
 }

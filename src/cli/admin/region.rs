@@ -1,6 +1,6 @@
 //! `sistema-ts admin region …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{Caller, RegionCode};
 use sistema_ts_store::register::{RegisterChange, RegisterError};
@@ -23,23 +23,11 @@ pub(super) enum Command {
     /// List the registered regions
     List,
     /// Show a region with its certificates
-    Show {
-        /// The region's three digits
-        #[arg(value_parser = RegionCode::parse)]
-        code: RegionCode,
-    },
+    Show(CodeArgument),
     /// Let a disabled region call again
-    Enable {
-        /// The region's three digits
-        #[arg(value_parser = RegionCode::parse)]
-        code: RegionCode,
-    },
+    Enable(CodeArgument),
     /// Refuse a region from its next request on
-    Disable {
-        /// The region's three digits
-        #[arg(value_parser = RegionCode::parse)]
-        code: RegionCode,
-    },
+    Disable(CodeArgument),
     /// Give a region another name
     Rename {
         /// The region's three digits
@@ -50,11 +38,14 @@ pub(super) enum Command {
         name: String,
     },
     /// Remove a region that has no certificate or operator any more; its structures and their users stay
-    Remove {
-        /// The region's three digits
-        #[arg(value_parser = RegionCode::parse)]
-        code: RegionCode,
-    },
+    Remove(CodeArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CodeArgument {
+    /// The region's three digits
+    #[arg(value_parser = RegionCode::parse)]
+    code: RegionCode,
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
@@ -83,7 +74,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 .output
                 .table(&["code", "name", "enabled", "certificates"], rows.collect())
         }
-        Command::Show { code } => {
+        Command::Show(CodeArgument { code }) => {
             let snapshot = register.snapshot();
             let entry = snapshot.caller(&Caller::Region(code)).ok_or_else(|| {
                 AdminError::from(RegisterError::Missing(format!("region {code}")))
@@ -95,9 +86,13 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 ("certificates", certificates(entry)),
             ])
         }
-        Command::Enable { code } => set_enabled(context, Caller::Region(code), true).await,
-        Command::Disable { code } => set_enabled(context, Caller::Region(code), false).await,
+        Command::Enable(CodeArgument { code }) => {
+            set_enabled(context, Caller::Region(code), true).await
+        }
+        Command::Disable(CodeArgument { code }) => {
+            set_enabled(context, Caller::Region(code), false).await
+        }
         Command::Rename { code, name } => rename(context, Caller::Region(code), name).await,
-        Command::Remove { code } => remove(context, Caller::Region(code)).await,
+        Command::Remove(CodeArgument { code }) => remove(context, Caller::Region(code)).await,
     }
 }

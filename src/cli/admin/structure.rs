@@ -1,6 +1,6 @@
 //! `sistema-ts admin structure …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use sistema_ts_model::{RegionCode, StructureDescription, StructureId};
 use sistema_ts_store::register::{RegisterChange, RegisterError, Workplace};
@@ -26,23 +26,11 @@ pub(super) enum Command {
         region: Option<RegionCode>,
     },
     /// Show a structure with its users
-    Show {
-        /// Region, ASL and structure
-        #[arg(value_parser = StructureId::parse)]
-        id: StructureId,
-    },
+    Show(StructureArgument),
     /// Take tests of a disabled structure again, and let its users call again
-    Enable {
-        /// Region, ASL and structure
-        #[arg(value_parser = StructureId::parse)]
-        id: StructureId,
-    },
+    Enable(StructureArgument),
     /// Refuse tests of a structure, and all its users, from the next request on
-    Disable {
-        /// Region, ASL and structure
-        #[arg(value_parser = StructureId::parse)]
-        id: StructureId,
-    },
+    Disable(StructureArgument),
     /// Give a structure another name
     Rename {
         /// Region, ASL and structure, which stay
@@ -53,11 +41,14 @@ pub(super) enum Command {
         description: StructureDescription,
     },
     /// Remove a structure that has no users any more; tests that it has reported stay as they are
-    Remove {
-        /// Region, ASL and structure
-        #[arg(value_parser = StructureId::parse)]
-        id: StructureId,
-    },
+    Remove(StructureArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StructureArgument {
+    /// Region, ASL and structure
+    #[arg(value_parser = StructureId::parse)]
+    id: StructureId,
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
@@ -85,7 +76,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 .output
                 .table(&["structure", "description", "enabled"], rows.collect())
         }
-        Command::Show { id } => {
+        Command::Show(StructureArgument { id }) => {
             let snapshot = register.snapshot();
             let entry = snapshot.structure(&id).ok_or_else(|| {
                 AdminError::from(RegisterError::Missing(format!("structure {id}")))
@@ -102,15 +93,15 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 ("users", users.collect()),
             ])
         }
-        Command::Enable { id } => set_enabled(context, id, true).await,
-        Command::Disable { id } => set_enabled(context, id, false).await,
+        Command::Enable(StructureArgument { id }) => set_enabled(context, id, true).await,
+        Command::Disable(StructureArgument { id }) => set_enabled(context, id, false).await,
         Command::Rename { id, description } => {
             context
                 .change(RegisterChange::RenameStructure { id, description })
                 .await?;
             context.output.done(&format!("structure {id} renamed"))
         }
-        Command::Remove { id } => {
+        Command::Remove(StructureArgument { id }) => {
             context
                 .change(RegisterChange::RemoveStructure { id })
                 .await?;

@@ -39,23 +39,11 @@ pub(super) enum Command {
         asl: Option<AslId>,
     },
     /// Show a user, the operator's codice fiscale included
-    Show {
-        /// The user id
-        #[arg(value_parser = UserId::parse)]
-        id: UserId,
-    },
+    Show(UserArgument),
     /// Let a disabled user call again
-    Enable {
-        /// The user id
-        #[arg(value_parser = UserId::parse)]
-        id: UserId,
-    },
+    Enable(UserArgument),
     /// Refuse a user from the next request on
-    Disable {
-        /// The user id
-        #[arg(value_parser = UserId::parse)]
-        id: UserId,
-    },
+    Disable(UserArgument),
     /// Give a user a new password and pincode, and print them, once
     Reset {
         /// The user id
@@ -74,11 +62,7 @@ pub(super) enum Command {
         on: Option<NaiveDate>,
     },
     /// Remove a user who has left; access records keep their own
-    Remove {
-        /// The user id
-        #[arg(value_parser = UserId::parse)]
-        id: UserId,
-    },
+    Remove(UserArgument),
     /// Replace the services that a user may call; without any, none
     Profiles {
         /// The user id
@@ -88,6 +72,13 @@ pub(super) enum Command {
         #[arg(value_name = "SERVICE", value_parser = service)]
         services: Vec<Service>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UserArgument {
+    /// The user id
+    #[arg(value_parser = UserId::parse)]
+    id: UserId,
 }
 
 #[derive(Debug, Args)]
@@ -153,9 +144,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
     match command {
         Command::Add(arguments) => add(context, arguments).await,
         Command::List { structure, asl } => list(context, workplace_of(structure, asl)),
-        Command::Show { id } => show(context, &id),
-        Command::Enable { id } => set_enabled(context, &id, true).await,
-        Command::Disable { id } => set_enabled(context, &id, false).await,
+        Command::Show(UserArgument { id }) => show(context, &id),
+        Command::Enable(UserArgument { id }) => set_enabled(context, &id, true).await,
+        Command::Disable(UserArgument { id }) => set_enabled(context, &id, false).await,
         Command::Reset { id, credentials } => reset(context, &id, credentials).await,
         Command::Expire { id, on } => {
             let end = on.map_or(context.now, Timestamp::start_of_rome_day);
@@ -168,7 +159,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CliEr
                 .output
                 .done(&format!("credentials of user {id} end at {end}"))
         }
-        Command::Remove { id } => {
+        Command::Remove(UserArgument { id }) => {
             let removed = RegisterChange::RemoveUser { user: id.clone() };
             context.change(removed).await?;
             context.output.done(&format!("user {id} removed"))
