@@ -21,12 +21,22 @@ use super::store::EmbeddedStore;
 /// Rows that one page looks at, at most, so that a listing of few among many keeps its reads short, too.
 const ROWS_PER_PAGE: i64 = 100_000;
 
-const SELECT: &str = "SELECT row, cun, inserted_ms, structure, swab_day, flags, life FROM tests
-    WHERE row > ?1 AND row <= ?2 AND region = ?3 AND (?4 IS NULL OR structure = ?4) ORDER BY row LIMIT ?5";
+/// Reads rows of a region in their order, of those structures of which the condition holds.
+macro_rules! select_where {
+    ($structure:literal) => {
+        concat!(
+            "SELECT row, cun, inserted_ms, structure, swab_day, flags, life FROM tests
+             WHERE row > ?1 AND row <= ?2 AND region = ?3 AND ",
+            $structure,
+            " ORDER BY row LIMIT ?5"
+        )
+    };
+}
+
+const SELECT: &str = select_where!("(?4 IS NULL OR structure = ?4)");
 
 /// The same for a description that was sent in several forms, whose numbers are a JSON array.
-const SELECT_FORMS: &str = "SELECT row, cun, inserted_ms, structure, swab_day, flags, life FROM tests
-    WHERE row > ?1 AND row <= ?2 AND region = ?3 AND structure IN (SELECT value FROM json_each(?4)) ORDER BY row LIMIT ?5";
+const SELECT_FORMS: &str = select_where!("structure IN (SELECT value FROM json_each(?4))");
 
 impl EmbeddedStore {
     /// Where a listing that begins now ends.

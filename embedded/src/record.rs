@@ -7,6 +7,11 @@ use sistema_ts_store::{NewTest, StoreError};
 use super::day::Day;
 use super::rows::{self, POSITIVE, RECEIPT_LEN, WITH_WARNINGS};
 
+/// Makes the row of a submission, by the values that the writer gives in this order.
+pub(super) const INSERT: &str = "
+    INSERT INTO tests (row, cun, inserted_ms, caller, region, structure, swab_day, flags, accessed_before, contact, negative, receipt)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
 /// A submission, sealed and hashed under the key of the day that its caller's thread read on the clock.
 pub(super) struct Submission {
     pub(super) day: Day,

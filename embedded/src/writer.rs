@@ -21,6 +21,7 @@ use super::noting::Noting;
 use super::opened::OpenedDatabase;
 use super::patients::Patients;
 use super::queue::{Queue, Taken};
+use super::record;
 use super::recovery::WriterStart;
 use super::shared::Shared;
 use std::sync::Arc;
@@ -98,11 +99,7 @@ impl<'connection> Writer<'connection> {
             shared,
             queue,
             tests,
-            insert_test: tests.prepare(
-                "INSERT INTO tests (row, cun, inserted_ms, caller, region, structure, swab_day, flags, accessed_before, contact,
-                     negative, receipt)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?,
+            insert_test: tests.prepare(record::INSERT)?,
             begin: tests.prepare("BEGIN IMMEDIATE")?,
             commit: tests.prepare("COMMIT")?,
             roll_back: tests.prepare("ROLLBACK")?,
