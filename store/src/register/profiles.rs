@@ -84,15 +84,8 @@ impl fmt::Debug for Profiles {
 }
 
 fn bit(service: Service) -> u8 {
-    match service {
-        Service::Submission => 1,
-        Service::Cancellation => 1 << 1,
-        Service::Listing => 1 << 2,
-        Service::Verification => 1 << 3,
-        Service::Unlock => 1 << 4,
-        Service::Confirmation => 1 << 5,
-        Service::AslOtp => 1 << 6,
-    }
+    const { assert!(Service::ALL.len() <= u8::BITS as usize) };
+    1 << service as u8
 }
 
 #[cfg(test)]
