@@ -6,14 +6,14 @@ use sistema_ts_model::{Cun, Timestamp};
 use sistema_ts_store::keys::cut;
 use sistema_ts_store::trusted_time::Horizon;
 use sistema_ts_store::{
-    AslOtpAdmission, CountAslOtp, CountOfGuess, Counted, FORGIVENESSES, Forgiveness, Guess,
+    AslOtpAdmission, CodeTries, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, Guess,
     GuessAdmission, GuessCounter, GuessTicket, StoreError,
 };
 
 use super::failure::Failure;
 use super::queue::Lane;
 use super::store::EmbeddedStore;
-use super::under_way::GuessUnderWay;
+use super::under_way::{CountOfGuess, GuessUnderWay};
 use super::writer::Writer;
 
 impl EmbeddedStore {
@@ -24,7 +24,9 @@ impl EmbeddedStore {
     }
 
     pub(super) async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
-        let guess = self.shared.guesses.end(ticket);
+        let Some(guess) = self.shared.guesses.end(ticket) else {
+            return Ok(());
+        };
         self.write(Lane::Urgent, move |writer| writer.keep_guess(guess))
             .await
     }
@@ -53,18 +55,10 @@ pub(super) enum BegunGuess {
     Counted {
         guess: GuessUnderWay,
         operator_left: u32,
-        of_code: CodeTries,
+        code_tries: CodeTries,
     },
     /// It is not even looked at, and not counted.
     Refused(GuessAdmission),
-}
-
-/// What a code has left for a guess.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum CodeTries {
-    Some,
-    Last,
-    None,
 }
 
 impl BegunGuess {
@@ -79,19 +73,11 @@ impl BegunGuess {
             Self::Counted {
                 guess,
                 operator_left,
-                of_code: CodeTries::None,
-            } => GuessAdmission::CodeExhausted {
+                code_tries,
+            } => GuessAdmission::Counted {
                 ticket: guess.into_ticket(),
                 operator_left,
-            },
-            Self::Counted {
-                guess,
-                operator_left,
-                of_code,
-            } => GuessAdmission::Admitted {
-                ticket: guess.into_ticket(),
-                operator_left,
-                uses_code_up: of_code == CodeTries::Last,
+                code_tries,
             },
         }
     }
@@ -128,20 +114,16 @@ impl Writer<'_> {
         if left(Counted::OperatorOfCode) == 0 {
             return Ok(BegunGuess::Refused(GuessAdmission::OperatorOfCodeExhausted));
         }
-        let of_code = match left(Counted::Code) {
-            0 => CodeTries::None,
-            1 => CodeTries::Last,
-            _ => CodeTries::Some,
-        };
+        let code_tries = CodeTries::of(left(Counted::Code));
         let counts = Counted::OF_A_GUESS.map(|counted| CountOfGuess {
             counted,
             key: keys[counted as usize],
             window_started: counter(counted).window_started,
-            is_raised: counted != Counted::Code || of_code != CodeTries::None,
+            is_raised: counted != Counted::Code || code_tries != CodeTries::None,
         });
         Ok(BegunGuess::Counted {
             operator_left: left(Counted::Operator) - 1,
-            of_code,
+            code_tries,
             guess: self.shared.guesses.begin(counts, self.now),
         })
     }

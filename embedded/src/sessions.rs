@@ -42,9 +42,12 @@ impl EmbeddedStore {
         let guess = self.shared.guesses.end(ticket);
         self.write(Lane::Urgent, move |writer| {
             let outcome = writer.open_session(&request)?;
-            match outcome {
-                OpenOutcome::Opened(_) => drop(guess),
-                OpenOutcome::Refused(_) | OpenOutcome::Unknown => writer.keep_guess(guess)?,
+            match (&outcome, guess) {
+                (OpenOutcome::Refused(_) | OpenOutcome::Unknown, Some(guess)) => {
+                    writer.keep_guess(guess)?;
+                }
+                // Taken off, or ended before.
+                (OpenOutcome::Opened(_), Some(_)) | (_, None) => {}
             }
             Ok(outcome)
         })

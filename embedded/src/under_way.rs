@@ -8,14 +8,28 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sistema_ts_model::Timestamp;
-use sistema_ts_store::{CountOfGuess, GUESS_WINDOW_MILLIS, GuessTicket};
+use sistema_ts_store::{Counted, GUESS_WINDOW_MILLIS, GuessTicket};
 
-/// Guesses under way, by the number of each and by the key of each count.
+/// One of the counts that a guess is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CountOfGuess {
+    /// What is counted.
+    pub(super) counted: Counted,
+    /// The key of the count's row: a keyed hash, which names neither operator nor code.
+    pub(super) key: [u8; 16],
+    /// The beginning of the window in which the guess was counted.
+    pub(super) window_started: Timestamp,
+    /// Whether the guess raises it. That of a code without tries stays as it is, and is written all the same when the guess fails: the work
+    /// tells nothing.
+    pub(super) is_raised: bool,
+}
+
+/// Guesses under way: how many there are by the key of each count, and those that are left to their tickets.
 #[derive(Default)]
 struct All {
     newest: u64,
-    /// When each began, and what it is counted under; the numbers ascend with time.
-    guesses: BTreeMap<u64, (Timestamp, [CountOfGuess; 4])>,
+    /// By the number of its ticket, when each began and what it is counted under; the numbers ascend with time.
+    left_to_tickets: BTreeMap<u64, (Timestamp, [CountOfGuess; 4])>,
     counts: HashMap<[u8; 16], u32>,
 }
 
@@ -26,7 +40,7 @@ pub(super) struct GuessesUnderWay(Arc<Mutex<All>>);
 /// A guess that is counted as long as this lives, unless it is left to its ticket.
 pub(super) struct GuessUnderWay {
     all: GuessesUnderWay,
-    number: u64,
+    began: Timestamp,
     counts: [CountOfGuess; 4],
     is_left_to_ticket: bool,
 }
@@ -35,10 +49,11 @@ impl GuessesUnderWay {
     /// How many there are under this key. A guess that began a window ago and has not ended has lost its ticket, and is forgotten.
     pub(super) fn count(&self, key: &[u8; 16], now: Timestamp) -> u32 {
         let mut all = self.lock();
-        while let Some((&oldest, (began, _))) = all.guesses.first_key_value()
-            && now.millis_since(*began) >= GUESS_WINDOW_MILLIS
+        while let Some(oldest) = all.left_to_tickets.first_entry()
+            && now.millis_since(oldest.get().0) >= GUESS_WINDOW_MILLIS
         {
-            all.end(oldest);
+            let (_, counts) = oldest.remove();
+            all.take_off(&counts);
         }
         all.counts.get(key).copied().unwrap_or(0)
     }
@@ -46,29 +61,27 @@ impl GuessesUnderWay {
     /// Counts one that begins now.
     pub(super) fn begin(&self, counts: [CountOfGuess; 4], now: Timestamp) -> GuessUnderWay {
         let mut all = self.lock();
-        all.newest += 1;
-        let number = all.newest;
-        all.guesses.insert(number, (now, counts));
         for count in counts.iter().filter(|count| count.is_raised) {
             *all.counts.entry(count.key).or_default() += 1;
         }
         drop(all);
         GuessUnderWay {
             all: self.clone(),
-            number,
+            began: now,
             counts,
             is_left_to_ticket: false,
         }
     }
 
-    /// The guess of a ticket, which is at its end.
-    pub(super) fn end(&self, ticket: &GuessTicket) -> GuessUnderWay {
-        GuessUnderWay {
+    /// The guess of a ticket, which is at its end; none if it has ended, or was forgotten.
+    pub(super) fn end(&self, ticket: &GuessTicket) -> Option<GuessUnderWay> {
+        let (began, counts) = self.lock().left_to_tickets.remove(&ticket.number())?;
+        Some(GuessUnderWay {
             all: self.clone(),
-            number: ticket.number(),
-            counts: *ticket.counts(),
+            began,
+            counts,
             is_left_to_ticket: false,
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {
@@ -78,11 +91,8 @@ impl GuessesUnderWay {
 }
 
 impl All {
-    /// Takes a guess off its counts, once.
-    fn end(&mut self, number: u64) {
-        let Some((_, counts)) = self.guesses.remove(&number) else {
-            return;
-        };
+    /// Takes a guess off its counts.
+    fn take_off(&mut self, counts: &[CountOfGuess; 4]) {
         for count in counts.iter().filter(|count| count.is_raised) {
             let Entry::Occupied(mut entry) = self.counts.entry(count.key) else {
                 continue;
@@ -104,14 +114,20 @@ impl GuessUnderWay {
     /// Leaves it counted, until its ticket comes back.
     pub(super) fn into_ticket(mut self) -> GuessTicket {
         self.is_left_to_ticket = true;
-        GuessTicket::new(self.number, self.counts)
+        let mut all = self.all.lock();
+        all.newest += 1;
+        let number = all.newest;
+        all.left_to_tickets
+            .insert(number, (self.began, self.counts));
+        drop(all);
+        GuessTicket::of_number(number)
     }
 }
 
 impl Drop for GuessUnderWay {
     fn drop(&mut self) {
         if !self.is_left_to_ticket {
-            self.all.lock().end(self.number);
+            self.all.lock().take_off(&self.counts);
         }
     }
 }
@@ -140,7 +156,7 @@ mod tests {
     impl GuessesUnderWay {
         fn is_empty(&self) -> bool {
             let all = self.lock();
-            all.guesses.is_empty() && all.counts.is_empty()
+            all.left_to_tickets.is_empty() && all.counts.is_empty()
         }
     }
 
@@ -162,8 +178,11 @@ mod tests {
         assert_eq!(failures(&all, Counted::Operator), 1);
         let third = all.begin(counts(7, true), at(7));
         // Once, however often it comes back.
-        for _ in 0..3 {
-            drop(all.end(&ticket));
+        for is_first in [true, false, false] {
+            let ended = all.end(&ticket);
+            assert_eq!(ended.is_some(), is_first);
+            assert_eq!(failures(&all, Counted::Operator), 1 + u32::from(is_first));
+            drop(ended);
             assert_eq!(failures(&all, Counted::Operator), 1);
         }
         drop(third);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sistema_ts_embedded::register::{EmbeddedRegister, RegisterOptions};
-use sistema_ts_model::ManualClock;
+use sistema_ts_model::Clock;
 use sistema_ts_store::conformance::names::Names;
 use sistema_ts_store::conformance::register::RegisterFactory;
 use sistema_ts_store::conformance::{Ability, StoreFactory, run_in_one_place};
@@ -21,7 +21,8 @@ use support::place::Place;
 
 sistema_ts_store::conformance_suite!(Place::new());
 
-/// One place of all checks. Its engine takes one process and opens once; two servers are two ways to it.
+/// One place of all checks. A second process is refused by the lock of the folder, so that the engine is opened once, with one clock: two servers are two
+/// ways to it, and share what it keeps in memory.
 struct OnePlace {
     place: Arc<Place>,
     number: u32,
@@ -31,14 +32,14 @@ struct OnePlace {
 #[async_trait]
 impl StoreFactory for OnePlace {
     fn lacks(&self) -> &[Ability] {
-        &[Ability::EmptyPlace]
+        &[Ability::EmptyPlace, Ability::OwnClocks]
     }
 
     fn number(&self) -> u32 {
         self.number
     }
 
-    async fn open(&self, clock: ManualClock) -> Arc<dyn Store> {
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         let mut engine = self.engine.lock().await;
         let opened = match engine.upgrade() {
             Some(opened) => opened,

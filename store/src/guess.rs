@@ -47,21 +47,14 @@ pub struct Guess {
 /// What became of the wish.
 #[derive(Debug, PartialEq, Eq)]
 pub enum GuessAdmission {
-    /// It is counted and may be checked.
-    Admitted {
-        /// What it is counted under, until it has succeeded or failed.
+    /// It is counted against its operator and its caller, and its code is looked up, whatever comes of it.
+    Counted {
+        /// What it is counted under, until it ends.
         ticket: GuessTicket,
         /// How many the operator has left within its window, should this one fail.
         operator_left: u32,
-        /// Whether the code has none left, should this one fail.
-        uses_code_up: bool,
-    },
-    /// The code has no tries left. Operator and caller are counted as for any failure, and it must look like one.
-    CodeExhausted {
-        /// What it is counted under, until it has failed or could not be checked.
-        ticket: GuessTicket,
-        /// How many the operator has left within its window.
-        operator_left: u32,
+        /// What the code has left for it.
+        code_tries: CodeTries,
     },
     /// The operator has none left before this moment. The guess is not checked, and is given back by nobody.
     OperatorExhausted {
@@ -78,12 +71,35 @@ pub enum GuessAdmission {
     OperatorOfCodeExhausted,
 }
 
+/// What a code has left for a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeTries {
+    /// This one may succeed, and more after it.
+    Some,
+    /// This one may succeed; if it fails, the code has none left.
+    Last,
+    /// None: this one fails, and must look like any other failure. The code's own count stays as it is.
+    None,
+}
+
+impl CodeTries {
+    /// Those of a code that has so many left.
+    #[must_use]
+    pub const fn of(left: u32) -> Self {
+        match left {
+            0 => Self::None,
+            1 => Self::Last,
+            _ => Self::Some,
+        }
+    }
+}
+
 impl GuessAdmission {
     /// Whether the guess is counted against its operator and its caller: then its code is looked up, whatever comes of it.
     #[must_use]
     pub fn is_counted(&self) -> bool {
         match self {
-            Self::Admitted { .. } | Self::CodeExhausted { .. } => true,
+            Self::Counted { .. } => true,
             Self::OperatorExhausted { .. }
             | Self::CallerExhausted { .. }
             | Self::OperatorOfCodeExhausted => false,
@@ -91,50 +107,28 @@ impl GuessAdmission {
     }
 }
 
-/// Proof that a guess was counted. The guess ends once: by [`Store::finish_verification`], [`Store::fail_guess`] or [`Store::return_guess`],
-/// whichever is the first to have an effect. A guess that nobody ends stays counted, at most until its windows end.
+/// Proof that a guess was counted: the number that the server has given it, which means something to that server alone. The guess ends once and
+/// there: by [`Store::finish_verification`], [`Store::fail_guess`] or [`Store::return_guess`], whichever is the first; what comes after it does nothing.
+/// A guess that nobody ends stays counted, at most until its windows end.
 ///
 /// [`Store::finish_verification`]: crate::Store::finish_verification
 /// [`Store::fail_guess`]: crate::Store::fail_guess
 /// [`Store::return_guess`]: crate::Store::return_guess
 #[derive(Debug, PartialEq, Eq)]
-pub struct GuessTicket {
-    number: u64,
-    counts: [CountOfGuess; 4],
-}
+pub struct GuessTicket(u64);
 
 impl GuessTicket {
-    /// A store's proof of what it has counted one guess under, in the order of [`Counted::OF_A_GUESS`], and its own number for the guess.
+    /// The ticket of the guess to which a server has given this number.
     #[must_use]
-    pub fn new(number: u64, counts: [CountOfGuess; 4]) -> Self {
-        Self { number, counts }
+    pub const fn of_number(number: u64) -> Self {
+        Self(number)
     }
 
-    /// The store's own number for the guess.
+    /// That number.
     #[must_use]
-    pub fn number(&self) -> u64 {
-        self.number
+    pub const fn number(&self) -> u64 {
+        self.0
     }
-
-    /// The counts, in the order of [`Counted::OF_A_GUESS`].
-    #[must_use]
-    pub fn counts(&self) -> &[CountOfGuess; 4] {
-        &self.counts
-    }
-}
-
-/// One of the counts that a guess is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CountOfGuess {
-    /// What is counted.
-    pub counted: Counted,
-    /// The key under which the store keeps the count: a keyed hash, which names neither operator nor code.
-    pub key: [u8; 16],
-    /// The beginning of the window in which the guess was counted. A count whose window is another one by now has nothing of this guess in it.
-    pub window_started: Timestamp,
-    /// Whether the guess raises it. That of a code without tries stays as it is, and is written all the same when the guess fails: the work
-    /// tells nothing.
-    pub is_raised: bool,
 }
 
 /// A count, as a store keeps it.

@@ -31,7 +31,7 @@ pub use access::{
 };
 pub use error::{ClockFault, StoreError};
 pub use guess::{
-    AslOtpAdmission, CountAslOtp, CountOfGuess, Counted, FORGIVENESSES, Forgiveness,
+    AslOtpAdmission, CodeTries, CountAslOtp, Counted, FORGIVENESSES, Forgiveness,
     GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessCounter, GuessTicket,
 };
 pub use listing::{

@@ -87,11 +87,12 @@ pub trait Store: Send + Sync {
     /// Counts a guess before anything is checked (§3.3.1): against its operator, its code, its caller, and its operator and code together. Each
     /// of the counts is guarded by itself, so that no number of guesses at once gets past its budget. Where one of them refuses, a store may leave
     /// others raised until their windows end: never is less counted than was let through.
-    /// From its beginning the guess counts against all others. It need not outlive a crash before [`Store::fail_guess`]: what was never answered
-    /// has told nobody anything.
+    /// From its beginning the guess counts against all others, at whichever server that shares the store they are made: what is under way at one
+    /// counts at the others. It need not outlive its server before [`Store::fail_guess`]: what was never answered has told nobody anything. So a
+    /// store that one process opens may count it in that process's memory; one that several processes share counts it where all of them look.
     async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError>;
 
-    /// Keeps a guess that failed counted, durably, before its failure is told. A store whose [`Store::begin_guess`] is durable has nothing to do.
+    /// Keeps a guess that failed counted, durably and at every server, before its failure is told. A store whose [`Store::begin_guess`] is durable has nothing to do.
     async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError>;
 
     /// Takes a guess that succeeded, or that could not be checked, off the counts again.

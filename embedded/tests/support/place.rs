@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sistema_ts_embedded::{
     EmbeddedAccessArchive, EmbeddedMaintenance, EmbeddedOptions, EmbeddedStore,
 };
-use sistema_ts_model::{Clock, ManualClock};
+use sistema_ts_model::Clock;
 use sistema_ts_store::conformance::{Ability, StoreFactory};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::{AccessArchive, Store, StoreError};
@@ -74,11 +74,11 @@ impl Place {
 #[async_trait]
 impl StoreFactory for Place {
     fn lacks(&self) -> &[Ability] {
-        &[Ability::SecondServer]
+        &[Ability::SecondServer, Ability::OwnClocks]
     }
 
-    async fn open(&self, clock: ManualClock) -> Arc<dyn Store> {
-        Arc::new(Place::open(self, Arc::new(clock)).expect("the embedded store opens"))
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn Store> {
+        Arc::new(Place::open(self, clock).expect("the embedded store opens"))
     }
 
     fn archive(&self) -> Box<dyn AccessArchive> {

@@ -10,8 +10,8 @@ use sistema_ts_model::{
     Finding, Moment, Origin, Outcome, Service, SessionId, Timestamp, TransactionId,
 };
 use sistema_ts_store::{
-    AccessDetail, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession, PatientView,
-    SessionView, StoreError,
+    AccessDetail, CodeTries, Guess, GuessAdmission, GuessTicket, OpenOutcome, OpenSession,
+    PatientView, SessionView, StoreError,
 };
 
 use self::rules::{Named, Request};
@@ -87,16 +87,6 @@ impl DetachedService for Verification {
     }
 }
 
-/// What may become of a guess that was counted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    MaySucceed,
-    /// It may succeed; if it fails, its code has no try left.
-    LastOfItsCode,
-    /// Its code had no try left.
-    Fails,
-}
-
 /// Counts the guess, makes all checks, and opens a session if all of them hold.
 async fn verify(
     server: &ServerState,
@@ -114,21 +104,12 @@ async fn verify(
             budgets: server.settings.budgets,
         })
         .await?;
-    let (ticket, attempts_left, fate) = match admission {
-        GuessAdmission::Admitted {
+    let (ticket, attempts_left, code_tries) = match admission {
+        GuessAdmission::Counted {
             ticket,
             operator_left,
-            uses_code_up: false,
-        } => (ticket, operator_left, Fate::MaySucceed),
-        GuessAdmission::Admitted {
-            ticket,
-            operator_left,
-            uses_code_up: true,
-        } => (ticket, operator_left, Fate::LastOfItsCode),
-        GuessAdmission::CodeExhausted {
-            ticket,
-            operator_left,
-        } => (ticket, operator_left, Fate::Fails),
+            code_tries,
+        } => (ticket, operator_left, code_tries),
         GuessAdmission::OperatorExhausted { .. } => {
             return refused(Outcome::OperatorAttemptsExhausted);
         }
@@ -150,12 +131,12 @@ async fn verify(
     };
     // Not before everything was looked at and the guess is kept.
     let not_verifiable = || {
-        if fate == Fate::LastOfItsCode {
+        if code_tries == CodeTries::Last {
             security_log::code_used_up(&call.caller, transaction);
         }
         Finding::whole(Outcome::NotVerifiable).with_attempts_left(attempts_left)
     };
-    if !(holds_card && is_open && fate != Fate::Fails) {
+    if !(holds_card && is_open && code_tries != CodeTries::None) {
         let kept = server.store.fail_guess(&ticket).await;
         unless_without_effect(server, &ticket, kept).await?;
         return Ok(Err(not_verifiable()));

@@ -311,7 +311,7 @@ pub async fn a_dead_holder_counts_as_delivered(world: World) {
     let (first, second) = (world.session(cun).await, world.session(cun).await);
     claimed(&world, first).await;
     let world = world.reopen().await;
-    world.clock.advance_millis(9_999);
+    world.clock.advance_millis(9_999 + world.clock_error());
     assert_eq!(
         refusal(&world, second).await,
         ClaimRefusal::UnlockUnderWay,

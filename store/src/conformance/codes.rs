@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sistema_ts_model::{CUN_LIFE_MILLIS, FirstSymbol};
 
+use super::contention::insist;
 use super::world::{World, new_test};
 use crate::{RecordOutcome, ReservedCun};
 
@@ -16,7 +17,7 @@ pub async fn reserved_codes_are_distinct_and_begin_as_asked(world: World) {
         let world = world.clone();
         tasks.spawn(async move {
             let first = FirstSymbol::from_index(task % 5).unwrap();
-            let reserved = world.store().reserve(first, 50).await.unwrap();
+            let reserved = insist(|| world.store().reserve(first, 50)).await.answer;
             assert!(reserved.len() <= 50, "more codes than asked for");
             assert!(!reserved.is_empty(), "no code is free in an empty store");
             assert!(

@@ -8,9 +8,11 @@
 //! that was answered; a repetition with the same key that gets another answer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::contention::{PAUSE, TRIES};
 use super::world::{
     SESSION_MILLIS, World, call_center, cancellation, confirmation, contact, fiscal_code, new_test,
     operator, region, repeatable,
@@ -18,7 +20,7 @@ use super::world::{
 use crate::{
     AccessQuery, CancelOutcome, ClaimOutcome, ClaimUnlock, ConcludeOutcome, ListingRequest,
     ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome, ReservedCun, SettleUnlock,
-    Store,
+    Store, StoreError,
 };
 use sistema_ts_model::{
     ClaimId, Clock, Cun, CunState, Effect, FirstSymbol, Moment, NewClaim, Origin, PostOutcome,
@@ -111,16 +113,18 @@ pub async fn drive(
         tasks.spawn(async move {
             let first = FirstSymbol::from_index(task as usize % 25).unwrap();
             while !stop.load(Ordering::Acquire) {
-                let Ok(reserved) = store.reserve(first, 16).await else {
-                    return;
+                let reserved = match once_there_is_room(|| store.reserve(first, 16)).await {
+                    Ok(reserved) => reserved,
+                    // Codes of which nothing is known are nobody's.
+                    Err(StoreError::UnknownOutcome { .. }) => continue,
+                    Err(_) => return,
                 };
                 for reserved in reserved {
                     let person = person.fetch_add(1, Ordering::Relaxed);
-                    if one(&*store, &*clock, reserved, person, &*say)
-                        .await
-                        .is_none()
-                    {
-                        return;
+                    match one(&*store, &*clock, reserved, person, &*say).await {
+                        // What was not answered is not said to be: the next message.
+                        Ok(()) | Err(StoreError::UnknownOutcome { .. }) => {}
+                        Err(_) => return,
                     }
                 }
             }
@@ -131,14 +135,29 @@ pub async fn drive(
     }
 }
 
-/// One test and, of some, its end. `None` once the store fails.
+/// Asks again as long as the store has no room.
+async fn once_there_is_room<T, F>(mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 0;
+    loop {
+        match ask().await {
+            Err(StoreError::Overloaded { .. }) if tries < TRIES => tries += 1,
+            answer => return answer,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One test and, of some, its end. What the store fails with, if it fails.
 async fn one(
     store: &dyn Store,
     clock: &dyn Clock,
     reserved: ReservedCun,
     person: u32,
     say: &(dyn Fn(String) + Send + Sync),
-) -> Option<()> {
+) -> Result<(), StoreError> {
     let positive = person.is_multiple_of(3);
     let with_receipt = person.is_multiple_of(2);
     let test = submission(clock.now(), reserved, person, positive, with_receipt);
@@ -148,7 +167,7 @@ async fn one(
         if with_receipt { "receipt" } else { "bare" },
     );
     say(format!("record {cun} {person} {result} {receipt} ."));
-    match store.record_test(test).await.ok()? {
+    match once_there_is_room(|| store.record_test(test.clone())).await? {
         RecordOutcome::Recorded { inserted_at, .. } => {
             say(format!("recorded {cun} {} .", inserted_at.millis()))
         }
@@ -166,7 +185,8 @@ async fn one(
                 caller: call_center("CC1"),
                 lifetime_millis: SESSION_MILLIS,
             };
-            let OpenOutcome::Opened(_) = store.open_session(open).await.ok()? else {
+            let opened = once_there_is_room(|| store.open_session(open.clone())).await?;
+            let OpenOutcome::Opened(_) = opened else {
                 panic!("not verified")
             };
             let claim = NewClaim {
@@ -179,28 +199,25 @@ async fn one(
                 caller: call_center("CC1"),
                 claim,
             };
-            let ClaimOutcome::Claimed { claimed, .. } = store.claim_unlock(claim).await.ok()?
-            else {
+            let answer = once_there_is_room(|| store.claim_unlock(claim.clone())).await?;
+            let ClaimOutcome::Claimed { claimed, .. } = answer else {
                 panic!("not claimed")
             };
-            store
-                .settle_unlock(SettleUnlock {
-                    cun,
-                    claim: claimed.id,
-                    outcome: PostOutcome::Delivered,
-                })
-                .await
-                .ok()?;
-            let confirmed = store.confirm(confirmation(cun, Some(session))).await.ok()?;
+            let settlement = SettleUnlock {
+                cun,
+                claim: claimed.id,
+                outcome: PostOutcome::Delivered,
+            };
+            once_there_is_room(|| store.settle_unlock(settlement)).await?;
+            let confirmation = confirmation(cun, Some(session));
+            let confirmed = once_there_is_room(|| store.confirm(confirmation.clone())).await?;
             assert_eq!(confirmed, ConcludeOutcome::Done(Effect::Done));
             say(format!("confirmed {cun} ."));
         }
         1 | 3 => {
             say(format!("close {cun} ."));
-            let cancelled = store
-                .cancel(cancellation(cun, person_of(person)))
-                .await
-                .ok()?;
+            let cancellation = cancellation(cun, person_of(person));
+            let cancelled = once_there_is_room(|| store.cancel(cancellation.clone())).await?;
             assert!(
                 matches!(
                     cancelled,
@@ -215,7 +232,7 @@ async fn one(
         }
         _ => {}
     }
-    Some(())
+    Ok(())
 }
 
 fn submission(

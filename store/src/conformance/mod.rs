@@ -1,4 +1,4 @@
-//! One suite for every store: what [`Store`] promises, each promise a check of its own.
+//! One suite for every store: what [`Store`](crate::Store) promises, each promise a check of its own.
 //!
 //! `conformance_suite!(MyFactory::new())` makes one test of each check; the expression is called once per test and gives a
 //! [`StoreFactory`] for a place of its own. Where a place is dear, [`run_in_one_place`] runs all checks in one, one after another in an
@@ -6,7 +6,8 @@
 //! there. Checks that race run a hundred tasks at once, many rounds each.
 //!
 //! A place is opened by two servers, which a check asks in turn, and a millisecond passes between two calls, see [`World`]. What a store
-//! cannot show its factory says, see [`Ability`]: a check that needs it is left out, and named on standard error.
+//! cannot show its factory says, see [`Ability`]: a check that needs it is left out, and named on standard error. What a store may answer when
+//! many ask at once, and what a caller then does, stands in [`contention`].
 //!
 //! The same holds for the registers of callers ([`register`]) and of health cards ([`cards`]), whose suites are beside this one.
 //!
@@ -20,10 +21,14 @@ pub mod batches;
 pub mod call_centre;
 pub mod cancellation;
 pub mod cards;
+pub mod clocks;
 pub mod codes;
 pub mod confirmation;
+pub mod contention;
 pub mod crash_load;
 pub mod expiry;
+mod factory;
+pub mod forgiveness;
 pub mod guesses;
 pub mod listing;
 pub mod names;
@@ -37,57 +42,14 @@ pub mod submission_races;
 pub mod trusted_time;
 pub mod world;
 
+pub use factory::{Ability, StoreFactory, start};
 pub use world::World;
 
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use rand::seq::SliceRandom as _;
-use sistema_ts_model::{ManualClock, Timestamp};
-
-use crate::{AccessArchive, Store};
-
-/// What a check may need of a store, and not every store has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ability {
-    /// Two servers have it open at once.
-    SecondServer,
-    /// A sweep counts what it erased; a store whose data end by themselves does not.
-    SweepCount,
-    /// Nobody has recorded anything in the place before.
-    EmptyPlace,
-}
-
-/// Opens the store under test.
-#[async_trait]
-pub trait StoreFactory: Send + Sync {
-    /// What the store, or the place, has not.
-    fn lacks(&self) -> &[Ability] {
-        &[]
-    }
-
-    /// Which of the checks that share the place this is, from 0: a later one is later by the clock, too.
-    fn number(&self) -> u32 {
-        0
-    }
-
-    /// Opens the place over whatever was left there, as one more server does; `clock` is what it takes its time from.
-    async fn open(&self, clock: ManualClock) -> Arc<dyn Store>;
-
-    /// The archive of the store's access records, as another process opens it, beside an open store or without one.
-    fn archive(&self) -> Box<dyn AccessArchive>;
-
-    /// Ends one server. No other handle to it is left.
-    async fn close(&self, store: Arc<dyn Store>);
-}
-
-/// When a check begins in a place of its own: 10 March 2026, 09:30 in Rome, summer time eighteen days away.
-pub fn start() -> Timestamp {
-    Timestamp::from_millis(1_773_131_400_000).expect("within the century")
-}
 
 /// A check as a value.
 pub struct Check {
@@ -192,7 +154,8 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @$what [$($given)*]
             codes: reserved_codes_are_distinct_and_begin_as_asked, a_code_is_issued_once, a_code_stays_known_after_its_test_is_gone;
             submission: a_test_is_found_by_code_and_digest, a_positive_has_its_person_and_a_negative_none, unknown_codes_are_not_found,
-                tests_outlive_a_restart, insertion_times_ascend, callers_keep_what_they_said;
+                tests_outlive_a_restart, insertion_times_of_one_server_ascend,
+                insertion_times_ascend_over_all_servers_and_restarts (OneOrder), callers_keep_what_they_said;
             receipts: a_retry_gets_the_first_answer, other_content_is_refused_and_changes_nothing, another_person_or_contact_is_other_content,
                 a_key_belongs_to_caller_and_service, a_retry_after_a_restart_gets_the_first_answer, a_retry_after_erasure_is_told_no_code,
                 a_receipt_lives_as_long_as_its_test, refusals_bind_no_key, a_replay_leaves_its_reserved_code_free,
@@ -206,19 +169,22 @@ macro_rules! conformance_suite {
             cancellation: a_cancelled_test_is_erased, who_may_cancel, what_cannot_be_cancelled, a_repetition_is_done_already;
             person: every_live_positive_of_a_person_is_claimed, a_person_without_tests_writes_nothing, an_unlock_under_way_claims_nothing,
                 a_delivered_code_consumes_and_a_refused_one_restores;
-            listing: everything_answered_before_the_mark_in_order, pages_of_any_size_give_the_same, the_interval_includes_its_start_and_excludes_its_end,
-                a_scope_lists_its_own, a_description_is_one_in_all_its_forms, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_fixed;
+            listing: everything_answered_before_the_mark_in_order, nothing_answered_after_the_mark_is_listed (FixedListing), pages_of_any_size_give_the_same, the_interval_includes_its_start_and_excludes_its_end,
+                a_scope_lists_its_own, a_description_is_one_in_all_its_forms, what_no_longer_stands_is_not_listed, a_listing_under_writes_is_complete_and_in_order,
+                a_listing_under_writes_stays_as_its_mark_has_found_it (FixedListing);
             access: records_are_found_by_every_condition, a_submission_has_its_record, records_outlive_a_restart, pages_go_on_where_they_ended;
             access_archive: another_process_finds_what_was_answered_by_every_condition, a_submission_is_found_as_soon_as_it_is_answered,
                 a_search_ends_when_it_is_told_to;
             expiry: a_life_ends_to_the_millisecond, a_sweep_erases_what_is_due_and_no_more (SweepCount), expiry_comes_before_everything;
             guesses: an_operator_has_its_budget_and_no_more, a_code_has_its_budget_whoever_asks_and_for_its_life,
                 a_caller_has_its_budget_over_all_operators, a_success_is_taken_off_every_count,
-                a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails, a_guess_whose_session_does_not_open_has_failed,
+                a_guess_counts_while_it_is_under_way_and_is_kept_once_if_it_fails, a_guess_under_way_at_one_server_counts_at_the_other (SecondServer), guesses_by_two_clocks_are_counted_in_one_window (OwnClocks),
+                a_guess_whose_session_does_not_open_has_failed,
                 counts_outlive_a_restart_and_a_sweep, one_operator_alone_does_not_use_a_code_up, a_guess_that_could_not_be_checked_costs_nothing_even_of_a_code_without_tries,
-                a_hundred_guesses_at_once_get_exactly_the_budget, a_forgiven_code_has_all_its_tries_again_twice_in_its_life,
+                a_hundred_guesses_at_once_get_exactly_the_budget, an_operator_sends_so_many_codes_for_an_asl_an_hour;
+            forgiveness: a_forgiven_code_has_all_its_tries_again_twice_in_its_life,
                 forgiving_a_code_forgives_no_operator_and_outlives_a_restart, a_guess_from_before_a_forgiveness_takes_nothing_off_the_new_count,
-                a_hundred_forgivenesses_at_once_are_one, an_operator_sends_so_many_codes_for_an_asl_an_hour;
+                a_hundred_forgivenesses_at_once_are_one;
             races: one_of_a_hundred_claims_wins, confirm_against_cancel, annul_against_confirm, expiry_against_claim, claim_against_person,
                 a_hundred_cancellations, a_hundred_settlements;
             submission_races: the_same_receipt_key_at_once, one_receipt_key_with_a_hundred_contents, one_code_for_a_hundred_tests,
@@ -227,6 +193,11 @@ macro_rules! conformance_suite {
                 a_store_that_has_noted_none_answers_with_its_newest_test (EmptyPlace);
             servers: what_one_answered_the_other_finds_and_ends, a_listing_begun_by_one_goes_on_by_the_other,
                 codes_that_both_reserve_at_once_are_different;
+            clocks: a_listing_of_one_server_holds_what_the_other_has_answered_before (OwnClocks),
+                a_session_opened_by_one_server_is_used_and_lapses_at_the_other (OwnClocks),
+                a_code_ends_at_both_servers_within_the_clock_error (OwnClocks),
+                a_holder_is_not_dead_to_a_server_whose_clock_is_ahead (OwnClocks),
+                one_receipt_key_sent_to_both_servers_is_one_test (OwnClocks);
             crash_load: what_was_answered_under_load_is_there_after_an_end;
         }
     };
@@ -263,9 +234,11 @@ mod tests {
                 include_str!("batches.rs"),
                 include_str!("call_centre.rs"),
                 include_str!("cancellation.rs"),
+                include_str!("clocks.rs"),
                 include_str!("codes.rs"),
                 include_str!("confirmation.rs"),
                 include_str!("expiry.rs"),
+                include_str!("forgiveness.rs"),
                 include_str!("guesses.rs"),
                 include_str!("listing.rs"),
                 include_str!("person.rs"),

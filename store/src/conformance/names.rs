@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sistema_ts_model::{AslId, CallCenterCode, Caller, CodiceFiscale, RegionCode, StructureId};
 
-use super::world::fiscal_code;
 use crate::register::{Fingerprint, UserId};
+use crate::samples::fiscal_code;
 
 /// People of these numbers are nobody's else: neither patients nor operators of the store's suite, see [`super::world`].
 const FIRST_PERSON: u32 = 410_000;

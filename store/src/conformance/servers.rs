@@ -2,25 +2,18 @@
 //! the other does not know, or both give away what there is once.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use sistema_ts_model::{Effect, FirstSymbol, PostOutcome, SessionId, Settlement, Timestamp};
 
+use super::contention::insist;
 use super::world::{World, cancellation, confirmation, region, repeatable};
 use crate::{
     CancelOutcome, ClaimOutcome, ConcludeOutcome, ListingRequest, ListingScope, NewTest,
-    OpenOutcome, OpenSession, RecordOutcome, SettleUnlock, Store,
+    OpenOutcome, OpenSession, RecordOutcome, SettleUnlock,
 };
 
-/// One server and the other, which are the same for a store that is opened once.
-fn both(world: &World) -> [Arc<dyn Store>; 2] {
-    let servers = world.servers();
-    let last = servers.len() - 1;
-    [Arc::clone(&servers[0]), Arc::clone(&servers[last])]
-}
-
 pub async fn what_one_answered_the_other_finds_and_ends(world: World) {
-    let [one, other] = both(&world);
+    let [one, other] = world.both();
     for (first, second) in [(&one, &other), (&other, &one)] {
         let test = NewTest {
             repeatable: repeatable(&SessionId::random().to_text(), "content"),
@@ -69,7 +62,7 @@ pub async fn what_one_answered_the_other_finds_and_ends(world: World) {
 }
 
 pub async fn a_listing_begun_by_one_goes_on_by_the_other(world: World) {
-    let [one, other] = both(&world);
+    let [one, other] = world.both();
     let mut recorded = Vec::new();
     for person in 0..20 {
         recorded.push(world.issued(person).await);
@@ -99,11 +92,11 @@ pub async fn a_listing_begun_by_one_goes_on_by_the_other(world: World) {
 
 pub async fn codes_that_both_reserve_at_once_are_different(world: World) {
     let first = FirstSymbol::from_index(3).unwrap();
-    let reserving = both(&world).map(|server| {
+    let reserving = world.both().map(|server| {
         tokio::spawn(async move {
             let mut codes = Vec::new();
             for _ in 0..20 {
-                codes.extend(server.reserve(first, 50).await.unwrap());
+                codes.extend(insist(|| server.reserve(first, 50)).await.answer);
             }
             codes
         })

@@ -3,14 +3,16 @@
 
 use sistema_ts_model::{
     Caller, CunState, Moment, Origin, StructureDescription, StructureReference, TestResult,
+    Timestamp,
 };
 
+use super::contention::insist;
 use super::world::{
     World, contact, fiscal_code, never_issued, region, region_caller, structure_id,
 };
-use crate::{ListingScope, TestView};
+use crate::{ListingScope, RecordOutcome, TestView};
 
-fn state(view: &TestView, now: sistema_ts_model::Timestamp) -> CunState {
+fn state(view: &TestView, now: Timestamp) -> CunState {
     let origin = Origin {
         issued_at: view.inserted_at,
         result: view.result,
@@ -152,13 +154,34 @@ pub async fn tests_outlive_a_restart(world: World) {
     }
 }
 
-pub async fn insertion_times_ascend(world: World) {
-    let mut last = sistema_ts_model::Timestamp::MIN;
+/// Moves the clock for the next of many records: on, and at times back.
+fn move_clock(world: &World, round: u32) {
+    let millis = if round % 3 == 2 { -5_000 } else { 2_000 };
+    world.clock.advance_millis(millis);
+}
+
+pub async fn insertion_times_of_one_server_ascend(world: World) {
+    let [one, other] = world.both();
+    for server in [one, other] {
+        let mut last = Timestamp::MIN;
+        for round in 0..30 {
+            move_clock(&world, round);
+            let test = world.negative(round).await;
+            let told = insist(|| server.record_test(test.clone())).await;
+            let RecordOutcome::Recorded { inserted_at, .. } = told.answer else {
+                panic!("a new test was not recorded: {told:?}")
+            };
+            assert!(inserted_at >= last, "insertion times go back");
+            last = inserted_at;
+        }
+    }
+}
+
+pub async fn insertion_times_ascend_over_all_servers_and_restarts(world: World) {
+    let mut last = Timestamp::MIN;
     for round in 0..30 {
         // A clock that goes back does not take the order of insertion with it.
-        world
-            .clock
-            .advance_millis(if round % 3 == 2 { -5_000 } else { 2_000 });
+        move_clock(&world, round);
         let test = world.negative(round).await;
         let (_, inserted_at) = world.record(test).await;
         assert!(inserted_at >= last, "insertion times go back");
@@ -198,7 +221,7 @@ pub async fn callers_keep_what_they_said(world: World) {
         view.structure,
         StructureReference::Identifier(structure_id(42))
     );
-    let all = (world.began(), sistema_ts_model::Timestamp::MAX);
+    let all = (world.began(), Timestamp::MAX);
     let listed = world
         .list(
             ListingScope::Description(region(), description),

@@ -1,7 +1,7 @@
 //! The store under test with its clock, and short ways to say what a check does. All data are synthetic.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sistema_ts_model::{
@@ -9,12 +9,13 @@ use sistema_ts_model::{
     Timestamp,
 };
 
-use super::{Ability, StoreFactory, start};
+use super::contention::{TRIES, insist};
+use super::factory::{Ability, StoreFactory, start};
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 use crate::{
     AccessArchive, CancelOutcome, CancelTest, ClaimOutcome, ClaimUnlock, ConcludeOutcome, Expired,
     ListedTest, ListingRequest, ListingScope, NewTest, OpenOutcome, OpenSession, RecordOutcome,
-    ReservedCun, SettleUnlock, Store, StoreError,
+    ReservedCun, SettleUnlock, Store,
 };
 
 pub use crate::samples::*;
@@ -23,26 +24,44 @@ pub use crate::samples::*;
 /// that are known.
 const MILLIS_OF_A_CHECK: i64 = 100 * 24 * 60 * 60 * 1000;
 
-async fn open_servers(factory: &dyn StoreFactory, clock: &ManualClock) -> Vec<Arc<dyn Store>> {
-    let mut servers = vec![factory.open(clock.clone()).await];
+/// A server's clock: the world's, and so many milliseconds ahead of it.
+#[derive(Clone, Debug)]
+struct ServerClock {
+    world: ManualClock,
+    ahead_millis: Arc<AtomicI64>,
+}
+
+impl Clock for ServerClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.ahead_millis.load(Ordering::SeqCst);
+        self.world.now().plus_millis(ahead)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.world.monotonic()
+    }
+}
+
+async fn open_servers(
+    factory: &dyn StoreFactory,
+    clocks: &[ServerClock; 2],
+) -> Vec<Arc<dyn Store>> {
+    let [one, other] = clocks;
+    let mut servers = vec![factory.open(Arc::new(one.clone())).await];
     if !factory.lacks().contains(&Ability::SecondServer) {
-        servers.push(factory.open(clock.clone()).await);
+        servers.push(factory.open(Arc::new(other.clone())).await);
     }
     servers
 }
-
-/// How often a store may say that it has no room, or does not know, before that is a failure.
-const TRIES: u32 = 100;
-/// Wait of those whom it had no room for.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// The place of one check, opened by two servers at once, which take turns: what one was asked, the other is asked next. A store that cannot be
 /// opened twice is opened once, and its one server takes both turns.
 pub struct World {
     factory: Box<dyn StoreFactory>,
     servers: Vec<Arc<dyn Store>>,
-    /// The clock of all servers.
+    /// The clock of all servers, unless a check has put one [ahead](World::put_ahead).
     pub clock: ManualClock,
+    clocks: [ServerClock; 2],
     began: Timestamp,
     stands_still: AtomicBool,
     turn: AtomicUsize,
@@ -53,10 +72,15 @@ impl World {
     pub(super) async fn open(factory: Box<dyn StoreFactory>) -> World {
         let began = start().plus_millis(i64::from(factory.number()) * MILLIS_OF_A_CHECK);
         let clock = ManualClock::new(began);
+        let clocks = [(); 2].map(|()| ServerClock {
+            world: clock.clone(),
+            ahead_millis: Arc::default(),
+        });
         let world = World {
-            servers: open_servers(&*factory, &clock).await,
+            servers: open_servers(&*factory, &clocks).await,
             factory,
             clock,
+            clocks,
             began,
             stands_still: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
@@ -72,7 +96,7 @@ impl World {
         for server in self.servers.drain(..) {
             self.factory.close(server).await;
         }
-        self.servers = open_servers(&*self.factory, &self.clock).await;
+        self.servers = open_servers(&*self.factory, &self.clocks).await;
         self
     }
 
@@ -90,6 +114,30 @@ impl World {
         &self.servers
     }
 
+    /// One server and the other, which are the same for a store that is opened once.
+    pub fn both(&self) -> [Arc<dyn Store>; 2] {
+        let last = self.servers.len() - 1;
+        [0, last].map(|number| Arc::clone(&self.servers[number]))
+    }
+
+    /// By how much the servers' clocks may differ, in milliseconds.
+    pub fn clock_error(&self) -> i64 {
+        self.factory.clock_error_millis()
+    }
+
+    /// Puts the clock of one server, the first or the second, so many milliseconds ahead of the other's, and takes the other's back to the world's.
+    pub fn put_ahead(&self, server: usize, millis: i64) {
+        for (number, clock) in self.clocks.iter().enumerate() {
+            let ahead = if number == server { millis } else { 0 };
+            clock.ahead_millis.store(ahead, Ordering::SeqCst);
+        }
+    }
+
+    /// How far erasures of the first or the second server may go when its clock is taken for right.
+    pub fn horizon_of(&self, server: usize) -> Horizon {
+        horizon_at(&self.clocks[server])
+    }
+
     /// From now on no time passes but what the check lets pass: for what is true to the millisecond, or within one.
     pub fn stand_still(&self) {
         self.stands_still.store(true, Ordering::Relaxed);
@@ -103,7 +151,9 @@ impl World {
     /// Has the store erase what is past its time by a clock that is right, at most about `limit` tests.
     pub async fn sweep(&self, limit: usize) -> Expired {
         let horizon = horizon_at(&self.clock);
-        self.store().expire_due(limit, horizon).await.unwrap()
+        insist(|| self.store().expire_due(limit, horizon))
+            .await
+            .answer
     }
 
     /// The archive of access records, as another process opens it.
@@ -115,18 +165,17 @@ impl World {
         self.clock.now()
     }
 
-    /// One reserved code; first symbols take turns.
+    /// Up to so many reserved codes; first symbols take turns.
+    async fn draw(&self, count: usize) -> Vec<ReservedCun> {
+        let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
+        let symbol = FirstSymbol::all().nth(turn % 25).unwrap();
+        insist(|| self.store().reserve(symbol, count)).await.answer
+    }
+
+    /// One reserved code.
     pub async fn reserve(&self) -> ReservedCun {
-        let symbols: Vec<FirstSymbol> = FirstSymbol::all().collect();
         for _ in 0..100 {
-            let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
-            if let Some(reserved) = self
-                .store()
-                .reserve(symbols[turn % symbols.len()], 1)
-                .await
-                .unwrap()
-                .pop()
-            {
+            if let Some(reserved) = self.draw(1).await.pop() {
                 return reserved;
             }
         }
@@ -137,14 +186,7 @@ impl World {
     pub async fn reserve_many(&self, count: usize) -> Vec<ReservedCun> {
         let mut reserved = Vec::new();
         while reserved.len() < count {
-            let turn = self.drawn.fetch_add(1, Ordering::Relaxed) as usize;
-            let symbol = FirstSymbol::all().nth(turn % 25).unwrap();
-            reserved.extend(
-                self.store()
-                    .reserve(symbol, (count - reserved.len()).min(64))
-                    .await
-                    .unwrap(),
-            );
+            reserved.extend(self.draw((count - reserved.len()).min(64)).await);
         }
         reserved
     }
@@ -168,35 +210,32 @@ impl World {
         )
     }
 
-    /// Records a test that nothing stands against. Where the store does not know what became of it, it is asked: by the test's own key, or by its
-    /// code.
-    pub async fn record(&self, test: NewTest) -> (Cun, Timestamp) {
-        let code = test.reserved.cun;
+    /// Records a test that nothing stands against, under its reserved code; under another only if the store does not know what became of that.
+    pub async fn record(&self, mut test: NewTest) -> (Cun, Timestamp) {
+        let mut may_be_its_own = false;
         for _ in 0..TRIES {
-            match self.store().record_test(test.clone()).await {
-                Ok(RecordOutcome::Recorded { cun, inserted_at }) => {
+            let code = test.reserved.cun;
+            let told = insist(|| self.store().record_test(test.clone())).await;
+            may_be_its_own |= told.may_be_its_own;
+            match told.answer {
+                RecordOutcome::Recorded { cun, inserted_at } => {
                     assert_eq!(cun, code, "another code than the reserved one was issued");
                     return (cun, inserted_at);
                 }
-                // An earlier try was this one.
-                Ok(RecordOutcome::Replayed { cun, inserted_at }) if cun == code => {
+                RecordOutcome::Replayed { cun, inserted_at } if may_be_its_own || cun == code => {
                     return (cun, inserted_at);
                 }
-                Ok(other) => panic!("a new test was not recorded: {other:?}"),
-                Err(StoreError::UnknownOutcome { .. }) => {
-                    let found = match test.repeatable {
-                        Some(_) => None,
-                        None => self.store().find_test(code).await.unwrap(),
-                    };
-                    if let Some(found) = found {
+                RecordOutcome::CodeTaken if may_be_its_own => {
+                    if let Some(found) = insist(|| self.store().find_test(code)).await.answer {
                         return (code, found.inserted_at);
                     }
+                    // Taken, and nothing came of it.
+                    test.reserved = self.reserve().await;
                 }
-                Err(StoreError::Overloaded { .. }) => tokio::time::sleep(PAUSE).await,
-                Err(error) => panic!("a new test was not recorded: {error}"),
+                other => panic!("a new test was not recorded: {other:?}"),
             }
         }
-        panic!("a new test was not recorded in {TRIES} tries")
+        panic!("a new test was not recorded under {TRIES} codes")
     }
 
     /// The code of a positive test just recorded.
@@ -219,7 +258,9 @@ impl World {
 
     pub async fn verify(&self, cun: Cun, session: SessionId) -> OpenOutcome {
         let request = self.opening(cun, session);
-        self.store().open_session(request).await.unwrap()
+        insist(|| self.store().open_session(request.clone()))
+            .await
+            .answer
     }
 
     pub fn opening(&self, cun: Cun, session: SessionId) -> OpenSession {
@@ -309,7 +350,7 @@ impl World {
         to: Timestamp,
         limit: usize,
     ) -> Vec<ListedTest> {
-        let mark = self.store().listing_mark().await.unwrap();
+        let mark = insist(|| self.store().listing_mark()).await.answer;
         let request = ListingRequest {
             scope,
             from,
@@ -325,7 +366,9 @@ impl World {
     pub async fn list_from(&self, mut request: ListingRequest) -> Vec<ListedTest> {
         let mut tests = Vec::new();
         for _ in 0..100_000 {
-            let page = self.store().list_page(request.clone()).await.unwrap();
+            let page = insist(|| self.store().list_page(request.clone()))
+                .await
+                .answer;
             assert!(
                 page.tests.len() <= request.limit,
                 "a page is longer than asked for"
@@ -376,7 +419,7 @@ pub fn never_issued() -> Cun {
 }
 
 /// How far erasures may go when the clock is right.
-pub fn horizon_at(clock: &ManualClock) -> Horizon {
+pub fn horizon_at(clock: &dyn Clock) -> Horizon {
     let reading = Reading {
         wall: clock.now(),
         monotonic: clock.monotonic(),

@@ -71,42 +71,31 @@ fn a_failure_is_put_on_and_taken_off_within_the_bounds_of_the_number() {
     assert_eq!(counter(u32::MAX).raised(), counter(u32::MAX));
 }
 
-fn counts() -> [CountOfGuess; 4] {
-    Counted::OF_A_GUESS.map(|counted| CountOfGuess {
-        counted,
-        key: [9; 16],
-        window_started: at(0),
-        is_raised: true,
-    })
-}
-
 #[test]
-fn a_ticket_has_the_number_and_the_counts_of_its_guess() {
-    let ticket = GuessTicket::new(23, counts());
-    assert_eq!((ticket.number(), ticket.counts()), (23, &counts()));
+fn a_code_has_a_last_try_before_it_has_none() {
+    for (left, tries) in [
+        (0, CodeTries::None),
+        (1, CodeTries::Last),
+        (2, CodeTries::Some),
+        (u32::MAX, CodeTries::Some),
+    ] {
+        assert_eq!(CodeTries::of(left), tries, "{left}");
+    }
 }
 
 #[test]
 fn a_guess_is_counted_unless_somebody_has_none_left_before_its_code_is_looked_at() {
-    let ticket = || GuessTicket::new(1, counts());
     let until = at(0);
     let (operator_left, counted) = (1, true);
+    let of = |code_tries| GuessAdmission::Counted {
+        ticket: GuessTicket::of_number(1),
+        operator_left,
+        code_tries,
+    };
     let admissions = [
-        (
-            GuessAdmission::Admitted {
-                ticket: ticket(),
-                operator_left,
-                uses_code_up: false,
-            },
-            counted,
-        ),
-        (
-            GuessAdmission::CodeExhausted {
-                ticket: ticket(),
-                operator_left,
-            },
-            counted,
-        ),
+        (of(CodeTries::Some), counted),
+        (of(CodeTries::Last), counted),
+        (of(CodeTries::None), counted),
         (GuessAdmission::OperatorExhausted { until }, !counted),
         (GuessAdmission::CallerExhausted { until }, !counted),
         (GuessAdmission::OperatorOfCodeExhausted, !counted),

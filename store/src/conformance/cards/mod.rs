@@ -1,35 +1,16 @@
-//! One suite for every register of health cards: what [`CardRegister`] and [`CardImport`] promise, each promise a check of its own.
+//! One suite for every register of health cards: what [`CardRegister`](crate::cards::CardRegister) and [`CardImport`](crate::cards::CardImport)
+//! promise, each promise a check of its own.
 //!
 //! `cards_suite!(MyFactory::new)` makes one test of each check; the expression is called once per test and gives a factory with a place of its
 //! own, since an import replaces the register whole.
 
 pub mod additions;
+mod factory;
 pub mod imports;
 mod world;
 
+pub use factory::CardsFactory;
 pub use world::CardsWorld;
-
-use std::sync::Arc;
-
-use async_trait::async_trait;
-
-use crate::cards::{AdditionError, AdditionName, CardError, CardImport, CardRegister};
-
-/// Opens the register of cards under test; at first there is none.
-#[async_trait]
-pub trait CardsFactory: Send + Sync {
-    /// Opens it for checks.
-    async fn open(&self) -> Arc<dyn CardRegister>;
-
-    /// Begins an import, or goes on with an interrupted one of the same source; one of another source is given up.
-    fn begin(&self, source: &[u8]) -> Result<Box<dyn CardImport>, CardError>;
-
-    /// The names under which cards were added.
-    fn additions(&self) -> Result<Vec<AdditionName>, CardError>;
-
-    /// Takes the cards out that were added under a name; how many the register holds then.
-    fn remove_addition(&self, name: &AdditionName) -> Result<u64, AdditionError>;
-}
 
 /// One test per check of the suite. The expression makes a factory for each.
 #[macro_export]

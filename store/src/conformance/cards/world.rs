@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use sistema_ts_model::{CardDigits, Cun, Timestamp};
 
-use super::CardsFactory;
+use super::factory::CardsFactory;
 use crate::cards::{
     AdditionError, CardEntry, CardError, CardImport, CardRegister, CardsStatus, ImportProgress,
 };

@@ -1,35 +1,16 @@
-//! One suite for every register: what [`Register`] promises, each promise a check of its own.
+//! One suite for every register: what [`Register`](crate::register::Register) promises, each promise a check of its own.
 //!
 //! `register_suite!(MyFactory::new)` makes one test of each check; the expression is called once per test. The factories of several tests may
-//! lead to the same register, if they share their [`Names`].
+//! lead to the same register, if they share their [`Names`](super::names::Names).
 
 pub mod changes;
 pub mod entries;
+mod factory;
 pub mod operators;
 mod world;
 
+pub use factory::RegisterFactory;
 pub use world::RegisterWorld;
-
-use std::sync::Arc;
-
-use async_trait::async_trait;
-
-use super::names::Names;
-use crate::register::{Register, RegisterJournal};
-
-/// Opens the register under test, which is there and may hold what other checks have left.
-#[async_trait]
-pub trait RegisterFactory: Send + Sync {
-    /// The names of this place.
-    fn names(&self) -> &Names;
-
-    /// Opens it once more, as another process does that ends soon: it looks for what others change when it is asked to, and tells its own changes
-    /// to `journal`.
-    async fn open(&self, journal: Arc<dyn RegisterJournal>) -> Arc<dyn Register>;
-
-    /// Opens it once more, as another server does: it looks for what others change again and again, within a second.
-    async fn open_watching(&self) -> Arc<dyn Register>;
-}
 
 /// One test per check of the suite. The expression makes a factory for each.
 #[macro_export]

@@ -7,7 +7,7 @@ use sistema_ts_model::{
     AslId, Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
 };
 
-use super::RegisterFactory;
+use super::factory::RegisterFactory;
 use crate::conformance::names::Names;
 use crate::conformance::start;
 use crate::register::{
