@@ -182,6 +182,50 @@ mod tests {
     }
 
     #[test]
+    fn an_error_names_each_kind_of_entry_in_words_that_an_administrator_knows() {
+        let structure = StructureId::parse("010-101-000123").unwrap();
+        for (caller, name) in [
+            (Caller::Region(region()), "region 010"),
+            (Caller::Structure(structure), "structure 010-101-000123"),
+            (Caller::Asl(AslId::parse("010-101").unwrap()), "ASL 010-101"),
+            (call_center(), "call centre cc1"),
+            (Caller::Immuni, "the Immuni backend"),
+        ] {
+            assert_eq!(caller_name(caller), name);
+        }
+        let administrator = CertificateHolder::Administrator(AdministratorId {
+            caller: call_center(),
+            name: UserId::parse("capo").unwrap(),
+        });
+        let of_caller = CertificateHolder::Caller(call_center());
+        let network = "192.0.2.0/24".parse().unwrap();
+        for (named, name) in [
+            (
+                certificate_name(&of_caller),
+                "the certificate of call centre cc1",
+            ),
+            (
+                certificate_name(&administrator),
+                "the certificate of administrator capo of call centre cc1",
+            ),
+            (
+                network_name(call_center(), network),
+                "network 192.0.2.0/24 of call centre cc1",
+            ),
+            (
+                operator_name(call_center()),
+                "this operator of call centre cc1",
+            ),
+            (
+                user_name(&UserId::parse("anna.verdi").unwrap()),
+                "user anna.verdi",
+            ),
+        ] {
+            assert_eq!(named, name);
+        }
+    }
+
+    #[test]
     fn a_network_is_a_call_centres_and_never_that_of_all_addresses() {
         let network = |text: &str| text.parse::<IpNet>().unwrap();
         assert_eq!(
