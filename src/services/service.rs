@@ -11,7 +11,7 @@ use super::answer::Answered;
 use super::call::Call;
 use super::state::{ServerState, WorkerState};
 use crate::soap::description::Message;
-use crate::soap::{Fields, SoapFault};
+use crate::soap::{Fields, SoapFault, messages};
 
 /// One service of the document.
 pub trait SoapService: Sized + 'static {
@@ -25,9 +25,9 @@ pub trait SoapService: Sized + 'static {
     /// outcome is told as unknown.
     const HAS_EFFECTS: bool;
     /// The description of its request.
-    const REQUEST: &'static Message;
+    const REQUEST: &'static Message = messages::of(Self::SERVICE).0;
     /// The description of its answer.
-    const ANSWER: &'static Message;
+    const ANSWER: &'static Message = messages::of(Self::SERVICE).1;
     /// Where its request holds the pincode of a user; `None` for a service that is not for users.
     const PIN_CODE: Option<usize> = Self::REQUEST.find("pinCode");
 

@@ -22,8 +22,7 @@ use super::registered::operator_finding;
 use super::security_log;
 use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
 use super::state::ServerState;
-use crate::soap::description::Message;
-use crate::soap::messages::asl_otp::{ANSWER, REQUEST};
+use crate::soap::messages::asl_otp::REQUEST;
 use crate::soap::{Fields, SoapFault};
 
 const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
@@ -36,8 +35,6 @@ impl SoapService for AslOtp {
     const LANE: Lane = Lane::Relay;
     const CERTIFICATES: Certificates = Certificates::Regions;
     const HAS_EFFECTS: bool = true;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;

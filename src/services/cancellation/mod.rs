@@ -14,8 +14,7 @@ use super::call::Call;
 use super::registered::structure_finding;
 use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
 use super::state::ServerState;
-use crate::soap::description::Message;
-use crate::soap::messages::cancellation::{ANSWER, REQUEST};
+use crate::soap::messages::cancellation::REQUEST;
 use crate::soap::{Fields, SoapFault};
 
 /// Where a request holds the caller's own key.
@@ -29,8 +28,6 @@ impl SoapService for Cancellation {
     const LANE: Lane = Lane::Submission;
     const CERTIFICATES: Certificates = Certificates::Regions;
     const HAS_EFFECTS: bool = true;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;

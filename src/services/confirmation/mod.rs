@@ -16,8 +16,7 @@ use super::call::Call;
 use super::registered::operator_finding;
 use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
 use super::state::ServerState;
-use crate::soap::description::Message;
-use crate::soap::messages::confirmation::{ANSWER, REQUEST};
+use crate::soap::messages::confirmation::REQUEST;
 use crate::soap::{Fields, SoapFault};
 
 const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
@@ -32,8 +31,6 @@ impl SoapService for Confirmation {
     const LANE: Lane = Lane::CallCenter;
     const CERTIFICATES: Certificates = Certificates::CallCenters;
     const HAS_EFFECTS: bool = true;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;

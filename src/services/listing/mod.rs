@@ -23,8 +23,7 @@ use super::call::Call;
 use super::registered::{operator_finding, structure_finding};
 use super::service::{Access, CarryOut, Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::soap::description::Message;
-use crate::soap::messages::listing::{ANSWER, REQUEST};
+use crate::soap::messages::listing::REQUEST;
 use crate::soap::{Fields, SoapFault};
 
 const OPERATOR: &str = REQUEST.element(&["identificativoUtente"]);
@@ -40,8 +39,6 @@ impl SoapService for Listing {
     const LANE: Lane = Lane::Listing;
     const CERTIFICATES: Certificates = Certificates::Regions;
     const HAS_EFFECTS: bool = false;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;
@@ -109,7 +106,14 @@ impl CarryOut for Listing {
                 text.map_err(|_| SoapFault::Internal)
             }
         };
-        let parts = Parts::new(&ANSWER, &head, pages, walk, known, Box::new(write_bookmark));
+        let parts = Parts::new(
+            Self::ANSWER,
+            &head,
+            pages,
+            walk,
+            known,
+            Box::new(write_bookmark),
+        );
         Ok(Answered {
             verdict: head.verdict,
             body: AnswerBody::Parts(parts.into_stream()),

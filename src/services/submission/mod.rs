@@ -15,8 +15,7 @@ use super::call::Call;
 use super::registered::structure_finding;
 use super::service::{Access, CarryOut, Certificates, Judged, SoapService};
 use super::state::{ServerState, WorkerState};
-use crate::soap::description::Message;
-use crate::soap::messages::submission::{ANSWER, REQUEST};
+use crate::soap::messages::submission::REQUEST;
 use crate::soap::{AnswerHead, Fields, SoapFault};
 
 /// Reserved codes that may turn out to be taken before a submission gives up: one is already unlikely (see `docs/architecture.md`).
@@ -34,8 +33,6 @@ impl SoapService for Submission {
     const CERTIFICATES: Certificates = Certificates::Regions;
     // The first acceptance of a submission has its record in its own row; what is recorded apart are refusals and repetitions.
     const HAS_EFFECTS: bool = false;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;
@@ -64,7 +61,7 @@ impl CarryOut for Submission {
             RecordOutcome::Recorded { cun, inserted_at } => {
                 // Its access record is part of its row.
                 let head = AnswerHead::new(TransactionId::Cun(cun), inserted_at, &[]);
-                return Ok(Answered::with_head_only(&ANSWER, &head));
+                return Ok(Answered::with_head_only(Self::ANSWER, &head));
             }
             RecordOutcome::Replayed { cun, inserted_at } => (
                 (TransactionId::Cun(cun), inserted_at),

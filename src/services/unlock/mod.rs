@@ -21,8 +21,7 @@ use super::delivery::{meaning, new_claim, reserve, settle};
 use super::registered::operator_finding;
 use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
 use super::state::ServerState;
-use crate::soap::description::Message;
-use crate::soap::messages::unlock::{ANSWER, REQUEST};
+use crate::soap::messages::unlock::REQUEST;
 use crate::soap::{Fields, SoapFault};
 
 const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
@@ -35,8 +34,6 @@ impl SoapService for Unlock {
     const LANE: Lane = Lane::Relay;
     const CERTIFICATES: Certificates = Certificates::CallCenters;
     const HAS_EFFECTS: bool = true;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;

@@ -22,8 +22,7 @@ use super::registered::operator_finding;
 use super::security_log;
 use super::service::{Access, Certificates, DetachedService, Judged, SoapService};
 use super::state::ServerState;
-use crate::soap::description::Message;
-use crate::soap::messages::verification::{ANSWER, REQUEST};
+use crate::soap::messages::verification::REQUEST;
 use crate::soap::{AnswerWriter, Fields, SoapFault};
 
 const OPERATOR: &str = REQUEST.element(&["codiceFiscaleOperatore"]);
@@ -37,8 +36,6 @@ impl SoapService for Verification {
     const CERTIFICATES: Certificates = Certificates::CallCenters;
     // A session that nobody hears of lapses.
     const HAS_EFFECTS: bool = false;
-    const REQUEST: &'static Message = &REQUEST;
-    const ANSWER: &'static Message = &ANSWER;
 
     type Named = Named;
     type Request = Request;
@@ -74,7 +71,7 @@ impl DetachedService for Verification {
         access.named.session = session.as_ref().map(|session| session.session);
         let ended = (transaction, server.clock.now());
         let head = access.recorded(server, ended, finding.as_slice()).await?;
-        let mut writer = AnswerWriter::new(&ANSWER, 1_024);
+        let mut writer = AnswerWriter::new(Self::ANSWER, 1_024);
         writer.head(&head);
         if let Some(session) = session {
             writer.text("idVerificaTampone", &session.session.to_text());

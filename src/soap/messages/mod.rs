@@ -16,7 +16,7 @@ pub mod unlock;
 pub mod verification;
 
 /// Every service with its request and its answer, in the order of the document.
-pub static ALL: [(Service, &Message, &Message); Service::ALL.len()] = [
+pub const ALL: [(Service, &Message, &Message); Service::ALL.len()] = [
     (
         Service::Submission,
         &submission::REQUEST,
@@ -41,3 +41,14 @@ pub static ALL: [(Service, &Message, &Message); Service::ALL.len()] = [
     ),
     (Service::AslOtp, &asl_otp::REQUEST, &asl_otp::ANSWER),
 ];
+
+/// The descriptions of a service's request and of its answer.
+#[must_use]
+pub const fn of(service: Service) -> (&'static Message, &'static Message) {
+    let (named, request, answer) = ALL[service as usize];
+    assert!(
+        named as usize == service as usize,
+        "the list has the order of the services"
+    );
+    (request, answer)
+}
