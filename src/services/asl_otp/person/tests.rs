@@ -7,7 +7,7 @@ use sistema_ts_model::{ClaimId, Cun, Timestamp};
 
 use super::*;
 
-/// So long that no test machine makes work of some milliseconds last for one.
+/// Time stands still while a test works, so that it does not matter how busy the machine is.
 const STEP: Duration = Duration::from_secs(1);
 
 /// A person with so many codes, each of which costs the store some time; one of them may be under way.
@@ -69,7 +69,7 @@ async fn steps(codes: u64, is_under_way: bool, millis_per_code: u64) -> (u64, u6
     (first.as_secs(), began.elapsed().as_secs())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn none_one_three_and_one_under_way_take_the_same_steps() {
     let mut cases = Vec::new();
     for (codes, is_under_way) in [(0, false), (1, false), (3, false), (1, true), (3, true)] {
@@ -81,7 +81,7 @@ async fn none_one_three_and_one_under_way_take_the_same_steps() {
     assert!(taken.iter().all(|steps| *steps == (1, 1)), "{taken:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_code_for_the_same_person_is_told_the_same_whether_there_are_tests_or_not() {
     let fiscal_code = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
     for codes in [0, 1, 3] {
@@ -106,13 +106,13 @@ async fn a_second_code_for_the_same_person_is_told_the_same_whether_there_are_te
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_takes_longer_ends_at_the_end_of_another_step() {
     let (longer, longest) = tokio::join!(steps(1, false, 1_050), steps(3, false, 700));
     assert_eq!((longer, longest), ((2, 2), (3, 3)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_takes_its_step_too() {
     let began = Instant::now();
     let failed: Result<(), ()> = in_steps(STEP, async { Err(()) }).await;
