@@ -40,7 +40,7 @@ impl AnswerBytes {
         }
     }
 
-    fn next(&mut self) -> &[u8] {
+    pub(super) fn next(&mut self) -> &[u8] {
         // A step that has no divisor with the count comes by every code before one comes again.
         self.number = (self.number + 1_000_003) % CUN_COUNT;
         if let Some(cun) = Cun::from_number(self.number) {
@@ -66,14 +66,15 @@ impl Client {
         })
     }
 
-    /// Reads what there is and answers what is whole; an error is its end.
-    pub(super) fn advance(&mut self, answer: &mut AnswerBytes) -> io::Result<()> {
+    /// Writes what it can and reads what there is; how many requests are whole now. An error is its end.
+    pub(super) fn advance(&mut self) -> io::Result<usize> {
+        let mut whole_ones = 0;
         loop {
             self.flush()?;
             match self.tls.read_tls(&mut self.socket) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(whole_ones),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
@@ -84,12 +85,18 @@ impl Client {
             self.tls.reader().read_exact(&mut self.request[before..])?;
             while let Some(length) = whole(&self.request) {
                 self.request.drain(..length);
-                self.tls.writer().write_all(answer.next())?;
+                whole_ones += 1;
             }
             if self.request.len() > LONGEST {
                 return Err(ErrorKind::InvalidData.into());
             }
         }
+    }
+
+    /// Answers one request.
+    pub(super) fn answer(&mut self, answer: &[u8]) -> io::Result<()> {
+        self.tls.writer().write_all(answer)?;
+        self.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {

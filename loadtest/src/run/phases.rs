@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::measure::outcome::Outcome;
 use crate::measure::recorder::Recorder;
 use crate::measure::series::Processes;
-use crate::mirror::{Identity, Mirror};
+use crate::mirror::{Identity, Mirror, Pace};
 use crate::pacing::arrival::Stage;
 use crate::scenario::objective::Figure;
 use crate::scenario::{CallerKind, Load, Scenario, Step, Stream};
@@ -53,8 +53,8 @@ pub(super) fn ceiling(
 ) -> Result<f64, LoadtestError> {
     let identity = Identity::new()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mirror =
-        Mirror::start(address, Arc::clone(&identity.tls)).map_err(LoadtestError::Events)?;
+    let mirror = Mirror::start(address, Arc::clone(&identity.tls), Pace::AtOnce)
+        .map_err(LoadtestError::Events)?;
     let all = callers
         .all
         .iter()
