@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The sources of the crates.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "model/src",
     "store/src",
     "embedded/src",
     "actors/src",
     "immuni-stand-in/src",
+    "loadtest/src",
     "src",
 ];
 

@@ -7,8 +7,8 @@ use mio::{Events as Readiness, Poll, Token};
 
 use super::arrivals::Source;
 use super::events::Events;
+use super::phase::{Books, Phase, PhaseEnd};
 use super::slot::{Due, Pool, Slot, State, shares};
-use super::{Books, Phase, PhaseEnd};
 use crate::error::LoadtestError;
 use crate::measure::process::thread_cpu;
 use crate::measure::stages::Stages;

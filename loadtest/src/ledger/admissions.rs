@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::judge::example;
 use super::rules::{Findings, Rule};
 use super::{Books, Entry, Kind, LedgerError};
 
@@ -64,7 +63,7 @@ impl Admissions {
         };
         findings.looked_at(rule, 1);
         if is_broken {
-            findings.broken(rule, || example(entry));
+            findings.broken(rule, || entry.example());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::Datelike as _;
 use sistema_ts_model::{Cun, MAX_DELIVERIES};
 
-use super::judge::{Case, Overview, Pass, example};
+use super::case::{Case, Overview, Pass};
 use super::keys::{KNOWN_AGAIN, Key, of_key};
 use super::listed::{Listed, Listing};
 use super::order::{Event, MOST_EVENTS, Order};
@@ -178,7 +178,7 @@ impl Code {
             Some(first) if first.key.is_some() && first.key == test.key => {
                 first.answered_at = first.answered_at.min(test.answered_at);
             }
-            Some(_) => findings.broken(Rule::CunOnce, || example(entry)),
+            Some(_) => findings.broken(Rule::CunOnce, || entry.example()),
         }
     }
 

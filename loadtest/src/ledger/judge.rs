@@ -3,56 +3,16 @@
 //! The files are read in passes, each of which looks at a part of the codes or keys alone, so that the memory that is needed does
 //! not grow with the run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::admissions::Admissions;
+use super::case::{Case, Overview, Pass};
 use super::codes::Codes;
 use super::keys::{ERASED, Group, of_key};
 use super::listed::Listing;
 use super::rules::{Findings, Rule};
-use super::{Books, Class, Entry, Kind, LedgerError};
+use super::{Class, Entry, Kind, LedgerError};
 use crate::report::Truth;
-
-/// Codes, or keys, that one pass holds at about the most: some 50 MB.
-const IN_ONE_PASS: u64 = 250_000;
-
-/// A caller as the rules need it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CallerFacts {
-    /// Whether nobody else submits for this caller while the run lasts, so that its listings hold nothing but what was there before
-    /// and what was sent.
-    pub exclusive: bool,
-}
-
-/// What there is to judge.
-pub struct Case<'c> {
-    /// The books.
-    pub books: &'c Books,
-    /// The callers, by their numbers.
-    pub callers: &'c [CallerFacts],
-    /// The listings that were read before the run and after it.
-    pub listings: &'c [Listing],
-}
-
-/// One pass of several.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pass {
-    number: u64,
-    of: u64,
-}
-
-impl Pass {
-    fn all(items: u64) -> impl Iterator<Item = Self> {
-        let of = items.div_ceil(IN_ONE_PASS).max(1);
-        (0..of).map(move |number| Self { number, of })
-    }
-
-    /// Whether what has this number is looked at in this pass.
-    pub(super) fn takes(self, number: u64) -> bool {
-        // A multiplication spreads numbers that follow each other.
-        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % self.of == self.number
-    }
-}
 
 impl Case<'_> {
     /// Looks at everything and tells what was found.
@@ -75,12 +35,6 @@ impl Case<'_> {
             unknown: overview.classes[2],
             rules: findings.into_results(),
         })
-    }
-
-    pub(super) fn is_exclusive(&self, caller: u16) -> bool {
-        self.callers
-            .get(usize::from(caller))
-            .is_some_and(|facts| facts.exclusive)
     }
 
     /// What one reading of the books tells.
@@ -151,21 +105,6 @@ impl Case<'_> {
     }
 }
 
-/// What is small and needed throughout.
-#[derive(Default)]
-pub(super) struct Overview {
-    /// Done, refused, unknown.
-    classes: [u64; 3],
-    with_key: u64,
-    with_code: u64,
-    /// Submissions of each caller that are unknown for ever: at most so many tests that nobody was told of may be listed.
-    unknown: HashMap<u16, u64>,
-    /// People for whom an ASL sent a code, or may have: their CUNs may be used up without a word.
-    pub(super) sent_codes_to: HashSet<u32>,
-    /// By listing: tests that nobody was told of.
-    pub(super) strays: HashMap<usize, u64>,
-}
-
 impl Overview {
     fn submitted(&mut self, entry: &Entry, findings: &mut Findings) {
         let intent = &entry.intent;
@@ -180,7 +119,7 @@ impl Overview {
             .is_some_and(|answer| answer.cun.is_none() && answer.finding != ERASED);
         if is_without_code {
             findings.looked_at(Rule::CunOnce, 1);
-            findings.broken(Rule::CunOnce, || example(entry));
+            findings.broken(Rule::CunOnce, || entry.example());
         }
     }
 
@@ -206,14 +145,4 @@ impl Overview {
             });
         }
     }
-}
-
-/// A violation is told by the number of its request: codes and people are nobody's business.
-pub(super) fn example(entry: &Entry) -> String {
-    format!(
-        "request {} of caller {}, {:.3} s after the beginning",
-        entry.id.0,
-        entry.intent.caller,
-        f64::from(entry.left_ms) / 1000.0
-    )
 }

@@ -2,7 +2,6 @@
 
 use sistema_ts_model::{Cun, Timestamp};
 
-use super::judge::example;
 use super::rules::{Findings, Rule};
 use super::{Class, Entry, Kind};
 
@@ -55,7 +54,7 @@ impl Group {
         if entry.intent.altered {
             findings.looked_at(Rule::KeyOtherContent, 1);
             if entry.done().is_some() {
-                findings.broken(Rule::KeyOtherContent, || example(entry));
+                findings.broken(Rule::KeyOtherContent, || entry.example());
             }
             return;
         }
@@ -70,7 +69,7 @@ impl Group {
         let Some(answer) = entry.done() else { return };
         self.done += 1;
         if KNOWN_AGAIN.contains(&answer.finding) {
-            self.known_again.get_or_insert_with(|| example(entry));
+            self.known_again.get_or_insert_with(|| entry.example());
         } else {
             self.may_be_first += 1;
         }
@@ -83,7 +82,7 @@ impl Group {
             Some(first) => {
                 findings.looked_at(Rule::KeyFirstAnswer, 1);
                 if first != told {
-                    findings.broken(Rule::KeyFirstAnswer, || example(entry));
+                    findings.broken(Rule::KeyFirstAnswer, || entry.example());
                 }
             }
         }

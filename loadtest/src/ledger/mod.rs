@@ -5,6 +5,7 @@
 //! instruction. What follows is judged from the file alone.
 
 mod admissions;
+mod case;
 mod codes;
 mod encoding;
 mod journal;
@@ -19,8 +20,8 @@ mod sample;
 mod segment;
 mod sweep;
 
+pub use case::{CallerFacts, Case};
 pub use journal::{Ledger, LedgerError};
-pub use judge::{CallerFacts, Case};
 pub use listed::{Listed, Listing, ListingWriter, NewListing};
 pub use reading::{Books, Entries};
 pub use record::{Class, Entry, Intent, Kind, Purpose, Settlement, session_mark};

@@ -265,6 +265,16 @@ impl Entry {
             .as_ref()
             .filter(|settlement| settlement.class == Class::Done)
     }
+
+    /// How a violation is told: by the number of its request, since codes and people are nobody's business.
+    pub(super) fn example(&self) -> String {
+        format!(
+            "request {} of caller {}, {:.3} s after the beginning",
+            self.id.0,
+            self.intent.caller,
+            f64::from(self.left_ms) / 1000.0
+        )
+    }
 }
 
 #[cfg(test)]

@@ -5,3 +5,4 @@ pub(crate) mod process;
 pub(crate) mod recorder;
 pub(crate) mod series;
 pub(crate) mod stages;
+pub(crate) mod times;

@@ -7,37 +7,13 @@ use hdrhistogram::Histogram;
 
 use super::outcome::Outcome;
 use super::series::Series;
+use super::times::{Times, coarse, fine, nanoseconds};
 use crate::scenario::Step;
 
-/// Longest time that is told apart: five minutes, in nanoseconds.
-const LONGEST: u64 = 300_000_000_000;
 /// Different findings, failures or first texts that are kept apart at most; a server of this contract has fewer.
 const KINDS: usize = 256;
 const STEPS: usize = Step::ALL.len();
 const OUTCOMES: usize = Outcome::ALL.len();
-
-/// Times in nanoseconds, to three digits.
-pub(crate) fn fine() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, LONGEST, 3).expect("constant bounds that are in range")
-}
-
-/// Times in nanoseconds, to two digits: for what there is much of.
-pub(crate) fn coarse() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, LONGEST, 2).expect("constant bounds that are in range")
-}
-
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Both clocks of requests.
-#[derive(Debug)]
-pub(crate) struct Times {
-    /// From the intended time to the end of the answer.
-    pub(crate) response: Histogram<u64>,
-    /// From the sending.
-    pub(crate) service: Histogram<u64>,
-}
 
 /// A step of the run.
 #[derive(Debug)]

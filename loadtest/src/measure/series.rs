@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::outcome::Outcome;
-use super::recorder::coarse;
+use super::times::coarse;
 
 /// Stretches that are kept at most: an hour of seconds. Beyond, two and two are joined.
 const MOST: usize = 3_600;

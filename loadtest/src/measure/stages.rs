@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::outcome::Outcome;
-use super::recorder::{coarse, nanoseconds};
+use super::times::{coarse, nanoseconds};
 use crate::pacing::arrival::Stage;
 use crate::scenario::Stream;
 

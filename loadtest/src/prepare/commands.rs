@@ -1,6 +1,6 @@
 //! The commands that register what was prepared, and those that remove it.
 
-use super::Preparation;
+use super::preparation::Preparation;
 
 const HEAD: &str = "#!/usr/bin/env bash
 # Written by `loadtest prepare`. Run it where the server's data is, as the server's user, with its configuration in SISTEMA_TS_CONFIGURATION and the

@@ -2,7 +2,7 @@
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
-use super::Preparation;
+use super::preparation::Preparation;
 use crate::error::LoadtestError;
 
 /// Writes a key and a request for each region and call centre.

@@ -3,6 +3,7 @@
 mod files;
 mod html;
 mod markup;
+mod percentiles;
 mod plot;
 mod plots;
 mod result;
@@ -11,10 +12,11 @@ mod tables;
 
 pub use files::{JSON, PAGE, page_beside, read, save, save_page};
 pub use html::html;
+pub use percentiles::Percentiles;
 pub use result::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, ObjectiveResult, OutcomeResult,
-    Percentiles, RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StepResult, Truth,
-    ValidityCheck, Verdict,
+    RuleResult, RunResult, SCHEMA, ScenarioFacts, Second, StepResult, Truth, ValidityCheck,
+    Verdict,
 };
 pub use stage::StageResult;
 pub(crate) use stage::{by_stream, sentence};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::result::Percentiles;
+use super::percentiles::Percentiles;
 
 /// So many times the p99 of the first stage is another latency.
 const BEND: f64 = 3.0;

@@ -1,7 +1,8 @@
 //! The tables of a report.
 
 use super::markup::{Markup, count, number};
-use super::result::{Percentiles, RunResult, Second, StepResult};
+use super::percentiles::Percentiles;
+use super::result::{RunResult, Second, StepResult};
 use super::stage::{StageResult, by_stream, sentence};
 
 /// A cell: its class and its text.

@@ -7,17 +7,32 @@ use hdrhistogram::Histogram;
 use sistema_ts_model::Timestamp;
 
 use super::figures::Figures;
-use super::{Measured, RunPlan};
+use super::plan::RunPlan;
 use crate::callers::{Caller, Callers};
-use crate::drive::EventOutcome;
+use crate::drive::{EventOutcome, PhaseEnd};
 use crate::measure::outcome::Outcome;
-use crate::measure::recorder::{CallerRecord, Recorder, coarse};
+use crate::measure::recorder::{CallerRecord, Recorder};
 use crate::measure::series::Stretch;
+use crate::measure::times::coarse;
 use crate::report::{
     CallerResult, CpuAndMemory, EventResult, Machine, Method, OutcomeResult, Percentiles,
-    RunResult, SCHEMA, ScenarioFacts, Second, StageResult, StepResult, ValidityCheck, Verdict,
+    RunResult, SCHEMA, ScenarioFacts, Second, StageResult, StepResult, Truth, ValidityCheck,
+    Verdict,
 };
 use crate::scenario::{Load, Scenario, Step};
+
+/// What was measured, before it is put together.
+pub(super) struct Measured {
+    pub(super) load: Recorder,
+    pub(super) end: PhaseEnd,
+    pub(super) idle: Recorder,
+    pub(super) ceiling: Option<f64>,
+    pub(super) truth: Truth,
+    /// Processor time of the server during the load.
+    pub(super) server_cpu: Option<Duration>,
+    pub(super) read_backs: u64,
+    pub(super) remarks: Vec<String>,
+}
 
 pub(super) fn result(
     plan: &RunPlan,

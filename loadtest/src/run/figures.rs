@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::callers::Callers;
 use crate::measure::outcome::Outcome;
-use crate::measure::recorder::{Recorder, Times};
+use crate::measure::recorder::{CallerStep, Recorder};
 use crate::measure::stages::StageRecord;
+use crate::measure::times::{Times, coarse};
 use crate::report::ObjectiveResult;
 use crate::scenario::Step;
 use crate::scenario::objective::{Figure, Metric, Objective, Percentile};
@@ -118,7 +119,7 @@ impl Figures<'_> {
         let records = steps
             .filter(|(place, _)| step.is_none_or(|step| step.index() == *place))
             .filter_map(|(_, record)| record.as_deref());
-        let count = |record: &crate::measure::recorder::CallerStep| match outcome {
+        let count = |record: &CallerStep| match outcome {
             Some(outcome) => record.outcomes[outcome.index()],
             None => record.outcomes.iter().sum(),
         };
@@ -137,7 +138,7 @@ impl Figures<'_> {
                 (whole > 0).then(|| part as f64 / whole as f64)
             }
             Metric::Response(percentile) if outcome.is_none() => {
-                let mut sum = crate::measure::recorder::coarse();
+                let mut sum = coarse();
                 for record in records {
                     // Of one kind, so that they can be added.
                     let _ = sum.add(&record.response);

@@ -5,6 +5,7 @@ mod events;
 mod figures;
 mod guard;
 mod phases;
+mod plan;
 mod progress;
 mod reach;
 mod watch;
@@ -17,16 +18,19 @@ use sistema_ts_model::{Clock as _, SystemClock};
 
 use crate::callers::Callers;
 use crate::callers::environment::EnvironmentFile;
-use crate::drive::{Books as Driven, EventPlan, Phase, PhaseEnd, drive};
+use crate::drive::{Books as Driven, EventPlan, Phase, drive};
 use crate::error::LoadtestError;
 use crate::ledger::{Books, CallerFacts, Case, Ledger, Lister, Listing, Sampler, Sweep};
 use crate::measure::recorder::Recorder;
 use crate::report::{RunResult, Truth};
 use crate::scenario::{CallerKind, Scenario};
 use crate::steps::Steps;
+use assemble::Measured;
 use progress::Progress;
 use reach::{Wire, knock};
 use watch::Watch;
+
+pub use plan::RunPlan;
 
 /// `massimoElementi` of the listing that is read by small pages.
 const PAGE: u32 = 1_000;
@@ -34,26 +38,6 @@ const PAGE: u32 = 1_000;
 const REPEATS: u64 = 500;
 /// Confirmed codes that are verified again: each counts as an operator's failure.
 const VERIFICATIONS: usize = 10;
-
-/// What is to be run.
-pub struct RunPlan {
-    /// The scenario.
-    pub scenario: Scenario,
-    /// The environment's file.
-    pub environment: PathBuf,
-    /// Where results are written; it is made.
-    pub folder: PathBuf,
-    /// Instead of the scenario's seed.
-    pub seed: Option<u64>,
-    /// The server's name, repeated: without it nothing but loopback is called.
-    pub confirmed_host: Option<String>,
-    /// Whether the client's own ceiling is measured first.
-    pub ceiling: bool,
-    /// Whether progress is told on standard error.
-    pub progress: bool,
-    /// The command that does it again.
-    pub command: String,
-}
 
 /// Runs it.
 pub fn run(mut plan: RunPlan) -> Result<RunResult, LoadtestError> {
@@ -81,19 +65,6 @@ struct Run<'r> {
     progress: Progress,
     today: chrono::NaiveDate,
     started: sistema_ts_model::Timestamp,
-}
-
-/// What was measured, before it is put together.
-struct Measured {
-    load: Recorder,
-    end: PhaseEnd,
-    idle: Recorder,
-    ceiling: Option<f64>,
-    truth: Truth,
-    /// Processor time of the server during the load.
-    server_cpu: Option<std::time::Duration>,
-    read_backs: u64,
-    remarks: Vec<String>,
 }
 
 impl<'r> Run<'r> {

@@ -1,15 +1,16 @@
 //! From the file's words to a scenario that can be run, or to the place of what is wrong.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 
+use super::content::{Admission, Change, Event, EventCommand, Group, Load, Scenario, Stream};
 use super::file::{Arrival, CallersFile, EventFile, ScenarioFile, StageFile, StreamFile};
 use super::objective::{Figure, Metric, Objective};
 use super::place::{Mistake, Text};
 use super::step::Step;
-use super::{Admission, Change, Event, EventCommand, Group, Load, Scenario, Stream};
 use crate::pacing::arrival::Stage;
 
 /// Longest run: a week.
@@ -36,7 +37,18 @@ const IDLE_STEPS: [Step; 6] = [
     Step::Unlock,
 ];
 
-pub(super) fn scenario(text: Text) -> Result<Scenario, Mistake> {
+impl Scenario {
+    /// Reads a text, whose name is told with mistakes.
+    pub fn parse(name: &Path, content: String) -> Result<Self, Mistake> {
+        let text = Text {
+            file: PathBuf::from(name),
+            content,
+        };
+        scenario(text)
+    }
+}
+
+fn scenario(text: Text) -> Result<Scenario, Mistake> {
     let file: ScenarioFile = text.parse()?;
     let checker = Checker { text: &text };
     if !is_name(&file.name) {

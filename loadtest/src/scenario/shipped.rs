@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Mistake, Scenario};
+use super::content::Scenario;
+use super::place::Mistake;
 
 /// A scenario that comes with the program.
 #[derive(Debug, Clone, Copy)]

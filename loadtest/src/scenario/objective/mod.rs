@@ -17,14 +17,15 @@
 //! that were never answered. A stage is one of a stream that has several, the first being number 1; its percentiles are of the
 //! response, of what was due in it and answered.
 
+mod expression;
 mod parser;
 
 use std::fmt;
 
+use expression::{Comparison, Expression};
 use parser::Parser;
 
-use super::step::Step;
-use crate::measure::outcome::Outcome;
+pub use expression::{Figure, Metric, ObjectiveError, Percentile};
 
 /// A comparison, ready to be judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,107 +34,6 @@ pub struct Objective {
     left: Expression,
     comparison: Comparison,
     right: Expression,
-}
-
-/// One figure of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Figure {
-    /// Of requests.
-    Requests {
-        /// Of the idle server before the run instead of the run.
-        idle: bool,
-        /// Of this step; `None` of all.
-        step: Option<Step>,
-        /// With this outcome alone.
-        outcome: Option<Outcome>,
-        /// Of this caller alone.
-        caller: Option<String>,
-        /// What of them.
-        metric: Metric,
-    },
-    /// Of what was due in one stage of a stream, from the intended time, in seconds.
-    Stage {
-        /// The stream's name.
-        stream: String,
-        /// Its place among the stream's stages, from 1.
-        number: usize,
-        /// What of it.
-        percentile: Percentile,
-    },
-    /// How late the client itself was.
-    Lateness(Percentile),
-    /// Requests a second that the client reached against a constant answer.
-    CeilingRate,
-}
-
-/// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// From the intended time, in seconds.
-    Response(Percentile),
-    /// From the sending, in seconds.
-    Service(Percentile),
-    /// Requests a second.
-    Rate,
-    /// Requests.
-    Count,
-    /// Requests with the outcome, of all of the step, from 0 to 1.
-    Share,
-    /// Times that the step was due and had nothing to go on.
-    Starved,
-}
-
-/// A place in a distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Percentile {
-    /// The median.
-    P50,
-    /// Nine in ten are at most this.
-    P90,
-    /// 99 in a hundred.
-    P99,
-    /// 999 in a thousand.
-    P999,
-    /// All.
-    Max,
-}
-
-impl Percentile {
-    /// As a quantile from 0 to 1.
-    #[must_use]
-    pub const fn quantile(self) -> f64 {
-        match self {
-            Self::P50 => 0.5,
-            Self::P90 => 0.9,
-            Self::P99 => 0.99,
-            Self::P999 => 0.999,
-            Self::Max => 1.0,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    AtMost,
-    Below,
-    AtLeast,
-    Above,
-    Equal,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Expression {
-    Number(f64),
-    Figure(Figure),
-    Of(Box<Expression>, Operator, Box<Expression>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Plus,
-    Minus,
-    Times,
-    Over,
 }
 
 /// What came of an objective.
@@ -145,15 +45,6 @@ pub struct Judgement {
     pub limit: Option<f64>,
     /// Whether it is kept. What cannot be judged is not kept.
     pub kept: bool,
-}
-
-/// Why an objective is not one: which character (from 0), and what was expected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectiveError {
-    /// Bytes before the mistake.
-    pub at: usize,
-    /// What is wrong.
-    pub reason: String,
 }
 
 impl Objective {
@@ -205,36 +96,6 @@ impl fmt::Display for Objective {
     }
 }
 
-impl Expression {
-    fn value(&self, figure: &impl Fn(&Figure) -> Option<f64>) -> Option<f64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Figure(name) => figure(name),
-            Self::Of(left, operator, right) => {
-                let (left, right) = (left.value(figure)?, right.value(figure)?);
-                let value = match operator {
-                    Operator::Plus => left + right,
-                    Operator::Minus => left - right,
-                    Operator::Times => left * right,
-                    Operator::Over => left / right,
-                };
-                value.is_finite().then_some(value)
-            }
-        }
-    }
-
-    fn collect<'e>(&'e self, figures: &mut Vec<&'e Figure>) {
-        match self {
-            Self::Number(_) => {}
-            Self::Figure(figure) => figures.push(figure),
-            Self::Of(left, _, right) => {
-                left.collect(figures);
-                right.collect(figures);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -242,6 +103,8 @@ mod tests {
     //! place is another.
 
     use super::*;
+    use crate::measure::outcome::Outcome;
+    use crate::scenario::step::Step;
 
     fn judge(text: &str) -> Judgement {
         Objective::parse(text)

@@ -1,6 +1,8 @@
 //! Reads the text of an objective, token by token; the grammar stands above [`super`].
 
-use super::{Comparison, Expression, Figure, Metric, ObjectiveError, Operator, Percentile};
+use super::expression::{
+    Comparison, Expression, Figure, Metric, ObjectiveError, Operator, Percentile,
+};
 use crate::measure::outcome::Outcome;
 use crate::scenario::step::Step;
 
