@@ -49,11 +49,12 @@ fn write_body(result: &RunResult, markup: &mut Markup) {
     section(markup, "Over time", |markup| {
         plots::over_time(result, markup);
         if !result.events.is_empty() {
-            markup.text_element(
-                "p",
-                &[("class", "soft")],
-                "Events of the scenario are bands.",
-            );
+            let events = result.events.iter();
+            let events: Vec<_> = events
+                .map(|event| format!("{} at {} s", event.name, number(event.at)))
+                .collect();
+            let text = format!("The bands are the events: {}.", events.join(", "));
+            markup.text_element("p", &[("class", "soft")], &text);
         }
     });
     section(markup, "How long answers took", |markup| {

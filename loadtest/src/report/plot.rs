@@ -75,8 +75,12 @@ impl Plot {
             });
             markup.element("div", &[("class", "x")], |markup| {
                 for (at, label) in &self.x_ticks {
-                    let place = format!("left:{:.2}%", at / self.x_end * 100.0);
-                    markup.text_element("span", &[("style", &place)], label);
+                    let share = at / self.x_end;
+                    let place = format!("left:{:.2}%", share * 100.0);
+                    // In the middle of its place it would leave a narrow page.
+                    let class = if share > 0.97 { "last" } else { "tick" };
+                    let attributes = [("class", class), ("style", &*place)];
+                    markup.text_element("span", &attributes, label);
                 }
             });
             markup.text_element("p", &[("class", "x-name")], &self.x_name);
@@ -120,6 +124,16 @@ impl Plot {
             ("aria-label", &*self.title),
         ];
         markup.element("svg", &attributes, |markup| {
+            for tick in &axis.ticks {
+                let y = HEIGHT - axis.place(*tick) * HEIGHT;
+                let path = format!("M0 {y:.1}H{WIDTH}");
+                markup.empty("path", &[("class", "grid"), ("d", &path)]);
+            }
+            // The areas on top are drawn first, so that each shows what it adds.
+            for series in self.series.iter().rev() {
+                self.write_series(markup, axis, series);
+            }
+            // On top, so that no area hides them.
             for band in &self.bands {
                 let x = |at: f64| (at / self.x_end * WIDTH).clamp(0.0, WIDTH);
                 let (from, to) = (x(band.from), x(band.to));
@@ -137,15 +151,6 @@ impl Plot {
                 markup.element("rect", &attributes, |markup| {
                     markup.text_element("title", &[], &band.name);
                 });
-            }
-            for tick in &axis.ticks {
-                let y = HEIGHT - axis.place(*tick) * HEIGHT;
-                let path = format!("M0 {y:.1}H{WIDTH}");
-                markup.empty("path", &[("class", "grid"), ("d", &path)]);
-            }
-            // The areas on top are drawn first, so that each shows what it adds.
-            for series in self.series.iter().rev() {
-                self.write_series(markup, axis, series);
             }
         });
     }

@@ -28,13 +28,15 @@ fn with_unit(value: Option<f64>, unit: &str) -> String {
     format!("{} {unit}", maybe(value)).trim_end().to_owned()
 }
 
-/// Columns that hold sentences.
-const TEXTS: [&str; 2] = ["what must hold", "command"];
+/// Columns that hold sentences. On a narrow screen a row of such a table is a block, in which a sentence has the whole width.
+const TEXTS: [&str; 5] = ["what must hold", "command", "objective", "check", "reason"];
 
 fn table(markup: &mut Markup, heads: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
     // Whoever reads with the keyboard alone must be able to move a wide table.
     markup.element("div", &[("class", "wide"), ("tabindex", "0")], |markup| {
-        markup.element("table", &[], |markup| {
+        let has_texts = heads.iter().any(|head| TEXTS.contains(head));
+        let kind = if has_texts { "texts" } else { "numbers" };
+        markup.element("table", &[("class", kind)], |markup| {
             markup.element("thead", &[], |markup| {
                 markup.element("tr", &[], |markup| {
                     for head in heads {
@@ -47,13 +49,13 @@ fn table(markup: &mut Markup, heads: &[&str], rows: impl IntoIterator<Item = Vec
             markup.element("tbody", &[], |markup| {
                 for row in rows {
                     markup.element("tr", &[], |markup| {
-                        for (class, text) in row {
-                            let attributes: &[_] = if class.is_empty() {
-                                &[]
-                            } else {
-                                &[("class", class)]
-                            };
-                            markup.text_element("td", attributes, &text);
+                        for ((class, text), head) in row.into_iter().zip(heads) {
+                            let attributes = [("class", class), ("data-head", *head)];
+                            let attributes = attributes.into_iter().filter(|(name, value)| {
+                                !value.is_empty() && (has_texts || *name == "class")
+                            });
+                            let attributes: Vec<_> = attributes.collect();
+                            markup.text_element("td", &attributes, &text);
                         }
                     });
                 }
@@ -118,19 +120,19 @@ const TIMES: [&str; 8] = [
     "count", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max",
 ];
 
-fn times(percentiles: &Percentiles) -> Vec<Cell> {
-    let mut cells = vec![plain(count(percentiles.count))];
-    let values = [
-        percentiles.mean,
-        percentiles.p50,
-        percentiles.p90,
-        percentiles.p99,
-        percentiles.p999,
-        percentiles.p9999,
-        percentiles.max,
-    ];
-    cells.extend(values.map(|value| plain(number(value))));
-    cells
+/// Times; of nothing there are none.
+fn some(of: &Percentiles, times: impl IntoIterator<Item = f64>) -> impl Iterator<Item = Cell> {
+    let is_some = of.count > 0;
+    times
+        .into_iter()
+        .map(move |time| plain(maybe(is_some.then_some(time))))
+}
+
+fn times(of: &Percentiles) -> Vec<Cell> {
+    let times = [of.mean, of.p50, of.p90, of.p99, of.p999, of.p9999, of.max];
+    std::iter::once(plain(count(of.count)))
+        .chain(some(of, times))
+        .collect()
 }
 
 pub(super) fn steps(result: &RunResult, markup: &mut Markup) {
@@ -182,8 +184,7 @@ fn one_stream(stages: &[StageResult], markup: &mut Markup) {
         ];
         row.extend(counts.map(|value| plain(count(value))));
         let times = &stage.response;
-        let times = [times.p50, times.p99, times.p999, times.max];
-        row.extend(times.map(|value| plain(number(value))));
+        row.extend(some(times, [times.p50, times.p99, times.p999, times.max]));
         row
     });
     table(markup, &heads, rows);
@@ -229,10 +230,10 @@ pub(super) fn callers(result: &RunResult, markup: &mut Markup) {
         "refused",
         "unknown",
         "turned away",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "max ms",
     ];
     let rows = result.callers.iter().map(|caller| {
         let counts = [
@@ -248,13 +249,13 @@ pub(super) fn callers(result: &RunResult, markup: &mut Markup) {
             plain(format!("{} %", number(caller.share * 100.0))),
         ];
         row.extend(counts.map(|value| plain(count(value))));
-        let values = [
+        let times = [
             of_response.p50,
             of_response.p99,
             of_response.p999,
             of_response.max,
         ];
-        row.extend(values.map(|value| plain(number(value))));
+        row.extend(some(of_response, times));
         row
     });
     table(markup, &heads, rows);
@@ -292,7 +293,7 @@ pub(super) fn counted(
 ) {
     let rows = counted
         .iter()
-        .map(|(name, times)| vec![plain(&**name), plain(count(*times))]);
+        .map(|(name, times)| vec![words(name), plain(count(*times))]);
     table(markup, &[head, "times"], rows);
 }
 

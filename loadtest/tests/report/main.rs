@@ -13,7 +13,7 @@ use std::process::Command;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
-use sistema_ts_loadtest::report::{self, Verdict, html};
+use sistema_ts_loadtest::report::{self, StageResult, Verdict, html};
 
 use sample::result;
 
@@ -212,6 +212,38 @@ fn each_verdict_is_told_in_its_words_and_each_plot_has_its_lines() {
     // Rate 3, times 4, processor 2, memory 1, under way 1, lateness 1, distribution 3.
     assert_eq!((of_class("line"), of_class("area")), (15, 3));
     assert_eq!(of_class("band"), 7);
+}
+
+#[test]
+fn of_nothing_no_times_are_told() {
+    let mut result = result();
+    result.stages = vec![StageResult {
+        to_per_second: 7.0,
+        from_per_second: 7.0,
+        ..StageResult::default()
+    }];
+    let counts = "<td>0</td>".repeat(6);
+    let times = "<td>–</td>".repeat(4);
+    let row = format!("<td>7</td>{counts}{times}");
+    assert!(html(&result).contains(&row));
+}
+
+#[test]
+fn events_lie_over_what_is_drawn() {
+    let page = html(&result());
+    let drawings = page.split("<svg").skip(1);
+    let with_events = drawings.filter_map(|drawing| {
+        let drawing = drawing.split("</svg>").next()?;
+        let event = drawing.find("\"band\"")?;
+        let is_drawn = |class: &str| drawing.rfind(&format!("\"{class} "));
+        Some((event, is_drawn("line").max(is_drawn("area"))?))
+    });
+    let places: Vec<_> = with_events.collect();
+    assert!(places.len() >= 7);
+    assert!(
+        places.iter().all(|(event, drawn)| event > drawn),
+        "{places:?}"
+    );
 }
 
 #[test]

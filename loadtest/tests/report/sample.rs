@@ -167,6 +167,7 @@ pub fn result() -> RunResult {
                 due: rate as u64 * 20,
                 done: rate as u64 * 20,
                 response: Percentiles {
+                    count: rate as u64 * 20,
                     p99,
                     ..Percentiles::default()
                 },
