@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::LoadtestError;
-use crate::report::{self, RunResult, Verdict, by_stream, sentence};
+use crate::report::{self, Percentiles, RunResult, Verdict, by_stream, sentence};
 use crate::run::{RunPlan, default_folder, run};
 use crate::scenario::Scenario;
 
@@ -67,15 +67,14 @@ fn summary(result: &RunResult) -> String {
     let mut text = format!("{}: {}\n\n", result.scenario.name, result.verdict.words());
     let yes = |ok: bool| if ok { "yes" } else { "NO" };
     for objective in &result.objectives {
-        let measured = objective
-            .measured
-            .map_or_else(|| "nothing".into(), |value| format!("{value:.3}"));
+        let unit = &objective.unit;
+        let measured = objective.measured.map(|value| with_unit(value, unit));
         text += &format!(
-            "  kept {:<3}  {}   (measured {measured} {unit}, limit {:.3} {unit})\n",
+            "  kept {:<3}  {}   (measured {}, limit {})\n",
             yes(objective.kept),
             objective.text,
-            objective.limit,
-            unit = objective.unit
+            measured.as_deref().unwrap_or("nothing"),
+            with_unit(objective.limit, unit)
         );
     }
     for rule in result.truth.rules.iter().filter(|rule| rule.violations > 0) {
@@ -89,16 +88,22 @@ fn summary(result: &RunResult) -> String {
     }
     for check in result.validity.iter().filter(|check| !check.ok) {
         text += &format!(
-            "  {}: NO   (measured {:.3} {unit}, limit {:.3} {unit})\n",
+            "  {}: NO   (measured {}, limit {})\n",
             check.says,
-            check.measured,
-            check.limit,
-            unit = check.unit
+            with_unit(check.measured, &check.unit),
+            with_unit(check.limit, &check.unit)
         );
     }
+    let truth = &result.truth;
+    let broken = truth.rules.iter().filter(|rule| rule.violations > 0);
+    let judged = truth.rules.iter().filter(|rule| rule.of > 0);
     text += &format!(
-        "\n  truth: {} done, {} refused, {} unknown\n",
-        result.truth.done, result.truth.refused, result.truth.unknown
+        "\n  truth: {} done, {} refused, {} unknown; of {} rules that had something to judge {} were broken\n",
+        truth.done,
+        truth.refused,
+        truth.unknown,
+        judged.count(),
+        broken.count()
     );
     text += "\n  step                 due      sent   starved  response ms: p50      p99    p99.9      max   outcomes\n";
     for step in &result.steps {
@@ -108,15 +113,12 @@ fn summary(result: &RunResult) -> String {
             .map(|outcome| format!("{} {}", outcome.outcome, outcome.count))
             .collect();
         text += &format!(
-            "  {:<18}{:>8}{:>10}{:>9}{:>19.2}{:>9.2}{:>9.2}{:>9.2}   {}\n",
+            "  {:<18}{:>8}{:>10}{:>9}          {}   {}\n",
             step.step,
             step.due,
             step.sent,
             step.starved,
-            step.response.p50,
-            step.response.p99,
-            step.response.p999,
-            step.response.max,
+            times(&step.response),
             outcomes.join(", ")
         );
     }
@@ -127,16 +129,13 @@ fn summary(result: &RunResult) -> String {
         );
         for stage in stages {
             text += &format!(
-                "  {:>14}/s{:>7}{:>10}{:>10}{:>10}{:>18.2}{:>9.2}{:>9.2}{:>9.2}\n",
+                "  {:>14}/s{:>7}{:>10}{:>10}{:>10}         {}\n",
                 stage.rate(),
                 stage.due,
                 stage.done,
                 stage.turned_away,
                 stage.lost,
-                stage.response.p50,
-                stage.response.p99,
-                stage.response.p999,
-                stage.response.max
+                times(&stage.response)
             );
         }
         if let Some(sentence) = sentence(stages) {
@@ -151,4 +150,23 @@ fn summary(result: &RunResult) -> String {
     }
     text += "\n";
     text
+}
+
+/// A value to three decimals, or, of what is counted, as it is.
+fn with_unit(value: f64, unit: &str) -> String {
+    if unit.is_empty() {
+        value.to_string()
+    } else {
+        format!("{value:.3} {unit}")
+    }
+}
+
+/// p50, p99, p99.9 and the longest, each as wide as its head; of nothing there are none.
+fn times(of: &Percentiles) -> String {
+    let times = [of.p50, of.p99, of.p999, of.max];
+    let text = |time: f64| match of.count {
+        0 => format!("{:>9}", "–"),
+        _ => format!("{time:>9.2}"),
+    };
+    times.map(text).concat()
 }

@@ -7,7 +7,7 @@ const HEAD: &str = "#!/usr/bin/env bash
 # program, if it is not on the path, in SISTEMA_TS. It can be run again: what is done already stays as it is.
 set -euo pipefail
 # Paths of the caller's folder hold in this one too.
-SISTEMA_TS_CONFIGURATION=$(realpath \"${SISTEMA_TS_CONFIGURATION:?the configuration file of the server}\")
+SISTEMA_TS_CONFIGURATION=$(realpath \"${SISTEMA_TS_CONFIGURATION:?is missing, the path of the configuration file of the server}\")
 export SISTEMA_TS_CONFIGURATION
 sistema_ts=${SISTEMA_TS:-sistema-ts}
 case $sistema_ts in */*) sistema_ts=$(realpath \"$sistema_ts\") ;; esac
@@ -65,6 +65,20 @@ unknown() {
         return 2
     }
 }
+# signed FILE: before anything is registered, whether a request has come back as a certificate.
+signed() {
+    [ -s \"certificates/$1.crt\" ] || {
+        echo \"register.sh: certificates/$1.crt is missing: have requests/$1.csr signed, and put the certificate there. Nothing was registered.\" >&2
+        return 2
+    }
+}
+# operators KIND CODE FILE PROFILES…
+operators() {
+    local kind=$1 code=$2 file=$3
+    shift 3
+    echo \"operators of $kind $code:\"
+    admin operator import \"--$kind\" \"$code\" \"$@\" \"$file\"
+}
 # certificate KIND CODE FILE
 certificate() {
     grep -qxF \"certificate $3\" registered && return 0
@@ -76,6 +90,11 @@ certificate() {
         text += &format!("unknown {}\n", preparation.user(number));
     }
     let pki = preparation.development_pki.is_some();
+    if !pki {
+        for name in preparation.certified() {
+            text += &format!("signed {name}\n");
+        }
+    }
     for region in &preparation.regions {
         let code = region.as_str();
         let file = preparation.region_file(*region);
@@ -85,7 +104,7 @@ certificate() {
         }
         text += &format!("add region {code}\ncertificate region {code} {certificate}\n");
         text += &format!(
-            "admin operator import --region {code} --profile elencoTestEffettuati --profile invioCodiceOtp operators/region-{code}\n"
+            "operators region {code} operators/region-{code} --profile elencoTestEffettuati --profile invioCodiceOtp\n"
         );
     }
     for number in 0..preparation.call_centers {
@@ -101,7 +120,7 @@ certificate() {
         text += &format!(
             "add call-center {code} --name {code}\ncertificate call-center {code} {certificate}\n\
              grep -qxF 'network {code}' registered || {{ admin network add --call-center {code} {network} && echo 'network {code}' >>registered; }}\n\
-             admin operator import --call-center {code} operators/{code}\n",
+             operators call-center {code} operators/{code}\n",
             network = quoted(&preparation.network)
         );
     }
@@ -213,7 +232,10 @@ disable() { if grep -qxF \"$1 $2\" registered; then admin \"$1\" disable \"$2\";
 # without KIND CODE FILE
 without() { if grep -qxF \"certificate $3\" registered; then admin certificate remove \"--$1\" \"$2\" \"$3\"; fi; }
 # dismiss KIND CODE FILE: forgets the operators of a file.
-dismiss() { while read -r code; do echo \"$code\" | admin operator remove \"--$1\" \"$2\"; done <\"$3\"; }
+dismiss() {
+    while read -r code; do echo \"$code\" | admin operator remove \"--$1\" \"$2\" >/dev/null; done <\"$3\"
+    echo \"$(wc -l <\"$3\") operators of $1 $2 removed\"
+}
 ";
     for region in &preparation.regions {
         let code = region.as_str();

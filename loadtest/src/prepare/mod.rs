@@ -14,6 +14,7 @@ use sistema_ts_model::{Clock as _, SystemClock};
 use crate::callers::MOST_PEOPLE;
 use crate::callers::people::{Numbers, fiscal_codes, write_cards};
 use crate::error::LoadtestError;
+use crate::wire::target::Url;
 
 pub use preparation::Preparation;
 
@@ -31,6 +32,15 @@ impl Preparation {
         let is_twice = |place: usize| self.regions[..place].contains(&self.regions[place]);
         if let Some(place) = (0..self.regions.len()).find(|place| is_twice(*place)) {
             let reason = format!("region {} is named twice", self.regions[place].as_str());
+            return Err(LoadtestError::Usage(reason));
+        }
+        let addresses = std::iter::once(&self.mutual_tls_url).chain(&self.basic_url);
+        addresses
+            .map(|url| Url::parse(url))
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.folder.exists() {
+            let folder = self.folder.display();
+            let reason = format!("{folder} is there already, and nothing is written over");
             return Err(LoadtestError::Usage(reason));
         }
         let authority =

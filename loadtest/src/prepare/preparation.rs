@@ -92,6 +92,12 @@ impl Preparation {
         format!("{}-cc{}", self.name, number + 1)
     }
 
+    /// What callers' certificates are called.
+    pub(super) fn certified(&self) -> impl Iterator<Item = String> {
+        let regions = self.regions.iter().map(|region| self.region_file(*region));
+        regions.chain((0..self.call_centers).map(|number| self.call_center(number)))
+    }
+
     pub(super) fn user(&self, number: u16) -> String {
         format!("{}.user{}", self.name, number + 1)
     }

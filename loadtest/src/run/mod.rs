@@ -32,6 +32,8 @@ use watch::Watch;
 
 pub use plan::RunPlan;
 
+/// The ledger in the folder of a run.
+const LEDGER: &str = "ledger";
 /// `massimoElementi` of the listing that is read by small pages.
 const PAGE: u32 = 1_000;
 /// Keys that are sent again after the run, of the answered and of the refused.
@@ -43,6 +45,11 @@ const VERIFICATIONS: usize = 10;
 pub fn run(mut plan: RunPlan) -> Result<RunResult, LoadtestError> {
     if let Some(seed) = plan.seed {
         plan.scenario.seed = seed;
+    }
+    if plan.folder.join(LEDGER).exists() {
+        let folder = plan.folder.display();
+        let reason = format!("{folder} has a run's results already: name another --output");
+        return Err(LoadtestError::Usage(reason));
     }
     let (environment, text) = EnvironmentFile::read(&plan.environment)?;
     let confirmed = plan.confirmed_host.as_deref();
@@ -77,7 +84,7 @@ impl<'r> Run<'r> {
         let today = started.rome_day();
         // Two runs differ in their beginning, to the millisecond, and so in their keys.
         let run = (started.millis() & i64::from(u32::MAX)) as u32;
-        let ledger_path = plan.folder.join("ledger");
+        let ledger_path = plan.folder.join(LEDGER);
         let process = environment.server.process_id_file.as_ref();
         Ok(Self {
             steps: Steps::new(&plan.scenario, Arc::clone(&callers), today, run),
