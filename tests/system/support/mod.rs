@@ -12,6 +12,7 @@ pub mod installation;
 pub mod messages;
 #[path = "../../front_support/pki.rs"]
 pub mod pki;
+pub mod positives;
 pub mod server;
 pub mod session;
 
