@@ -71,7 +71,7 @@ bench-chain: setup ## Verifications and unlocks beside submissions that saturate
 	@cargo build --release --locked --workspace --bins
 	@scripts/loadtest chain
 
-bench-client: setup ## What the harness's own client costs beside wrk on a constant answer, and how late its requests leave; needs wrk
+bench-client: setup ## What the harness's own client costs beside wrk, whether both read the same times, and how late its requests leave; needs wrk
 	@cargo build --release --locked -p sistema-ts-loadtest
 	@scripts/bench-client
 
