@@ -70,9 +70,7 @@ pub(super) fn recover(
             "the disk is full: what the last end left half done is completed when there is room"
         );
     }
-    let mut codes = IndexWriter::open(tests, "codes", options.codes)?;
-    let mut receipts = IndexWriter::open(tests, "receipts", options.receipts)?;
-    restore(tests, &mut codes, &mut receipts)?;
+    let (codes, receipts) = late_indexes(tests, options)?;
     Ok(WriterStart {
         codes,
         receipts,
@@ -131,12 +129,17 @@ fn check_keys(tests: &Connection, keys: &KeyRing, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Inserts the newest rows, which were in memory only, into the late indexes anew.
-fn restore(
+/// Opens the late indexes of codes and of receipts, and inserts the newest rows, which were in memory only, anew.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] names a row of those that cannot be read. Without them the store would not know its newest codes, and does not start.
+pub(super) fn late_indexes(
     tests: &Connection,
-    codes: &mut IndexWriter,
-    receipts: &mut IndexWriter,
-) -> Result<(), Failure> {
+    options: &EmbeddedOptions,
+) -> Result<(IndexWriter, IndexWriter), Failure> {
+    let mut codes = IndexWriter::open(tests, "codes", options.codes)?;
+    let mut receipts = IndexWriter::open(tests, "receipts", options.receipts)?;
     let (codes_through, receipts_through) = (
         codes.covered_through() as i64,
         receipts.covered_through() as i64,
@@ -146,17 +149,26 @@ fn restore(
     let mut rows = select.query([codes_through.min(receipts_through)])?;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
+        let damaged = |column: &str| {
+            rows::corrupt(&format!(
+                "`{column}` of row {number} in tests.db, one of the newest tests, without which nothing starts: of the folder put back a copy in \
+                 which it is whole (docs/administration.md, \"When it does not start\")"
+            ))
+        };
         if number > codes_through {
-            let cun = rows::decode_cun(row.get(1)?)?;
+            let cun: i64 = row.get(1).map_err(|_| damaged("cun"))?;
+            let cun = rows::decode_cun(cun).map_err(|_| damaged("cun"))?;
             codes.restore(rows::cun_key(&cun.digest()), number as u64)?;
         }
-        if number > receipts_through
-            && let Some(receipt) = row.get::<_, Option<[u8; rows::RECEIPT_LEN]>>(2)?
-        {
-            receipts.restore(rows::first_eight(&receipt), number as u64)?;
+        if number > receipts_through {
+            let receipt: Option<[u8; rows::RECEIPT_LEN]> =
+                row.get(2).map_err(|_| damaged("receipt"))?;
+            if let Some(receipt) = receipt {
+                receipts.restore(rows::first_eight(&receipt), number as u64)?;
+            }
         }
     }
-    Ok(())
+    Ok((codes, receipts))
 }
 
 /// The key of the hashes of receipts, made at the first opening.

@@ -10,6 +10,7 @@ use super::examination::{self, Examined};
 use super::files::{Files, WriteMode};
 use super::inventory::{Contents, State};
 use super::options::EmbeddedOptions;
+use super::recovery;
 use super::schema;
 use super::stock::{self, COMMITS, GIVEN_ROW, PATIENTS_COMMITS, STORE};
 use super::tenancy::{self, empty_logs};
@@ -29,7 +30,7 @@ pub(super) fn examine(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<Stri
 }
 
 /// See [`Maintenance::accept`](sistema_ts_store::Maintenance::accept). Patients without a test stay until their day ends, and no number of a
-/// row is given twice.
+/// row is given twice. A row that would keep the server from starting is told, and then nothing is accepted.
 pub(super) fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<String>, StoreError> {
     let files = Files::new(&options.folder, options.vfs.clone());
     let _lock = files.take()?;
@@ -44,7 +45,7 @@ pub(super) fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<Strin
         (Some(inventory), None) => inventory.store,
         (None, None) => tenancy::random_number()?,
     };
-    write_tests(&files, &examined, store)?;
+    write_tests(&files, options, &examined, store)?;
     empty_logs(&files)?;
     let numbers = [
         examined.inventory.as_ref().map_or(0, |own| own.number),
@@ -67,7 +68,12 @@ pub(super) fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<Strin
 }
 
 /// Writes into the file of tests what it is to know of the others, as they are. Makes the file if it is lost.
-fn write_tests(files: &Files, examined: &Examined, store: u64) -> Result<(), Failure> {
+fn write_tests(
+    files: &Files,
+    options: &EmbeddedOptions,
+    examined: &Examined,
+    store: u64,
+) -> Result<(), Failure> {
     let mode = WriteMode {
         exclusive: false,
         cache_kib: CACHE_KIB,
@@ -75,7 +81,8 @@ fn write_tests(files: &Files, examined: &Examined, store: u64) -> Result<(), Fai
     let (connection, _) = files.open_writer(&files.tests(), mode)?;
     schema::prepare_tests(&connection)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let written = write_meta(&connection, files, examined, store);
+    let written = recovery::late_indexes(&connection, options)
+        .and_then(|_| write_meta(&connection, files, examined, store));
     connection.execute_batch(if written.is_ok() {
         "COMMIT"
     } else {

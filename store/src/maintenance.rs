@@ -20,7 +20,8 @@ pub trait Maintenance {
     ///
     /// # Errors
     ///
-    /// As [`Maintenance::examine`]; [`StoreError::Corrupt`] for a file that cannot be read: it must be put out of the way first.
+    /// As [`Maintenance::examine`]; [`StoreError::Corrupt`] for a file that cannot be read: it must be put out of the way first; and for what would
+    /// keep a server from starting all the same, which is named.
     fn accept(&self) -> Result<Vec<String>, StoreError>;
 
     /// Takes the operator's word that `now` is right. Answers how far the trusted time was behind, in milliseconds.

@@ -1,6 +1,7 @@
-//! Sweeps over single damaged rows.
+//! Sweeps over single damaged rows, and starts.
 //!
-//! A failure: one damaged row keeps others, or a day's key, from going in their time; it goes before them; or what has not gone is not told.
+//! A failure: one damaged row keeps others, or a day's key, from going in their time; it goes before them; or what has not gone is not told. A folder is
+//! accepted that then does not start, or its operator is not told why.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -65,6 +66,39 @@ async fn a_damaged_row_is_told_and_keeps_no_sweep_from_the_others() {
         // The holders of the others are known to be dead.
         assert_eq!(claims(fixture.killed().path()), [1], "{damage}");
         goes_with_the_others(&fixture, &codes, damage).await;
+    }
+}
+
+#[tokio::test]
+async fn one_of_the_newest_rows_that_keeps_the_store_from_starting_is_named_and_the_folder_not_accepted()
+ {
+    for damage in ["cun = -1", "cun = 9223372036854775807", "receipt = x'00'"] {
+        let mut fixture = Fixture::new();
+        let whole = fixture.record(|_| {}).await;
+        fixture.record(|_| {}).await;
+        fixture.close();
+        let copy = fixture.killed();
+        Connection::open(fixture.options.folder.join("tests.db"))
+            .unwrap()
+            .execute_batch(&format!("UPDATE tests SET {damage} WHERE row = 2"))
+            .unwrap();
+        let column = damage.split(' ').next().unwrap();
+        let named = format!("`{column}` of row 2 in tests.db");
+        let accepted = fixture.try_accept();
+        let Err(StoreError::Corrupt { what }) = accepted else {
+            panic!("{damage}: {accepted:?}");
+        };
+        assert!(what.contains(&named), "{damage}: {what}");
+        // A start that has nothing else against the folder says the same.
+        fixture.crashed();
+        match fixture.try_open().err() {
+            Some(StoreError::Corrupt { what }) => assert!(what.contains(&named), "{what}"),
+            other => panic!("{damage}: {other:?}"),
+        }
+        // With the copy, which was not touched, everything is as it was.
+        fixture.put_back(&copy);
+        fixture.reopen();
+        assert!(fixture.store().find_test(whole).await.unwrap().is_some());
     }
 }
 
