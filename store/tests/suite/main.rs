@@ -46,8 +46,10 @@ fn a_store_that_does_not_always_know_what_became_of_a_call_passes_the_races() {
         println!("{}", check.name);
         run(servers.clone(), &check);
         count += 1;
-        let is_left_out = check.name.contains("stays_as_its_mark");
-        assert!(servers.failed() > 0 || is_left_out, "nothing failed");
+        // A hundred that are released together are in one another's way; two or eight need not be.
+        let (module, name) = check.name.split_once("::").expect("a module and a name");
+        let has_hundred = module.ends_with("races") || name.starts_with("a_hundred");
+        assert!(servers.failed() > 0 || !has_hundred, "nothing failed");
     }
     assert!(count >= 17, "{count} checks");
 }
