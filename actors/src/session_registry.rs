@@ -305,7 +305,7 @@ mod tests {
     //! Failure here means that the map grows beyond its bound, keeps what was forgotten or has lapsed, loses count, or shows a value.
     #![allow(clippy::unwrap_used)]
 
-    use sistema_ts_model::{CallCenterCode, Caller, CodiceFiscale, RegionCode};
+    use sistema_ts_store::samples;
 
     use super::*;
 
@@ -320,9 +320,9 @@ mod tests {
         Arc::new(SessionView {
             session: SessionId::random(),
             cun: Cun::from_number(code).unwrap(),
-            operator: CodiceFiscale::parse("VRDGPP62D15L219E").unwrap(),
-            caller: Caller::CallCenter(CallCenterCode::parse("CC1").unwrap()),
-            region: RegionCode::parse("010").unwrap(),
+            operator: samples::operator(1),
+            caller: samples::call_center("CC1"),
+            region: samples::region(),
             swab_date: at(0).rome_day(),
             opened_at: at(0),
             lapses_at: at(lapses),

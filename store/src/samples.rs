@@ -4,10 +4,11 @@
 use chrono::NaiveDate;
 use sistema_ts_model::{
     CallCenterCode, Caller, CodiceFiscale, Contact, Cun, MobileNumber, RegionCode, RequestKey,
-    SessionId, StructureId, StructureReference, Swab, TestKind, TestResult, Timestamp,
+    Service, SessionId, StructureId, StructureReference, Swab, TestKind, TestResult, Timestamp,
     TransactionId,
 };
 
+use crate::register::{CredentialHash, NewUser, Profiles, UserId, Workplace};
 use crate::{CancelTest, Confirmation, NewTest, Repeatable, ReservedCun, SubmissionAccess};
 
 /// How long a session lives unless a check says otherwise: 30 minutes.
@@ -65,6 +66,18 @@ pub fn repeatable(key: &str, content: &str) -> Option<Repeatable> {
         key: RequestKey::parse(key).unwrap(),
         content: content.as_bytes().to_vec(),
     })
+}
+
+/// A made-up user of a structure that may submit, whose credential is nobody's password.
+pub fn new_user(id: UserId, structure: StructureId) -> NewUser {
+    NewUser {
+        id,
+        workplace: Workplace::Structure(structure),
+        fiscal_code: fiscal_code(1),
+        credential: CredentialHash::new("$argon2id$test"),
+        expires_at: None,
+        profiles: Profiles::NONE.with(Service::Submission),
+    }
 }
 
 /// A swab of a made-up person. What a submission may leave out is left out.

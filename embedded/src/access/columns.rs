@@ -260,17 +260,17 @@ mod tests {
 
     use rusqlite::Connection;
     use sistema_ts_model::{
-        AuthenticationKind, CallCenterCode, Caller, CodiceFiscale, Cun, Outcome, RegionCode,
-        SessionId, StructureDescription, StructureId, StructureReference, Timestamp, TransactionId,
-        Verdict,
+        AuthenticationKind, CallCenterCode, Caller, Cun, Outcome, RegionCode, SessionId,
+        StructureDescription, StructureId, StructureReference, Timestamp, TransactionId, Verdict,
     };
+    use sistema_ts_store::samples;
     use sistema_ts_store::{AccessDetail, AccessRecord, ConfirmationKind};
 
     use super::{COLUMNS, RecordedOption, RecordedValue, decode, insert};
     use crate::schema;
 
     fn details() -> Vec<AccessDetail> {
-        let operator = Some(CodiceFiscale::parse("RSSMRA80A01H501U").unwrap());
+        let operator = Some(samples::operator(1));
         let session = Some(SessionId::random());
         let cun = Cun::from_number(123_456_789);
         let client_address = "2001:db8::1".parse().unwrap();

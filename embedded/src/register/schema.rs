@@ -177,8 +177,9 @@ mod tests {
 
     use std::sync::Arc;
 
-    use sistema_ts_model::{Caller, CodiceFiscale, Service, StructureId};
+    use sistema_ts_model::{Caller, Service, StructureId};
     use sistema_ts_store::register::{RegisterSnapshot, UserId, Workplace};
+    use sistema_ts_store::samples::fiscal_code;
 
     use super::super::place::Place;
     use super::super::read::Reader;
@@ -197,7 +198,7 @@ mod tests {
     fn a_register_of_each_earlier_version_is_brought_to_the_last_with_all_that_is_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let key = RegisterKey::create(&folder.path().join("key")).unwrap();
-        let person = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+        let person = fiscal_code(1);
         let (user, caller) = (
             UserId::parse("mario.rossi").unwrap(),
             Caller::from_key("R010").unwrap(),

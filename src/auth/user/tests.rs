@@ -9,13 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use sistema_ts_model::{
-    CodiceFiscale, ManualClock, Service, StructureDescription, StructureId, Timestamp,
-};
+use sistema_ts_model::{ManualClock, StructureDescription, StructureId, Timestamp};
 use sistema_ts_store::register::{
     Act, Actor, NewUser, NoJournal, Profiles, Register, RegisterChange, RegisterKey, UserId,
-    Workplace,
 };
+use sistema_ts_store::samples;
 use tempfile::TempDir;
 
 use super::super::{
@@ -128,12 +126,8 @@ impl House {
 
     async fn add_user(&self, id: &str, password: &str, pincode: &str) {
         let user = NewUser {
-            id: UserId::parse(id).unwrap(),
-            workplace: Workplace::Structure(structure()),
-            fiscal_code: CodiceFiscale::parse("RSSMRA80A01H501U").unwrap(),
             credential: self.hash(password, pincode),
-            expires_at: None,
-            profiles: Profiles::NONE.with(Service::Submission),
+            ..samples::new_user(UserId::parse(id).unwrap(), structure())
         };
         self.register
             .change(RegisterChange::AddUser(user), act())

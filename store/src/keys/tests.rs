@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
-use sistema_ts_model::{CUN_LIFE_MILLIS, CodiceFiscale, Cun, Timestamp};
+use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, Timestamp};
 
 use super::day::Purpose;
 use super::{KeyError, KeyRing, Renewal, oldest_live_day};
+use crate::samples::fiscal_code;
 use crate::trusted_time::{Horizon, Reading, TrustedTime};
 
 fn day(text: &str) -> NaiveDate {
@@ -274,7 +275,7 @@ fn each_day_and_each_ring_has_keys_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let other_folder = tempfile::tempdir().unwrap();
     let (ring, other) = (new_ring(&folder), new_ring(&other_folder));
-    let person = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+    let person = fiscal_code(1);
     let first = ring.day(day("2026-11-10")).unwrap();
     for key in [
         ring.day(day("2026-11-11")).unwrap(),

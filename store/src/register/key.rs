@@ -302,10 +302,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-
-    fn fiscal_code() -> CodiceFiscale {
-        CodiceFiscale::parse("RSSMRA80A01H501U").unwrap()
-    }
+    use crate::samples::fiscal_code;
 
     #[test]
     fn a_key_is_read_back_and_never_overwritten() {
@@ -324,8 +321,8 @@ mod tests {
         assert_eq!(made.check_value(), read.check_value());
         assert_eq!(*made.pepper().unwrap(), *read.pepper().unwrap());
         let user = UserId::parse("mario.rossi").unwrap();
-        let sealed = made.seal_user(&user, &fiscal_code()).unwrap();
-        assert_eq!(read.open_user(&user, &sealed), Some(fiscal_code()));
+        let sealed = made.seal_user(&user, &fiscal_code(1)).unwrap();
+        assert_eq!(read.open_user(&user, &sealed), Some(fiscal_code(1)));
     }
 
     #[test]
@@ -337,7 +334,7 @@ mod tests {
             UserId::parse("mario").unwrap(),
             UserId::parse("luigi").unwrap(),
         );
-        let sealed = key.seal_user(&mario, &fiscal_code()).unwrap();
+        let sealed = key.seal_user(&mario, &fiscal_code(1)).unwrap();
         assert_eq!(key.open_user(&luigi, &sealed), None);
         assert_eq!(other.open_user(&mario, &sealed), None);
         assert_eq!(key.open_user(&mario, &sealed[..20]), None);
@@ -345,7 +342,7 @@ mod tests {
         assert_ne!(key.check_value(), other.check_value());
         assert_ne!(
             sealed,
-            key.seal_user(&mario, &fiscal_code()).unwrap(),
+            key.seal_user(&mario, &fiscal_code(1)).unwrap(),
             "the nonce is random"
         );
         assert!(
@@ -402,23 +399,23 @@ mod tests {
         let key = RegisterKey::create(&folder.path().join("key")).unwrap();
         let region = |code| Caller::Region(sistema_ts_model::RegionCode::parse(code).unwrap());
         let (one, two) = (region("010"), region("020"));
-        let person = key.person(&one, &fiscal_code());
-        let sealed = key.seal_operator(&one, &fiscal_code()).unwrap();
+        let person = key.person(&one, &fiscal_code(1));
+        let sealed = key.seal_operator(&one, &fiscal_code(1)).unwrap();
         assert_eq!(
             key.open_operator(&one, &person, &sealed),
-            Some(fiscal_code())
+            Some(fiscal_code(1))
         );
         assert_eq!(key.open_operator(&two, &person, &sealed), None);
         assert_eq!(
-            key.open_operator(&one, &key.person(&two, &fiscal_code()), &sealed),
+            key.open_operator(&one, &key.person(&two, &fiscal_code(1)), &sealed),
             None
         );
         assert_ne!(
             person,
-            key.person(&two, &fiscal_code()),
+            key.person(&two, &fiscal_code(1)),
             "the same person is another elsewhere"
         );
-        assert_eq!(person, key.person(&one, &fiscal_code()));
+        assert_eq!(person, key.person(&one, &fiscal_code(1)));
     }
 
     #[test]

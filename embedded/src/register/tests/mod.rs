@@ -7,18 +7,14 @@ mod place;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sistema_ts_model::{
-    Caller, CodiceFiscale, RegionCode, Service, StructureDescription, StructureId, Timestamp,
-};
+use sistema_ts_model::{Caller, RegionCode, StructureDescription, StructureId, Timestamp};
 use sistema_ts_store::register::{
-    Act, Actor, CredentialHash, NewUser, NoJournal, Profiles, Register, RegisterChange,
-    RegisterKey, UserId, Workplace,
+    Act, Actor, NewUser, NoJournal, Register, RegisterChange, RegisterKey, UserId,
 };
+use sistema_ts_store::samples;
 use tempfile::TempDir;
 
 use super::{EmbeddedRegister, RegisterOptions};
-
-const FISCAL_CODE: &str = "RSSMRA80A01H501U";
 
 struct Place {
     folder: TempDir,
@@ -86,15 +82,8 @@ fn user_id(text: &str) -> UserId {
     UserId::parse(text).unwrap()
 }
 
-fn new_user(id: &str, fiscal_code: &str) -> NewUser {
-    NewUser {
-        id: user_id(id),
-        workplace: Workplace::Structure(structure()),
-        fiscal_code: CodiceFiscale::parse(fiscal_code).unwrap(),
-        credential: CredentialHash::new("$argon2id$test"),
-        expires_at: None,
-        profiles: Profiles::NONE.with(Service::Submission),
-    }
+fn new_user(id: &str) -> NewUser {
+    samples::new_user(user_id(id), structure())
 }
 
 /// Makes changes one after another, all of which must be allowed.

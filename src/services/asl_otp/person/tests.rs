@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sistema_ts_model::{ClaimId, Cun, Timestamp};
+use sistema_ts_store::samples;
 
 use super::*;
 
@@ -46,13 +47,13 @@ async fn steps(codes: u64, is_under_way: bool, millis_per_code: u64) -> (u64, u6
         millis_per_code,
         claims: AtomicU32::new(0),
     };
-    let fiscal_code = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+    let person = samples::fiscal_code(1);
     let began = Instant::now();
     let looked = Looked {
         store: &archive,
         under_way: &UnderWay::new().unwrap(),
     };
-    let claimed = in_steps(STEP, looked.claim(STEP, &fiscal_code, new_claim))
+    let claimed = in_steps(STEP, looked.claim(STEP, &person, new_claim))
         .await
         .unwrap();
     let first = began.elapsed();
@@ -83,7 +84,7 @@ async fn none_one_three_and_one_under_way_take_the_same_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_code_for_the_same_person_is_told_the_same_whether_there_are_tests_or_not() {
-    let fiscal_code = CodiceFiscale::parse("RSSMRA80A01H501U").unwrap();
+    let person = samples::fiscal_code(1);
     for codes in [0, 1, 3] {
         let archive = Archive {
             codes,
@@ -95,7 +96,7 @@ async fn a_second_code_for_the_same_person_is_told_the_same_whether_there_are_te
             store: &archive,
             under_way: &UnderWay::new().unwrap(),
         };
-        let claim = || looked.claim(STEP / 20, &fiscal_code, new_claim);
+        let claim = || looked.claim(STEP / 20, &person, new_claim);
         let first = claim().await.unwrap();
         assert!(first.is_some());
         assert!(claim().await.unwrap().is_none(), "{codes}");

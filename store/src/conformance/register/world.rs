@@ -11,9 +11,10 @@ use super::factory::RegisterFactory;
 use crate::conformance::names::Names;
 use crate::conformance::start;
 use crate::register::{
-    Act, Actor, CertificateHolder, CredentialHash, Fingerprint, NewUser, NoJournal, Profiles,
-    Register, RegisterChange, RegisterError, RegisterJournal, RegisterSnapshot, UserId, Workplace,
+    Act, Actor, CertificateHolder, Fingerprint, NewUser, NoJournal, Profiles, Register,
+    RegisterChange, RegisterError, RegisterJournal, RegisterSnapshot, UserId, Workplace,
 };
+use crate::samples;
 
 /// The place of one check. It gives names as [`Names`] does.
 pub struct RegisterWorld {
@@ -82,12 +83,8 @@ impl RegisterWorld {
     /// A user of a structure that may submit, of a person of its own.
     pub fn new_user(&self, structure: StructureId) -> NewUser {
         NewUser {
-            id: self.user(),
-            workplace: Workplace::Structure(structure),
             fiscal_code: self.person(),
-            credential: CredentialHash::new("$argon2id$test"),
-            expires_at: None,
-            profiles: only(Service::Submission),
+            ..samples::new_user(self.user(), structure)
         }
     }
 
