@@ -46,7 +46,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 	UPDATE_DOCUMENTATION=1 cargo test --locked -p sistema-ts-loadtest --test guide
 
-bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks (an hour or so)
+bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks but bench-client, which needs wrk (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes

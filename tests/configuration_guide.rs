@@ -62,6 +62,6 @@ fn the_guide_says_what_the_sample_says() {
     }
     assert!(
         std::fs::read_to_string(&guide).unwrap() == expected,
-        "docs/configuration.md is out of date: run this test with UPDATE_DOCUMENTATION=1"
+        "docs/configuration.md is out of date: run `make docs`"
     );
 }

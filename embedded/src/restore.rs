@@ -26,7 +26,18 @@ pub(super) fn examine(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<Stri
     let epoch_path = epoch::path_beside(ring);
     let examined =
         examination::examine(&files, &epoch_path, options.settings.maximum_batch_requests)?;
-    Ok(examined.findings)
+    let mut findings = examined.findings;
+    findings.extend(unreadable_newest_row(&files, options).map(|error| error.to_string()));
+    Ok(findings)
+}
+
+/// Why one of the newest rows keeps a server from starting, if one does. A file that cannot be read at all is told by the examination.
+fn unreadable_newest_row(files: &Files, options: &EmbeddedOptions) -> Option<StoreError> {
+    let tests = stock::open(files, &files.tests()).ok()?;
+    match recovery::late_indexes(&tests, options) {
+        Err(Failure::Alone(error @ StoreError::Corrupt { .. })) => Some(error),
+        _ => None,
+    }
 }
 
 /// See [`Maintenance::accept`](sistema_ts_store::Maintenance::accept). Patients without a test stay until their day ends, and no number of a
@@ -37,6 +48,9 @@ pub(super) fn accept(options: &EmbeddedOptions, ring: &Path) -> Result<Vec<Strin
     let epoch_path = epoch::path_beside(ring);
     let examined =
         examination::examine(&files, &epoch_path, options.settings.maximum_batch_requests)?;
+    if let Some(error) = unreadable_newest_row(&files, options) {
+        return Err(error);
+    }
     if examined.findings.is_empty() {
         return Ok(Vec::new());
     }

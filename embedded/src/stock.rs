@@ -162,7 +162,7 @@ pub(super) fn newest_row(tests: &Connection) -> Result<(i64, Timestamp), Failure
 }
 
 /// Opens a file so that nothing of it changes: not the file, and not its log when it is closed.
-fn open(files: &Files, path: &Path) -> Result<Connection, Failure> {
+pub(super) fn open(files: &Files, path: &Path) -> Result<Connection, Failure> {
     if log_bytes(path) == 0 {
         return Ok(files.open_unchanging(path)?);
     }

@@ -57,7 +57,7 @@ pub enum LoadtestError {
     #[error("the ledger: {0}")]
     Ledger(#[from] crate::ledger::LedgerError),
     /// What is there could not be read back, so that nothing can be said of the truth.
-    #[error("reading back: {0}")]
+    #[error("reading what the server holds: {0}")]
     Sweep(#[from] crate::ledger::SweepError),
     /// The operating system refused its readiness events.
     #[error("events: {0}")]

@@ -68,6 +68,6 @@ fn the_documentation_of_conditions_says_what_the_catalogue_says() {
     }
     assert!(
         std::fs::read_to_string(&page).unwrap() == expected,
-        "docs/conditions.md is out of date: run this test with UPDATE_DOCUMENTATION=1"
+        "docs/conditions.md is out of date: run `make docs`"
     );
 }

@@ -155,7 +155,7 @@ pub fn holds<M: Model>(model: &M) {
     }
     let unseen: Vec<_> = unseen.iter().map(|property| property.name).collect();
     assert!(unseen.is_empty(), "never: {unseen:?}; {states} states");
-    println!("{states} states");
+    println!("{}: {states} states", std::any::type_name::<M>());
 }
 
 /// Searches until this property fails, as it must, and answers a shortest way there.

@@ -84,13 +84,21 @@ async fn one_of_the_newest_rows_that_keeps_the_store_from_starting_is_named_and_
             .unwrap();
         let column = damage.split(' ').next().unwrap();
         let named = format!("`{column}` of row 2 in tests.db");
-        let accepted = fixture.try_accept();
-        let Err(StoreError::Corrupt { what }) = accepted else {
-            panic!("{damage}: {accepted:?}");
-        };
-        assert!(what.contains(&named), "{damage}: {what}");
-        // A start that has nothing else against the folder says the same.
-        fixture.crashed();
+        // After an orderly stop the folder is another than it was; after a crash nothing else stands against it.
+        for after_crash in [false, true] {
+            if after_crash {
+                fixture.crashed();
+            }
+            let accepted = fixture.try_accept();
+            let Err(StoreError::Corrupt { what }) = accepted else {
+                panic!("{damage}: {accepted:?}");
+            };
+            assert!(what.contains(&named), "{damage}: {what}");
+            let found = fixture.examine();
+            let told = found.iter().filter(|finding| finding.contains(&named));
+            assert_eq!(told.count(), 1, "{damage}: {found:?}");
+        }
+        // A start says the same.
         match fixture.try_open().err() {
             Some(StoreError::Corrupt { what }) => assert!(what.contains(&named), "{what}"),
             other => panic!("{damage}: {other:?}"),

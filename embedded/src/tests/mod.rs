@@ -131,6 +131,11 @@ impl Fixture {
         crate::restore::accept(&self.options, &ring)
     }
 
+    pub(super) fn examine(&self) -> Vec<String> {
+        let ring = self.folder.path().join("ring");
+        crate::restore::examine(&self.options, &ring).unwrap()
+    }
+
     pub(super) fn reopen(&mut self) {
         self.close();
         self.store = Some(self.try_open().unwrap());

@@ -227,13 +227,26 @@ esac
 /// Removes what [`register`] has registered. Regions, structures, call centres and users have access records, and are disabled.
 pub(super) fn remove(preparation: &Preparation) -> String {
     let mut text = String::from(HEAD);
-    text += "# disable WHAT NAME: what was not there before is refused from now on.
+    text += "touch registered
+# gone COMMAND…: done, or done before; then nothing is said.
+gone() {
+    local said
+    if said=$(\"$@\" 2>&1); then
+        echo \"$said\"
+        return
+    fi
+    grep -q 'is not registered$' <<<\"$said\" || {
+        echo \"$said\" >&2
+        return 2
+    }
+}
+# disable WHAT NAME: what was not there before is refused from now on.
 disable() { if grep -qxF \"$1 $2\" registered; then admin \"$1\" disable \"$2\"; fi; }
 # without KIND CODE FILE
-without() { if grep -qxF \"certificate $3\" registered; then admin certificate remove \"--$1\" \"$2\" \"$3\"; fi; }
+without() { if grep -qxF \"certificate $3\" registered; then gone admin certificate remove \"--$1\" \"$2\" \"$3\"; fi; }
 # dismiss KIND CODE FILE: forgets the operators of a file.
 dismiss() {
-    while read -r code; do echo \"$code\" | admin operator remove \"--$1\" \"$2\" >/dev/null; done <\"$3\"
+    while read -r code; do gone admin operator remove \"--$1\" \"$2\" <<<\"$code\" >/dev/null; done <\"$3\"
     echo \"$(wc -l <\"$3\") operators of $1 $2 removed\"
 }
 ";
@@ -249,17 +262,17 @@ dismiss() {
         let certificate = quoted(&preparation.identity(&code).0);
         text += &format!(
             "without call-center {code} {certificate}\ndismiss call-center {code} operators/{code}\n\
-             if grep -qxF 'network {code}' registered; then admin network remove --call-center {code} {network}; fi\ndisable call-center {code}\n",
+             if grep -qxF 'network {code}' registered; then gone admin network remove --call-center {code} {network}; fi\ndisable call-center {code}\n",
             network = quoted(&preparation.network)
         );
     }
     for number in 0..preparation.structures {
         let (user, structure) = (preparation.user(number), preparation.structure(number));
-        text += &format!("admin user disable {user}\ndisable structure {structure}\n");
+        text += &format!("gone admin user disable {user}\ndisable structure {structure}\n");
     }
+    let name = &preparation.name;
     text += &format!(
-        "\"$sistema_ts\" cards remove {}\nrm registered\n",
-        preparation.name
+        "if \"$sistema_ts\" cards status | grep -xF 'added: {name}' >/dev/null; then \"$sistema_ts\" cards remove {name}; fi\nrm registered\n"
     );
     text
 }

@@ -138,7 +138,7 @@ fn write_head(result: &RunResult, markup: &mut Markup) {
 fn write_truth(result: &RunResult, markup: &mut Markup) {
     let truth = &result.truth;
     let text = format!(
-        "Of what was asked, {} were done, {} were refused or never sent, and of {} it is not known.",
+        "Of what was asked, in the load and afterwards to judge it, {} were done, {} were refused or never sent, and of {} it is not known.",
         count(truth.done),
         count(truth.refused),
         count(truth.unknown)

@@ -333,7 +333,7 @@ pub struct Method {
     pub connections: u64,
     /// The most that this client reached against a constant answer on this machine, requests a second; `None` if it was not measured.
     pub ceiling: Option<f64>,
-    /// Median response of the target while idle, which ratios refer to; `None` if it was not measured.
+    /// Median service time of the target while idle, which ratios refer to; `None` if it was not measured.
     pub idle_p50: Option<f64>,
     /// Read-backs during the run, and of how many requests.
     pub probes: (u64, u64),

@@ -444,8 +444,8 @@ fn method(
         loop_kind: kinds.into_iter().collect::<Vec<_>>().join(" and "),
         connections: measured.end.connections as u64,
         ceiling: measured.ceiling,
-        idle_p50: (!idle.response.is_empty())
-            .then(|| idle.response.value_at_quantile(0.5) as f64 / 1e6),
+        idle_p50: (!idle.service.is_empty())
+            .then(|| idle.service.value_at_quantile(0.5) as f64 / 1e6),
         probes: (measured.read_backs, answered),
         remarks,
     }

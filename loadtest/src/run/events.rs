@@ -68,7 +68,7 @@ fn planned(
     let wrong = |reason: String| text.mistake_without_place(reason);
     let place = place.ok_or_else(|| {
         wrong(format!(
-            "an event of the scenario is about the caller {name}, whom none of its [[callers]] means"
+            "an event of the scenario is about the caller {name}, whom none of its [[callers]] means, or whom the environment lacks"
         ))
     })?;
     if admission.change == Change::Renewed && callers.all[place].target.identity.is_none() {

@@ -71,7 +71,11 @@ impl Figures<'_> {
                     if *idle { self.idle } else { self.load },
                     *step,
                     *outcome,
-                    *metric,
+                    match metric {
+                        // One at a time: a server that is slower than the requests come would else be told to take as long as they queue.
+                        Metric::Response(percentile) if *idle => Metric::Service(*percentile),
+                        metric => *metric,
+                    },
                 ),
             },
         }

@@ -70,6 +70,16 @@ fn scenario(text: Text) -> Result<Scenario, Mistake> {
         .iter()
         .map(|stream| checker.stream(stream, &groups))
         .collect::<Result<Vec<_>, _>>()?;
+    for (place, stream) in file.stream.iter().enumerate() {
+        let name = &stream.get_ref().name;
+        if file.stream[..place]
+            .iter()
+            .any(|before| before.get_ref().name == *name)
+        {
+            let reason = format!("two streams are called {name}");
+            return Err(text.mistake(&stream.span(), reason));
+        }
+    }
     let mut events = file
         .event
         .iter()
@@ -147,6 +157,12 @@ impl Checker<'_> {
 
     fn stream(&self, file: &Spanned<StreamFile>, groups: &[Group]) -> Result<Stream, Mistake> {
         let (span, file) = (file.span(), file.get_ref());
+        // Objectives name streams, and a word there has no other signs.
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if file.name.is_empty() || !file.name.bytes().all(is_allowed) {
+            let reason = "name: letters, digits and dashes";
+            return Err(self.text.mistake(&span, reason));
+        }
         let callers = file.callers.get_ref();
         let group = groups
             .iter()

@@ -128,6 +128,18 @@ fn a_wrong_value_is_refused_where_it_stands() {
         ),
         ("\"poisson\"", "\"closed\"", (14, 11), "no stages"),
         (
+            "\"submissions\"",
+            "\"of submissions\"",
+            (9, 1),
+            "letters, digits and dashes",
+        ),
+        (
+            "[[stream]]",
+            "[[stream]]\nname = \"submissions\"\ncallers = \"regions\"\nconnections = 1\narrival = \"closed\"\nrequests = 5\nmix = { submit = 1 }\n\n[[stream]]",
+            (17, 1),
+            "two streams are called submissions",
+        ),
+        (
             "\"poisson\"",
             "\"poisson\"\nrequests = 5",
             (14, 12),
