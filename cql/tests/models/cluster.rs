@@ -176,11 +176,26 @@ impl<Row: Copy + Debug + Ord + Hash> Cluster<Row> {
         }
     }
 
-    /// The same with replicas renumbered: the new number of each.
-    pub fn renumbered(&mut self, new: [u8; 3]) {
+    /// Renumbers the replicas, so that states which differ in their numbers alone are one. `looking` are the replicas at which readers have looked:
+    /// they tell replicas with the same content apart, and get the new numbers.
+    pub fn renumber<const READERS: usize>(&mut self, mut looking: [Option<&mut u8>; READERS]) {
+        let mut order = [0, 1, 2];
+        order.sort_by_key(|replica| {
+            let seen_by = looking.iter().fold(0, |mark, read| {
+                mark << 1 | u64::from(read.as_deref() == Some(replica))
+            });
+            (self.content(*replica), seen_by)
+        });
+        let mut new = [0; 3];
+        for (number, replica) in (0..).zip(order) {
+            new[usize::from(replica)] = number;
+        }
         for write in &mut self.writes {
             write.at = renumbered(write.at, new);
             write.forgotten = renumbered(write.forgotten, new);
+        }
+        for replica in looking.iter_mut().flatten() {
+            **replica = new[usize::from(**replica)];
         }
     }
 
@@ -198,18 +213,4 @@ fn renumbered(bits: u8, new: [u8; 3]) -> u8 {
     (0..REPLICAS).fold(0, |moved, replica| {
         moved | (bits >> replica & 1) << new[usize::from(replica)]
     })
-}
-
-/// The numbers that replicas get so that states which differ in their numbers alone are one. `mark` tells replicas with the same content apart.
-pub fn numbers<Row: Copy + Debug + Ord + Hash>(
-    cluster: &Cluster<Row>,
-    mark: impl Fn(u8) -> u64,
-) -> [u8; 3] {
-    let mut order = [0, 1, 2];
-    order.sort_by_key(|replica| (cluster.content(*replica), mark(*replica)));
-    let mut new = [0; 3];
-    for (number, replica) in (0..).zip(order) {
-        new[usize::from(replica)] = number;
-    }
-    new
 }

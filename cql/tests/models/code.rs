@@ -3,7 +3,7 @@
 //!
 //! A failure is a code that two attempts both take, or a person under a code whose owner is somebody else.
 
-use crate::cluster::{Cluster, Looking, QUORUM, Value, numbers};
+use crate::cluster::{Cluster, Looking, QUORUM, Value};
 use crate::search::{Model, Property, fails, holds};
 
 /// The most attempts that are searched.
@@ -228,18 +228,9 @@ impl Model for Claiming {
             }
             Action::PersonAcknowledged(number) => state.attempts[number].step = Step::Taken,
         }
-        let readers = state.attempts;
-        let new = numbers(&state.cluster, |replica| {
-            readers.iter().fold(0, |mark, reader| {
-                mark << 1 | u64::from(reader.looking.is_some_and(|(read, _)| read == replica))
-            })
-        });
-        state.cluster.renumbered(new);
-        for reader in &mut state.attempts {
-            if let Some((replica, _)) = &mut reader.looking {
-                *replica = new[usize::from(*replica)];
-            }
-        }
+        let looking = state.attempts.each_mut();
+        let looking = looking.map(|reader| reader.looking.as_mut().map(|(replica, _)| replica));
+        state.cluster.renumber(looking);
         state
     }
 

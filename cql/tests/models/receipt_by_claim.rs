@@ -14,7 +14,7 @@
 mod state;
 mod tests;
 
-use crate::cluster::{Cluster, numbers};
+use crate::cluster::Cluster;
 use crate::search::{Model, Property};
 
 use state::{Attempt, MOST, PRESENT, Row, Set, State, Step, bit, lowest, number_8};
@@ -367,18 +367,9 @@ impl Model for Receipts {
             Action::TimePasses => Self::pass_time(&mut state, None),
             Action::TimePassesBut(number) => Self::pass_time(&mut state, Some(number)),
         }
-        let readers = state.attempts;
-        let new = numbers(&state.cluster, |replica| {
-            readers.iter().fold(0, |mark, reader| {
-                mark << 1 | u64::from(reader.looking.is_some_and(|(read, _)| read == replica))
-            })
-        });
-        state.cluster.renumbered(new);
-        for reader in &mut state.attempts {
-            if let Some((replica, _)) = &mut reader.looking {
-                *replica = new[usize::from(*replica)];
-            }
-        }
+        let looking = state.attempts.each_mut();
+        let looking = looking.map(|reader| reader.looking.as_mut().map(|(replica, _)| replica));
+        state.cluster.renumber(looking);
         state
     }
 

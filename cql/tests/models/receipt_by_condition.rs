@@ -9,7 +9,7 @@
 //! A failure is a key with two answers, an answer whose test or person is not found, a test without its person, a person under another attempt's code, or one
 //! that any quorum shows after an erasure was answered.
 
-use crate::cluster::{Cluster, QUORUM, QUORUMS, Value, numbers};
+use crate::cluster::{Cluster, QUORUM, QUORUMS, Value};
 use crate::search::{Model, Property, Way, fails, holds};
 
 const ATTEMPTS: usize = 2;
@@ -303,8 +303,7 @@ impl Model for Receipts {
             }
             Action::Forgets(write, replica) => state.cluster.forget(write, replica),
         }
-        let new = numbers(&state.cluster, |_| 0);
-        state.cluster.renumbered(new);
+        state.cluster.renumber([]);
         state
     }
 

@@ -8,25 +8,9 @@ use sistema_ts_model::{
 
 use super::world::{
     SESSION_MILLIS, World, call_center, cancellation, confirmation, never_issued, operator, region,
+    settle,
 };
-use crate::{ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, OpenOutcome, SettleUnlock};
-
-async fn settle(
-    world: &World,
-    cun: sistema_ts_model::Cun,
-    claim: ClaimId,
-    outcome: PostOutcome,
-) -> Settlement {
-    world
-        .store()
-        .settle_unlock(SettleUnlock {
-            cun,
-            claim,
-            outcome,
-        })
-        .await
-        .unwrap()
-}
+use crate::{ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, OpenOutcome};
 
 async fn claimed(world: &World, session: SessionId) -> ClaimId {
     match world.claim(session).await {
@@ -146,7 +130,7 @@ pub async fn a_session_lapses_to_the_millisecond(world: World) {
     world.clock.advance_millis(SESSION_MILLIS - 1);
     let claim = claimed(&world, first).await;
     assert_eq!(
-        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        settle(&**world.store(), cun, claim, PostOutcome::NotDelivered).await,
         Settlement::Written
     );
     world.clock.advance_millis(1);
@@ -207,7 +191,7 @@ pub async fn one_claim_at_a_time(world: World) {
         );
     }
     assert_eq!(
-        settle(&world, cun, claim, PostOutcome::Unknown).await,
+        settle(&**world.store(), cun, claim, PostOutcome::Unknown).await,
         Settlement::Written
     );
     assert_eq!(
@@ -223,14 +207,14 @@ pub async fn a_refused_post_leaves_no_trace(world: World) {
     for _ in 0..5 {
         let claim = claimed(&world, first).await;
         assert_eq!(
-            settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+            settle(&**world.store(), cun, claim, PostOutcome::NotDelivered).await,
             Settlement::Written
         );
     }
     world.unlock(second).await;
     let claim = claimed(&world, second).await;
     assert_eq!(
-        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        settle(&**world.store(), cun, claim, PostOutcome::NotDelivered).await,
         Settlement::Written
     );
     assert_eq!(
@@ -259,7 +243,7 @@ pub async fn a_session_delivers_three_times(world: World) {
         };
         assert_eq!(claimed.delivered_before, before);
         assert_eq!(
-            settle(&world, cun, claimed.id, PostOutcome::Delivered).await,
+            settle(&**world.store(), cun, claimed.id, PostOutcome::Delivered).await,
             Settlement::Written
         );
     }
@@ -283,19 +267,31 @@ pub async fn a_late_or_foreign_settlement_changes_nothing(world: World) {
     let session = world.session(cun).await;
     let claim = claimed(&world, session).await;
     assert_eq!(
-        settle(&world, cun, ClaimId(claim.0 ^ 1), PostOutcome::NotDelivered).await,
+        settle(
+            &**world.store(),
+            cun,
+            ClaimId(claim.0 ^ 1),
+            PostOutcome::NotDelivered
+        )
+        .await,
         Settlement::Stale
     );
     assert_eq!(
-        settle(&world, never_issued(), claim, PostOutcome::NotDelivered).await,
+        settle(
+            &**world.store(),
+            never_issued(),
+            claim,
+            PostOutcome::NotDelivered
+        )
+        .await,
         Settlement::Stale
     );
     assert_eq!(
-        settle(&world, cun, claim, PostOutcome::Delivered).await,
+        settle(&**world.store(), cun, claim, PostOutcome::Delivered).await,
         Settlement::Written
     );
     assert_eq!(
-        settle(&world, cun, claim, PostOutcome::NotDelivered).await,
+        settle(&**world.store(), cun, claim, PostOutcome::NotDelivered).await,
         Settlement::Stale,
         "a claim settles once"
     );

@@ -9,14 +9,15 @@ use sistema_ts_model::{
     Settlement, Timestamp,
 };
 
-use super::contention::{insist, one_winner};
+use super::contention::insist;
 use super::listing::assert_listed;
 use super::races::at_once;
 use super::receipts::with_receipt;
-use super::world::{SESSION_MILLIS, World, confirmation, region};
+use super::submission_races::one_answer;
+use super::world::{SESSION_MILLIS, World, confirmation, region, settle};
 use crate::{
     ClaimOutcome, ConcludeOutcome, ListingRequest, ListingScope, NewTest, OpenOutcome,
-    RecordOutcome, SettleUnlock, Store,
+    RecordOutcome, Store,
 };
 
 /// Which server is ahead, which begins and which goes on.
@@ -107,12 +108,7 @@ pub async fn a_session_opened_by_one_server_is_used_and_lapses_at_the_other(worl
         let ClaimOutcome::Claimed { claimed, .. } = claim_at(&world, user, session).await else {
             panic!("a session lapsed before its time")
         };
-        let settlement = SettleUnlock {
-            cun,
-            claim: claimed.id,
-            outcome: PostOutcome::Delivered,
-        };
-        let settled = user.settle_unlock(settlement).await.unwrap();
+        let settled = settle(user, cun, claimed.id, PostOutcome::Delivered).await;
         assert_eq!(settled, Settlement::Written);
         let confirmed = opener.confirm(confirmation(cun, Some(session))).await;
         assert_eq!(confirmed.unwrap(), ConcludeOutcome::Done(Effect::Done));
@@ -204,12 +200,7 @@ pub async fn a_holder_is_not_dead_to_a_server_whose_clock_is_ahead(world: World)
         let said = other.confirm(confirmation(cun, Some(session))).await;
         let refused = ConcludeOutcome::Refused(ConcludeRefusal::UnlockUnderWay);
         assert_eq!(said.unwrap(), refused);
-        let settlement = SettleUnlock {
-            cun,
-            claim: claimed.id,
-            outcome: PostOutcome::NotDelivered,
-        };
-        let settled = holder.settle_unlock(settlement).await.unwrap();
+        let settled = settle(holder, cun, claimed.id, PostOutcome::NotDelivered).await;
         assert_eq!(settled, Settlement::Written);
         let said = claim_at(&world, other, second).await;
         assert!(matches!(said, ClaimOutcome::Claimed { .. }), "{said:?}");
@@ -233,18 +224,7 @@ pub async fn one_receipt_key_sent_to_both_servers_is_one_test(world: World) {
             async move { insist(|| server.record_test(test.clone())).await }
         })
         .await;
-        one_winner("tests under one receipt key", &said, |said| {
-            matches!(said, RecordOutcome::Recorded { .. })
-        });
-        let answers: HashSet<_> = said
-            .iter()
-            .map(|told| match told.answer {
-                RecordOutcome::Recorded { cun, inserted_at }
-                | RecordOutcome::Replayed { cun, inserted_at } => (cun, inserted_at),
-                ref other => panic!("a copy in flight was told {other:?}"),
-            })
-            .collect();
-        assert_eq!(answers.len(), 1, "a copy in flight got another answer");
+        one_answer(&said);
         assert_eq!(world.list_all().await.len(), round + 1);
     }
 }

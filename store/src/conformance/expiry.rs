@@ -6,8 +6,8 @@ use sistema_ts_model::{
     VerificationRefusal,
 };
 
-use super::world::{World, fiscal_code};
-use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonOutcome, SettleUnlock};
+use super::world::{World, fiscal_code, settle};
+use crate::{ClaimOutcome, ConcludeOutcome, OpenOutcome, PersonOutcome};
 
 pub async fn a_life_ends_to_the_millisecond(world: World) {
     world.stand_still();
@@ -128,14 +128,7 @@ pub async fn expiry_comes_before_everything(world: World) {
         "no post begins after the code's end"
     );
     world.clock.advance_millis(5);
-    let settlement = SettleUnlock {
-        cun,
-        claim: claimed.id,
-        outcome: PostOutcome::Delivered,
-    };
-    assert_eq!(
-        world.store().settle_unlock(settlement).await.unwrap(),
-        Settlement::Stale
-    );
+    let settled = settle(&**world.store(), cun, claimed.id, PostOutcome::Delivered).await;
+    assert_eq!(settled, Settlement::Stale);
     assert_expired(&world, cun, session).await;
 }

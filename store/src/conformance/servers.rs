@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use sistema_ts_model::{Effect, FirstSymbol, PostOutcome, SessionId, Settlement, Timestamp};
 
 use super::contention::insist;
-use super::world::{World, cancellation, confirmation, region, repeatable};
+use super::world::{World, cancellation, confirmation, region, repeatable, settle};
 use crate::{
     CancelOutcome, ClaimOutcome, ConcludeOutcome, ListingRequest, ListingScope, NewTest,
-    OpenOutcome, OpenSession, RecordOutcome, SettleUnlock,
+    OpenOutcome, OpenSession, RecordOutcome,
 };
 
 pub async fn what_one_answered_the_other_finds_and_ends(world: World) {
@@ -47,12 +47,7 @@ pub async fn what_one_answered_the_other_finds_and_ends(world: World) {
         else {
             panic!("not claimed")
         };
-        let settlement = SettleUnlock {
-            cun,
-            claim: claimed.id,
-            outcome: PostOutcome::Delivered,
-        };
-        let settled = first.settle_unlock(settlement).await.unwrap();
+        let settled = settle(&**first, cun, claimed.id, PostOutcome::Delivered).await;
         assert_eq!(settled, Settlement::Written);
         let confirmed = second.confirm(confirmation(cun, Some(session))).await;
         assert_eq!(confirmed.unwrap(), ConcludeOutcome::Done(Effect::Done));

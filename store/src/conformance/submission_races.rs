@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sistema_ts_model::TestResult;
+use sistema_ts_model::{Cun, TestResult};
 
 use super::contention::{Told, insist, one_winner};
 use super::races::{ROUNDS, TASKS, at_once};
@@ -25,6 +25,23 @@ async fn submit(world: &World, mut test: NewTest) -> Told<RecordOutcome> {
     }
 }
 
+/// Judges what the copies of one request were told: one was recorded, and all have its answer. Answers its code.
+pub(super) fn one_answer(said: &[Told<RecordOutcome>]) -> Cun {
+    one_winner("tests under one receipt key", said, |said| {
+        matches!(said, RecordOutcome::Recorded { .. })
+    });
+    let answers: HashSet<_> = said
+        .iter()
+        .map(|told| match told.answer {
+            RecordOutcome::Recorded { cun, inserted_at }
+            | RecordOutcome::Replayed { cun, inserted_at } => (cun, inserted_at),
+            ref other => panic!("a copy in flight was told {other:?}"),
+        })
+        .collect();
+    assert_eq!(answers.len(), 1, "a copy in flight got another answer");
+    answers.into_iter().next().unwrap().0
+}
+
 pub async fn the_same_receipt_key_at_once(world: World) {
     let world = Arc::new(world);
     for round in 0..ROUNDS {
@@ -41,19 +58,7 @@ pub async fn the_same_receipt_key_at_once(world: World) {
             async move { submit(&world, test).await }
         })
         .await;
-        one_winner("tests under one receipt key", &said, |said| {
-            matches!(said, RecordOutcome::Recorded { .. })
-        });
-        let answers: HashSet<_> = said
-            .iter()
-            .map(|told| match told.answer {
-                RecordOutcome::Recorded { cun, inserted_at }
-                | RecordOutcome::Replayed { cun, inserted_at } => (cun, inserted_at),
-                ref other => panic!("a copy in flight was told {other:?}"),
-            })
-            .collect();
-        assert_eq!(answers.len(), 1, "a copy in flight got another answer");
-        let cun = answers.into_iter().next().unwrap().0;
+        let cun = one_answer(&said);
         assert_eq!(world.list_all().await.len(), round as usize + 1);
         for reserved in reserved.iter().filter(|reserved| reserved.cun != cun) {
             let found = insist(|| world.store().find_test(reserved.cun)).await;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use sistema_ts_model::{
-    ClaimId, Clock, Cun, FirstSymbol, ManualClock, NewClaim, PostOutcome, SessionId, TestResult,
-    Timestamp,
+    ClaimId, Clock, Cun, FirstSymbol, ManualClock, NewClaim, PostOutcome, SessionId, Settlement,
+    TestResult, Timestamp,
 };
 
 use super::contention::{TRIES, insist};
@@ -314,18 +314,10 @@ impl World {
         let ClaimOutcome::Claimed { cun, claimed } = self.claim(session).await else {
             panic!("a living session could not claim")
         };
-        let settlement = self
-            .store()
-            .settle_unlock(SettleUnlock {
-                cun,
-                claim: claimed.id,
-                outcome: PostOutcome::Delivered,
-            })
-            .await
-            .unwrap();
+        let settlement = settle(&**self.store(), cun, claimed.id, PostOutcome::Delivered).await;
         assert_eq!(
             settlement,
-            sistema_ts_model::Settlement::Written,
+            Settlement::Written,
             "a claim's own settlement was not written"
         );
     }
@@ -411,6 +403,21 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("this never happened: {what}");
+}
+
+/// Writes at this server what came of a claim's post.
+pub async fn settle(
+    server: &dyn Store,
+    cun: Cun,
+    claim: ClaimId,
+    outcome: PostOutcome,
+) -> Settlement {
+    let settlement = SettleUnlock {
+        cun,
+        claim,
+        outcome,
+    };
+    server.settle_unlock(settlement).await.unwrap()
 }
 
 /// A code that was never issued.
