@@ -5,6 +5,7 @@ use sistema_ts_model::{
     Cun, CunState, Erasure, Moment, RegionCode, Session, SessionDigest, Step, Timestamp,
 };
 use sistema_ts_store::keys::{KeyRing, Purpose};
+use sistema_ts_store::stored;
 use sistema_ts_store::trusted_time::Horizon;
 
 use super::day::Day;
@@ -94,7 +95,7 @@ impl Writer<'_> {
                 row.row,
                 operator,
                 caller,
-                rows::encode_region(region_of(row)?),
+                stored::encode_region(region_of(row)?),
                 row.swab_day.0,
                 session.opened_at.millis(),
                 session.lapses_at.millis(),
@@ -150,7 +151,7 @@ impl StoredSession {
         let operator = keys
             .day(row.day().date())?
             .open(Purpose::Operator, row.cun, &operator)
-            .and_then(|operator| rows::decode_fiscal_code(&operator));
+            .and_then(|operator| stored::decode_fiscal_code(&operator));
         let session = Session {
             digest,
             operator: operator.ok_or_else(|| rows::corrupt("an operator"))?,

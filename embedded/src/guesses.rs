@@ -1,13 +1,11 @@
 //! Counting guesses, ahead of submissions. A failure is written before it is told: a crash gives nobody a try back.
 
-use aws_lc_rs::hmac;
 use rusqlite::OptionalExtension as _;
 use sistema_ts_model::{Cun, Timestamp};
-use sistema_ts_store::keys::cut;
 use sistema_ts_store::trusted_time::Horizon;
 use sistema_ts_store::{
     AslOtpAdmission, CodeTries, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, Guess,
-    GuessAdmission, GuessCounter, GuessTicket, StoreError,
+    GuessAdmission, GuessCounter, GuessTicket, Pseudonyms, StoreError,
 };
 
 use super::failure::Failure;
@@ -86,7 +84,7 @@ impl BegunGuess {
 impl Writer<'_> {
     /// Counts a guess among those under way. Nothing is written.
     pub(super) fn count_guess(&mut self, guess: &Guess) -> Result<BegunGuess, Failure> {
-        let of_code = KeysOfCode::new(&self.shared.receipt_hash, guess.cun);
+        let of_code = KeysOfCode::new(&self.shared.pseudonyms, guess.cun);
         let forgiven = self.stored_count(&of_code.forgiven(), Counted::Forgiven)?;
         let keys = keys_of(&of_code, guess, forgiven.counter.failures);
         let mut counters = [forgiven.counter; 4];
@@ -150,7 +148,7 @@ impl Writer<'_> {
 
     fn count_asl_otp(&mut self, wish: &CountAslOtp) -> Result<AslOtpAdmission, Failure> {
         let operator = wish.operator.expose().as_bytes();
-        let key = keyed(&self.shared.receipt_hash, [b"asl code", operator]);
+        let key = self.shared.pseudonyms.of([b"asl code", operator]);
         let mut sent = self.stored_count(&key, Counted::AslOtp)?;
         if sent.counter.failures >= wish.per_hour {
             let until = sent.counter.ends_at(Counted::AslOtp);
@@ -164,7 +162,7 @@ impl Writer<'_> {
     /// Notes that the failures of a code are forgiven. Its counts get other keys by that, so that a guess under way takes nothing off the new
     /// ones; the old ones end with their windows.
     fn forgive(&mut self, cun: Cun) -> Result<Forgiveness, Failure> {
-        let of_code = KeysOfCode::new(&self.shared.receipt_hash, cun);
+        let of_code = KeysOfCode::new(&self.shared.pseudonyms, cun);
         let mut forgiven = self.stored_count(&of_code.forgiven(), Counted::Forgiven)?;
         let times = forgiven.counter.failures;
         let code = self.stored_count(&of_code.code(times), Counted::Code)?;
@@ -251,13 +249,13 @@ struct Count {
 
 /// The key of each count, in the order of [`Counted::OF_A_GUESS`]: a keyed hash, so that the table names neither operator nor code.
 fn keys_of(of_code: &KeysOfCode<'_>, guess: &Guess, forgiven: u32) -> [[u8; 16]; 4] {
-    let key = of_code.key;
+    let pseudonyms = of_code.pseudonyms;
     let caller = guess.caller.to_key();
     let caller = caller.as_bytes();
     let operator = guess.operator.expose().as_bytes();
-    let of_caller = keyed(key, [b"caller", caller, b""]);
+    let of_caller = pseudonyms.of([b"caller", caller, b""]);
     [
-        beside(of_caller, keyed(key, [b"operator", caller, operator])),
+        beside(of_caller, pseudonyms.of([b"operator", caller, operator])),
         of_code.code(forgiven),
         of_caller,
         of_code.operator(operator, forgiven),
@@ -274,19 +272,19 @@ fn beside(other: [u8; 16], hash: [u8; 16]) -> [u8; 16] {
 
 /// The keys of the counts about one code, which lie beside one another.
 struct KeysOfCode<'key> {
-    key: &'key hmac::Key,
+    pseudonyms: &'key Pseudonyms,
     cun: [u8; 14],
     /// The key of the code's own count as long as nothing was forgiven.
     first: [u8; 16],
 }
 
 impl<'key> KeysOfCode<'key> {
-    fn new(key: &'key hmac::Key, cun: Cun) -> Self {
+    fn new(pseudonyms: &'key Pseudonyms, cun: Cun) -> Self {
         let cun = cun.to_text();
         KeysOfCode {
-            key,
+            pseudonyms,
             cun,
-            first: keyed(key, [b"code", &cun, b""]),
+            first: pseudonyms.of([b"code", &cun, b""]),
         }
     }
 
@@ -295,7 +293,9 @@ impl<'key> KeysOfCode<'key> {
         match forgiven {
             0 => self.first,
             times => {
-                let hash = keyed(self.key, [b"code", &self.cun, &times.to_be_bytes()]);
+                let hash = self
+                    .pseudonyms
+                    .of([b"code", &self.cun, &times.to_be_bytes()]);
                 beside(self.first, hash)
             }
         }
@@ -305,24 +305,12 @@ impl<'key> KeysOfCode<'key> {
     fn operator(&self, operator: &[u8], forgiven: u32) -> [u8; 16] {
         let forgiven = forgiven.to_be_bytes();
         let parts: [&[u8]; 4] = [b"operator of code", operator, &self.cun, &forgiven];
-        beside(self.first, keyed(self.key, parts))
+        beside(self.first, self.pseudonyms.of(parts))
     }
 
     /// That under which is counted how often the code's failures were forgiven.
     fn forgiven(&self) -> [u8; 16] {
-        let hash = keyed(self.key, [b"forgiven", &self.cun, b""]);
+        let hash = self.pseudonyms.of([b"forgiven", &self.cun, b""]);
         beside(self.first, hash)
     }
-}
-
-fn keyed<const PARTS: usize>(key: &hmac::Key, parts: [&[u8]; PARTS]) -> [u8; 16] {
-    let mut hash = hmac::Context::with_key(key);
-    // Receipts are hashed with the same key; theirs begin with the length of a caller's key, which is never zero.
-    hash.update(&[0]);
-    for part in parts {
-        // A caller's key, a code and a fiscal code are short.
-        hash.update(&[part.len() as u8]);
-        hash.update(part);
-    }
-    cut(hash.sign())
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, ToSql};
 use sistema_ts_model::{CunState, Life, StructureReference, TestKind, Timestamp};
 use sistema_ts_store::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
-    StoreError, StoreToken,
+    StoreError, StoreToken, stored,
 };
 
 use super::day::Day;
@@ -102,7 +102,7 @@ fn read_page(
         let mut found = select.query((
             after,
             upto,
-            rows::encode_region(request.scope.region()),
+            stored::encode_region(request.scope.region()),
             structure,
             limit,
         ))?;
@@ -186,11 +186,11 @@ impl ToSql for Structures {
 fn structure_text(scope: &ListingScope) -> Option<String> {
     match scope {
         ListingScope::Region(_) => None,
-        ListingScope::Structure(id) => Some(rows::encode_structure(
+        ListingScope::Structure(id) => Some(stored::encode_structure(
             &StructureReference::Identifier(*id),
             id.region,
         )),
-        ListingScope::Description(region, description) => Some(rows::encode_structure(
+        ListingScope::Description(region, description) => Some(stored::encode_structure(
             &StructureReference::Description(description.clone()),
             *region,
         )),

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use sistema_ts_model::{Cun, Moment, TestResult};
 use sistema_ts_store::keys::Purpose;
-use sistema_ts_store::{Guess, GuessAdmission, PatientView, StoreError, TestView};
+use sistema_ts_store::{Guess, GuessAdmission, PatientView, StoreError, TestView, stored};
 
 use super::day::Day;
 use super::failure::Failure;
@@ -185,7 +185,7 @@ impl EmbeddedStore {
         let corrupt = || StoreError::Corrupt {
             what: "a sealed fiscal code".to_owned(),
         };
-        let fiscal_code = rows::decode_fiscal_code(&opened.ok_or_else(corrupt)?);
+        let fiscal_code = stored::decode_fiscal_code(&opened.ok_or_else(corrupt)?);
         Ok(Some(PatientView {
             test: row.into_view(),
             fiscal_code: fiscal_code.ok_or_else(corrupt)?,

@@ -1,10 +1,10 @@
 //! What an opening finds and puts right: orphans swept, erasures completed, the late indexes filled up to the newest row.
 
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::rand;
 use rusqlite::{Connection, OptionalExtension};
 use sistema_ts_model::Timestamp;
-use sistema_ts_store::StoreError;
 use sistema_ts_store::keys::{KeyError, KeyRing, oldest_live_day};
+use sistema_ts_store::{Pseudonyms, StoreError};
 
 use super::day::Day;
 use super::erasing::Erasing;
@@ -171,8 +171,8 @@ pub(super) fn late_indexes(
     Ok((codes, receipts))
 }
 
-/// The key of the hashes of receipts, made at the first opening.
-pub(super) fn receipt_hash_key(tests: &Connection) -> Result<hmac::Key, Failure> {
+/// The pseudonyms of requests and of what guesses count, whose key is made at the first opening.
+pub(super) fn pseudonyms(tests: &Connection) -> Result<Pseudonyms, Failure> {
     let stored: Option<Vec<u8>> = tests
         .query_row(
             "SELECT bytes FROM meta WHERE name = 'receipt_hash_key'",
@@ -183,7 +183,7 @@ pub(super) fn receipt_hash_key(tests: &Connection) -> Result<hmac::Key, Failure>
     let bytes = match stored {
         Some(bytes) => bytes,
         None => {
-            let mut bytes = vec![0; 32];
+            let mut bytes = vec![0; Pseudonyms::KEY_LENGTH];
             rand::fill(&mut bytes).map_err(|_| StoreError::KeyMissing(KeyError::Crypto))?;
             tests.execute(
                 "INSERT INTO meta (name, bytes) VALUES ('receipt_hash_key', ?1)",
@@ -192,5 +192,5 @@ pub(super) fn receipt_hash_key(tests: &Connection) -> Result<hmac::Key, Failure>
             bytes
         }
     };
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+    Ok(Pseudonyms::under(&bytes))
 }

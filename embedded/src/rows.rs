@@ -3,11 +3,10 @@
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sistema_ts_model::{
-    Caller, CodiceFiscale, CodiceFiscaleOptions, Cun, Life, Origin, RegionCode,
-    StructureDescription, StructureId, StructureReference, TestKind, TestResult, Timestamp,
+    Caller, Cun, Life, Origin, RegionCode, StructureReference, TestKind, TestResult, Timestamp,
 };
 use sistema_ts_store::keys::Mac;
-use sistema_ts_store::{StoreError, TestView};
+use sistema_ts_store::{StoreError, TestView, stored};
 
 use super::day::Day;
 use super::failure::Failure;
@@ -171,52 +170,16 @@ pub(super) fn decode_caller(key: &str) -> Result<Caller, Failure> {
     Caller::from_key(key).map_err(|_| corrupt("a caller"))
 }
 
-/// A stored fiscal code of any kind: which kinds are taken was decided when it came in.
-pub(super) fn decode_fiscal_code(text: &str) -> Option<CodiceFiscale> {
-    let options = CodiceFiscaleOptions {
-        accept_stp_eni: true,
-    };
-    CodiceFiscale::parse_with(text, options).ok()
-}
-
-/// How a structure stands in its dictionary: `I` and the identifier, or `D`, the region and the description.
-pub(super) fn encode_structure(structure: &StructureReference, region: RegionCode) -> String {
-    match structure {
-        StructureReference::Identifier(id) => format!("I{id}"),
-        StructureReference::Description(description) => {
-            format!("D{region}{}", description.as_str())
-        }
-    }
-}
-
-/// Reads what [`encode_structure`] wrote.
+/// Reads a structure as it stands in its dictionary.
 pub(super) fn decode_structure(text: &str) -> Result<StructureReference, Failure> {
-    let decoded = match text.split_at_checked(1) {
-        Some(("I", id)) => StructureId::parse(id)
-            .ok()
-            .map(StructureReference::Identifier),
-        Some(("D", rest)) => rest
-            .split_at_checked(3)
-            .and_then(|(_, description)| StructureDescription::parse(description).ok())
-            .map(StructureReference::Description),
-        _ => None,
-    };
-    decoded.ok_or_else(|| corrupt("a structure"))
+    stored::decode_structure(text).ok_or_else(|| corrupt("a structure"))
 }
 
-/// A region as a column: its code as a number.
-pub(super) fn encode_region(region: RegionCode) -> i64 {
-    region
-        .as_str()
-        .bytes()
-        .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
-}
-
-/// Reads what [`encode_region`] wrote.
+/// Reads a region's column.
 pub(super) fn decode_region(number: i64) -> Result<RegionCode, Failure> {
-    RegionCode::all()
-        .find(|region| encode_region(*region) == number)
-        .ok_or_else(|| corrupt("a region"))
+    let number = u16::try_from(number).ok();
+    let region = number.and_then(stored::decode_region);
+    region.ok_or_else(|| corrupt("a region"))
 }
 
 /// A datum that no version of this store writes.

@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use aws_lc_rs::hmac;
 use sistema_ts_model::{Caller, Clock, RequestKey, Service, Timestamp};
-use sistema_ts_store::keys::{KeyRing, cut};
-use sistema_ts_store::{ClockFault, StoreError};
+use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::{ClockFault, Pseudonyms, StoreError};
 
 use super::day::Day;
 use super::failure::{describe, surely_not_committed};
@@ -31,7 +30,7 @@ pub(super) struct Shared {
     /// Days after that of the newest test under whose keys there are rows: a repair of the clock has given these an earlier time.
     pub(super) later_days: Vec<Day>,
     /// Key of the hashes of receipts: they must be uniform although callers choose what is hashed.
-    pub(super) receipt_hash: hmac::Key,
+    pub(super) pseudonyms: Pseudonyms,
     pub(super) guesses: GuessesUnderWay,
     /// The newest `dataInserimento` that was given, in milliseconds.
     last_inserted: AtomicI64,
@@ -51,7 +50,7 @@ pub(super) struct Start {
     pub(super) last_row: i64,
     pub(super) last_inserted: i64,
     pub(super) copied_row: i64,
-    pub(super) receipt_hash: hmac::Key,
+    pub(super) pseudonyms: Pseudonyms,
 }
 
 impl Shared {
@@ -72,7 +71,7 @@ impl Shared {
             codes,
             receipts,
             later_days: start.later_days,
-            receipt_hash: start.receipt_hash,
+            pseudonyms: start.pseudonyms,
             guesses: GuessesUnderWay::default(),
             last_inserted: AtomicI64::new(start.last_inserted),
             committed_row: AtomicI64::new(start.last_row),
@@ -191,11 +190,6 @@ impl Shared {
         service: Service,
         key: &RequestKey,
     ) -> [u8; 16] {
-        let mut hash = hmac::Context::with_key(&self.receipt_hash);
-        for part in [caller.to_key().as_str(), service.name(), key.as_str()] {
-            hash.update(&[part.len() as u8]);
-            hash.update(part.as_bytes());
-        }
-        cut(hash.sign())
+        self.pseudonyms.of_request(caller, service, key)
     }
 }

@@ -104,7 +104,7 @@ impl EmbeddedStore {
         };
         let (tests, log) = files.open_writer(&files.tests(), mode)?;
         schema::prepare_tests(&tests)?;
-        let receipt_hash = recovery::receipt_hash_key(&tests)?;
+        let pseudonyms = recovery::pseudonyms(&tests)?;
         let mut start = recovery::recover(&tests, tenancy, &options, &keys, clock.now())?;
         let lookups = Readers::open(
             &files,
@@ -129,7 +129,7 @@ impl EmbeddedStore {
             last_row: start.last_row,
             last_inserted: start.last_inserted.millis(),
             copied_row,
-            receipt_hash,
+            pseudonyms,
         };
         let queue = Arc::new(Queue::new(
             "the writer's queue",

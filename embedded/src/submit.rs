@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Cun, CunState, FirstSymbol, Moment, Service, TestResult};
 use sistema_ts_store::keys::{DayKey, KeyError, Purpose, same_mac};
 use sistema_ts_store::{
-    Batch, NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError, StoreToken,
+    Batch, NewTest, RecordOutcome, Repeatable, ReservedCun, StoreError, StoreToken, stored,
 };
 use tokio::sync::oneshot;
 
@@ -265,7 +265,7 @@ impl Writer<'_> {
         let structure =
             self.structures
                 .number(self.tests, &submission.structure, |(region, structure)| {
-                    rows::encode_structure(structure, *region)
+                    stored::encode_structure(structure, *region)
                 })?;
         let (negative, positive) = match &submission.person {
             Person::Negative(mac) => (Some(mac.as_slice()), None),
@@ -281,7 +281,7 @@ impl Writer<'_> {
             submission.cun.number() as i64,
             self.now.millis(),
             caller,
-            rows::encode_region(submission.structure.0),
+            stored::encode_region(submission.structure.0),
             structure,
             submission.swab_day.0,
             submission.flags,

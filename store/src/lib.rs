@@ -16,10 +16,12 @@ pub mod keys;
 mod listing;
 mod maintenance;
 pub mod permissions;
+mod pseudonym;
 pub mod register;
 #[cfg(feature = "conformance")]
 pub mod samples;
 mod store;
+pub mod stored;
 mod submission;
 mod token;
 mod transition;
@@ -38,6 +40,7 @@ pub use listing::{
     ListedTest, ListingMark, ListingPage, ListingPosition, ListingRequest, ListingScope,
 };
 pub use maintenance::{ClockRepair, Maintenance};
+pub use pseudonym::{Pseudonym, Pseudonyms};
 pub use store::{Expired, Readiness, Store};
 pub use submission::{
     Batch, NewTest, PatientView, RecordOutcome, Repeatable, ReservedCun, SubmissionAccess,

@@ -84,7 +84,8 @@ pub enum RecordOutcome {
         /// `dataInserimento`, given by the store.
         inserted_at: Timestamp,
     },
-    /// The same message was recorded before, under the same key: its first answer again. The reserved code is free.
+    /// The same message was recorded before, under the same key: its first answer again. The reserved code is issued to nobody; a store may have used
+    /// it up by that.
     Replayed {
         /// The code issued then.
         cun: Cun,
@@ -92,14 +93,14 @@ pub enum RecordOutcome {
         inserted_at: Timestamp,
     },
     /// The same message, as far as can still be told, was recorded before, but the person's data are erased: the code is not
-    /// told, since it could be another person's. The reserved code is free.
+    /// told, since it could be another person's. Of the reserved code the same holds.
     ReplayedErased {
         /// Whether that was because the test was cancelled.
         cancelled: bool,
     },
-    /// The key was used for other content. Nothing was done; the reserved code is free.
+    /// The key was used for other content. Nothing was done. Of the reserved code the same holds.
     RequestKeyReused,
-    /// The code is no longer free: draw another. Nothing was done.
+    /// The code is no longer free: draw another. Nothing was done. Two that try one code at once may both be told so.
     CodeTaken,
 }
 

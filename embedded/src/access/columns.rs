@@ -8,7 +8,7 @@ use sistema_ts_model::{
     StructureReference, Timestamp, TransactionId, Verdict,
 };
 use sistema_ts_store::{
-    AccessDetail, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue,
+    AccessDetail, AccessRecord, ConfirmationKind, RecordedOption, RecordedValue, stored,
 };
 
 use crate::failure::Failure;
@@ -75,7 +75,7 @@ fn optional_columns(record: &AccessRecord) -> Optional {
         structure
             .as_ref()
             .zip(region)
-            .map(|(structure, region)| rows::encode_structure(structure, region))
+            .map(|(structure, region)| stored::encode_structure(structure, region))
     };
     match &record.detail {
         AccessDetail::Submission { structure }
@@ -132,8 +132,8 @@ pub(super) fn decode(row: &Row<'_>) -> Result<AccessRecord, Failure> {
     let service: String = row.get(2)?;
     let service = Service::from_name(&service)
         .ok_or_else(|| rows::corrupt("the service of an access record"))?;
-    let operator = optional(row, 4, rows::decode_fiscal_code)?;
-    let structure = |row| optional(row, 8, |text| rows::decode_structure(text).ok());
+    let operator = optional(row, 4, stored::decode_fiscal_code)?;
+    let structure = |row| optional(row, 8, stored::decode_structure);
     let session = |row| optional(row, 11, |text| SessionId::parse(text).ok());
     let cun = |row| optional(row, 12, |text| Cun::parse(text).ok());
     let client_address = |row| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use sistema_ts_model::{Timestamp, TransactionId, Verdict};
-use sistema_ts_store::{AccessDetail, AccessRecord};
+use sistema_ts_store::{AccessDetail, AccessRecord, stored};
 
 use super::chunk::{self, Chunk, Entry};
 use crate::day::Day;
@@ -192,7 +192,7 @@ fn texts_of(record: &AccessRecord) -> Result<(String, String), Failure> {
         .ok_or_else(|| rows::corrupt("a submission without a region"))?;
     Ok((
         record.caller.to_key().to_string(),
-        rows::encode_structure(structure, region),
+        stored::encode_structure(structure, region),
     ))
 }
 

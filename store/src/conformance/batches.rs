@@ -37,7 +37,7 @@ pub async fn each_test_of_a_batch_is_recorded_by_itself(world: World) {
         .map(Result::unwrap)
         .collect();
 
-    // Of two under one code one was recorded, and of two under one key; which of them, the store may choose.
+    // Of two under one code at most one was recorded (two that meet may burn it), and of two under one key one; which of them, the store may choose.
     let recorded: Vec<Cun> = outcomes
         .iter()
         .zip(&codes)
@@ -50,7 +50,7 @@ pub async fn each_test_of_a_batch_is_recorded_by_itself(world: World) {
         })
         .collect();
     let taken = |place: usize| outcomes[place] == RecordOutcome::CodeTaken;
-    assert!(taken(0) != taken(3), "one code for two tests: {outcomes:?}");
+    assert!(taken(0) || taken(3), "one code for two tests: {outcomes:?}");
     assert_eq!(
         outcomes[1],
         RecordOutcome::Replayed {
@@ -70,7 +70,8 @@ pub async fn each_test_of_a_batch_is_recorded_by_itself(world: World) {
         "a copy in the same batch is told another code"
     );
     assert_eq!(outcomes[5], RecordOutcome::RequestKeyReused);
-    assert_eq!(recorded.len(), 3, "{outcomes:?}");
+    let under_one_code = usize::from(taken(0) != taken(3));
+    assert_eq!(recorded.len(), 2 + under_one_code, "{outcomes:?}");
     let mut listed: Vec<Cun> = world.list_all().await.iter().map(|test| test.cun).collect();
     let mut answered = [&recorded[..], &[known_cun]].concat();
     listed.sort_unstable_by_key(|cun| cun.number());

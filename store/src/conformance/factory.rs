@@ -27,6 +27,11 @@ pub enum Ability {
 /// Opens the store under test.
 #[async_trait]
 pub trait StoreFactory: Send + Sync {
+    /// Whether there is a place at all. Without one nothing is checked, and the factory has said why.
+    fn has_place(&self) -> bool {
+        true
+    }
+
     /// What the store, or the place, has not.
     fn lacks(&self) -> &[Ability] {
         &[]

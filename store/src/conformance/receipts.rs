@@ -373,7 +373,7 @@ pub async fn refusals_bind_no_key(world: World) {
     ));
 }
 
-pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
+pub async fn a_replay_issues_nothing_under_its_reserved_code(world: World) {
     let test = with_receipt(&world, 1, "KEY", "content").await;
     world.record(test.clone()).await;
     let replay = retry(&world, &test).await;
@@ -394,13 +394,20 @@ pub async fn a_replay_leaves_its_reserved_code_free(world: World) {
             .unwrap(),
         RecordOutcome::RequestKeyReused
     );
-    world
-        .record(NewTest {
-            repeatable: None,
-            reserved,
-            ..test
-        })
-        .await;
+    // The code is free still, or used up: it leads to nobody's test.
+    let found = world.store().find_test(reserved.cun).await.unwrap();
+    assert!(found.is_none(), "a replay has issued its reserved code");
+    let once_more = NewTest {
+        repeatable: None,
+        reserved,
+        ..test
+    };
+    let outcome = world.store().record_test(once_more).await.unwrap();
+    let is_right = match outcome {
+        RecordOutcome::Recorded { cun, .. } => cun == reserved.cun,
+        other => other == RecordOutcome::CodeTaken,
+    };
+    assert!(is_right, "a code after a replay");
 }
 
 pub async fn without_a_key_two_messages_are_two_tests(world: World) {

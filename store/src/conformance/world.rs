@@ -86,8 +86,15 @@ impl World {
             turn: AtomicUsize::new(0),
             drawn: AtomicU64::new(0),
         };
-        // What the checks before have left is past its time; a server that is started sweeps, too.
-        while world.sweep(1_000).await.more {}
+        // What the checks before have left is past its time; each server that is started sweeps, too.
+        let horizon = horizon_at(&world.clock);
+        for server in &world.servers {
+            while insist(|| server.expire_due(1_000, horizon))
+                .await
+                .answer
+                .more
+            {}
+        }
         world
     }
 

@@ -1,0 +1,204 @@
+//! The cluster as the store sees it: a session of the driver, and every statement prepared, each sent as its kind says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
+use scylla::client::session::Session;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::errors::ExecutionError;
+use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::response::query_result::QueryResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::{Consistency, SerialConsistency};
+use scylla::value::{CqlValue, Row};
+
+use crate::connecting::ConnectError;
+use crate::failure::Failure;
+use crate::settings::CqlSettings;
+use crate::statement::{Kind, Statement};
+use crate::tables::with_keyspaces;
+
+/// How a conditional write ended.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// Whether it was carried out.
+    pub(crate) applied: bool,
+    columns: Vec<(String, Option<CqlValue>)>,
+}
+
+impl Decided {
+    /// A number in the row that stood against it: Cassandra tells of the columns of the condition, or of the whole row where that was `IF NOT EXISTS`.
+    pub(crate) fn number(&self, column: &str) -> Option<i64> {
+        self.value(column)?.as_bigint()
+    }
+
+    /// Bytes in that row.
+    pub(crate) fn bytes(&self, column: &str) -> Option<&[u8]> {
+        self.value(column)?.as_blob().map(Vec::as_slice)
+    }
+
+    fn value(&self, column: &str) -> Option<&CqlValue> {
+        let mut columns = self.columns.iter();
+        let (_, value) = columns.find(|(name, _)| name == column)?;
+        value.as_ref()
+    }
+}
+
+/// A session with every statement prepared.
+pub(crate) struct Cluster {
+    session: Session,
+    /// At the place of each in [`Statement::ALL`].
+    prepared: Vec<PreparedStatement>,
+}
+
+impl Cluster {
+    /// Prepares every statement. Fails if the schema is not there, or not of this version.
+    pub(crate) async fn prepare(
+        session: Session,
+        settings: &CqlSettings,
+    ) -> Result<Self, ConnectError> {
+        let profiles = Profiles::of(settings);
+        let mut prepared = Vec::with_capacity(Statement::ALL.len());
+        for statement in Statement::ALL {
+            let text = with_keyspaces(statement.text(), &settings.keyspace_prefix);
+            let made = session.prepare(text).await;
+            let mut made = made.map_err(|reason| ConnectError::Schema {
+                statement: statement.name(),
+                reason: reason.to_string(),
+            })?;
+            profiles.apply(statement.kind(), &mut made);
+            prepared.push(made);
+        }
+        Ok(Self { session, prepared })
+    }
+
+    /// The session, for what is no statement of the store.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Rows that a reading statement gives, which has a bound of its own: it is read in one piece.
+    pub(crate) async fn read<T>(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+    {
+        let unreadable = Failure::Corrupt("rows of another form than this version's");
+        let result = self.send(statement, values).await?;
+        let Ok(rows) = result.into_rows_result() else {
+            return Err(unreadable);
+        };
+        let Ok(rows) = rows.rows::<T>() else {
+            return Err(unreadable);
+        };
+        rows.collect::<Result<_, _>>().map_err(|_| unreadable)
+    }
+
+    /// The only row that a reading statement gives.
+    pub(crate) async fn read_one<T>(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+    {
+        Ok(self.read(statement, values).await?.pop())
+    }
+
+    /// A plain write. After an error it may have been done, and may still be.
+    pub(crate) async fn write(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> Result<(), Failure> {
+        self.send(statement, values).await.map(drop)
+    }
+
+    /// A conditional write. After an error it may have been done, and may still be.
+    pub(crate) async fn decide(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> Result<Decided, Failure> {
+        let unreadable = || Failure::Corrupt("the answer to a conditional write");
+        let result = self.send(statement, values).await?;
+        let rows = result.into_rows_result().map_err(|_| unreadable())?;
+        let names: Vec<String> = rows
+            .column_specs()
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect();
+        let row: Row = rows.first_row().map_err(|_| unreadable())?;
+        let mut columns = names.into_iter().zip(row.columns);
+        // Its first column says whether it was carried out, on Cassandra and on ScyllaDB.
+        let (_, applied) = columns.next().ok_or_else(unreadable)?;
+        let applied = applied.and_then(|applied| applied.as_boolean());
+        Ok(Decided {
+            applied: applied.ok_or_else(unreadable)?,
+            columns: columns.collect(),
+        })
+    }
+
+    async fn send(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult, Failure> {
+        let prepared = &self.prepared[statement as usize];
+        debug_assert!(statement.kind() != Kind::Conditional || !prepared.get_is_idempotent());
+        let sent = self.session.execute_unpaged(prepared, values).await;
+        sent.map_err(|error: ExecutionError| Failure::of(statement, &error))
+    }
+}
+
+/// How statements of each kind are sent.
+struct Profiles {
+    plain: ExecutionProfileHandle,
+    once: ExecutionProfileHandle,
+}
+
+impl Profiles {
+    fn of(settings: &CqlSettings) -> Self {
+        let milliseconds = |count: usize| Duration::from_millis(count as u64);
+        let second_node = SimpleSpeculativeExecutionPolicy {
+            max_retry_count: 1,
+            retry_interval: milliseconds(settings.second_node_after_milliseconds),
+        };
+        let plain = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .request_timeout(Some(milliseconds(settings.statement_timeout_milliseconds)))
+            .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+            .speculative_execution_policy(Some(Arc::new(second_node)));
+        let once = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .serial_consistency(Some(SerialConsistency::LocalSerial))
+            .request_timeout(Some(milliseconds(
+                settings.conditional_timeout_milliseconds,
+            )))
+            .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+            .speculative_execution_policy(None);
+        Self {
+            plain: plain.build().into_handle(),
+            once: once.build().into_handle(),
+        }
+    }
+
+    fn apply(&self, kind: Kind, statement: &mut PreparedStatement) {
+        let profile = match kind {
+            Kind::Read | Kind::Write => &self.plain,
+            Kind::SerialRead | Kind::Conditional => &self.once,
+        };
+        statement.set_execution_profile_handle(Some(profile.clone()));
+        statement.set_is_idempotent(kind.is_idempotent());
+        if kind == Kind::SerialRead {
+            statement.set_consistency(Consistency::LocalSerial);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The store, opened.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sistema_ts_model::{
+    ClaimId, Clock, CodiceFiscale, Condition, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId,
+    Settlement,
+};
+use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::trusted_time::{Horizon, NotedTime};
+use sistema_ts_store::{
+    AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, Batch, CancelOutcome, CancelTest,
+    ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, Forgiveness,
+    Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest,
+    OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
+    ReservedCun, SessionView, SettleUnlock, Store, StoreError, StoreToken, TestView,
+};
+use tokio::runtime::Runtime;
+
+use crate::cluster::Cluster;
+use crate::connecting::{ConnectError, connect};
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::options::CqlOptions;
+
+/// A store over ScyllaDB or Apache Cassandra. Any number of servers may have it open.
+pub struct CqlStore {
+    core: Arc<Core>,
+    /// The threads that speak with the nodes: what was begun goes on there, whatever becomes of whoever asked for it. Taken when dropped.
+    runtime: Option<Runtime>,
+}
+
+impl CqlStore {
+    /// Connects to the cluster, whose schema is there. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if no node can be used, or the schema is not of this version.
+    pub fn open(
+        options: CqlOptions,
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let runtime = threads(&options)?;
+        let opening = async {
+            let session = connect(&options.settings).await?;
+            Cluster::prepare(session, &options.settings).await
+        };
+        let cluster = runtime.block_on(opening)?;
+        let core = runtime.block_on(Core::open(cluster, keys, clock, options))?;
+        Ok(Self {
+            core: Arc::new(core),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Carries an operation out on the store's threads, if there is a place for it.
+    async fn run<T, F>(
+        &self,
+        operation: impl FnOnce(Arc<Core>) -> F + Send,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let Some(runtime) = &self.runtime else {
+            return Err(stopped());
+        };
+        let core = Arc::clone(&self.core);
+        if core.places.is_closed() {
+            return Err(stopped());
+        }
+        if core.places.available_permits() == 0 {
+            return Err(StoreError::Overloaded {
+                what: "operations on the cluster",
+            });
+        }
+        let operation = operation(Arc::clone(&core));
+        let task = runtime.spawn(async move {
+            let Ok(_place) = core.places.acquire().await else {
+                return Err(Failure::Store(stopped()));
+            };
+            operation.await
+        });
+        match task.await {
+            Ok(result) => result.map_err(StoreError::from),
+            // It has panicked, or the store was dropped under it.
+            Err(_) => Err(StoreError::UnknownOutcome {
+                reason: "an operation on the cluster has not ended".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Drop for CqlStore {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // It may be dropped on a thread that must not wait.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn threads(options: &CqlOptions) -> Result<Runtime, ConnectError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.settings.threads)
+        .thread_name("cql")
+        .enable_all()
+        .build()
+        .map_err(ConnectError::Threads)
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable {
+        reason: "the store is shutting down".to_owned(),
+    }
+}
+
+impl From<ConnectError> for StoreError {
+    fn from(error: ConnectError) -> Self {
+        StoreError::Unavailable {
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// What this store cannot do yet.
+fn not_yet<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable {
+        reason: "the store over CQL cannot do this yet".to_owned(),
+    })
+}
+
+#[async_trait]
+impl Store for CqlStore {
+    async fn reserve(
+        &self,
+        first: FirstSymbol,
+        count: usize,
+    ) -> Result<Vec<ReservedCun>, StoreError> {
+        let mut generator = ::rand::rng();
+        let draw = |_| ReservedCun {
+            cun: Cun::random_with_first(first, &mut generator),
+            // Whether it is free is found out when it is used.
+            proof: StoreToken::default(),
+        };
+        Ok((0..count).map(draw).collect())
+    }
+
+    async fn record_tests(
+        &self,
+        tests: Batch<NewTest>,
+    ) -> Batch<Result<RecordOutcome, StoreError>> {
+        let records = tests
+            .into_iter()
+            .map(|test| self.run(|core| async move { core.record(&test).await }));
+        futures_util::future::join_all(records)
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    async fn find_test(&self, cun: Cun) -> Result<Option<TestView>, StoreError> {
+        self.run(move |core| async move { core.find_test(cun).await })
+            .await
+    }
+
+    async fn find_by_digest(&self, digest: [u8; 32]) -> Result<Option<TestView>, StoreError> {
+        self.run(move |core| async move { core.find_by_digest(&digest).await })
+            .await
+    }
+
+    async fn find_patient(&self, cun: Cun) -> Result<Option<PatientView>, StoreError> {
+        self.run(move |core| async move { core.find_patient(cun).await })
+            .await
+    }
+
+    async fn begin_guess(&self, _guess: Guess) -> Result<GuessAdmission, StoreError> {
+        not_yet()
+    }
+
+    async fn fail_guess(&self, _ticket: &GuessTicket) -> Result<(), StoreError> {
+        not_yet()
+    }
+
+    async fn return_guess(&self, _ticket: &GuessTicket) -> Result<(), StoreError> {
+        not_yet()
+    }
+
+    async fn forgive_code(&self, _cun: Cun) -> Result<Forgiveness, StoreError> {
+        not_yet()
+    }
+
+    async fn open_session(&self, _session: OpenSession) -> Result<OpenOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn find_session(&self, _session: SessionId) -> Result<Option<SessionView>, StoreError> {
+        not_yet()
+    }
+
+    async fn claim_unlock(&self, _claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn settle_unlock(&self, _settlement: SettleUnlock) -> Result<Settlement, StoreError> {
+        not_yet()
+    }
+
+    async fn confirm(&self, _confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn annul(&self, _confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn cancel(&self, _cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn count_asl_otp(&self, _wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
+        not_yet()
+    }
+
+    async fn claim_person(
+        &self,
+        _fiscal_code: CodiceFiscale,
+        _claim: NewClaim,
+    ) -> Result<PersonOutcome, StoreError> {
+        not_yet()
+    }
+
+    async fn settle_person(
+        &self,
+        _person: PersonClaim,
+        _claim: ClaimId,
+        _outcome: PostOutcome,
+    ) -> Result<usize, StoreError> {
+        not_yet()
+    }
+
+    async fn expire_due(&self, _limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
+        // Rows end by their own times to live.
+        self.core.keys.advance(horizon)?;
+        Ok(Expired::default())
+    }
+
+    async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+        not_yet()
+    }
+
+    async fn note_time(&self, _time: NotedTime) -> Result<(), StoreError> {
+        not_yet()
+    }
+
+    async fn listing_mark(&self) -> Result<ListingMark, StoreError> {
+        Ok(self.core.listing_mark())
+    }
+
+    async fn list_page(&self, request: ListingRequest) -> Result<ListingPage, StoreError> {
+        self.run(|core| async move { core.list_page(&request).await })
+            .await
+    }
+
+    async fn record_access(&self, _record: AccessRecord) -> Result<(), StoreError> {
+        not_yet()
+    }
+
+    async fn search_access(&self, _query: AccessQuery) -> Result<AccessPage, StoreError> {
+        not_yet()
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let mut readiness = Readiness::default();
+        if self.core.places.is_closed() {
+            readiness.add(Condition::StoreNotWriting, "it is shutting down");
+        }
+        readiness
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.core.places.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! A CQL server for tests: the one at `TEST_CQL_ADDRESS`, or an Apache Cassandra that `scripts/cassandra` starts for this test program and that ends
+//! with it. Where neither can be had a test that needs one says so and passes, or fails if `TEST_CQL_REQUIRED` is 1.
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use sistema_ts_cql::{CqlSettings, connect, migrations};
+use sistema_ts_store::keys::KeyRing;
+
+/// What a test may say to whoever reads its output, also when it passes.
+pub fn say(text: &str) {
+    // Not by a macro that prints: a test that passes would keep it to itself.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The address of a node, or none if none can be had.
+pub fn address() -> Option<&'static str> {
+    static ADDRESS: OnceLock<Option<String>> = OnceLock::new();
+    let found = ADDRESS.get_or_init(|| {
+        let address = std::env::var("TEST_CQL_ADDRESS").ok().or_else(start_node);
+        let is_required = std::env::var("TEST_CQL_REQUIRED").is_ok_and(|value| value == "1");
+        assert!(
+            address.is_some() || !is_required,
+            "TEST_CQL_REQUIRED is 1, and there is no CQL server"
+        );
+        if address.is_none() {
+            say("there is no CQL server: what needs one was not tested");
+        }
+        address
+    });
+    found.as_deref()
+}
+
+/// Starts a node that is stopped when this process has ended, however it ends.
+fn start_node() -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/cassandra");
+    let folder = tempfile::tempdir().unwrap().keep();
+    let started = Command::new(&script).arg("start").arg(&folder).output();
+    let output = started.ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let address = text
+        .lines()
+        .find_map(|line| line.strip_prefix("TEST_CQL_ADDRESS="))?;
+    // The watch waits for the end of its input, which is this process's end.
+    let watch = r#"cat >/dev/null; "$0" stop "$1"; rm -rf "$1""#;
+    let watch = Command::new("sh")
+        .args(["-c", watch])
+        .arg(&script)
+        .arg(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    // Never waited for: its input stays open as long as this process lives.
+    std::mem::forget(watch);
+    Some(address.to_owned())
+}
+
+/// Settings for keyspaces of their own, whose tables are made.
+pub fn new_keyspaces(name: &str) -> Option<CqlSettings> {
+    let settings = CqlSettings {
+        nodes: vec![address()?.to_owned()],
+        keyspace_prefix: format!("{name}_{:08x}", rand::random::<u32>()),
+        replication_factor: 1,
+        ..CqlSettings::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let session = connect(&settings).await.unwrap();
+        migrations::apply(&session, &settings).await.unwrap();
+        say(&format!("tested on {:?}", migrations::Engine::of(&session)));
+    });
+    Some(settings)
+}
+
+/// A server's own ring of day keys: the same keys as all others' of `folder`, in a file of its own.
+pub fn ring_of(folder: &Path, server: usize) -> Arc<KeyRing> {
+    let ring: PathBuf = folder.join(format!("day-keys-{server}"));
+    Arc::new(KeyRing::load(&ring).unwrap())
+}
