@@ -80,10 +80,10 @@ impl Options {
 pub enum MigrationError {
     /// A statement was refused, or not answered.
     #[error("a statement of the schema has failed: {0}")]
-    Statement(#[from] ExecutionError),
+    Statement(#[from] Box<ExecutionError>),
     /// The nodes do not agree on the schema.
     #[error("the nodes do not agree on the schema: {0}")]
-    Agreement(#[from] SchemaAgreementError),
+    Agreement(#[from] Box<SchemaAgreementError>),
     /// The options within this program cannot be read.
     #[error("the options of the tables cannot be read")]
     Options,
@@ -115,14 +115,20 @@ pub async fn apply(session: &Session, settings: &CqlSettings) -> Result<(), Migr
             "CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = {{'class': 'NetworkTopologyStrategy', '{}': {}}}{}",
             settings.datacenter, settings.replication_factor, options.keyspace
         );
-        session.query_unpaged(statement, ()).await?;
+        session
+            .query_unpaged(statement, ())
+            .await
+            .map_err(Box::new)?;
     }
     for migration in MIGRATIONS {
         for statement in statements(&options.fill_in(migration)) {
             let statement = with_keyspaces(&statement, &settings.keyspace_prefix);
-            session.query_unpaged(statement, ()).await?;
+            session
+                .query_unpaged(statement, ())
+                .await
+                .map_err(Box::new)?;
         }
     }
-    session.await_schema_agreement().await?;
+    session.await_schema_agreement().await.map_err(Box::new)?;
     Ok(())
 }
