@@ -3,27 +3,49 @@
 //! What several servers do to rows that live on several nodes was decided by search, before it was written: `tests/models` holds a model of each
 //! decision, of what lost against it, and of each guard that it stands on. `docs/cql.md` says what was decided, and why.
 
+//! Without the feature `driver` this crate has the settings alone.
+
 // Until every operation is there.
 #![allow(dead_code)]
 
-mod cluster;
-mod connecting;
-mod core;
-mod failure;
-mod listing;
-mod lookup;
-pub mod migrations;
-mod options;
-mod place;
-mod receipt;
 mod settings;
+
+pub use settings::CqlSettings;
+
+#[cfg(feature = "driver")]
+mod cluster;
+#[cfg(feature = "driver")]
+mod connecting;
+#[cfg(feature = "driver")]
+mod core;
+#[cfg(feature = "driver")]
+mod failure;
+#[cfg(feature = "driver")]
+mod listing;
+#[cfg(feature = "driver")]
+mod lookup;
+#[cfg(feature = "driver")]
+pub mod migrations;
+#[cfg(feature = "driver")]
+mod options;
+#[cfg(feature = "driver")]
+mod place;
+#[cfg(feature = "driver")]
+mod receipt;
+#[cfg(feature = "driver")]
 pub mod statement;
+#[cfg(feature = "driver")]
 mod store;
+#[cfg(feature = "driver")]
 mod submission;
+#[cfg(feature = "driver")]
 pub mod tables;
+#[cfg(feature = "driver")]
 mod test_row;
 
+#[cfg(feature = "driver")]
 pub use connecting::{ConnectError, connect};
+#[cfg(feature = "driver")]
 pub use options::CqlOptions;
-pub use settings::CqlSettings;
+#[cfg(feature = "driver")]
 pub use store::CqlStore;
