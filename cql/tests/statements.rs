@@ -1,0 +1,222 @@
+//! Rules of the house for statements and migrations, read as text. A failure is a statement that an engineer who runs such clusters would not let
+//! pass, or a table of `docs/cql.md` that says something else than the program does.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sistema_ts_cql::migrations::MIGRATIONS;
+use sistema_ts_cql::statement::{Kind, Statement};
+
+/// Tables from which something is deleted by hand: those whose class says so.
+fn tables_of_class(class: &str) -> BTreeSet<String> {
+    let mut tables = BTreeSet::new();
+    for migration in MIGRATIONS {
+        for statement in migration.split(';') {
+            let Some((_, rest)) = statement.split_once("CREATE TABLE IF NOT EXISTS ") else {
+                continue;
+            };
+            let table = rest.split_whitespace().next().unwrap();
+            if statement.contains(&format!("{{{class}")) {
+                tables.insert(table.to_owned());
+            }
+        }
+    }
+    tables
+}
+
+fn table_of(statement: Statement) -> &'static str {
+    let text = statement.text();
+    let after = ["INSERT INTO ", "FROM ", "UPDATE "]
+        .iter()
+        .find_map(|word| text.split_once(word))
+        .unwrap_or_else(|| panic!("{} names no table", statement.name()));
+    after.1.split([' ', '(']).next().unwrap()
+}
+
+#[test]
+fn every_statement_names_a_table_of_the_migrations() {
+    let mut all = tables_of_class("never_deleted");
+    all.extend(tables_of_class("erased"));
+    all.extend(tables_of_class("conditional"));
+    for statement in Statement::ALL {
+        assert!(
+            all.contains(table_of(*statement)),
+            "{} of {}",
+            statement.name(),
+            table_of(*statement)
+        );
+    }
+}
+
+#[test]
+fn a_statement_is_of_the_kind_that_its_text_says() {
+    for statement in Statement::ALL {
+        let text = statement.text();
+        let is_conditional = text.contains(" IF ");
+        let reads = text.starts_with("SELECT ");
+        let is_right = match statement.kind() {
+            Kind::Read | Kind::SerialRead => reads,
+            Kind::Write => !reads && !is_conditional,
+            Kind::Conditional => !reads && is_conditional,
+        };
+        assert!(is_right, "{}", statement.name());
+    }
+}
+
+/// A statement without a timestamp of its own would take the driver's, and could bring back what was erased.
+#[test]
+fn every_plain_write_has_a_timestamp_of_its_own_and_no_conditional_one_has() {
+    for statement in Statement::ALL {
+        let has_timestamp = statement.text().contains("TIMESTAMP :timestamp");
+        assert_eq!(
+            has_timestamp,
+            statement.kind() == Kind::Write,
+            "{}",
+            statement.name()
+        );
+    }
+}
+
+/// Rows that outlive their table's purpose would be kept for ever.
+#[test]
+fn every_row_of_a_person_or_a_test_ends_by_itself() {
+    let keeps = ["{tests}.secret", "{register}.", "{tests}.migration"];
+    for statement in Statement::ALL {
+        let text = statement.text();
+        let writes = text.starts_with("INSERT") || text.starts_with("UPDATE");
+        let table = table_of(*statement);
+        if writes && !keeps.iter().any(|kept| table.starts_with(kept)) {
+            assert!(text.contains("USING TTL "), "{}", statement.name());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_asked_that_a_cluster_cannot_answer_cheaply() {
+    let texts = Statement::ALL
+        .iter()
+        .map(|statement| (statement.name(), statement.text()))
+        .chain(MIGRATIONS.iter().map(|text| ("a migration", *text)));
+    for (name, text) in texts {
+        for word in [
+            "SELECT *",
+            "BEGIN BATCH",
+            "BEGIN LOGGED",
+            "ALLOW FILTERING",
+            "counter",
+            "CREATE INDEX",
+            "MATERIALIZED",
+        ] {
+            assert!(!text.contains(word), "{name} has {word}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_deleted_but_where_the_table_is_made_for_it() {
+    let erased = tables_of_class("erased");
+    let conditional = tables_of_class("conditional");
+    for statement in Statement::ALL {
+        if statement.text().starts_with("DELETE") {
+            let table = table_of(*statement);
+            let may = erased.contains(table)
+                || (statement.kind() == Kind::Conditional && conditional.contains(table));
+            assert!(may, "{} deletes from {table}", statement.name());
+        }
+    }
+}
+
+/// What a conditional write carries is kept for days, in the nodes' own tables, beside the row (`docs/cql.md`).
+#[test]
+fn a_conditional_write_holds_nothing_of_a_person() {
+    let personal = [
+        "sealed",
+        "tag",
+        "contact",
+        "negative",
+        "fiscal_code",
+        "operator_sealed",
+        "credential",
+    ];
+    for statement in Statement::ALL {
+        if statement.kind() == Kind::Conditional {
+            let words: BTreeSet<&str> = statement
+                .text()
+                .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                .collect();
+            for word in personal {
+                assert!(!words.contains(word), "{} has {word}", statement.name());
+            }
+        }
+    }
+}
+
+/// A row of one kind is written by plain writes or by conditional ones: their timestamps are of two clocks.
+#[test]
+fn no_table_is_written_both_ways() {
+    let tables = |kind| -> BTreeSet<&str> {
+        Statement::ALL
+            .iter()
+            .filter(|statement| statement.kind() == kind)
+            .map(|statement| table_of(*statement))
+            .collect()
+    };
+    let plain = tables(Kind::Write);
+    let conditional = tables(Kind::Conditional);
+    let both: Vec<_> = plain.intersection(&conditional).collect();
+    assert!(both.is_empty(), "{both:?}");
+}
+
+#[test]
+fn what_one_server_alone_understands_stands_in_its_own_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let words = [
+        "tablets",
+        "tombstone_gc",
+        "IncrementalCompactionStrategy",
+        "gc_grace_seconds",
+        "USING TIMEOUT",
+        "LeveledCompactionStrategy",
+    ];
+    for migration in MIGRATIONS {
+        for word in words {
+            assert!(!migration.contains(word), "a migration has {word}");
+        }
+    }
+    for statement in Statement::ALL {
+        for word in words {
+            assert!(!statement.text().contains(word), "{}", statement.name());
+        }
+    }
+    let options = std::fs::read_dir(root.join("options")).unwrap().count();
+    assert_eq!(options, 2);
+}
+
+/// The table of `docs/cql.md`; `UPDATE_DOCUMENTATION=1` rewrites it.
+#[test]
+fn the_documentation_lists_every_statement() {
+    const BEGIN: &str = "<!-- statements: made by cql/tests/statements.rs -->\n";
+    const END: &str = "<!-- end of statements -->";
+    let mut table = String::from("\n| statement | kind | table | what for |\n|---|---|---|---|\n");
+    for statement in Statement::ALL {
+        let (name, kind) = (statement.name(), statement.kind().name());
+        let table_name = table_of(*statement).replace(['{', '}'], "");
+        let purpose = statement.purpose();
+        writeln!(table, "| `{name}` | {kind} | `{table_name}` | {purpose} |").unwrap();
+    }
+    table.push('\n');
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cql.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
+    let (found, after) = rest.split_once(END).expect("the table's end");
+    if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
+        std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+    } else {
+        assert!(
+            found == table,
+            "docs/cql.md is not as the program is: run `make docs`"
+        );
+    }
+}
