@@ -345,7 +345,7 @@ async fn each_condition_leaves_what_meets_it() {
 }
 
 #[test]
-fn wrong_conditions_are_refused() {
+fn conditions_of_a_search_that_are_wrong_are_refused() {
     let house = House::new();
     for arguments in [
         &["--from", "24/11/2026"][..],

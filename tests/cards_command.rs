@@ -274,7 +274,7 @@ fn no_file_of_the_data_folder_names_a_person_or_a_card() {
 }
 
 #[test]
-fn a_wrong_file_replaces_nothing() {
+fn a_file_of_cards_that_is_wrong_replaces_no_register() {
     let house = House::new();
     assert_eq!(house.status(), "no cards: none were imported yet\n");
     let good = format!("{HEADER}\n{};00000001;2020-01-01;\n", person(1));

@@ -204,7 +204,7 @@ fn soap_1_2_is_refused_with_a_clear_text_whatever_its_media_type() {
 }
 
 #[test]
-fn listings_are_read_too() {
+fn recorded_listings_are_read_with_the_values_that_were_sent() {
     let mut recorded = recorded();
     recorded.retain(|name, _| name.ends_with(".elenco"));
     assert_eq!(recorded.len(), 8);

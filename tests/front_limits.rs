@@ -108,7 +108,7 @@ fn a_slow_later_header_ends_the_connection_even_if_it_drips() {
 }
 
 #[test]
-fn a_slow_body_gets_408() {
+fn a_body_that_does_not_come_in_its_time_gets_408() {
     let files = Files::new();
     let front = running(
         &files,

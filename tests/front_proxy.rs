@@ -82,7 +82,7 @@ fn a_listed_proxy_must_send_a_good_header() {
 }
 
 #[test]
-fn nobody_else_may_send_one() {
+fn a_proxy_header_of_an_address_that_is_not_listed_ends_the_connection() {
     let files = Files::new();
     for proxies in [&[][..], &["192.0.2.0/24"]] {
         let front = running(&files, proxies, relaxed_limits());

@@ -272,7 +272,7 @@ fn what_is_no_tls_is_refused_without_harm() {
 }
 
 #[test]
-fn http2_is_not_spoken() {
+fn a_client_that_offers_http_2_too_is_served_by_http_1_1() {
     let files = Files::new();
     let front = Running::start(listener(MutualTls, Some(files.tls())), relaxed_limits());
     let mut both = (*tls13(&files.authority, None)).clone();

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 #[actix_rt::test]
-async fn a_backend_that_is_well() {
+async fn each_code_is_stored_once_over_one_connection_and_a_repetition_is_already_authorised() {
     for way in WAYS {
         let bench = Bench::new(way, Behaviour::default()).await;
         assert_eq!(bench.post(&otp(1)).await, Authorised, "{way:?}");
@@ -39,7 +39,7 @@ async fn a_backend_that_is_well() {
 }
 
 #[actix_rt::test]
-async fn trouble_that_passes() {
+async fn trouble_that_passes_before_the_deadline_ends_in_one_stored_code() {
     use Fault::{
         ErrorAfterStoring, ErrorBeforeStoring, Hang, HangAfterStoring, ResetAfterStoring,
         ResetBeforeStoring, Unavailable,
@@ -73,7 +73,7 @@ async fn trouble_that_passes() {
 }
 
 #[actix_rt::test]
-async fn trouble_that_stays() {
+async fn trouble_that_stays_is_told_as_an_unknown_outcome_or_as_nothing_sent() {
     use Fault::{
         ErrorAfterStoring, ErrorBeforeStoring, Hang, ResetAfterStoring, ResetBeforeStoring, Status,
         Unavailable,
@@ -111,7 +111,7 @@ async fn trouble_that_stays() {
 }
 
 #[actix_rt::test]
-async fn a_slow_backend() {
+async fn what_a_slow_backend_stores_is_found_by_the_next_try_or_its_outcome_is_unknown() {
     for way in WAYS {
         // Slower than one try may take: stored meanwhile, which the next try finds.
         let slow = |milliseconds| Behaviour {
@@ -235,7 +235,7 @@ async fn workers_that_are_recycled_under_load_lose_no_outcome() {
 }
 
 #[actix_rt::test]
-async fn the_breaker_opens_and_closes() {
+async fn the_breaker_opens_when_the_backend_is_gone_and_closes_when_it_is_back() {
     for way in WAYS {
         let mut settings = settings();
         settings.breaker_threshold = 4;
@@ -293,7 +293,7 @@ async fn a_full_relay_refuses_at_once_and_is_idle_when_all_outcomes_are_there() 
 }
 
 #[actix_rt::test]
-async fn certificates_that_do_not_fit() {
+async fn certificates_of_an_authority_that_either_side_does_not_take_send_nothing() {
     // The backend's certificate is under an authority that this server does not take.
     let pki = Pki::new();
     pki.authority("other");
@@ -314,7 +314,7 @@ async fn certificates_that_do_not_fit() {
 }
 
 #[actix_rt::test]
-async fn a_certificate_that_is_replaced_while_posts_are_under_way() {
+async fn a_certificate_that_is_replaced_while_posts_are_under_way_serves_the_next_connection() {
     let pki = Pki::new();
     pki.authority("other");
     pki.issue_client("other", "client");
@@ -381,7 +381,7 @@ async fn a_certificate_that_is_replaced_while_posts_are_under_way() {
 }
 
 #[actix_rt::test]
-async fn a_burst_over_many_lanes() {
+async fn a_burst_is_authorised_over_no_more_connections_than_lanes() {
     let bench = Bench::new(Way::MutualTls, Behaviour::default()).await;
     let posts = (0..64).map(|number| {
         let bench = &bench;
@@ -397,7 +397,7 @@ async fn a_burst_over_many_lanes() {
 
 #[actix_rt::test]
 #[ignore = "needs a real backend: IMMUNI_BACKEND=http://127.0.0.1:5000 cargo test --test relay -- --ignored"]
-async fn a_real_backend() {
+async fn a_real_backend_answers_as_the_stand_in_does() {
     let base = std::env::var("IMMUNI_BACKEND").unwrap();
     let relay = relay_to(&base, None, settings());
     let first = usize::try_from(std::process::id()).unwrap() * 1_000;

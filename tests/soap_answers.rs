@@ -26,7 +26,7 @@ fn cun() -> Cun {
 }
 
 #[test]
-fn an_answer_to_the_letter() {
+fn an_answer_is_written_to_the_letter() {
     let findings = [
         Finding::on("esitoTest", Outcome::TestResultUnknown),
         Finding::whole(Outcome::ServiceNotAllowed),
@@ -154,19 +154,19 @@ mod wrong_order {
 
     #[test]
     #[should_panic(expected = "has no esito here")]
-    fn an_element_before_its_time() {
+    fn an_element_before_its_time_panics() {
         AnswerWriter::new(&ANSWER, 64).text("esito", "0000");
     }
 
     #[test]
     #[should_panic(expected = "has no altro here")]
-    fn an_element_that_is_not_described() {
+    fn an_element_that_is_not_described_panics() {
         AnswerWriter::new(&ANSWER, 64).text("altro", "");
     }
 
     #[test]
     #[should_panic(expected = "a required element of errore is missing")]
-    fn a_structure_closed_too_early() {
+    fn a_structure_closed_too_early_panics() {
         let mut writer = AnswerWriter::new(&ANSWER, 64);
         writer.head(&AnswerHead::new(TransactionId::random(), at(), &[]));
         writer.open("listaErrori");
@@ -176,13 +176,13 @@ mod wrong_order {
 
     #[test]
     #[should_panic(expected = "a required element of InvioEsecuzioneTestRicevuta is missing")]
-    fn a_message_finished_too_early() {
+    fn a_message_finished_too_early_panics() {
         let _ = AnswerWriter::new(&ANSWER, 64).finish();
     }
 }
 
 #[test]
-fn the_query_that_asks_for_the_wsdl() {
+fn the_wsdl_is_asked_for_by_its_name_in_any_case_and_by_nothing_else() {
     for query in [
         "wsdl",
         "WSDL",

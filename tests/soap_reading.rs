@@ -48,7 +48,7 @@ fn values_are_read_as_xml_means_them() {
 }
 
 #[test]
-fn kindnesses() {
+fn harmless_liberties_of_toolkits_are_read_as_the_plain_message() {
     let nil = "<s:numeroCellulare x:nil='true'/><s:contattoEmail x:nil=' 1 '> </s:contattoEmail>\
                <s:identificativoStruttura x:nil='true'/>";
     for body in [
@@ -207,7 +207,7 @@ fn repeated_elements_and_lists_of_structures_are_carried() {
 }
 
 #[test]
-fn other_charsets() {
+fn latin_1_is_read_and_utf_16_is_refused() {
     let latin1: Vec<u8> = with("<s:descrizioneStruttura>citt\u{E0}</s:descrizioneStruttura>")
         .chars()
         .map(|character| u8::try_from(u32::from(character)).unwrap())

@@ -215,7 +215,7 @@ mod tests {
     proptest! {
         /// Against a plain list: whatever is put, taken and taken out, each item comes exactly once, and of one innermost group in order.
         #[test]
-        fn nothing_is_lost_or_doubled(steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_u8..4, any::<prop::sample::Index>()), 1..200)) {
+        fn whatever_is_put_in_comes_out_once(steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_u8..4, any::<prop::sample::Index>()), 1..200)) {
             let mut queue = FairQueue::new();
             let mut waiting: Vec<([u8; 2], u64)> = Vec::new();
             for (number, (what, outer, inner, which)) in steps.into_iter().enumerate() {

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_time_is_said() {
+    fn a_taker_that_got_no_job_in_its_time_is_told_so() {
         let queue = Queue::<u8>::new("queue", 2);
         assert_eq!(
             queue.take(&mut Vec::new(), 9, Duration::ZERO),

@@ -48,7 +48,7 @@ fn child_under_load() {
 }
 
 #[test]
-fn nothing_answered_is_lost() {
+fn nothing_answered_is_lost_by_a_kill() {
     let rounds: u32 = std::env::var("SISTEMA_TS_CRASH_ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())

@@ -94,24 +94,24 @@ fn rounds(count: u64, synchronous: &str, lies: bool) -> (i64, bool) {
 }
 
 #[test]
-fn synced_commits_survive() {
+fn synced_commits_survive_a_loss_of_power() {
     assert_eq!(rounds(60, "full", false), (0, false));
 }
 
 #[test]
-fn commits_without_syncs_are_lost() {
+fn commits_without_syncs_are_lost_with_the_power() {
     let (lost, damaged) = rounds(20, "off", false);
     assert!(lost > 0 || damaged, "this disk loses nothing");
 }
 
 #[test]
-fn commits_on_a_lying_disk_are_lost() {
+fn commits_on_a_lying_disk_are_lost_with_the_power() {
     let (lost, damaged) = rounds(20, "full", true);
     assert!(lost > 0 || damaged, "this disk loses nothing");
 }
 
 #[test]
-fn each_mood_is_an_error_and_passes() {
+fn each_kind_of_trouble_is_an_error_while_it_lasts_and_none_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("numbers.db");
     let disk = LossyDisk::new();

@@ -37,7 +37,7 @@ fn answer(content_type: Option<&str>, body: &str) -> Answer {
 }
 
 #[test]
-fn the_table() {
+fn each_request_gets_the_answer_of_the_table() {
     let good = r#"{"otp":"59FU36KR46","symptoms_started_on":"2020-06-01"}"#;
     let schema = Answer::NotCompliant;
     let not_json = Answer::NotJson;
@@ -156,7 +156,7 @@ fn the_table() {
 }
 
 #[test]
-fn the_bodies_to_the_letter() {
+fn each_answer_has_the_backends_body_to_the_letter() {
     for (answer, status, body) in [
         (Answer::Authorised, 204, ""),
         (
@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_gets_an_answer(body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_body_is_judged_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = code_of(JSON, &body, today());
     }
 }
@@ -234,7 +234,7 @@ async fn call(address: SocketAddr, head: &str, body: &str) -> (u16, String, Stri
 }
 
 #[tokio::test]
-async fn on_the_wire_with_expiry() {
+async fn an_authorised_code_is_refused_until_it_expires_and_then_stored_again() {
     let noon = 1_591_790_400_000;
     let clock = ManualClock::new(Timestamp::from_millis_clamped(noon));
     let backend = StandIn::start(StandInSettings {
@@ -277,7 +277,7 @@ async fn on_the_wire_with_expiry() {
 }
 
 #[tokio::test]
-async fn the_switches_over_http() {
+async fn a_fault_that_is_switched_on_over_http_lasts_its_number_of_requests() {
     let backend = StandIn::start(StandInSettings::default()).await.unwrap();
     let behaviour = r#"{"fault":{"status":404},"times":1}"#;
     let (status, _, answer) = call(backend.control, "PUT /behaviour", behaviour).await;

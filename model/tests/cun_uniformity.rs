@@ -103,7 +103,7 @@ fn draws_of_the_system_are_uniform() {
 
 /// The tests can fail: they see what careless ways to draw would do.
 #[test]
-fn careless_draws_are_seen() {
+fn draws_by_a_remainder_or_that_repeat_a_neighbour_are_found_uneven() {
     let mut rng = StdRng::seed_from_u64(5);
     // A random byte modulo 25: 0 to 5 come in 11 of 256 cases, the others in 10.
     let modulo =
@@ -122,7 +122,7 @@ fn careless_draws_are_seen() {
 
 /// The closed form of the tail, against values of published tables.
 #[test]
-fn the_tail_is_right() {
+fn the_probabilities_of_published_tables_come_out() {
     for (statistic, degrees, expected) in
         [(36.415, 24, 0.05), (42.980, 24, 0.01), (51.179, 24, 0.001)]
     {

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_alike() {
+    fn whatever_is_no_basic_header_is_refused_alike() {
         let long = format!("Basic {}", "QUFB".repeat(400));
         for header in [
             "",
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_printed() {
+    fn no_user_id_or_password_is_printed() {
         let credentials =
             BasicCredentials::parse(Some(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")).unwrap();
         assert_eq!(format!("{credentials:?}"), "BasicCredentials(..)");

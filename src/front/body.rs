@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_piece_is_not_copied() {
+    fn a_body_of_one_piece_is_not_copied() {
         let piece = Bytes::from(vec![1_u8; 100]);
         let request = TestRequest::default().to_http_request();
         let runtime = tokio::runtime::Builder::new_current_thread()

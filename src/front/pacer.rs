@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn below_the_rate_nobody_waits() {
+    fn below_the_rate_of_refusals_nobody_waits() {
         let pacer = RefusalPacer::new(100);
         for turn in 0..1_000_u64 {
             assert_eq!(pacer.wait_at(turn * 10_000_000), Duration::ZERO);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_refused() {
+    fn whatever_is_no_address_of_a_backend_is_refused() {
         for text in [
             "",
             "immuni.example",

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_nodes_agree() {
+    fn each_path_of_names_leads_to_the_node_of_that_name() {
         for (path, name) in [
             (&["pinCode"][..], "pinCode"),
             (&["identificativoStruttura"], "identificativoStruttura"),

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_cannot_be_left() {
+    fn no_value_ends_the_attribute_in_which_it_stands() {
         let mut out = Vec::new();
         push_attribute(&mut out, "a\"b\"<");
         assert_eq!(out, b"a&quot;b&quot;&lt;");

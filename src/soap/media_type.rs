@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_that_toolkits_send() {
+    fn the_media_types_that_toolkits_send_are_read_with_their_charset() {
         for (value, expected) in [
             ("text/xml; charset=utf-8", Ok(Charset::Utf8)),
             ("text/xml;charset=UTF-8", Ok(Charset::Utf8)),

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_end_where_they_should() {
+    fn a_name_ends_before_the_first_character_that_no_name_may_hold() {
         for (text, prefix, local, length) in [
             ("a", "", "a", 1),
             ("a:b c", "a", "b", 3),

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn encodings_that_contradict_each_other_are_refused() {
         let utf8_declared = b"<?xml version='1.0' encoding='UTF-8'?>";
         let latin1_declared = b"<?xml version='1.0' encoding='ISO-8859-1'?>";
         for (parts, charset) in [

@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_quotes_nothing() {
+    fn a_line_about_a_panic_quotes_nothing_of_its_message() {
         let text = |cut: fn()| text_in_the_code(&*std::panic::catch_unwind(cut).unwrap_err());
         let quoting = || {
             let name = std::hint::black_box("RSSMRA80A01H501\u{e9}");

@@ -221,7 +221,7 @@ fn a_valid_code_and_an_invalid_one_to_the_letter() {
 }
 
 #[test]
-fn a_forced_kind_rules() {
+fn a_code_is_judged_as_the_kind_that_is_asked_for() {
     for (kind, code, is_valid) in [
         ("cun", "9K2RAY8UUQ", true),
         ("cun", "CUN-9K2RAY8UUQ", true),

@@ -7,7 +7,7 @@ use crate::fault;
 use crate::soap_support::{ELEMENTS, envelope, read};
 
 #[test]
-fn headers_that_must_be_understood() {
+fn a_header_that_this_server_must_understand_is_refused_and_one_for_others_is_passed_over() {
     for value in ["1", "true", " 1 ", "", "yes"] {
         let header = format!("<e:Header><a xmlns='urn:a' e:mustUnderstand='{value}'/></e:Header>");
         assert!(

@@ -26,7 +26,7 @@ fn malformed(body: &str) -> Malformed {
 }
 
 #[test]
-fn not_soap_and_not_this_service() {
+fn what_is_not_soap_or_not_this_service_is_refused_as_that() {
     assert_eq!(fault("<html/>"), SoapFault::NotSoap);
     assert_eq!(fault("<Envelope/>"), SoapFault::NotSoap);
     assert_eq!(
@@ -89,7 +89,7 @@ fn not_soap_and_not_this_service() {
 }
 
 #[test]
-fn elements_that_are_wrong_in_their_place() {
+fn missing_repeated_and_foreign_elements_are_refused_each_in_its_own_words() {
     assert_eq!(
         fault(&envelope("", "")),
         SoapFault::MissingElements(vec![
@@ -183,7 +183,7 @@ fn elements_that_are_wrong_in_their_place() {
 }
 
 #[test]
-fn attributes_that_could_change_a_meaning() {
+fn attributes_that_could_change_a_meaning_are_refused() {
     for attribute in [
         "href='#id0'",
         "id='a'",
@@ -220,7 +220,7 @@ fn attributes_that_could_change_a_meaning() {
 }
 
 #[test]
-fn doctype_and_processing_instructions() {
+fn doctypes_and_processing_instructions_are_refused() {
     let bomb = "<!DOCTYPE a [<!ENTITY b 'bbbbbbbb'><!ENTITY c '&b;&b;&b;'>]>";
     for doctype in [
         "<!DOCTYPE a>",
@@ -261,7 +261,7 @@ fn doctype_and_processing_instructions() {
 }
 
 #[test]
-fn limits() {
+fn what_exceeds_a_limit_is_refused_and_what_reaches_it_is_read() {
     let deep = |depth: usize| {
         let inner = depth - 2;
         envelope(
@@ -309,7 +309,7 @@ fn limits() {
 }
 
 #[test]
-fn malformed_documents() {
+fn each_malformed_document_is_refused_with_its_own_problem() {
     use Malformed::*;
     let body = with("");
     for (document, problem) in [

@@ -262,7 +262,7 @@ fn always(fault: Fault) -> Behaviour {
 }
 
 #[test]
-fn a_backend_that_fails_after_it_was_sent_a_code() {
+fn an_outcome_is_unknown_when_the_backend_fails_after_it_was_sent_a_code() {
     use Fault::{ErrorAfterStoring, ErrorBeforeStoring, ResetAfterStoring, ResetBeforeStoring};
     let troubles = [
         (
@@ -287,7 +287,7 @@ fn a_backend_that_fails_after_it_was_sent_a_code() {
 }
 
 #[test]
-fn a_backend_that_is_slow_or_hangs() {
+fn a_slow_backend_delivers_within_the_deadline_and_one_that_hangs_leaves_the_outcome_unknown() {
     let slow = |delay, latency| Behaviour {
         delay_milliseconds: delay,
         latency_milliseconds: latency,
@@ -312,7 +312,7 @@ fn a_backend_that_is_slow_or_hangs() {
 }
 
 #[test]
-fn a_backend_that_is_gone_or_is_not_there_at_all() {
+fn nothing_is_sent_and_the_code_stays_free_when_the_backend_is_gone() {
     let gone = Behaviour {
         down: true,
         ..Behaviour::default()
@@ -332,7 +332,7 @@ fn a_backend_that_is_gone_or_is_not_there_at_all() {
 }
 
 #[test]
-fn a_backend_that_comes_back_within_the_deadline() {
+fn a_code_is_delivered_when_the_backend_comes_back_within_the_deadline() {
     let chain = Chain::start_over_mutual_tls(SETTINGS, |_| {});
     let case = People(0).next(&chain);
     chain.backend.goes_down();

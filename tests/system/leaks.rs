@@ -190,7 +190,7 @@ fn nothing_is_found(installation: &Installation, evidence: &mut Evidence, plante
 }
 
 #[test]
-fn nothing_personal_comes_out_again() {
+fn nothing_personal_that_a_caller_sends_stands_in_any_output_of_the_server() {
     // Inherited by the server: a write beyond the limit set below fails, and does not kill it.
     // SAFETY: ignoring a signal touches no memory.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };

@@ -217,7 +217,7 @@ fn count_races(run: impl Fn(&mut Lane<'_>, u64) -> bool + Sync) -> usize {
 }
 
 #[test]
-fn an_unlock_and_an_asls_code_for_the_same_person() {
+fn an_asls_code_is_delivered_beside_an_unlock_and_the_unlock_only_before_it() {
     races(|lane, number| {
         // Of two positives: what an ASL's code claims, it claims whole.
         let cuns = [lane.positive(number), lane.positive(number)];
@@ -247,7 +247,7 @@ fn an_unlock_and_an_asls_code_for_the_same_person() {
 }
 
 #[test]
-fn an_unlock_and_a_cancellation() {
+fn an_unlock_beside_a_cancellation_is_done_before_it_or_not_at_all() {
     races(|lane, number| {
         let cun = lane.positive(number);
         let session = lane.verified(number, &cun);
@@ -274,7 +274,7 @@ fn an_unlock_and_a_cancellation() {
 }
 
 #[test]
-fn a_confirmation_and_an_annulment() {
+fn of_a_confirmation_and_an_annulment_at_once_one_is_done() {
     races(|lane, number| {
         let (cun, session) = lane.unlocked(number);
         let with_id = |kind: &str| {
@@ -306,7 +306,7 @@ fn a_confirmation_and_an_annulment() {
 }
 
 #[test]
-fn a_confirmation_and_a_second_delivery() {
+fn a_second_delivery_beside_a_confirmation_is_done_before_it_or_not_at_all() {
     races(|lane, number| {
         let (cun, session) = lane.unlocked(number);
         let [confirmed, delivered] = lane.race(
@@ -334,7 +334,7 @@ fn a_confirmation_and_a_second_delivery() {
 }
 
 #[test]
-fn an_annulment_and_a_second_delivery() {
+fn a_second_delivery_beside_an_annulment_is_done_before_it_or_not_at_all() {
     races(|lane, number| {
         let (cun, session) = lane.unlocked(number);
         let [annulled, delivered] = lane.race(
@@ -358,7 +358,7 @@ fn an_annulment_and_a_second_delivery() {
 }
 
 #[test]
-fn two_codes_of_an_asl_for_the_same_person() {
+fn two_codes_of_an_asl_at_once_for_the_same_person_are_both_delivered() {
     let both_done = count_races(|lane, number| {
         let cun = lane.positive(number);
         let [first, second] = [0, 1].map(|which| {

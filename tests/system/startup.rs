@@ -18,7 +18,7 @@ fn refused(installation: &Installation) -> String {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_server_that_does_not_start_names_what_is_missing() {
     for (file, said) in [
         ("keys/day-keys", "day-keys"),
         ("keys/register-key", "register-key"),

@@ -282,7 +282,7 @@ fn at_most_one_attempt_takes_a_code() {
 }
 
 #[test]
-fn it_takes_no_read_repair() {
+fn at_most_one_attempt_takes_a_code_also_without_read_repair() {
     holds(&Claiming {
         repairs: false,
         ..DECIDED

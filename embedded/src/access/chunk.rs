@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn entries_are_read_back(entries in prop::collection::vec((1_i64..1000, 0..CUN_COUNT, 0_i64..100_000, 0_i64..3, 0_i64..4, any::<bool>()), 1..50)) {
+        fn entries_of_a_chunk_are_read_back_as_they_were_written(entries in prop::collection::vec((1_i64..1000, 0..CUN_COUNT, 0_i64..100_000, 0_i64..3, 0_i64..4, any::<bool>()), 1..50)) {
             let callers = ["R010", "S010-101-000123", "R200"];
             let structures = ["I010-101-000123", "D010Casa di cura", "I200-101-A", "D200x"];
             let mut chunk = Chunk::new(Day(20_000));

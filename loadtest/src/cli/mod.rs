@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_description_of_the_command_line_contradicts_itself_nowhere() {
         Arguments::command().debug_assert();
     }
 }

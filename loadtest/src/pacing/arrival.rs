@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_without_requests_passes() {
+    fn a_stage_without_requests_takes_its_time_and_sends_nothing() {
         let stages = [Stage::constant(3.0, 0.0), Stage::constant(1.0, 5.0)];
         let times = times(&stages, Spacing::Even);
         assert_eq!(times.len(), 5);

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_prepared_twice() {
+    fn operators_that_are_prepared_all_have_codes_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
         let preparation = preparation(folder.path());
         let mut codes = preparation.region_operators();

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn areas_stand_on_each_other() {
+    fn areas_of_a_plot_are_stacked_on_each_other() {
         let mut plot = plot(Scale::Linear, &[1.0, 2.0]);
         plot.series.push(plot_series(&[3.0, 4.0]));
         for series in &mut plot.series {

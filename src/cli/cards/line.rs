@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_has_its_reason() {
+    fn each_mistake_in_a_line_is_told_by_its_own_reason() {
         for (line, reason) in [
             ("BNCLRA75E41F205A;80000124;2020-01-01;", "codice_fiscale"),
             (";80000124;2020-01-01;", "codice_fiscale"),

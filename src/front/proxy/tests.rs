@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn every_v1_address_comes_back(address in any::<u32>(), port in any::<u16>()) {
+    fn every_address_in_a_v1_line_is_read_as_it_was_written(address in any::<u32>(), port in any::<u16>()) {
         let source = SocketAddr::new(IpAddr::from(Ipv4Addr::from(address)), port);
         let line = format!("PROXY TCP4 {} 192.0.2.1 {} 443\r\n", source.ip(), source.port());
         prop_assert_eq!(read(line.as_bytes()).0.unwrap(), Some(source));

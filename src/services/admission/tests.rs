@@ -101,7 +101,7 @@ fn the_same_key_is_the_same_share_and_places_come_back() {
 }
 
 #[test]
-fn the_capacity_holds_under_contention() {
+fn the_capacity_is_never_exceeded_by_threads_that_contend_for_it() {
     let admission = admission(16);
     let passed = AtomicBool::new(false);
     let admitted = AtomicU32::new(0);
@@ -133,7 +133,7 @@ fn the_capacity_holds_under_contention() {
 proptest! {
     /// Against a model: any order of coming and going.
     #[test]
-    fn the_rule_holds_in_every_order(
+    fn a_caller_enters_while_it_holds_fewer_places_than_are_free_in_any_order(
         capacity in 1_u32..40,
         steps in proptest::collection::vec((0_usize..5, any::<bool>()), 1..300),
     ) {

@@ -35,7 +35,7 @@ fn filters<'a>(caller: &'a Caller, scope: &'a ListingScope) -> Filters<'a> {
 }
 
 #[test]
-fn it_is_read_back_for_a_day_and_fits() {
+fn a_bookmark_is_read_back_for_a_day_and_fits_its_element() {
     let region = RegionCode::parse("010").unwrap();
     let (caller, scope) = (Caller::Region(region), ListingScope::Region(region));
     let filters = filters(&caller, &scope);
@@ -47,7 +47,7 @@ fn it_is_read_back_for_a_day_and_fits() {
 }
 
 #[test]
-fn nobody_can_read_a_number_in_it_nor_compare_two() {
+fn a_bookmark_shows_no_number_and_two_of_them_cannot_be_compared() {
     let region = RegionCode::parse("010").unwrap();
     let (caller, scope) = (Caller::Region(region), ListingScope::Region(region));
     let filters = filters(&caller, &scope);
@@ -79,7 +79,7 @@ fn nobody_can_read_a_number_in_it_nor_compare_two() {
 }
 
 #[test]
-fn it_goes_on_with_the_same_description_in_another_form() {
+fn a_bookmark_goes_on_with_the_same_description_in_another_form() {
     let region = RegionCode::parse("010").unwrap();
     let caller = Caller::Region(region);
     let [composed, decomposed, other] = ["Citt\u{e0}", "Citta\u{300}", "Citta"]
@@ -94,7 +94,7 @@ fn it_goes_on_with_the_same_description_in_another_form() {
 }
 
 #[test]
-fn it_is_no_other_callers_no_other_filters_and_no_forgers() {
+fn a_bookmark_is_refused_to_another_caller_with_other_filters_and_when_forged() {
     let (one, two) = (
         RegionCode::parse("010").unwrap(),
         RegionCode::parse("020").unwrap(),

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_has_one_form() {
+    fn a_network_is_kept_in_one_form_however_it_is_given() {
         for (given, kept) in [
             ("192.0.2.77/24", "192.0.2.0/24"),
             ("192.0.2.77/32", "192.0.2.77/32"),

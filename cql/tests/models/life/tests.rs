@@ -38,12 +38,12 @@ fn has_a_late_write(way: &Way<Lives>) -> bool {
 }
 
 #[test]
-fn two_sessions_and_a_confirmation_with_unknown_outcomes() {
+fn two_sessions_and_a_confirmation_with_unknown_outcomes_keep_the_rules() {
     holds(&decided(UNLOCKS));
 }
 
 #[test]
-fn a_session_and_a_confirmation_that_is_sent_twice() {
+fn a_session_and_a_confirmation_that_is_sent_twice_keep_the_rules() {
     holds(&decided(CONFIRMATIONS));
 }
 

@@ -144,7 +144,7 @@ fn a_register_that_was_refused_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn another_key_opens_nothing() {
+async fn a_register_of_cards_is_told_to_need_its_own_key() {
     let place = Place::new();
     place.import(&[card(1, 1)]);
     let other = RegisterKey::create(&place.folder.path().join("other")).unwrap();

@@ -202,7 +202,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn agrees_with_a_map(steps in steps(), filter_budget in prop_oneof![Just(0), Just(500), Just(1 << 20)]) {
+    fn an_index_finds_what_a_map_finds_after_any_steps_and_crashes(steps in steps(), filter_budget in prop_oneof![Just(0), Just(500), Just(1 << 20)]) {
         let mut harness = Harness::new(IndexOptions { filter_budget, ..SMALL });
         for step in steps {
             match step {
@@ -301,7 +301,7 @@ fn many_rows_of_one_key_are_all_found_across_pages() {
 }
 
 #[test]
-fn rows_must_ascend() {
+fn a_row_that_is_not_above_the_last_is_refused_and_changes_nothing() {
     let mut harness = Harness::new(SMALL);
     harness.insert(&[1, 2, 3], true);
     assert!(matches!(

@@ -193,7 +193,7 @@ fn a_region_lists_all_its_tests_or_those_of_what_it_names_and_a_user_its_structu
 }
 
 #[test]
-fn how_many_and_from_where_may_be_left_out() {
+fn the_maximum_and_the_bookmark_may_be_left_out() {
     let right = by_a_region().with(&[]).unwrap();
     assert_eq!(
         (right.maximum, right.bookmark.as_deref()),

@@ -59,7 +59,7 @@ fn without_identifier<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)
 }
 
 #[test]
-fn right_submissions_are_taken() {
+fn right_submissions_are_taken_as_they_were_meant() {
     let by_region = judge(&region(), &[]).unwrap();
     assert_eq!(
         by_region.authentication,

@@ -1,8 +1,6 @@
 //! Descriptions of structures in the forms that one text has in Unicode.
 //! A failure is one structure taken for two because of how its letters were encoded, two taken for one, or a text that is not kept as it was sent.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{StructureDescription, StructureError, StructureReference, nfc};
 use unicode_normalization::UnicodeNormalization as _;

@@ -2,8 +2,6 @@
 //! A failure is a code refused, or read as another, for what a person or a program put between its symbols; or a letter of another alphabet taken
 //! for the Latin one that it looks like.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{
     CUN_COUNT, CardDigits, CardDigitsError, CodeError, CodiceFiscale, CodiceFiscaleError,

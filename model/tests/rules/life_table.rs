@@ -1,17 +1,14 @@
 //! `docs/life-of-a-cun.md` and the code say the same.
 //!
 //! Failure is: a table of the document that differs from what the state machine does in each situation on each event
-//! (it is written anew by `UPDATE_DOCS=1 cargo test -p sistema-ts-model --test life_table`, to be read again by a
+//! (it is written anew by `UPDATE_DOCS=1 cargo test -p sistema-ts-model --test rules life_table`, to be read again by a
 //! person); an arrow of its diagram that no event of the tables goes, or an event that goes no arrow.
-#![allow(clippy::unwrap_used)]
-
-mod life_support;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use life_support::*;
+use crate::life_support::*;
 use sistema_ts_model::{
     ClaimId, Effect, Erasure, GivenSession, Life, Origin, PostOutcome, Session, Settlement, Step,
 };

@@ -2,8 +2,6 @@
 //! A failure is a code accepted that cannot have been issued, one refused that can, or an error that is not the precise
 //! one. All codes are made up.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{
     CodiceFiscale, CodiceFiscaleError, CodiceFiscaleKind, CodiceFiscaleOptions,
@@ -213,7 +211,7 @@ fn codes_of_the_literature_are_right() {
 }
 
 #[test]
-fn twelve_letters_are_months() {
+fn exactly_twelve_letters_are_months() {
     for letter in 'A'..='Z' {
         let code = with_check_letter(&format!("RSSMRA85{letter}10A562"));
         let expected = if "ABCDEHLMPRST".contains(letter) {
@@ -258,7 +256,7 @@ fn a_serial_of_zeros_is_refused() {
 }
 
 #[test]
-fn other_lengths_are_refused() {
+fn a_codice_fiscale_of_another_length_is_refused() {
     for code in [
         "",
         "RSSMRA85T10A562",

@@ -1,8 +1,6 @@
 //! What the check symbol notices, and exactly what it does not.
 //! A failure is a mistake in typing that is missed though not listed here, or listed here though it is noticed.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -57,7 +55,7 @@ proptest! {
 }
 
 #[test]
-fn the_example_of_the_contract() {
+fn the_example_of_the_contract_has_its_check_symbol() {
     assert_eq!(check_symbol(b"59FU36KR4"), Some(b'6'));
 }
 

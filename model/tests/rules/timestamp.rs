@@ -1,8 +1,6 @@
 //! Moments: their range, how they are written in Rome, and which day it is there.
 //! A failure is a text or day that the time zone database would write otherwise, at any moment of the range.
 
-#![allow(clippy::unwrap_used)]
-
 use chrono::{DateTime, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Europe::Rome;
 use proptest::prelude::*;
@@ -74,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn moving_stays_in_the_range(millis in 0..=Timestamp::MAX.millis(), by: i64) {
+    fn a_moment_that_is_moved_stays_in_the_range(millis in 0..=Timestamp::MAX.millis(), by: i64) {
         let start = timestamp(millis);
         let clamped = |exact: i128| i64::try_from(exact.clamp(0, i128::from(Timestamp::MAX.millis()))).unwrap();
         let plus = start.plus_millis(by);
@@ -125,7 +123,7 @@ fn every_day_of_the_range_begins_and_ends_right() {
 }
 
 #[test]
-fn known_texts() {
+fn known_moments_are_written_as_the_text_of_rome() {
     for (millis, text) in [
         (0, "1970-01-01T01:00:00.000+01:00"),
         (1_642_460_400_000, "2022-01-18T00:00:00.000+01:00"),

@@ -2,8 +2,6 @@
 //! A failure is a code read as another or refused though right, an error that is not the precise one, or an order or
 //! number that does not agree with the text.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{CUN_COUNT, CodeError, Cun, FirstSymbol, Otp};
 
@@ -62,7 +60,7 @@ proptest! {
 }
 
 #[test]
-fn every_mistake_has_its_error() {
+fn every_mistake_in_a_cun_has_its_error() {
     let cases = [
         ("", CodeError::Prefix),
         ("9K2RAY8UUQ", CodeError::Prefix),
@@ -104,7 +102,7 @@ fn a_long_text_is_refused_by_its_length_alone() {
 }
 
 #[test]
-fn numbers_have_their_ends() {
+fn numbers_of_cuns_go_from_zero_to_one_below_their_count() {
     assert_eq!(CUN_COUNT, 3_814_697_265_625);
     assert_eq!(Cun::from_number(CUN_COUNT), None);
     assert_eq!(Cun::from_number(u64::MAX), None);

@@ -2,8 +2,6 @@
 //! A failure is one accepted that the contract refuses, one refused that it accepts, or a contact that is not read back
 //! from its stored form.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{Contact, EmailAddress, EmailAddressError, MobileNumber, MobileNumberError};
 

@@ -2,8 +2,6 @@
 //! A failure is a value accepted or refused wrongly, one not read back from what is written of it, or a stored form
 //! that has changed.
 
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use sistema_ts_model::{
     AslId, AuthenticationKind, CallCenterCode, Caller, CallerError, CardDigits, CardDigitsError,

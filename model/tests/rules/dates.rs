@@ -1,8 +1,6 @@
 //! Dates as they stand on the wire, and the window in which they must lie.
 //! A failure is a day read as another, a text accepted that is no date, or a day judged on the wrong side of the window.
 
-#![allow(clippy::unwrap_used)]
-
 use chrono::{Datelike, Days, NaiveDate};
 use proptest::prelude::*;
 use sistema_ts_model::{DateError, DateWindow, parse_date};
@@ -28,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_else_is_a_date(text in "\\PC{0,20}|[0-9Z:+.T-]{0,20}") {
+    fn no_other_text_is_a_date(text in "\\PC{0,20}|[0-9Z:+.T-]{0,20}") {
         if let Ok(day) = parse_date(&text) {
             prop_assert!(text.starts_with(&day.format("%Y-%m-%d").to_string()));
             prop_assert!(matches!(text.len(), 10 | 11 | 16));
@@ -54,7 +52,7 @@ proptest! {
 }
 
 #[test]
-fn leap_days() {
+fn a_29th_of_february_is_a_day_in_leap_years_alone() {
     for (text, is_day) in [
         ("2020-02-29", true),
         ("2021-02-29", false),
@@ -88,7 +86,7 @@ fn leap_days() {
 }
 
 #[test]
-fn every_mistake_has_its_error() {
+fn every_mistake_in_a_date_has_its_error() {
     for text in [
         "",
         "2026",

@@ -1,8 +1,6 @@
 //! Personal data do not print, are told by no error, and are overwritten when dropped.
 //! A failure is a value, or a part of it, in `{:?}` or in the text of an error, or left in memory after the drop.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fmt::Debug;
 use std::mem::MaybeUninit;
 
@@ -19,7 +17,7 @@ fn assert_prints(value: &impl Debug, expected: &str) {
 }
 
 #[test]
-fn debug_tells_nothing() {
+fn debug_output_of_personal_data_tells_nothing() {
     let mobile = MobileNumber::parse("+393331234567").unwrap();
     let email = EmailAddress::parse("paziente@example.it").unwrap();
     let cun = Cun::parse("CUN-9K2RAY8UUQ").unwrap();
