@@ -40,6 +40,11 @@ impl Decided {
         self.value(column)?.as_blob().map(Vec::as_slice)
     }
 
+    /// A text in that row.
+    pub(crate) fn text(&self, column: &str) -> Option<&str> {
+        self.value(column)?.as_text().map(String::as_str)
+    }
+
     fn value(&self, column: &str) -> Option<&CqlValue> {
         let mut columns = self.columns.iter();
         let (_, value) = columns.find(|(name, _)| name == column)?;

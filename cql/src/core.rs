@@ -10,12 +10,14 @@ use chrono::NaiveDate;
 use sistema_ts_model::{CUN_LIFE_MILLIS, Clock, Moment, Timestamp};
 use sistema_ts_store::Pseudonyms;
 use sistema_ts_store::keys::{DayKey, KeyError, KeyRing};
+use sistema_ts_store::trusted_time::Horizon;
 use tokio::sync::{Mutex as Queue, MutexGuard, Semaphore};
 
 use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::options::CqlOptions;
 use crate::statement::Statement;
+use crate::ticket::Tickets;
 
 /// How many queues there are: of two keys at once hardly ever both wait in one.
 const QUEUES: usize = 1_024;
@@ -37,9 +39,18 @@ impl Queues {
 
     /// Waits until nobody else of this server is at this key.
     pub(crate) async fn at(&self, key: impl Hash) -> MutexGuard<'_, ()> {
+        self.of(key).lock().await
+    }
+
+    /// The same, if nobody else is there now.
+    pub(crate) fn at_once(&self, key: impl Hash) -> Option<MutexGuard<'_, ()>> {
+        self.of(key).try_lock().ok()
+    }
+
+    fn of(&self, key: impl Hash) -> &Queue<()> {
         // A remainder below the number of queues.
         let number = self.hasher.hash_one(key) % QUEUES as u64;
-        self.queues[number as usize].lock().await
+        &self.queues[number as usize]
     }
 }
 
@@ -58,7 +69,10 @@ pub(crate) struct Core {
     pub(crate) lives: Queues,
     /// Of callers and codes, whose guesses are counted.
     pub(crate) guesses: Queues,
+    /// Guesses of this server's that have not ended.
+    pub(crate) tickets: Tickets,
     last_time: AtomicI64,
+    horizon: AtomicI64,
     begun_days: Mutex<BTreeSet<NaiveDate>>,
 }
 
@@ -80,7 +94,9 @@ impl Core {
             receipts: Queues::new(),
             lives: Queues::new(),
             guesses: Queues::new(),
+            tickets: Tickets::default(),
             last_time: AtomicI64::new(i64::MIN),
+            horizon: AtomicI64::new(i64::MIN),
             begun_days: Mutex::default(),
         })
     }
@@ -90,6 +106,17 @@ impl Core {
         let now = self.clock.now().millis();
         let last = self.last_time.fetch_max(now, Ordering::SeqCst);
         Timestamp::from_millis_clamped(now.max(last))
+    }
+
+    /// How far erasures have been allowed to go by the last sweep.
+    pub(crate) fn horizon(&self) -> Timestamp {
+        Timestamp::from_millis_clamped(self.horizon.load(Ordering::SeqCst))
+    }
+
+    /// A sweep begins.
+    pub(crate) fn set_horizon(&self, horizon: Horizon) {
+        self.horizon
+            .store(horizon.time().millis(), Ordering::SeqCst);
     }
 
     /// That time, for a code's life.

@@ -13,13 +13,21 @@ mod settings;
 pub use settings::CqlSettings;
 
 #[cfg(feature = "driver")]
+mod cancellation;
+#[cfg(feature = "driver")]
 mod cluster;
 #[cfg(feature = "driver")]
 mod connecting;
 #[cfg(feature = "driver")]
 mod core;
 #[cfg(feature = "driver")]
+mod erasing;
+#[cfg(feature = "driver")]
 mod failure;
+#[cfg(feature = "driver")]
+mod guarded;
+#[cfg(feature = "driver")]
+mod guess;
 #[cfg(feature = "driver")]
 mod listing;
 #[cfg(feature = "driver")]
@@ -29,9 +37,13 @@ pub mod migrations;
 #[cfg(feature = "driver")]
 mod options;
 #[cfg(feature = "driver")]
+mod person;
+#[cfg(feature = "driver")]
 mod place;
 #[cfg(feature = "driver")]
 mod receipt;
+#[cfg(feature = "driver")]
+mod session;
 #[cfg(feature = "driver")]
 pub mod statement;
 #[cfg(feature = "driver")]
@@ -39,9 +51,13 @@ mod store;
 #[cfg(feature = "driver")]
 mod submission;
 #[cfg(feature = "driver")]
+mod sweep;
+#[cfg(feature = "driver")]
 pub mod tables;
 #[cfg(feature = "driver")]
 mod test_row;
+#[cfg(feature = "driver")]
+mod ticket;
 
 #[cfg(feature = "driver")]
 pub use connecting::{ConnectError, connect};

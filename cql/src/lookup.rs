@@ -40,6 +40,22 @@ pub(crate) struct StoredLife {
     pub(crate) turn: Option<i64>,
 }
 
+/// The columns of a code's life.
+pub(crate) type LifeColumns = (Option<Vec<u8>>, Option<i64>);
+
+impl StoredLife {
+    pub(crate) fn decode(columns: Option<LifeColumns>) -> Result<Self, Failure> {
+        let (bytes, turn) = columns.unwrap_or_default();
+        // A life that is as at its beginning is stored as nothing.
+        let bytes = bytes.filter(|bytes| !bytes.is_empty());
+        let life = Life::decode(bytes.as_deref());
+        Ok(Self {
+            life: life.map_err(|_| Failure::Corrupt("the life of a code"))?,
+            turn,
+        })
+    }
+}
+
 /// What is kept of a person.
 #[derive(DeserializeRow)]
 pub(crate) struct PatientColumns {
@@ -92,14 +108,9 @@ impl Core {
     /// Where a code's life stands, as a quorum shows it.
     pub(crate) async fn read_life(&self, cun: Cun) -> Result<StoredLife, Failure> {
         let values = (encode_cun(cun),);
-        let columns: Option<(Option<Vec<u8>>, Option<i64>)> =
+        let columns: Option<LifeColumns> =
             self.cluster.read_one(Statement::ReadLife, values).await?;
-        let (bytes, turn) = columns.unwrap_or_default();
-        let life = Life::decode(bytes.as_deref());
-        Ok(StoredLife {
-            life: life.map_err(|_| Failure::Corrupt("the life of a code"))?,
-            turn,
-        })
+        StoredLife::decode(columns)
     }
 
     /// What is kept of the person of a code.
@@ -184,7 +195,7 @@ impl Core {
         }))
     }
 
-    fn decoy(&self, cun: Cun) -> Place {
+    pub(crate) fn decoy(&self, cun: Cun) -> Place {
         // The number of a region is a remainder below that of all regions, so there is one.
         let regions = RegionCode::all();
         let number = usize::try_from(cun.number()).unwrap_or_default() % regions.len();

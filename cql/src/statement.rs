@@ -125,9 +125,72 @@ statements! {
 
     /// Where a code's life stands.
     ReadLife: Read, "SELECT bytes, turn FROM {tests}.life WHERE code = :code";
+    /// The same, once a conditional write has found that it has moved on.
+    ReadLifeAgain: SerialRead, "SELECT bytes, turn FROM {tests}.life WHERE code = :code";
+    /// The first change of a code's life.
+    BeginLife: Conditional, "INSERT INTO {tests}.life (code, bytes, turn) VALUES (:code, :bytes, :turn) IF NOT EXISTS USING TTL :ttl";
+    /// Any other, on the condition that the life is the one that was read.
+    ChangeLife: Conditional, "UPDATE {tests}.life USING TTL :ttl SET bytes = :bytes, turn = :turn WHERE code = :code IF turn = :seen";
+
+    /// Intends the erasure of a code's person, before its life ends.
+    IntendErasure: Write, "INSERT INTO {patients}.erasure (day, bucket, code) VALUES (:day, :bucket, :code) USING TTL 1382400 AND TIMESTAMP :timestamp";
+    /// Notes that the erasure is done.
+    EndErasure: Write, "UPDATE {patients}.erasure USING TTL 1382400 AND TIMESTAMP :timestamp SET done = true WHERE day = :day AND bucket = :bucket AND code = :code";
+    /// Whether a code's erasure is done.
+    ReadErasure: Read, "SELECT done FROM {patients}.erasure WHERE day = :day AND bucket = :bucket AND code = :code";
+    /// Intended erasures of codes of one day.
+    ReadErasures: Read, "SELECT code, done FROM {patients}.erasure WHERE day = :day AND bucket = :bucket";
+    /// Overwrites the MAC of a negative's fiscal code by nothing.
+    EraseNegative: Write, "UPDATE {tests}.test USING TTL 1382400 AND TIMESTAMP :timestamp SET negative = 0x WHERE region = :region AND hour = :hour AND part = :part AND time = :time AND code = :code";
+    /// The same in the claim of an attempt on a request's key.
+    EraseNegativeOfClaim: Write, "UPDATE {tests}.claim USING TTL 1382400 AND TIMESTAMP :timestamp SET negative = 0x WHERE receipt = :receipt AND attempt = :attempt";
+    /// Marks a cancelled test, so that no list shows it.
+    CancelTest: Write, "UPDATE {tests}.test USING TTL 1382400 AND TIMESTAMP :timestamp SET cancelled = true WHERE region = :region AND hour = :hour AND part = :part AND time = :time AND code = :code";
+
+    /// A session, under its digest.
+    WriteSession: Write, "INSERT INTO {patients}.session (digest, code, region, part, time, swab_day, operator, caller, opened_at, lapses_at) VALUES (:digest, :code, :region, :part, :time, :swab_day, :operator, :caller, :opened_at, :lapses_at) USING TTL :ttl AND TIMESTAMP :timestamp";
+    /// Points from a code to a session of it.
+    WriteSessionOfCode: Write, "INSERT INTO {patients}.session_of_code (code, digest) VALUES (:code, :digest) USING TTL :ttl AND TIMESTAMP :timestamp";
+    /// A session.
+    ReadSession: Read, "SELECT code, region, part, time, swab_day, operator, caller, opened_at, lapses_at FROM {patients}.session WHERE digest = :digest";
+    /// The sessions of a code.
+    ReadSessionsOfCode: Read, "SELECT digest FROM {patients}.session_of_code WHERE code = :code";
+    /// Erases a session.
+    EraseSession: Write, "DELETE FROM {patients}.session USING TIMESTAMP :timestamp WHERE digest = :digest";
+    /// Erases the pointer to it.
+    EraseSessionOfCode: Write, "DELETE FROM {patients}.session_of_code USING TIMESTAMP :timestamp WHERE code = :code AND digest = :digest";
+
+    /// The codes of a person's tag of a day.
+    ReadTag: Read, "SELECT code FROM {patients}.tag WHERE tag = :tag";
+
+    /// The receipt of a cancellation: pending as long as it has no transaction.
+    ReadCancellation: Read, "SELECT content, content_day, transaction, time FROM {tests}.cancellation WHERE receipt = :receipt";
+    /// The same, once a conditional write has found another than was read.
+    ReadCancellationAgain: SerialRead, "SELECT content, content_day, transaction, time FROM {tests}.cancellation WHERE receipt = :receipt";
+    /// Binds a request's key to the content of a cancellation, before anything is done.
+    BeginCancellation: Conditional, "INSERT INTO {tests}.cancellation (receipt, content, content_day) VALUES (:receipt, :content, :content_day) IF NOT EXISTS USING TTL 1382400";
+    /// Binds a request's key anew that was bound by one that counts no more.
+    BeginCancellationAgain: Conditional, "UPDATE {tests}.cancellation USING TTL 1382400 SET content = :content, content_day = :content_day, transaction = null, time = null WHERE receipt = :receipt IF content = :past_content AND transaction = :past_transaction";
+    /// Gives a cancellation its answer, which is that of all its repetitions.
+    EndCancellation: Conditional, "UPDATE {tests}.cancellation USING TTL 1382400 SET transaction = :transaction, time = :time WHERE receipt = :receipt IF content = :content AND transaction = null";
+    /// Frees a request's key whose cancellation was refused.
+    ForgetCancellation: Conditional, "DELETE FROM {tests}.cancellation WHERE receipt = :receipt IF content = :content AND transaction = null";
+
+    /// Counts of guesses of one caller: those of an operator, or of the next one, with the caller's own.
+    ReadGuessesOfCaller: Read, "SELECT operator, turn, total_started, total, forgiven_started, forgiven, started, failures, after_forgiven FROM {tests}.guess WHERE key = :key AND operator >= :operator LIMIT 1";
+    /// A caller's own counts, where those of no such operator are there.
+    ReadTotalsOfCaller: Read, "SELECT DISTINCT key, turn, total_started, total FROM {tests}.guess WHERE key = :key";
+    /// Counts of guesses about one code, by all its operators.
+    ReadGuessesOfCode: Read, "SELECT operator, turn, total_started, total, forgiven_started, forgiven, started, failures, after_forgiven FROM {tests}.guess WHERE key = :key";
+    /// Changes the counts of an operator together with those of the caller or the code.
+    ChangeGuess: Conditional, "UPDATE {tests}.guess USING TTL :ttl SET turn = :turn, total_started = :total_started, total = :total, forgiven_started = :forgiven_started, forgiven = :forgiven, started = :started, failures = :failures, after_forgiven = :after_forgiven WHERE key = :key AND operator = :operator IF turn = :seen_turn AND started = :seen_started AND failures = :seen_failures";
+    /// Forgives the failures of a code.
+    ForgiveCode: Conditional, "UPDATE {tests}.guess USING TTL :ttl SET turn = :turn, total_started = :total_started, total = 0, forgiven_started = :forgiven_started, forgiven = :forgiven WHERE key = :key IF turn = :seen_turn";
 
     /// Brings the check value of a day's key.
     BeginDay: Conditional, "INSERT INTO {tests}.day_key (day, check_value) VALUES (:day, :check_value) IF NOT EXISTS USING TTL 34560000";
+    /// The newest test of one part of an hour of a region.
+    NewestOfHour: Read, "SELECT time FROM {tests}.test WHERE region = :region AND hour = :hour AND part = :part ORDER BY time DESC, code DESC LIMIT 1";
     /// The days that have tests, with the check values of their keys.
     ReadDays: Read, "SELECT day, check_value FROM {tests}.day_key";
     /// A secret that all servers share.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sistema_ts_model::{
-    ClaimId, Clock, CodiceFiscale, Condition, Cun, FirstSymbol, NewClaim, PostOutcome, SessionId,
-    Settlement,
+    ClaimId, Clock, CodiceFiscale, Condition, Cun, FirstSymbol, Life, NewClaim, PostOutcome,
+    SessionId, Settlement,
 };
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
@@ -176,83 +176,102 @@ impl Store for CqlStore {
             .await
     }
 
-    async fn begin_guess(&self, _guess: Guess) -> Result<GuessAdmission, StoreError> {
-        not_yet()
+    async fn begin_guess(&self, guess: Guess) -> Result<GuessAdmission, StoreError> {
+        self.run(move |core| async move { core.begin_guess(&guess).await })
+            .await
     }
 
-    async fn fail_guess(&self, _ticket: &GuessTicket) -> Result<(), StoreError> {
-        not_yet()
+    async fn fail_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
+        self.core.fail_guess(ticket);
+        Ok(())
     }
 
-    async fn return_guess(&self, _ticket: &GuessTicket) -> Result<(), StoreError> {
-        not_yet()
+    async fn return_guess(&self, ticket: &GuessTicket) -> Result<(), StoreError> {
+        // What has ended, or was lost, stays as it is.
+        let Some(raised) = self.core.tickets.end(ticket) else {
+            return Ok(());
+        };
+        self.run(move |core| async move { core.return_guess(raised).await })
+            .await
     }
 
-    async fn forgive_code(&self, _cun: Cun) -> Result<Forgiveness, StoreError> {
-        not_yet()
+    async fn forgive_code(&self, cun: Cun) -> Result<Forgiveness, StoreError> {
+        self.run(move |core| async move { core.forgive_code(cun).await })
+            .await
     }
 
-    async fn open_session(&self, _session: OpenSession) -> Result<OpenOutcome, StoreError> {
-        not_yet()
+    async fn open_session(&self, session: OpenSession) -> Result<OpenOutcome, StoreError> {
+        self.run(move |core| async move { core.open_session(&session).await })
+            .await
     }
 
-    async fn find_session(&self, _session: SessionId) -> Result<Option<SessionView>, StoreError> {
-        not_yet()
+    async fn find_session(&self, session: SessionId) -> Result<Option<SessionView>, StoreError> {
+        self.run(move |core| async move { core.find_session(session).await })
+            .await
     }
 
-    async fn claim_unlock(&self, _claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
-        not_yet()
+    async fn claim_unlock(&self, claim: ClaimUnlock) -> Result<ClaimOutcome, StoreError> {
+        self.run(move |core| async move { core.claim_unlock(&claim).await })
+            .await
     }
 
-    async fn settle_unlock(&self, _settlement: SettleUnlock) -> Result<Settlement, StoreError> {
-        not_yet()
+    async fn settle_unlock(&self, settlement: SettleUnlock) -> Result<Settlement, StoreError> {
+        self.run(move |core| async move { core.settle_unlock(settlement).await })
+            .await
     }
 
-    async fn confirm(&self, _confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
-        not_yet()
+    async fn confirm(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
+        self.run(move |core| async move { core.conclude(&confirmation, Life::confirm).await })
+            .await
     }
 
-    async fn annul(&self, _confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
-        not_yet()
+    async fn annul(&self, confirmation: Confirmation) -> Result<ConcludeOutcome, StoreError> {
+        self.run(move |core| async move { core.conclude(&confirmation, Life::annul).await })
+            .await
     }
 
-    async fn cancel(&self, _cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
-        not_yet()
+    async fn cancel(&self, cancellation: CancelTest) -> Result<CancelOutcome, StoreError> {
+        self.run(move |core| async move { core.cancel(&cancellation).await })
+            .await
     }
 
-    async fn count_asl_otp(&self, _wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
-        not_yet()
+    async fn count_asl_otp(&self, wish: CountAslOtp) -> Result<AslOtpAdmission, StoreError> {
+        self.run(move |core| async move { core.count_asl_otp(&wish).await })
+            .await
     }
 
     async fn claim_person(
         &self,
-        _fiscal_code: CodiceFiscale,
-        _claim: NewClaim,
+        fiscal_code: CodiceFiscale,
+        claim: NewClaim,
     ) -> Result<PersonOutcome, StoreError> {
-        not_yet()
+        self.run(move |core| async move { core.claim_person(&fiscal_code, claim).await })
+            .await
     }
 
     async fn settle_person(
         &self,
-        _person: PersonClaim,
-        _claim: ClaimId,
-        _outcome: PostOutcome,
+        person: PersonClaim,
+        claim: ClaimId,
+        outcome: PostOutcome,
     ) -> Result<usize, StoreError> {
-        not_yet()
+        self.run(move |core| async move { core.settle_person(&person, claim, outcome).await })
+            .await
     }
 
-    async fn expire_due(&self, _limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
-        // Rows end by their own times to live.
-        self.core.keys.advance(horizon)?;
-        Ok(Expired::default())
+    async fn expire_due(&self, limit: usize, horizon: Horizon) -> Result<Expired, StoreError> {
+        self.run(move |core| async move { core.expire_due(limit, horizon).await })
+            .await
     }
 
     async fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
-        not_yet()
+        self.run(move |core| async move { core.noted_time().await })
+            .await
     }
 
-    async fn note_time(&self, _time: NotedTime) -> Result<(), StoreError> {
-        not_yet()
+    async fn note_time(&self, time: NotedTime) -> Result<(), StoreError> {
+        self.run(move |core| async move { core.note_time(time).await })
+            .await
     }
 
     async fn listing_mark(&self) -> Result<ListingMark, StoreError> {

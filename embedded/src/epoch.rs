@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::durable::{self, TextFault};
+use sistema_ts_store::durable::{self, TextFault};
+
 use super::paths::with_suffix;
 
 const KIND: &str = "epoch";

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sistema_ts_store::StoreError;
+use sistema_ts_store::durable::TextFault;
 
 use super::day::Day;
-use super::durable::TextFault;
 use super::epoch::Epoch;
 use super::failure::Failure;
 use super::files::Files;

@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::durable::{self, TextFault};
+use sistema_ts_store::durable::{self, TextFault};
+
 use super::epoch::Epoch;
 
 const KIND: &str = "inventory";

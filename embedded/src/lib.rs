@@ -14,7 +14,6 @@ mod closing;
 mod contract;
 mod day;
 mod dictionary;
-mod durable;
 mod epoch;
 mod erasing;
 mod examination;

@@ -1,21 +1,8 @@
 //! Names of files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The file beside `path` whose name is longer by `suffix`.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Removes a file; that there is none is no error.
-pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
+pub(super) use sistema_ts_store::durable::{remove_if_there, with_suffix};
 
 /// A file's name in the folder.
 pub(super) fn name_of(path: &Path) -> String {

@@ -11,9 +11,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use sistema_ts_store::durable;
 
 use super::day::Day;
-use super::durable;
 use super::opened::Opened;
 
 /// What a disk writes as a whole.

@@ -8,6 +8,7 @@ mod access;
 pub mod cards;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod durable;
 mod error;
 #[cfg(feature = "conformance")]
 pub mod failing;

@@ -1,4 +1,4 @@
-//! Small files of text that are replaced whole, durably, and end in a line that proves the lines before.
+//! Small files of text that are replaced whole, durably, and end in a line that proves the lines before: what a server notes for itself.
 //!
 //! ```text
 //! sistema-ts inventory 1
@@ -10,18 +10,16 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-
-use super::paths::{remove_if_there, with_suffix};
 
 /// No such file is longer.
 const LONGEST: u64 = 1 << 20;
 
 /// Why such a file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TextFault {
+pub enum TextFault {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -33,8 +31,32 @@ pub(super) enum TextFault {
     Newer,
 }
 
+/// The file beside `path` whose name is longer by `suffix`.
+#[must_use]
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes a file; that there is none is no error.
+///
+/// # Errors
+///
+/// Why it could not be removed.
+pub fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The lines of the file at `path` between its header and its check; `None` if there is no such file. `kind` stands in the header.
-pub(super) fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextFault> {
+///
+/// # Errors
+///
+/// [`TextFault`].
+pub fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextFault> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -60,7 +82,11 @@ pub(super) fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextF
 }
 
 /// Puts a file with these lines, each with its end, in the place of the one at `path`, durably: a crash leaves the old one or the new one.
-pub(super) fn replace(path: &Path, kind: &str, lines: &str) -> std::io::Result<()> {
+///
+/// # Errors
+///
+/// Why it could not be written; then the old one is there.
+pub fn replace(path: &Path, kind: &str, lines: &str) -> std::io::Result<()> {
     let mut text = format!("sistema-ts {kind} 1\n{lines}");
     let check = check_of(text.as_bytes());
     // Writing to a String cannot fail.
@@ -69,7 +95,11 @@ pub(super) fn replace(path: &Path, kind: &str, lines: &str) -> std::io::Result<(
 }
 
 /// The same for a file of any bytes, which stays open for writing.
-pub(super) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+///
+/// # Errors
+///
+/// As of [`replace`].
+pub fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
     let new = with_suffix(path, ".new");
     let written = (|| {
         remove_if_there(&new)?;

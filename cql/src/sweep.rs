@@ -1,0 +1,156 @@
+//! Sweeps, and the trusted time as this server has noted it for itself. Rows end by their own times to live; a sweep ends what somebody has intended and
+//! not completed, and drops the days' keys.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sistema_ts_model::{RegionCode, Timestamp};
+use sistema_ts_store::durable::{self, TextFault};
+use sistema_ts_store::keys::{KeyRing, oldest_live_day};
+use sistema_ts_store::trusted_time::{Horizon, NotedTime};
+use sistema_ts_store::{Expired, StoreError};
+
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::place::{PARTS, encode_region, hour_of};
+use crate::statement::Statement;
+
+/// What the file of the noted time says that it is.
+const KIND: &str = "noted time";
+/// Of the hours of a day in Rome there are never more.
+const HOURS_OF_A_DAY: i32 = 25;
+
+impl Core {
+    pub(crate) async fn expire_due(
+        &self,
+        limit: usize,
+        horizon: Horizon,
+    ) -> Result<Expired, Failure> {
+        self.set_horizon(horizon);
+        let completed = self.complete_erasures(limit.max(1), horizon).await;
+        let more = matches!(completed, Ok(true));
+        if !more {
+            let keys = Arc::clone(&self.keys);
+            let dropping = move || drop_old_keys(&keys, horizon);
+            tokio::task::spawn_blocking(dropping)
+                .await
+                .map_err(|_| Failure::Store(file_failed("the keys' file was not written")))??;
+        }
+        completed?;
+        // Tests end by themselves.
+        Ok(Expired { tests: 0, more })
+    }
+
+    pub(crate) async fn noted_time(&self) -> Result<Option<NotedTime>, Failure> {
+        let file = self.note();
+        let read = tokio::task::spawn_blocking(move || durable::read(&file, KIND)).await;
+        let read = read.map_err(|_| Failure::Store(file_failed("the noted time was not read")))?;
+        if let Some(lines) = read.map_err(in_note)? {
+            let noted = decode(&lines);
+            return Ok(Some(noted.ok_or(Failure::Corrupt("the noted time"))?));
+        }
+        if let Some(newest) = self.newest_test().await? {
+            return Ok(Some(NotedTime::at(newest)));
+        }
+        // No test is there; but the ring was made on a day of its own, and its keys are to lose.
+        let after = self.keys.oldest().succ_opt();
+        let after = after.map(Timestamp::start_of_rome_day);
+        Ok(after
+            .filter(|after| *after <= self.now())
+            .map(NotedTime::at))
+    }
+
+    pub(crate) async fn note_time(&self, time: NotedTime) -> Result<(), Failure> {
+        let (file, folder) = (self.note(), self.options.data_folder.clone());
+        let writing = move || {
+            std::fs::create_dir_all(folder)?;
+            durable::replace(&file, KIND, &encode(time))
+        };
+        let written = tokio::task::spawn_blocking(writing).await;
+        let written = written.map_err(|_| Failure::Store(file_failed("the time was not noted")))?;
+        written.map_err(|error| in_note(error.into()))
+    }
+
+    fn note(&self) -> PathBuf {
+        self.options.data_folder.join("noted-time")
+    }
+
+    /// When the newest test was inserted, as far as its day's key was brought.
+    async fn newest_test(&self) -> Result<Option<Timestamp>, Failure> {
+        let days: Vec<(i32, Vec<u8>)> = self.cluster.read(Statement::ReadDays, ()).await?;
+        let Some(newest) = days.into_iter().map(|(day, _)| day).max() else {
+            return Ok(None);
+        };
+        let start = Timestamp::start_of_rome_day(crate::test_row::date_of(newest));
+        let first = hour_of(start);
+        for hour in (first..first + HOURS_OF_A_DAY).rev() {
+            let parts =
+                RegionCode::all().flat_map(|region| (0..PARTS).map(move |part| (region, part)));
+            let reads = parts.map(|(region, part)| {
+                let values = (encode_region(region), hour, part);
+                self.cluster
+                    .read_one::<(i64,)>(Statement::NewestOfHour, values)
+            });
+            let times = futures_util::future::try_join_all(reads).await?;
+            let newest = times.into_iter().flatten().max();
+            if let Some((newest,)) = newest {
+                return Ok(Some(Timestamp::from_millis_clamped(newest)));
+            }
+        }
+        // A day was begun, and no test of it is there any more.
+        Ok(Some(start))
+    }
+}
+
+/// Destroys the keys of the days that no code lives from any more. It is tried again with the next sweep.
+///
+/// # Errors
+///
+/// A key that is past its time is still there.
+fn drop_old_keys(keys: &KeyRing, horizon: Horizon) -> Result<(), StoreError> {
+    let Err(error) = keys.advance(horizon) else {
+        return Ok(());
+    };
+    tracing::warn!(%error, "old day keys were not destroyed");
+    if keys.oldest() < oldest_live_day(horizon.time()) {
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn encode(time: NotedTime) -> String {
+    format!(
+        "trusted {}\nwall {}\nwaiting {}\npace {}\nmade-up {}\n",
+        time.trusted.millis(),
+        time.wall.millis(),
+        time.waiting_millis,
+        time.pace_millis,
+        time.made_up_millis
+    )
+}
+
+fn decode(lines: &[String]) -> Option<NotedTime> {
+    let number = |name: &str| -> Option<i64> {
+        let mut lines = lines.iter();
+        let number = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        number.parse().ok()
+    };
+    let noted = NotedTime {
+        trusted: Timestamp::from_millis_clamped(number("trusted")?),
+        wall: Timestamp::from_millis_clamped(number("wall")?),
+        waiting_millis: number("waiting")?,
+        pace_millis: number("pace")?,
+        made_up_millis: number("made-up")?,
+    };
+    Some(noted.within_ranges())
+}
+
+fn file_failed(what: &str) -> StoreError {
+    StoreError::Unavailable {
+        reason: what.to_owned(),
+    }
+}
+
+fn in_note(fault: TextFault) -> Failure {
+    Failure::Store(file_failed(&format!("the noted time: {fault}")))
+}
