@@ -28,6 +28,31 @@ pub struct AccessRecord {
 }
 
 impl AccessRecord {
+    /// The record of a submission that was carried out: a store derives it from the test itself.
+    #[must_use]
+    pub fn of_submission(
+        accessed_at: Timestamp,
+        caller: Caller,
+        cun: Cun,
+        structure: StructureReference,
+        with_warnings: bool,
+    ) -> Self {
+        let verdict = match with_warnings {
+            true => Verdict::DoneWithWarnings,
+            false => Verdict::Done,
+        };
+        Self {
+            accessed_at,
+            caller,
+            verdict,
+            outcomes: Vec::new(),
+            transaction: TransactionId::Cun(cun),
+            detail: AccessDetail::Submission {
+                structure: Some(structure),
+            },
+        }
+    }
+
     /// The service that was called.
     pub fn service(&self) -> Service {
         match self.detail {
@@ -183,6 +208,21 @@ pub struct AccessQuery {
     pub after: Option<AccessPosition>,
     /// At most so many records.
     pub limit: usize,
+}
+
+impl AccessQuery {
+    /// Whether a record meets every condition.
+    #[must_use]
+    pub fn matches(&self, record: &AccessRecord) -> bool {
+        let operator = self.operator.as_ref();
+        record.accessed_at >= self.from
+            && record.accessed_at < self.to
+            && operator.is_none_or(|operator| record.operator() == Some(operator))
+            && self.caller.is_none_or(|caller| caller == record.caller)
+            && self
+                .transaction
+                .is_none_or(|transaction| transaction == record.transaction)
+    }
 }
 
 /// The archive of access records, opened for reading alone: beside a running server, which is neither kept out nor kept waiting, or without one.

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use sistema_ts_model::{Caller, Cun, StructureReference, Timestamp, TransactionId, Verdict};
-use sistema_ts_store::{AccessDetail, AccessRecord};
+use sistema_ts_model::{Cun, Timestamp};
+use sistema_ts_store::AccessRecord;
 
 use crate::day::Day;
 use crate::failure::Failure;
@@ -128,31 +128,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(i64, AccessRecord)>, Failure> 
         .ok_or_else(|| rows::corrupt("a chunk of access records"))
 }
 
-/// The access record of a submission that was carried out.
-pub(super) fn submission_record(
-    accessed_ms: i64,
-    caller: Caller,
-    cun: Cun,
-    structure: StructureReference,
-    with_warnings: bool,
-) -> AccessRecord {
-    let verdict = if with_warnings {
-        Verdict::DoneWithWarnings
-    } else {
-        Verdict::Done
-    };
-    AccessRecord {
-        accessed_at: Timestamp::from_millis_clamped(accessed_ms),
-        caller,
-        verdict,
-        outcomes: Vec::new(),
-        transaction: TransactionId::Cun(cun),
-        detail: AccessDetail::Submission {
-            structure: Some(structure),
-        },
-    }
-}
-
 fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -203,8 +178,8 @@ impl<'a> Bytes<'a> {
             let caller = *callers.get(usize::try_from(self.number()?).ok()?)?;
             let structure_and_warning = self.number()?;
             let structure = *structures.get(usize::try_from(structure_and_warning >> 1).ok()?)?;
-            let record = submission_record(
-                accessed_ms,
+            let record = AccessRecord::of_submission(
+                Timestamp::from_millis_clamped(accessed_ms),
                 rows::decode_caller(caller).ok()?,
                 cun,
                 rows::decode_structure(structure).ok()?,

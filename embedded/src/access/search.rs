@@ -1,7 +1,7 @@
 //! Searching the archive, on a thread that reads.
 
 use rusqlite::Connection;
-use sistema_ts_model::{Caller, CodiceFiscale, Timestamp};
+use sistema_ts_model::{Caller, CodiceFiscale};
 use sistema_ts_store::{AccessPage, AccessPosition, AccessQuery, AccessRecord, StoreToken};
 
 use super::chunk;
@@ -142,7 +142,7 @@ fn search_submissions(
         )? {
             if number > after_row
                 && number <= through
-                && matches(query, &record)
+                && query.matches(&record)
                 && !take(
                     page,
                     position(day, SUBMISSIONS + number),
@@ -155,15 +155,6 @@ fn search_submissions(
         }
     }
     Ok(())
-}
-
-pub(super) fn matches(query: &AccessQuery, record: &AccessRecord) -> bool {
-    let within = |at: Timestamp| at >= query.from && at < query.to;
-    within(record.accessed_at)
-        && query.caller.is_none_or(|caller| caller == record.caller)
-        && query
-            .transaction
-            .is_none_or(|transaction| transaction == record.transaction)
 }
 
 fn position(day: Day, record: i64) -> AccessPosition {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use sistema_ts_model::Timestamp;
 use sistema_ts_store::{AccessArchive, AccessQuery, AccessRecord, StoreError};
 
-use super::chunk::submission_record;
-use super::search::{self, matches};
+use super::search;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::rows::{self, WITH_WARNINGS};
@@ -49,7 +49,7 @@ impl EmbeddedAccessArchive {
         loop {
             let (records, last) = uncopied(&tests, after)?;
             for record in records {
-                if matches(query, &record) && !found(record) {
+                if query.matches(&record) && !found(record) {
                     return Ok(());
                 }
             }
@@ -105,8 +105,8 @@ fn uncopied(tests: &Connection, after: i64) -> Result<(Vec<AccessRecord>, Option
         let structure: String = row.get(5)?;
         let with_warnings = row.get::<_, i64>(6)? & WITH_WARNINGS != 0;
         let accessed_ms = row.get::<_, i64>(2)? - row.get::<_, i64>(3)?;
-        records.push(submission_record(
-            accessed_ms,
+        records.push(AccessRecord::of_submission(
+            Timestamp::from_millis_clamped(accessed_ms),
             rows::decode_caller(&caller)?,
             rows::decode_cun(row.get(1)?)?,
             rows::decode_structure(&structure)?,

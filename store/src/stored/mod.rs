@@ -1,9 +1,13 @@
-//! The texts and numbers as which every store keeps what is not of its own making: a structure, a region, a fiscal code.
+//! The texts and numbers as which every store keeps what is not of its own making: a structure, a region, a fiscal code, an access record.
+
+mod access;
 
 use sistema_ts_model::{
     CodiceFiscale, CodiceFiscaleOptions, RegionCode, StructureDescription, StructureId,
     StructureReference,
 };
+
+pub use access::AccessColumns;
 
 /// A structure as a text: `I` and the identifier, or `D`, the region and the description.
 #[must_use]
