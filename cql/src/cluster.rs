@@ -11,6 +11,7 @@ use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::{CqlValue, Row};
@@ -57,6 +58,8 @@ pub(crate) struct Cluster {
     session: Session,
     /// At the place of each in [`Statement::ALL`].
     prepared: Vec<PreparedStatement>,
+    /// How batches are sent.
+    once: ExecutionProfileHandle,
 }
 
 impl Cluster {
@@ -77,7 +80,12 @@ impl Cluster {
             profiles.apply(statement.kind(), &mut made);
             prepared.push(made);
         }
-        Ok(Self { session, prepared })
+        let once = profiles.once;
+        Ok(Self {
+            session,
+            prepared,
+            once,
+        })
     }
 
     /// The session, for what is no statement of the store.
@@ -132,23 +140,28 @@ impl Cluster {
         statement: Statement,
         values: impl SerializeRow,
     ) -> Result<Decided, Failure> {
-        let unreadable = || Failure::Corrupt("the answer to a conditional write");
-        let result = self.send(statement, values).await?;
-        let rows = result.into_rows_result().map_err(|_| unreadable())?;
-        let names: Vec<String> = rows
-            .column_specs()
-            .iter()
-            .map(|column| column.name().to_owned())
-            .collect();
-        let row: Row = rows.first_row().map_err(|_| unreadable())?;
-        let mut columns = names.into_iter().zip(row.columns);
-        // Its first column says whether it was carried out, on Cassandra and on ScyllaDB.
-        let (_, applied) = columns.next().ok_or_else(unreadable)?;
-        let applied = applied.and_then(|applied| applied.as_boolean());
-        Ok(Decided {
-            applied: applied.ok_or_else(unreadable)?,
-            columns: columns.collect(),
-        })
+        self.send(statement, values).await.and_then(decided)
+    }
+
+    /// A conditional write with others of its partition, in one unlogged batch. After an error they may have been done, and may still be.
+    pub(crate) async fn decide_together(
+        &self,
+        statements: &[(Statement, Vec<Option<CqlValue>>)],
+    ) -> Result<Decided, Failure> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_execution_profile_handle(Some(self.once.clone()));
+        batch.set_is_idempotent(false);
+        for (statement, _) in statements {
+            batch.append_statement(self.prepared[*statement as usize].clone());
+        }
+        let values: Vec<_> = statements.iter().map(|(_, values)| values).collect();
+        let sent = self.session.batch(&batch, values).await;
+        let first = statements.first().map(|(statement, _)| *statement);
+        let result = sent.map_err(|error| match first {
+            Some(statement) => Failure::of(statement, &error),
+            None => Failure::Corrupt("a batch of nothing"),
+        })?;
+        decided(result)
     }
 
     async fn send(
@@ -161,6 +174,26 @@ impl Cluster {
         let sent = self.session.execute_unpaged(prepared, values).await;
         sent.map_err(|error: ExecutionError| Failure::of(statement, &error))
     }
+}
+
+/// Reads the answer to a conditional write.
+fn decided(result: QueryResult) -> Result<Decided, Failure> {
+    let unreadable = || Failure::Corrupt("the answer to a conditional write");
+    let rows = result.into_rows_result().map_err(|_| unreadable())?;
+    let names: Vec<String> = rows
+        .column_specs()
+        .iter()
+        .map(|column| column.name().to_owned())
+        .collect();
+    let row: Row = rows.first_row().map_err(|_| unreadable())?;
+    let mut columns = names.into_iter().zip(row.columns);
+    // Its first column says whether it was carried out, on Cassandra and on ScyllaDB.
+    let (_, applied) = columns.next().ok_or_else(unreadable)?;
+    let applied = applied.and_then(|applied| applied.as_boolean());
+    Ok(Decided {
+        applied: applied.ok_or_else(unreadable)?,
+        columns: columns.collect(),
+    })
 }
 
 /// How statements of each kind are sent.
@@ -198,7 +231,7 @@ impl Profiles {
     fn apply(&self, kind: Kind, statement: &mut PreparedStatement) {
         let profile = match kind {
             Kind::Read | Kind::Write => &self.plain,
-            Kind::SerialRead | Kind::Conditional => &self.once,
+            Kind::SerialRead | Kind::Conditional | Kind::Batched => &self.once,
         };
         statement.set_execution_profile_handle(Some(profile.clone()));
         statement.set_is_idempotent(kind.is_idempotent());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::rand;
@@ -13,6 +13,7 @@ use sistema_ts_store::keys::{DayKey, KeyError, KeyRing};
 use sistema_ts_store::trusted_time::Horizon;
 use tokio::sync::{Mutex as Queue, MutexGuard, Semaphore};
 
+use crate::access::NotedHours;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::options::CqlOptions;
@@ -71,6 +72,10 @@ pub(crate) struct Core {
     pub(crate) guesses: Queues,
     /// Guesses of this server's that have not ended.
     pub(crate) tickets: Tickets,
+    /// The hours that this server has noted for the archive of access records.
+    pub(crate) noted_hours: NotedHours,
+    /// The hour through which the access records of submissions are copied, as far as this server knows.
+    pub(crate) copied_through: AtomicI32,
     last_time: AtomicI64,
     horizon: AtomicI64,
     begun_days: Mutex<BTreeSet<NaiveDate>>,
@@ -95,6 +100,8 @@ impl Core {
             lives: Queues::new(),
             guesses: Queues::new(),
             tickets: Tickets::default(),
+            noted_hours: NotedHours::new(),
+            copied_through: AtomicI32::new(i32::MIN),
             last_time: AtomicI64::new(i64::MIN),
             horizon: AtomicI64::new(i64::MIN),
             begun_days: Mutex::default(),

@@ -13,6 +13,8 @@ mod settings;
 pub use settings::CqlSettings;
 
 #[cfg(feature = "driver")]
+mod access;
+#[cfg(feature = "driver")]
 mod cancellation;
 #[cfg(feature = "driver")]
 mod cluster;
@@ -43,6 +45,8 @@ mod place;
 #[cfg(feature = "driver")]
 mod receipt;
 #[cfg(feature = "driver")]
+pub mod register;
+#[cfg(feature = "driver")]
 mod session;
 #[cfg(feature = "driver")]
 pub mod statement;
@@ -59,6 +63,8 @@ mod test_row;
 #[cfg(feature = "driver")]
 mod ticket;
 
+#[cfg(feature = "driver")]
+pub use access::CqlAccessArchive;
 #[cfg(feature = "driver")]
 pub use connecting::{ConnectError, connect};
 #[cfg(feature = "driver")]

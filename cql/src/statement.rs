@@ -12,11 +12,19 @@ pub enum Kind {
     Write,
     /// L: a conditional write, which the driver never repeats: it may have been done although nobody was told.
     Conditional,
+    /// Part of an L: sent in one unlogged batch with a conditional write of the same partition, and done if that is.
+    Batched,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::SerialRead, Self::Write, Self::Conditional];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::SerialRead,
+        Self::Write,
+        Self::Conditional,
+        Self::Batched,
+    ];
 
     /// As `docs/cql.md` calls it.
     #[must_use]
@@ -26,6 +34,7 @@ impl Kind {
             Self::SerialRead => "R serial",
             Self::Write => "W",
             Self::Conditional => "L",
+            Self::Batched => "in L",
         }
     }
 
@@ -76,7 +85,7 @@ macro_rules! statements {
 }
 
 // Times to live: a code is known for 400 days (13 months); a test, with all that leads to it, for 16 days: its life of 14, a day for the copy of its
-// access record, and one more. A clock that is wrong by an hour ends nothing early.
+// access record, and one more; an access record for 370, twelve months and some days. A clock that is wrong by an hour ends nothing early.
 statements! {
     /// Claims a code for one attempt: reservation, pointer to the test, and memory of issued codes.
     ClaimCode: Write, "INSERT INTO {tests}.code (key, claim, code, region, part, time) VALUES (:key, :claim, :code, :region, :part, :time) USING TTL 34560000 AND TIMESTAMP :timestamp";
@@ -197,4 +206,46 @@ statements! {
     ReadSecret: SerialRead, "SELECT value FROM {tests}.secret WHERE name = :name";
     /// Makes such a secret.
     MakeSecret: Conditional, "INSERT INTO {tests}.secret (name, value) VALUES (:name, :value) IF NOT EXISTS";
+
+    /// Notes that an hour of a region has access records, or tests that they are derived from.
+    NoteHour: Write, "INSERT INTO {access}.hour (span, hour, region) VALUES (:span, :hour, :region) USING TTL 34560000 AND TIMESTAMP :timestamp";
+    /// Notes that the access records of an hour's submissions are copied from their tests.
+    NoteCopied: Write, "UPDATE {access}.hour USING TTL 34560000 AND TIMESTAMP :timestamp SET copied = true WHERE span = :span AND hour = :hour AND region = :region";
+    /// The hours that were noted, and of which regions.
+    ReadHours: Read, "SELECT hour, region, copied FROM {access}.hour WHERE span = :span AND hour >= :first AND hour <= :last";
+    /// An access record, or the copy of one that a test implies.
+    RecordAccess: Write, "INSERT INTO {access}.record (region, hour, part, time, id, accessed_at, service, caller, operator, transaction, outcome, errors, structure, authentication, ended_at, session, cun, confirmation, options, client_address) VALUES (:region, :hour, :part, :time, :id, :accessed_at, :service, :caller, :operator, :transaction, :outcome, :errors, :structure, :authentication, :ended_at, :session, :cun, :confirmation, :options, :client_address) USING TTL 31968000 AND TIMESTAMP :timestamp";
+    /// Access records of one part of an hour of a region, in order.
+    ListAccess: Read, "SELECT time, id, accessed_at, service, caller, operator, transaction, outcome, errors, structure, authentication, ended_at, session, cun, confirmation, options, client_address FROM {access}.record WHERE region = :region AND hour = :hour AND part = :part AND (time, id) > (:after_time, :after_id) LIMIT :most";
+    /// Tests of one part of an hour of a region, for the access records that they imply.
+    ListHourForAccess: Read, "SELECT time, code, caller, structure, swab_day, positive, with_warnings, accessed_at, negative, receipt, attempt, void, cancelled FROM {tests}.test WHERE region = :region AND hour = :hour AND part = :part AND (time, code) > (:after_time, :after_code) LIMIT :most";
+
+    /// Makes the register, empty.
+    MakeRegister: Conditional, "INSERT INTO {register}.entry (register, version, key_check) VALUES (0, 0, :key_check) IF NOT EXISTS";
+    /// The register's version, and the check value of the key that it was made with.
+    ReadVersion: Read, "SELECT DISTINCT register, version, key_check FROM {register}.entry WHERE register = 0";
+    /// Raises the register's version, if it is the one that a change was judged by.
+    RaiseVersion: Conditional, "UPDATE {register}.entry SET version = :version WHERE register = 0 IF version = :seen";
+    /// An entry, with the version that it changes in.
+    PutEntry: Batched, "INSERT INTO {register}.entry (register, kind, id, caller, name, enabled, profiles, added_at, set_at, ends_at, reference, changed_in) VALUES (0, :kind, :id, :caller, :name, :enabled, :profiles, :added_at, :set_at, :ends_at, :reference, :changed_in)";
+    /// Removes an entry.
+    DropEntry: Batched, "DELETE FROM {register}.entry WHERE register = 0 AND kind = :kind AND id = :id";
+    /// Notes for a day what a change has touched, and which change it was.
+    NoteChange: Batched, "INSERT INTO {register}.entry (register, kind, id, change, touched) VALUES (0, 100, :id, :change, :touched) USING TTL 86400";
+    /// Which change has led to a version.
+    ReadChange: SerialRead, "SELECT change FROM {register}.entry WHERE register = 0 AND kind = 100 AND id = :id";
+    /// What was touched since a version.
+    ReadChanges: Read, "SELECT touched FROM {register}.entry WHERE register = 0 AND kind = 100 AND id > :after AND id <= :through";
+    /// Entries by their names.
+    ReadEntries: Read, "SELECT kind, id, caller, name, enabled, profiles, added_at, set_at, ends_at, reference, changed_in FROM {register}.entry WHERE register = 0 AND (kind, id) IN :places";
+    /// All entries, in order.
+    ListEntries: Read, "SELECT kind, id, caller, name, enabled, profiles, added_at, set_at, ends_at, reference, changed_in FROM {register}.entry WHERE register = 0 AND (kind, id) > (:after_kind, :after_id) AND (kind) < (100) LIMIT :most";
+    /// The sealed fiscal code, and the credential, of an entry that is about to be.
+    WritePerson: Write, "INSERT INTO {register}.person (register, reference, sealed, credential, written_at) VALUES (0, :reference, :sealed, :credential, :written_at) USING TIMESTAMP :timestamp";
+    /// Erases those of an entry that is no more, or never was.
+    ErasePerson: Write, "DELETE FROM {register}.person USING TIMESTAMP :timestamp WHERE register = 0 AND reference = :reference";
+    /// Those of some entries.
+    ReadPeople: Read, "SELECT reference, sealed, credential, written_at FROM {register}.person WHERE register = 0 AND reference IN :references";
+    /// All of them.
+    ListPeople: Read, "SELECT reference, sealed, credential, written_at FROM {register}.person WHERE register = 0 AND reference > :after LIMIT :most";
 }

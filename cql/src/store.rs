@@ -283,12 +283,14 @@ impl Store for CqlStore {
             .await
     }
 
-    async fn record_access(&self, _record: AccessRecord) -> Result<(), StoreError> {
-        not_yet()
+    async fn record_access(&self, record: AccessRecord) -> Result<(), StoreError> {
+        self.run(|core| async move { core.record_access(&record).await })
+            .await
     }
 
-    async fn search_access(&self, _query: AccessQuery) -> Result<AccessPage, StoreError> {
-        not_yet()
+    async fn search_access(&self, query: AccessQuery) -> Result<AccessPage, StoreError> {
+        self.run(|core| async move { core.search_access(&query).await })
+            .await
     }
 
     async fn readiness(&self) -> Readiness {

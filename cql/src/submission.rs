@@ -154,6 +154,8 @@ impl Core {
         let time = self.now();
         let key = self.begin_day(time.rome_day()).await?;
         let submission = Submission::prepare(self, test, time, &key)?;
+        let region = submission.place.region_column();
+        self.note_hour(region, time).await?;
         match submission.request {
             Some((receipt, content)) => {
                 let _turn = self.receipts.at(receipt).await;

@@ -1,5 +1,5 @@
 //! Sweeps, and the trusted time as this server has noted it for itself. Rows end by their own times to live; a sweep ends what somebody has intended and
-//! not completed, and drops the days' keys.
+//! not completed, copies access records before their tests end, and drops the days' keys.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,9 +36,13 @@ impl Core {
                 .await
                 .map_err(|_| Failure::Store(file_failed("the keys' file was not written")))??;
         }
+        let copied = self.copy_access_records(limit.max(1)).await;
         completed?;
         // Tests end by themselves.
-        Ok(Expired { tests: 0, more })
+        Ok(Expired {
+            tests: 0,
+            more: more || copied?,
+        })
     }
 
     pub(crate) async fn noted_time(&self) -> Result<Option<NotedTime>, Failure> {

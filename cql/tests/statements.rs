@@ -35,6 +35,11 @@ fn table_of(statement: Statement) -> &'static str {
     after.1.split([' ', '(']).next().unwrap()
 }
 
+/// Whether what it writes goes through the nodes' own tables of conditional writes.
+fn is_conditional(statement: Statement) -> bool {
+    matches!(statement.kind(), Kind::Conditional | Kind::Batched)
+}
+
 #[test]
 fn every_statement_names_a_table_of_the_migrations() {
     let mut all = tables_of_class("never_deleted");
@@ -58,7 +63,7 @@ fn a_statement_is_of_the_kind_that_its_text_says() {
         let reads = text.starts_with("SELECT ");
         let is_right = match statement.kind() {
             Kind::Read | Kind::SerialRead => reads,
-            Kind::Write => !reads && !is_conditional,
+            Kind::Write | Kind::Batched => !reads && !is_conditional,
             Kind::Conditional => !reads && is_conditional,
         };
         assert!(is_right, "{}", statement.name());
@@ -122,7 +127,7 @@ fn nothing_is_deleted_but_where_the_table_is_made_for_it() {
         if statement.text().starts_with("DELETE") {
             let table = table_of(*statement);
             let may = erased.contains(table)
-                || (statement.kind() == Kind::Conditional && conditional.contains(table));
+                || (is_conditional(*statement) && conditional.contains(table));
             assert!(may, "{} deletes from {table}", statement.name());
         }
     }
@@ -141,7 +146,7 @@ fn a_conditional_write_holds_nothing_of_a_person() {
         "credential",
     ];
     for statement in Statement::ALL {
-        if statement.kind() == Kind::Conditional {
+        if is_conditional(*statement) {
             let words: BTreeSet<&str> = statement
                 .text()
                 .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
@@ -156,15 +161,15 @@ fn a_conditional_write_holds_nothing_of_a_person() {
 /// A row of one kind is written by plain writes or by conditional ones: their timestamps are of two clocks.
 #[test]
 fn no_table_is_written_both_ways() {
-    let tables = |kind| -> BTreeSet<&str> {
+    let tables = |is_of: &dyn Fn(Statement) -> bool| -> BTreeSet<&str> {
         Statement::ALL
             .iter()
-            .filter(|statement| statement.kind() == kind)
+            .filter(|statement| is_of(**statement))
             .map(|statement| table_of(*statement))
             .collect()
     };
-    let plain = tables(Kind::Write);
-    let conditional = tables(Kind::Conditional);
+    let plain = tables(&|statement| statement.kind() == Kind::Write);
+    let conditional = tables(&is_conditional);
     let both: Vec<_> = plain.intersection(&conditional).collect();
     assert!(both.is_empty(), "{both:?}");
 }

@@ -59,6 +59,11 @@ pub enum RegisterError {
         "there is no register in {0}: is its disk mounted? Put `register.db` back, or for a new installation make one with `sistema-ts admin init`"
     )]
     NotFound(std::path::PathBuf),
+    /// There is no register on a cluster where one was expected.
+    #[error(
+        "there is no register in {0}: for a new installation make one with `sistema-ts admin init`"
+    )]
+    NotMade(String),
     /// The register was written under another key.
     #[error("the register was made with another register key")]
     WrongKey,
@@ -95,7 +100,7 @@ impl RegisterError {
             RegisterError::Overloaded => "overloaded",
             RegisterError::Unavailable(_) => "unavailable",
             RegisterError::AlreadyMade(_) => "already_made",
-            RegisterError::NotFound(_) => "not_found",
+            RegisterError::NotFound(_) | RegisterError::NotMade(_) => "not_found",
             RegisterError::WrongKey => "wrong_key",
             RegisterError::TooNew { .. } => "too_new",
             RegisterError::Corrupt(_) => "corrupt",

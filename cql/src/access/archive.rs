@@ -1,0 +1,67 @@
+//! Reading the archive from another process, beside running servers or without one.
+
+use sistema_ts_store::{AccessArchive, AccessPage, AccessQuery, AccessRecord, StoreError};
+use tokio::runtime::Runtime;
+
+use super::search;
+use crate::cluster::Cluster;
+use crate::connecting::{ConnectError, connect};
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::settings::CqlSettings;
+
+/// The archive of access records of a store over CQL, opened for reading alone.
+pub struct CqlAccessArchive {
+    cluster: Cluster,
+    runtime: Runtime,
+}
+
+impl CqlAccessArchive {
+    /// Connects to the cluster. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if no node can be used, or the schema is not of this version.
+    pub fn open(settings: &CqlSettings) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cql")
+            .enable_all()
+            .build()
+            .map_err(ConnectError::Threads)?;
+        let opening = async {
+            let session = connect(settings).await?;
+            Cluster::prepare(session, settings).await
+        };
+        let cluster = runtime.block_on(opening)?;
+        Ok(Self { cluster, runtime })
+    }
+}
+
+impl AccessArchive for CqlAccessArchive {
+    fn search(
+        &self,
+        query: &AccessQuery,
+        found: &mut dyn FnMut(AccessRecord) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut query = query.clone();
+        loop {
+            let page = self.runtime.block_on(search::search(&self.cluster, &query));
+            let page = page.map_err(StoreError::from)?;
+            for record in page.records {
+                if !found(record) {
+                    return Ok(());
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Core {
+    pub(crate) async fn search_access(&self, query: &AccessQuery) -> Result<AccessPage, Failure> {
+        search::search(&self.cluster, query).await
+    }
+}
