@@ -69,6 +69,7 @@ impl Core {
             self.erase_patient(&row.place),
             self.erase_negative(row),
             self.erase_sessions(&row.place),
+            self.erase_attempts(row),
             self.mark_cancelled(row, life),
         )?;
         let (day, bucket, code) = intent(&row.place);
@@ -90,6 +91,33 @@ impl Core {
         }
         let values = test_key(later, &row.place);
         self.cluster.write(Statement::EraseNegative, values).await
+    }
+
+    /// Erases what attempts have left that lost against the test's: copies of a negative's MAC, and the person under a code of their own.
+    async fn erase_attempts(&self, row: &TestRow) -> Result<(), Failure> {
+        let Some((receipt, _)) = &row.claim else {
+            return Ok(());
+        };
+        // Once its test is past its time the key is another's.
+        if !self.lives(row.place.time) {
+            return Ok(());
+        }
+        let claims = self.claims(receipt).await?;
+        let ended = claims.iter().filter(|claim| claim.has_ended);
+        let erasing = ended.map(|claim| async move {
+            let later = claim.place.later_timestamp(self.now());
+            let values = (later, receipt.as_slice(), claim.attempt);
+            self.cluster
+                .write(Statement::EraseNegativeOfClaim, values)
+                .await?;
+            let of_code = self.claims_of_code(&claim.place.cun.digest()).await?;
+            // A code that another has claimed as well may be that one's.
+            if of_code.iter().all(|other| other.number == claim.attempt) {
+                self.erase_patient(&claim.place).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+        futures_util::future::try_join_all(erasing).await.map(drop)
     }
 
     async fn mark_cancelled(&self, row: &TestRow, life: &Life) -> Result<(), Failure> {

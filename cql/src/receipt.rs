@@ -31,13 +31,13 @@ struct ClaimColumns {
 
 /// The claim of an attempt on a request's key.
 #[derive(Clone, Debug)]
-struct Claim {
-    attempt: i64,
-    place: Place,
+pub(crate) struct Claim {
+    pub(crate) attempt: i64,
+    pub(crate) place: Place,
     content: Vec<u8>,
     negative: Option<Vec<u8>>,
     /// Nothing of this attempt's will be found.
-    has_ended: bool,
+    pub(crate) has_ended: bool,
 }
 
 /// One attempt, and what it has seen.
@@ -119,10 +119,9 @@ impl Core {
     }
 
     /// The claims on a request's key that count: those whose tests are kept.
-    async fn claims(&self, receipt: &Pseudonym) -> Result<Vec<Claim>, Failure> {
+    pub(crate) async fn claims(&self, receipt: &[u8]) -> Result<Vec<Claim>, Failure> {
         let statement = Statement::ReadClaims;
-        let columns: Vec<ClaimColumns> =
-            self.cluster.read(statement, (receipt.as_slice(),)).await?;
+        let columns: Vec<ClaimColumns> = self.cluster.read(statement, (receipt,)).await?;
         let mut claims = Vec::with_capacity(columns.len());
         for columns in columns {
             if let Some(claim) = columns.decode()?

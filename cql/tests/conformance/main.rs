@@ -4,6 +4,7 @@
 //! failure is a promise of the store that this one breaks; the head of each of the suite's modules says which.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod died;
 #[path = "../support/mod.rs"]
 mod support;
 
