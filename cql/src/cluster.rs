@@ -1,6 +1,7 @@
 //! The cluster as the store sees it: a session of the driver, and every statement prepared, each sent as its kind says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
@@ -55,11 +56,15 @@ impl Decided {
 
 /// A session with every statement prepared.
 pub(crate) struct Cluster {
-    session: Session,
+    session: Arc<Session>,
     /// At the place of each in [`Statement::ALL`].
     prepared: Vec<PreparedStatement>,
     /// How batches are sent.
     once: ExecutionProfileHandle,
+    /// How often each was sent, repetitions by the driver not counted.
+    sent: Vec<AtomicU64>,
+    #[cfg(feature = "faults")]
+    pub(crate) interception: crate::faults::Interception,
 }
 
 impl Cluster {
@@ -81,10 +86,14 @@ impl Cluster {
             prepared.push(made);
         }
         let once = profiles.once;
+        let sent = Statement::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Ok(Self {
-            session,
+            session: Arc::new(session),
             prepared,
             once,
+            sent,
+            #[cfg(feature = "faults")]
+            interception: crate::faults::Interception::default(),
         })
     }
 
@@ -164,13 +173,29 @@ impl Cluster {
         decided(result)
     }
 
+    /// How often each statement was sent since the store was opened.
+    pub(crate) fn sent(&self) -> Vec<(Statement, u64)> {
+        let counts = self.sent.iter().map(|count| count.load(Ordering::Relaxed));
+        Statement::ALL.iter().copied().zip(counts).collect()
+    }
+
     async fn send(
         &self,
         statement: Statement,
         values: impl SerializeRow,
     ) -> Result<QueryResult, Failure> {
         let prepared = &self.prepared[statement as usize];
+        self.sent[statement as usize].fetch_add(1, Ordering::Relaxed);
         debug_assert!(statement.kind() != Kind::Conditional || !prepared.get_is_idempotent());
+        #[cfg(feature = "faults")]
+        let sent = {
+            let bound = prepared.clone().bind(&values);
+            let bound = bound.map_err(|_| Failure::Corrupt("the values of a statement"))?;
+            self.interception
+                .send(Arc::clone(&self.session), statement, bound)
+                .await?
+        };
+        #[cfg(not(feature = "faults"))]
         let sent = self.session.execute_unpaged(prepared, values).await;
         sent.map_err(|error: ExecutionError| Failure::of(statement, &error))
     }

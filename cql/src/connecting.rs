@@ -74,12 +74,12 @@ pub async fn connect(settings: &CqlSettings) -> Result<Session, ConnectError> {
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(KEEPALIVE)
         .auto_await_schema_agreement(true);
-    if let (Some(role), Some(file)) = (&settings.role, &settings.password_file) {
-        let password = read_password(file)?;
-        builder = builder.user(role, password.as_str());
+    if !settings.role.is_empty() {
+        let password = read_password(&settings.password_file)?;
+        builder = builder.user(&settings.role, password.as_str());
     }
-    if let Some(file) = &settings.certificate_authorities_file {
-        builder = builder.tls_context(Some(tls(file)?));
+    if !settings.authority_file.as_os_str().is_empty() {
+        builder = builder.tls_context(Some(tls(&settings.authority_file)?));
     }
     builder.build().await.map_err(|error| ConnectError::Nodes {
         nodes: settings.nodes.join(", "),

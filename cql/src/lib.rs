@@ -26,6 +26,8 @@ mod core;
 mod erasing;
 #[cfg(feature = "driver")]
 mod failure;
+#[cfg(feature = "faults")]
+pub mod faults;
 #[cfg(feature = "driver")]
 mod guarded;
 #[cfg(feature = "driver")]

@@ -17,12 +17,12 @@ pub struct CqlSettings {
     pub replication_factor: usize,
     /// What the names of the keyspaces begin with.
     pub keyspace_prefix: String,
-    /// The database role of the server; without one it does not sign in.
-    pub role: Option<String>,
+    /// The database role as which it signs in; empty: it does not.
+    pub role: String,
     /// The file with that role's password, readable by its owner alone.
-    pub password_file: Option<PathBuf>,
-    /// The certificate authorities of the nodes, in PEM. With it connections to the nodes use TLS.
-    pub certificate_authorities_file: Option<PathBuf>,
+    pub password_file: PathBuf,
+    /// The authorities, in PEM, that have signed the nodes' certificates; empty: no TLS to the nodes.
+    pub authority_file: PathBuf,
     /// How long a plain statement may take, in milliseconds. The nodes' own limits are to be shorter.
     pub statement_timeout_milliseconds: usize,
     /// How long a conditional statement may take, in milliseconds. The nodes' own limits are to be shorter.
@@ -42,9 +42,9 @@ impl Default for CqlSettings {
             datacenter: "datacenter1".to_owned(),
             replication_factor: 3,
             keyspace_prefix: "sistema_ts".to_owned(),
-            role: None,
-            password_file: None,
-            certificate_authorities_file: None,
+            role: String::new(),
+            password_file: PathBuf::new(),
+            authority_file: PathBuf::new(),
             statement_timeout_milliseconds: 5_000,
             conditional_timeout_milliseconds: 5_000,
             second_node_after_milliseconds: 300,
@@ -55,6 +55,11 @@ impl Default for CqlSettings {
 }
 
 impl CqlSettings {
+    /// The keys whose values are paths.
+    pub fn paths_mut(&mut self) -> [&mut PathBuf; 2] {
+        [&mut self.password_file, &mut self.authority_file]
+    }
+
     /// The name of each key with its value, and the values that it may have.
     #[must_use]
     pub fn bounds(&self) -> [(&'static str, usize, RangeInclusive<usize>); 6] {

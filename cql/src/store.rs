@@ -23,7 +23,10 @@ use crate::cluster::Cluster;
 use crate::connecting::{ConnectError, connect};
 use crate::core::Core;
 use crate::failure::Failure;
+#[cfg(feature = "faults")]
+use crate::faults::{Fault, Lateness};
 use crate::options::CqlOptions;
+use crate::statement::Statement;
 
 /// A store over ScyllaDB or Apache Cassandra. Any number of servers may have it open.
 pub struct CqlStore {
@@ -45,14 +48,31 @@ impl CqlStore {
         let runtime = threads(&options)?;
         let opening = async {
             let session = connect(&options.settings).await?;
-            Cluster::prepare(session, &options.settings).await
+            let cluster = Cluster::prepare(session, &options.settings).await?;
+            Ok::<_, StoreError>(Core::open(cluster, keys, clock, options).await?)
         };
-        let cluster = runtime.block_on(opening)?;
-        let core = runtime.block_on(Core::open(cluster, keys, clock, options))?;
+        let core = block_on(&runtime, opening)?;
         Ok(Self {
             core: Arc::new(core),
             runtime: Some(runtime),
         })
+    }
+
+    /// How often each statement was sent since the store was opened, repetitions by the driver not counted.
+    #[must_use]
+    pub fn statements_sent(&self) -> Vec<(Statement, u64)> {
+        self.core.cluster.sent()
+    }
+
+    /// Has a test decide what becomes of each statement from now on; none: all are sent and answered. What is late arrives by the answer.
+    #[cfg(feature = "faults")]
+    pub fn intercept(
+        &self,
+        decide: Option<Arc<dyn Fn(Statement) -> Fault + Send + Sync>>,
+    ) -> Lateness {
+        let interception = &self.core.cluster.interception;
+        interception.set(decide);
+        interception.lateness.clone()
     }
 
     /// Carries an operation out on the store's threads, if there is a place for it.
@@ -100,6 +120,17 @@ impl Drop for CqlStore {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Waits for what runs on the store's threads, also where the thread that waits is one of another runtime.
+fn block_on<T: Send>(runtime: &Runtime, work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| runtime.block_on(work));
+        match waiting.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 fn threads(options: &CqlOptions) -> Result<Runtime, ConnectError> {

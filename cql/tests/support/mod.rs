@@ -2,6 +2,8 @@
 //! with it. Where neither can be had a test that needs one says so and passes, or fails if `TEST_CQL_REQUIRED` is 1.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
+pub mod nodes;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,9 +36,19 @@ pub fn address() -> Option<&'static str> {
     found.as_deref()
 }
 
+/// The script that starts nodes, at the top of the repository.
+pub fn script() -> PathBuf {
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let scripts = folders.find_map(|folder| {
+        let script = folder.join("scripts/cassandra");
+        script.exists().then_some(script)
+    });
+    scripts.expect("the repository has scripts/cassandra")
+}
+
 /// Starts a node that is stopped when this process has ended, however it ends.
 fn start_node() -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/cassandra");
+    let script = script();
     let folder = tempfile::tempdir().unwrap().keep();
     let started = Command::new(&script).arg("start").arg(&folder).output();
     let output = started.ok().filter(|output| output.status.success())?;
@@ -44,19 +56,24 @@ fn start_node() -> Option<String> {
     let address = text
         .lines()
         .find_map(|line| line.strip_prefix("TEST_CQL_ADDRESS="))?;
+    stop_with_this_process(&script, &folder);
+    Some(address.to_owned())
+}
+
+/// Has the nodes of a folder stopped, and the folder removed, when this process has ended, however it ends.
+pub fn stop_with_this_process(script: &Path, folder: &Path) {
     // The watch waits for the end of its input, which is this process's end.
     let watch = r#"cat >/dev/null; "$0" stop "$1"; rm -rf "$1""#;
     let watch = Command::new("sh")
         .args(["-c", watch])
-        .arg(&script)
-        .arg(&folder)
+        .arg(script)
+        .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     // Never waited for: its input stays open as long as this process lives.
     std::mem::forget(watch);
-    Some(address.to_owned())
 }
 
 /// Settings for keyspaces of their own, whose tables are made.
@@ -67,13 +84,18 @@ pub fn new_keyspaces(name: &str) -> Option<CqlSettings> {
         replication_factor: 1,
         ..CqlSettings::default()
     };
+    make_keyspaces(&settings);
+    Some(settings)
+}
+
+/// Makes the keyspaces and tables of these settings.
+pub fn make_keyspaces(settings: &CqlSettings) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let session = connect(&settings).await.unwrap();
-        migrations::apply(&session, &settings).await.unwrap();
+        let session = connect(settings).await.unwrap();
+        migrations::apply(&session, settings).await.unwrap();
         say(&format!("tested on {:?}", migrations::Engine::of(&session)));
     });
-    Some(settings)
 }
 
 /// A server's own ring of day keys: the same keys as all others' of `folder`, in a file of its own.

@@ -1,0 +1,178 @@
+//! Two servers on three nodes, of which some are killed or frozen under load. The load keeps a ledger of all that was answered.
+//!
+//! A failure is an answer that is lost or doubled, half a test, a person that outlives its erasure, a retry with the same key that gets another
+//! answer; a load that comes to a stand although two nodes are there; or one that does not go on by itself when they are there again.
+//!
+//! One node is killed and one is frozen; with `TEST_CQL_FAULTS=all` each of the three in turn, and then two at once (`make test-cluster`).
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore};
+use sistema_ts_model::{Clock, SystemClock};
+use sistema_ts_store::Store;
+use sistema_ts_store::conformance::crash_load::{Ledger, Say, check, check_receipts, drive, hear};
+use sistema_ts_store::keys::KeyRing;
+
+use support::nodes::Nodes;
+
+/// Answers that a load gives before a fault, during it, and after it.
+const ANSWERS: usize = 300;
+/// So long may a load take for them: a fault that stops it for good is a failure.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Two servers, and a load on both that goes on until it is ended.
+struct Load {
+    servers: Vec<Arc<dyn Store>>,
+    clock: Arc<dyn Clock>,
+    ledger: Arc<Mutex<Ledger>>,
+    answered: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    next_message: Arc<AtomicU32>,
+}
+
+impl Load {
+    fn on(settings: &CqlSettings, folder: &Path) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        KeyRing::create(&folder.join("day-keys-0"), clock.now().rome_day()).unwrap();
+        std::fs::copy(folder.join("day-keys-0"), folder.join("day-keys-1")).unwrap();
+        let open = |server: usize| -> Arc<dyn Store> {
+            let data = folder.join(format!("server-{server}"));
+            let options = CqlOptions::of(settings.clone(), data);
+            let keys = support::ring_of(folder, server);
+            Arc::new(CqlStore::open(options, keys, Arc::clone(&clock)).unwrap())
+        };
+        Self {
+            servers: vec![open(0), open(1)],
+            clock,
+            ledger: Arc::default(),
+            answered: Arc::default(),
+            stop: Arc::default(),
+            next_message: Arc::default(),
+        }
+    }
+
+    /// Begins, and begins again when everybody has met a failure, until it is ended.
+    fn begin(&self) -> tokio::task::JoinHandle<()> {
+        let (ledger, answered) = (Arc::clone(&self.ledger), Arc::clone(&self.answered));
+        let say: Say = Arc::new(move |line| {
+            if line.starts_with("recorded") {
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+            hear(&mut ledger.lock().unwrap(), &line);
+        });
+        let (servers, clock) = (self.servers.clone(), Arc::clone(&self.clock));
+        let (stop, next) = (Arc::clone(&self.stop), Arc::clone(&self.next_message));
+        tokio::spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let first = next.fetch_add(20_000, Ordering::SeqCst);
+                let (clock, stop, say) = (Arc::clone(&clock), Arc::clone(&stop), Arc::clone(&say));
+                drive(&servers, clock, first, stop, say).await;
+            }
+        })
+    }
+
+    /// Waits until so many more were answered.
+    async fn goes_on(&self, what: &str) {
+        let wanted = self.answered.load(Ordering::SeqCst) + ANSWERS;
+        let begun = Instant::now();
+        while self.answered.load(Ordering::SeqCst) < wanted {
+            assert!(begun.elapsed() < PATIENCE, "the load stands: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        support::say(&format!("{what}: {ANSWERS} answers in {took:.1} s"));
+    }
+
+    /// Ends the load, and compares what was answered with what each server finds.
+    async fn end(&self, since: sistema_ts_model::Timestamp, load: tokio::task::JoinHandle<()>) {
+        self.stop.store(true, Ordering::SeqCst);
+        load.await.unwrap();
+        let mut ledger = std::mem::take(&mut *self.ledger.lock().unwrap());
+        for server in &self.servers {
+            check(&**server, &*self.clock, since, &mut ledger).await;
+            check_receipts(&**server, &*self.clock, &mut ledger, 100).await;
+        }
+        support::say(&format!("{} messages compared", ledger.len()));
+    }
+}
+
+fn every_fault_is_wanted() -> bool {
+    std::env::var("TEST_CQL_FAULTS").is_ok_and(|value| value == "all")
+}
+
+#[test]
+fn what_was_answered_is_there_whichever_node_is_killed_or_frozen() {
+    let Some(nodes) = Nodes::start(3) else {
+        let is_required = std::env::var("TEST_CQL_REQUIRED").is_ok_and(|value| value == "1");
+        assert!(
+            !is_required,
+            "TEST_CQL_REQUIRED is 1, and three nodes cannot be started"
+        );
+        return support::say("three nodes cannot be started here: no fault was tested");
+    };
+    let settings = CqlSettings {
+        nodes: vec![nodes.address().to_owned()],
+        replication_factor: 3,
+        ..CqlSettings::default()
+    };
+    support::make_keyspaces(&settings);
+    let folder = tempfile::tempdir().unwrap();
+    let load = Load::on(&settings, folder.path());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let since = load.clock.now();
+        let running = load.begin();
+        load.goes_on("three nodes").await;
+        let all = [1, 2, 3];
+        let (killed, frozen) = if every_fault_is_wanted() {
+            (&all[..], &all[..])
+        } else {
+            (&all[1..2], &all[2..])
+        };
+        for node in killed {
+            nodes.kill(*node);
+            load.goes_on(&format!("node {node} is killed")).await;
+            nodes.start_again(*node);
+            load.goes_on(&format!("node {node} is there again")).await;
+        }
+        for node in frozen {
+            nodes.freeze(*node);
+            load.goes_on(&format!("node {node} is frozen")).await;
+            nodes.wake(*node);
+            load.goes_on(&format!("node {node} is awake again")).await;
+        }
+        if every_fault_is_wanted() {
+            nodes.kill(2);
+            nodes.kill(3);
+            refuses(&load).await;
+            nodes.start_again(2);
+            nodes.start_again(3);
+            load.goes_on("two nodes are there again").await;
+        }
+        load.end(since, running).await;
+    });
+}
+
+/// Nothing is answered as done while two nodes are away: whoever asks is told so within the statements' limits.
+async fn refuses(load: &Load) {
+    let begun = Instant::now();
+    let quiet = loop {
+        let before = load.answered.load(Ordering::SeqCst);
+        // What was under way when the second node went may still be answered.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        if load.answered.load(Ordering::SeqCst) == before {
+            break before;
+        }
+        assert!(begun.elapsed() < PATIENCE, "a quorum of one node answers");
+    };
+    let found = load.servers[0].find_by_digest([7; 32]).await;
+    assert!(found.is_err(), "a read is answered by one node of three");
+    support::say(&format!("two nodes are killed: no answer after {quiet}"));
+}
