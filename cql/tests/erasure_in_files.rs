@@ -47,11 +47,8 @@ fn found_in(folder: &Path, wanted: &[Vec<u8>]) -> usize {
         .filter_map(|file| std::fs::read(file).ok())
         .collect();
     let stands = |text: &&Vec<u8>| {
-        contents.iter().any(|content| {
-            content
-                .windows(text.len())
-                .any(|window| window == text.as_slice())
-        })
+        let stands_in = |content: &Vec<u8>| memchr::memmem::find(content, text).is_some();
+        contents.iter().any(stands_in)
     };
     wanted.iter().filter(stands).count()
 }
@@ -75,9 +72,12 @@ async fn ciphertexts(session: &Session, prefix: &str, cun: Cun) -> Vec<Vec<u8>> 
     let code = i64::try_from(cun.number()).unwrap();
     let rows = session.query_unpaged(statement, (code,)).await.unwrap();
     let rows = rows.into_rows_result().unwrap();
-    let (sealed, tag, contact): (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>) =
-        rows.first_row().unwrap();
-    [sealed, tag, contact].into_iter().flatten().collect()
+    let row: scylla::value::Row = rows.first_row().unwrap();
+    row.columns
+        .into_iter()
+        .flatten()
+        .map(|value| value.into_blob().unwrap())
+        .collect()
 }
 
 /// A negative's MAC, in the test and in the claim of its request.

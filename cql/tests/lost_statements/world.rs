@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scylla::client::session::Session;
 use sistema_ts_cql::faults::{Fault, Lateness};
-use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore, connect};
+use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore};
 use sistema_ts_model::{Clock, Cun, FirstSymbol, SystemClock, Timestamp};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::samples::structure_id;
@@ -39,8 +38,6 @@ pub struct World {
     folder: TempDir,
     first: Mutex<Arc<CqlStore>>,
     second: Arc<CqlStore>,
-    /// For looking at rows as they are.
-    pub session: Session,
     pub clock: SystemClock,
     people: AtomicU32,
 }
@@ -60,7 +57,6 @@ impl World {
         let world = World {
             first: Mutex::new(open(&settings, folder.path(), 0)),
             second: open(&settings, folder.path(), 1),
-            session: runtime.block_on(connect(&settings)).unwrap(),
             runtime,
             settings,
             folder,
@@ -77,11 +73,6 @@ impl World {
     /// The server that has no trouble.
     pub fn second(&self) -> &Arc<CqlStore> {
         &self.second
-    }
-
-    /// What the installation's keyspaces are called before their own names.
-    pub fn prefix(&self) -> &str {
-        &self.settings.keyspace_prefix
     }
 
     /// A person, and a structure, of whom nothing is there yet.
@@ -107,16 +98,6 @@ impl World {
         };
         let page = self.second.list_page(request).await.unwrap();
         page.tests.into_iter().map(|test| test.cun).collect()
-    }
-
-    /// Whether anything of a code's person is kept, whoever may see it.
-    pub async fn keeps_person(&self, cun: Cun) -> bool {
-        let prefix = self.prefix();
-        let statement = format!("SELECT sealed FROM {prefix}_patients.patient WHERE code = ?");
-        let code = i64::try_from(cun.number()).unwrap();
-        let rows = self.session.query_unpaged(statement, (code,)).await;
-        let rows = rows.unwrap().into_rows_result().unwrap();
-        rows.rows_num() > 0
     }
 
     /// Goes through every statement of an operation, and everything that can become of it. `operation` is asked of the first server, on what `prepare`

@@ -1,7 +1,6 @@
 //! Nodes of Apache Cassandra of a test's own: it kills and freezes them, and reads their files.
 #![allow(dead_code)]
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
