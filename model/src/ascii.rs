@@ -1,6 +1,5 @@
 //! Short ASCII texts held in place, without allocation: plain ([`AsciiText`]) and secret ([`SecretAscii`]).
 
-use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -49,12 +48,6 @@ impl<const N: usize> Ord for AsciiText<N> {
 impl<const N: usize> PartialOrd for AsciiText<N> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl<const N: usize> fmt::Debug for AsciiText<N> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), formatter)
     }
 }
 

@@ -279,7 +279,20 @@ fn a_codice_fiscale_of_another_length_is_refused() {
         Some(CodiceFiscaleError::Character { position: 11 })
     );
     assert_eq!(
+        error(&"😷".repeat(16)),
+        Some(CodiceFiscaleError::Character { position: 1 })
+    );
+    assert_eq!(
         error(&"A".repeat(10_000_000)),
         Some(CodiceFiscaleError::Length)
     );
+}
+
+#[test]
+fn other_codes_have_other_hashes() {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let hash = |code: &str| hasher.hash_one(CodiceFiscale::parse(code).unwrap());
+    assert_eq!(hash("RSSMRA85T10A562S"), hash("RSSMRA85T10A562S"));
+    assert_ne!(hash("RSSMRA85T10A562S"), hash("RCCMNL83S18D969H"));
 }

@@ -51,7 +51,7 @@ proptest! {
 }
 
 #[test]
-fn addresses_have_at_most_254_characters() {
+fn addresses_have_at_most_254_characters_and_numbers_15_of_as_many_bytes_as_may_be() {
     let address = |length: usize| {
         // A local part of 64, then labels of 63 and what is left.
         let domain = format!(
@@ -74,6 +74,15 @@ fn addresses_have_at_most_254_characters() {
     assert_eq!(
         EmailAddress::parse("").err(),
         Some(EmailAddressError::Length)
+    );
+    // Characters count, not their bytes.
+    assert_eq!(
+        EmailAddress::parse(&"😷".repeat(254)).err(),
+        Some(EmailAddressError::At)
+    );
+    assert_eq!(
+        MobileNumber::parse(&"😷".repeat(15)).err(),
+        Some(MobileNumberError::Digit { position: 1 })
     );
 }
 

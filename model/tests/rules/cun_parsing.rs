@@ -99,6 +99,12 @@ fn a_long_text_is_refused_by_its_length_alone() {
     assert_eq!(Cun::parse(&long), Err(CodeError::Length));
     assert_eq!(Cun::parse_spoken(&long), Err(CodeError::Length));
     assert_eq!(Otp::parse(&long[4..]).err(), Some(CodeError::Length));
+    // Thirteen characters of four bytes are looked at, for the longest code with a prefix has as many; fourteen are not.
+    assert_eq!(
+        Otp::parse(&"𝐀".repeat(13)).err(),
+        Some(CodeError::Foreign { position: 1 })
+    );
+    assert_eq!(Otp::parse(&"𝐀".repeat(14)).err(), Some(CodeError::Length));
 }
 
 #[test]

@@ -52,6 +52,21 @@ proptest! {
 }
 
 #[test]
+fn the_window_holds_today_and_the_day_180_days_before_and_not_the_days_beside_them() {
+    let window = DateWindow {
+        today: date("2021-06-30"),
+    };
+    for (day, expected) in [
+        ("2021-07-01", Err(DateError::Future)),
+        ("2021-06-30", Ok(())),
+        ("2021-01-01", Ok(())),
+        ("2020-12-31", Err(DateError::TooOld)),
+    ] {
+        assert_eq!(window.check(date(day)), expected, "{day}");
+    }
+}
+
+#[test]
 fn a_29th_of_february_is_a_day_in_leap_years_alone() {
     for (text, is_day) in [
         ("2020-02-29", true),

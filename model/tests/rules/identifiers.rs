@@ -5,8 +5,9 @@
 use proptest::prelude::*;
 use sistema_ts_model::{
     AslId, AuthenticationKind, CallCenterCode, Caller, CallerError, CardDigits, CardDigitsError,
-    Cun, PinCode, PinCodeError, RegionCode, RequestKey, RequestKeyError, Service, SessionId,
-    StructureDescription, StructureError, StructureId, TestKind, TestResult, TransactionId,
+    Cun, PinCode, PinCodeError, RegionCode, RequestKey, RequestKeyError, Service, SessionDigest,
+    SessionId, StructureDescription, StructureError, StructureId, TestKind, TestResult,
+    TransactionId,
 };
 use uuid::Uuid;
 
@@ -240,6 +241,55 @@ fn keys_of_callers_are_stable() {
 }
 
 #[test]
+fn structures_and_asls_sign_in_by_user_and_nobody_else() {
+    for (key, by_user) in [
+        ("R010", false),
+        ("S010-101-000123", true),
+        ("A010-101", true),
+        ("Ccc.Roma_1-bis", false),
+        ("I", false),
+    ] {
+        let caller = Caller::from_key(key).unwrap();
+        assert_eq!(caller.signs_in_by_user(), by_user, "{key}");
+    }
+}
+
+#[test]
+fn codes_and_keys_of_callers_are_written_and_compared_as_their_text() {
+    let code = CallCenterCode::parse("cc.Roma").unwrap();
+    assert_eq!(format!("{code}|{code:>8}"), "cc.Roma| cc.Roma");
+    assert_eq!(format!("{code:?}"), "CallCenterCode(cc.Roma)");
+    let key = Caller::CallCenter(code).to_key();
+    assert_eq!(format!("{key}|{key:>9}"), "Ccc.Roma| Ccc.Roma");
+    assert_eq!(format!("{key:?}"), "CallerKey(Ccc.Roma)");
+    assert_eq!(AsRef::<str>::as_ref(&key), "Ccc.Roma");
+    assert!(Caller::Immuni.to_key() > key && key < Caller::Immuni.to_key());
+}
+
+#[test]
+fn structures_and_services_are_written_as_their_text() {
+    let id = StructureId::parse("010-101-000123").unwrap();
+    let asl = AslId::parse("010-101").unwrap();
+    for (written, expected) in [
+        (format!("{:?}", id.region), "RegionCode(010)"),
+        (format!("{:?}", id.asl), "AslCode(101)"),
+        (format!("{:?}", id.structure), "StructureCode(000123)"),
+        (format!("{id:?}"), "StructureId(010-101-000123)"),
+        (format!("{asl:?} {asl}"), "AslId(010-101) 010-101"),
+        (format!("{}|{:>4}", id.asl, id.asl), "101| 101"),
+        (
+            format!("{}|{:>7}", id.structure, id.structure),
+            "000123| 000123",
+        ),
+    ] {
+        assert_eq!(written, expected);
+    }
+    for service in Service::ALL {
+        assert_eq!(service.to_string(), service.name());
+    }
+}
+
+#[test]
 fn every_mistake_in_a_request_key_has_its_error() {
     assert_eq!(RequestKey::parse(""), Err(RequestKeyError::Length));
     assert_eq!(
@@ -249,6 +299,14 @@ fn every_mistake_in_a_request_key_has_its_error() {
     assert_eq!(
         RequestKey::parse(&"a".repeat(10_000_000)),
         Err(RequestKeyError::Length)
+    );
+    assert_eq!(
+        RequestKey::parse(&"è".repeat(65)),
+        Err(RequestKeyError::Length)
+    );
+    assert_eq!(
+        RequestKey::parse(&"😷".repeat(64)),
+        Err(RequestKeyError::Character { position: 1 })
     );
     for (text, position) in [
         (" a", 1),
@@ -292,6 +350,15 @@ fn every_mistake_in_digits_has_its_error() {
             "{text:?}"
         );
     }
+    // Eight characters of the most bytes that a character has, and one more.
+    assert_eq!(
+        CardDigits::parse(&"😷".repeat(8)).err(),
+        Some(CardDigitsError::Digit { position: 1 })
+    );
+    assert_eq!(
+        CardDigits::parse(&"😷".repeat(9)).err(),
+        Some(CardDigitsError::Length)
+    );
     assert_eq!(
         PinCode::parse("123456789").err(),
         Some(PinCodeError::Length)
@@ -312,6 +379,10 @@ fn sessions_are_36_characters_and_all_different() {
     assert_eq!(session.to_text().len(), 36);
     assert_ne!(session, SessionId::random());
     assert_ne!(session.digest(), SessionId::random().digest());
+    let bytes = [7; SessionDigest::LENGTH];
+    let digest = SessionDigest::from_bytes(bytes);
+    assert_eq!(*digest.as_bytes(), bytes);
+    assert_eq!(format!("{digest:?}"), "SessionDigest(..)");
     let text = session.to_text();
     for wrong in [
         String::new(),
@@ -345,6 +416,12 @@ fn coded_values_are_read_to_the_letter() {
     assert_eq!(TestKind::Molecular.as_str(), "M");
     let kinds = AuthenticationKind::ALL.map(AuthenticationKind::as_str);
     assert_eq!(kinds, ["2F", "CNS", "CIE", "SPID"]);
+    assert_eq!(AuthenticationKind::ALL.map(|kind| kind.to_string()), kinds);
+    assert_eq!(TestKind::Molecular.to_string(), "M");
+    assert_eq!(
+        [TestResult::Positive, TestResult::Negative].map(|result| result.to_string()),
+        ["P", "N"]
+    );
     for kind in AuthenticationKind::ALL {
         assert_eq!(AuthenticationKind::parse(kind.as_str()), Ok(kind));
     }

@@ -2,7 +2,9 @@
 //! A failure is one structure taken for two because of how its letters were encoded, two taken for one, or a text that is not kept as it was sent.
 
 use proptest::prelude::*;
-use sistema_ts_model::{StructureDescription, StructureError, StructureReference, nfc};
+use sistema_ts_model::{
+    StructureDescription, StructureError, StructureId, StructureReference, nfc,
+};
 use unicode_normalization::UnicodeNormalization as _;
 
 fn described(text: &str) -> StructureDescription {
@@ -118,4 +120,15 @@ proptest! {
             prop_assert_eq!(one.is_same_as(&other), is_same);
         }
     }
+}
+
+#[test]
+fn an_identifier_and_a_description_are_never_the_same_structure() {
+    let identifier = |text: &str| StructureReference::Identifier(StructureId::parse(text).unwrap());
+    let described =
+        StructureReference::Description(StructureDescription::parse("010-101-000123").unwrap());
+    let one = identifier("010-101-000123");
+    assert!(one.is_same_as(&identifier("010-101-000123")));
+    assert!(!one.is_same_as(&identifier("010-101-000124")));
+    assert!(!one.is_same_as(&described) && !described.is_same_as(&one));
 }

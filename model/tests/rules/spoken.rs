@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use sistema_ts_model::{
     CUN_COUNT, CardDigits, CardDigitsError, CodeError, CodiceFiscale, CodiceFiscaleError,
-    CodiceFiscaleOptions, Cun, Otp,
+    CodiceFiscaleOptions, Cun, Otp, symbols_of,
 };
 
 /// What stands between symbols and says nothing: each kind that the documents name, and what programs put there unseen.
@@ -196,4 +196,10 @@ fn a_long_text_is_refused_by_its_length_alone() {
         CardDigits::parse_spoken(&long).err(),
         Some(CardDigitsError::Length)
     );
+}
+
+#[test]
+fn a_text_of_256_bytes_is_looked_at_and_a_longer_one_is_not() {
+    assert_eq!(symbols_of(&"a".repeat(256)).unwrap().len(), 256);
+    assert!(symbols_of(&"a".repeat(257)).is_none());
 }
