@@ -17,8 +17,9 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::{CqlValue, Row};
 
-use crate::connecting::ConnectError;
+use crate::connecting::{ConnectError, connect};
 use crate::failure::Failure;
+use crate::migrations;
 use crate::settings::CqlSettings;
 use crate::statement::{Kind, Statement};
 use crate::tables::with_keyspaces;
@@ -68,11 +69,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// Connects as the role of the settings, if the schema is of this version.
+    pub(crate) async fn open(settings: &CqlSettings) -> Result<Self, ConnectError> {
+        let session = connect(settings).await?;
+        migrations::check(&session, settings).await?;
+        Self::prepare(session, settings).await
+    }
+
     /// Prepares every statement. Fails if the schema is not there, or not of this version.
-    pub(crate) async fn prepare(
-        session: Session,
-        settings: &CqlSettings,
-    ) -> Result<Self, ConnectError> {
+    async fn prepare(session: Session, settings: &CqlSettings) -> Result<Self, ConnectError> {
         let profiles = Profiles::of(settings);
         let mut prepared = Vec::with_capacity(Statement::ALL.len());
         for statement in Statement::ALL {

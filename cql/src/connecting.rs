@@ -12,6 +12,7 @@ use sistema_ts_store::permissions::{PermissionError, check_secret_file};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::migrations::MigrationError;
 use crate::settings::CqlSettings;
 use crate::tables::Keyspace;
 
@@ -31,7 +32,7 @@ pub enum ConnectError {
         /// What the driver says.
         reason: String,
     },
-    /// The tables are missing, or are of another version.
+    /// The tables are not as their version says, or this role may not see them.
     #[error(
         "the cluster's schema is not of this version ({statement} cannot be prepared: {reason}): run `sistema-ts migrate`"
     )]
@@ -41,6 +42,9 @@ pub enum ConnectError {
         /// What the nodes say of it: its text has no values yet.
         reason: String,
     },
+    /// The schema is not of this version.
+    #[error(transparent)]
+    Version(#[from] MigrationError),
     /// A file of the configuration cannot be used.
     #[error("{}: {reason}", file.display())]
     File {

@@ -20,7 +20,7 @@ use sistema_ts_store::{
 use tokio::runtime::Runtime;
 
 use crate::cluster::Cluster;
-use crate::connecting::{ConnectError, connect};
+use crate::connecting::ConnectError;
 use crate::core::Core;
 use crate::failure::Failure;
 #[cfg(feature = "faults")]
@@ -47,8 +47,7 @@ impl CqlStore {
     ) -> Result<Self, StoreError> {
         let runtime = threads(&options)?;
         let opening = async {
-            let session = connect(&options.settings).await?;
-            let cluster = Cluster::prepare(session, &options.settings).await?;
+            let cluster = Cluster::open(&options.settings).await?;
             Ok::<_, StoreError>(Core::open(cluster, keys, clock, options).await?)
         };
         let core = block_on(&runtime, opening)?;

@@ -5,7 +5,7 @@ use tokio::runtime::Runtime;
 
 use super::search;
 use crate::cluster::Cluster;
-use crate::connecting::{ConnectError, connect};
+use crate::connecting::ConnectError;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::settings::CqlSettings;
@@ -28,11 +28,7 @@ impl CqlAccessArchive {
             .enable_all()
             .build()
             .map_err(ConnectError::Threads)?;
-        let opening = async {
-            let session = connect(settings).await?;
-            Cluster::prepare(session, settings).await
-        };
-        let cluster = runtime.block_on(opening)?;
+        let cluster = runtime.block_on(Cluster::open(settings))?;
         Ok(Self { cluster, runtime })
     }
 }

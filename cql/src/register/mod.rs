@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, Semaphore};
 use self::entry::Key;
 use self::state::State;
 use crate::cluster::Cluster;
-use crate::connecting::{ConnectError, connect};
+use crate::connecting::ConnectError;
 use crate::failure::Failure;
 use crate::settings::CqlSettings;
 use crate::statement::Statement;
@@ -230,11 +230,9 @@ fn open_cluster(settings: &CqlSettings) -> Result<(Runtime, Cluster), RegisterEr
         .enable_all()
         .build()
         .map_err(|error| unavailable(ConnectError::Threads(error)))?;
-    let opening = async {
-        let session = connect(settings).await?;
-        Cluster::prepare(session, settings).await
-    };
-    let cluster = runtime.block_on(opening).map_err(unavailable)?;
+    let cluster = runtime
+        .block_on(Cluster::open(settings))
+        .map_err(unavailable)?;
     Ok((runtime, cluster))
 }
 

@@ -76,14 +76,19 @@ pub fn stop_with_this_process(script: &Path, folder: &Path) {
     std::mem::forget(watch);
 }
 
-/// Settings for keyspaces of their own, whose tables are made.
-pub fn new_keyspaces(name: &str) -> Option<CqlSettings> {
-    let settings = CqlSettings {
+/// Settings for keyspaces of their own, which are not there yet.
+pub fn settings(name: &str) -> Option<CqlSettings> {
+    Some(CqlSettings {
         nodes: vec![address()?.to_owned()],
         keyspace_prefix: format!("{name}_{:08x}", rand::random::<u32>()),
         replication_factor: 1,
         ..CqlSettings::default()
-    };
+    })
+}
+
+/// Settings for keyspaces of their own, whose tables are made.
+pub fn new_keyspaces(name: &str) -> Option<CqlSettings> {
+    let settings = settings(name)?;
     make_keyspaces(&settings);
     Some(settings)
 }
