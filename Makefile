@@ -11,12 +11,16 @@ help: ## List the commands
 setup: ## Check what this machine has and install what the project needs
 	@scripts/setup
 
-demo: setup ## Build, start a server on made-up data, walk the whole chain from a swab to an unlocked app, and check every answer
-	@cargo build --locked --workspace --bin sistema-ts --bin immuni-stand-in
+# Over which store `make demo` and `make run` go: embedded, or cql, for which they start a node of Apache Cassandra.
+STORE ?= embedded
+export STORE
+
+demo: setup ## Build, start a server on made-up data, walk the whole chain from a swab to an unlocked app, and check every answer; STORE=cql: over a cluster
+	@cargo build --locked --workspace $(if $(filter cql,$(STORE)),--features cql) --bin sistema-ts --bin immuni-stand-in
 	@scripts/demo
 
 run: setup ## The same start, and the server stays up: prints addresses, certificates and a curl that works for each service
-	@cargo build --locked --workspace --bin sistema-ts --bin immuni-stand-in
+	@cargo build --locked --workspace $(if $(filter cql,$(STORE)),--features cql) --bin sistema-ts --bin immuni-stand-in
 	@scripts/run
 
 python: setup .venv/ready ## The Python in which the programs of the guides run: .venv/bin/python, with zeep

@@ -1,4 +1,4 @@
-//! One file of the product knows which stores there are, `src/backend.rs`; all others know them by the traits of the store's crate. A failure
+//! One file of the product knows which stores there are, `src/backend/mod.rs`; all others know them by the traits of the store's crate. A failure
 //! means that a second store would have to be told of in more places than there.
 #![allow(clippy::unwrap_used)]
 
@@ -43,5 +43,5 @@ fn no_source_but_one_names_a_store() {
     naming.iter_mut().for_each(|path| {
         *path = path.strip_prefix(root).unwrap().to_owned();
     });
-    assert_eq!(naming, [Path::new("src/backend.rs")]);
+    assert_eq!(naming, [Path::new("src/backend/mod.rs")]);
 }

@@ -37,7 +37,11 @@ mod listing;
 #[cfg(feature = "driver")]
 mod lookup;
 #[cfg(feature = "driver")]
+mod maintenance;
+#[cfg(feature = "driver")]
 pub mod migrations;
+#[cfg(feature = "driver")]
+mod noted_time;
 #[cfg(feature = "driver")]
 mod options;
 #[cfg(feature = "driver")]
@@ -63,12 +67,16 @@ pub mod tables;
 #[cfg(feature = "driver")]
 mod test_row;
 #[cfg(feature = "driver")]
+mod threads;
+#[cfg(feature = "driver")]
 mod ticket;
 
 #[cfg(feature = "driver")]
 pub use access::CqlAccessArchive;
 #[cfg(feature = "driver")]
 pub use connecting::{ConnectError, connect};
+#[cfg(feature = "driver")]
+pub use maintenance::CqlMaintenance;
 #[cfg(feature = "driver")]
 pub use options::CqlOptions;
 #[cfg(feature = "driver")]

@@ -17,7 +17,6 @@ use sistema_ts_store::{
     OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
     ReservedCun, SessionView, SettleUnlock, Store, StoreError, StoreToken, TestView,
 };
-use tokio::runtime::Runtime;
 
 use crate::cluster::Cluster;
 use crate::connecting::ConnectError;
@@ -27,12 +26,12 @@ use crate::failure::Failure;
 use crate::faults::{Fault, Lateness};
 use crate::options::CqlOptions;
 use crate::statement::Statement;
+use crate::threads::Threads;
 
 /// A store over ScyllaDB or Apache Cassandra. Any number of servers may have it open.
 pub struct CqlStore {
     core: Arc<Core>,
-    /// The threads that speak with the nodes: what was begun goes on there, whatever becomes of whoever asked for it. Taken when dropped.
-    runtime: Option<Runtime>,
+    threads: Threads,
 }
 
 impl CqlStore {
@@ -45,15 +44,15 @@ impl CqlStore {
         keys: Arc<KeyRing>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let runtime = threads(&options)?;
+        let threads = Threads::start("cql", options.settings.threads)?;
         let opening = async {
             let cluster = Cluster::open(&options.settings).await?;
             Ok::<_, StoreError>(Core::open(cluster, keys, clock, options).await?)
         };
-        let core = block_on(&runtime, opening)?;
+        let core = threads.block_on(opening)?;
         Ok(Self {
             core: Arc::new(core),
-            runtime: Some(runtime),
+            threads,
         })
     }
 
@@ -83,9 +82,6 @@ impl CqlStore {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let Some(runtime) = &self.runtime else {
-            return Err(stopped());
-        };
         let core = Arc::clone(&self.core);
         if core.places.is_closed() {
             return Err(stopped());
@@ -96,7 +92,7 @@ impl CqlStore {
             });
         }
         let operation = operation(Arc::clone(&core));
-        let task = runtime.spawn(async move {
+        let task = self.threads.spawn(async move {
             let Ok(_place) = core.places.acquire().await else {
                 return Err(Failure::Store(stopped()));
             };
@@ -110,35 +106,6 @@ impl CqlStore {
             }),
         }
     }
-}
-
-impl Drop for CqlStore {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // It may be dropped on a thread that must not wait.
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Waits for what runs on the store's threads, also where the thread that waits is one of another runtime.
-fn block_on<T: Send>(runtime: &Runtime, work: impl Future<Output = T> + Send) -> T {
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| runtime.block_on(work));
-        match waiting.join() {
-            Ok(outcome) => outcome,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-fn threads(options: &CqlOptions) -> Result<Runtime, ConnectError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.settings.threads)
-        .thread_name("cql")
-        .enable_all()
-        .build()
-        .map_err(ConnectError::Threads)
 }
 
 fn stopped() -> StoreError {

@@ -1,22 +1,19 @@
 //! Sweeps, and the trusted time as this server has noted it for itself. Rows end by their own times to live; a sweep ends what somebody has intended and
 //! not completed, copies access records before their tests end, and drops the days' keys.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use sistema_ts_model::{RegionCode, Timestamp};
-use sistema_ts_store::durable::{self, TextFault};
 use sistema_ts_store::keys::{KeyRing, oldest_live_day};
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{Expired, StoreError};
 
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::noted_time::NotedTimeFile;
 use crate::place::{PARTS, encode_region, hour_of};
 use crate::statement::Statement;
 
-/// What the file of the noted time says that it is.
-const KIND: &str = "noted time";
 /// Of the hours of a day in Rome there are never more.
 const HOURS_OF_A_DAY: i32 = 25;
 
@@ -47,11 +44,10 @@ impl Core {
 
     pub(crate) async fn noted_time(&self) -> Result<Option<NotedTime>, Failure> {
         let file = self.note();
-        let read = tokio::task::spawn_blocking(move || durable::read(&file, KIND)).await;
+        let read = tokio::task::spawn_blocking(move || file.read()).await;
         let read = read.map_err(|_| Failure::Store(file_failed("the noted time was not read")))?;
-        if let Some(lines) = read.map_err(in_note)? {
-            let noted = decode(&lines);
-            return Ok(Some(noted.ok_or(Failure::Corrupt("the noted time"))?));
+        if let Some(noted) = read? {
+            return Ok(Some(noted));
         }
         if let Some(newest) = self.newest_test().await? {
             return Ok(Some(NotedTime::at(newest)));
@@ -65,18 +61,14 @@ impl Core {
     }
 
     pub(crate) async fn note_time(&self, time: NotedTime) -> Result<(), Failure> {
-        let (file, folder) = (self.note(), self.options.data_folder.clone());
-        let writing = move || {
-            std::fs::create_dir_all(folder)?;
-            durable::replace(&file, KIND, &encode(time))
-        };
-        let written = tokio::task::spawn_blocking(writing).await;
+        let file = self.note();
+        let written = tokio::task::spawn_blocking(move || file.write(time)).await;
         let written = written.map_err(|_| Failure::Store(file_failed("the time was not noted")))?;
-        written.map_err(|error| in_note(error.into()))
+        Ok(written?)
     }
 
-    fn note(&self) -> PathBuf {
-        self.options.data_folder.join("noted-time")
+    fn note(&self) -> NotedTimeFile {
+        NotedTimeFile::in_folder(&self.options.data_folder)
     }
 
     /// When the newest test was inserted, as far as its day's key was brought.
@@ -122,39 +114,8 @@ fn drop_old_keys(keys: &KeyRing, horizon: Horizon) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn encode(time: NotedTime) -> String {
-    format!(
-        "trusted {}\nwall {}\nwaiting {}\npace {}\nmade-up {}\n",
-        time.trusted.millis(),
-        time.wall.millis(),
-        time.waiting_millis,
-        time.pace_millis,
-        time.made_up_millis
-    )
-}
-
-fn decode(lines: &[String]) -> Option<NotedTime> {
-    let number = |name: &str| -> Option<i64> {
-        let mut lines = lines.iter();
-        let number = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        number.parse().ok()
-    };
-    let noted = NotedTime {
-        trusted: Timestamp::from_millis_clamped(number("trusted")?),
-        wall: Timestamp::from_millis_clamped(number("wall")?),
-        waiting_millis: number("waiting")?,
-        pace_millis: number("pace")?,
-        made_up_millis: number("made-up")?,
-    };
-    Some(noted.within_ranges())
-}
-
 fn file_failed(what: &str) -> StoreError {
     StoreError::Unavailable {
         reason: what.to_owned(),
     }
-}
-
-fn in_note(fault: TextFault) -> Failure {
-    Failure::Store(file_failed(&format!("the noted time: {fault}")))
 }

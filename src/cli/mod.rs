@@ -16,6 +16,7 @@ mod code;
 mod configuration;
 mod error;
 mod keys;
+mod migrate;
 mod person;
 mod pki;
 mod restore;
@@ -41,6 +42,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Look at a data folder that the server refuses, and accept it as it is
     Restore(restore::Arguments),
+    /// Make the tables of a store that servers share, or bring them to this version
+    Migrate(migrate::Arguments),
     /// The ring of day keys, without which nothing can be sealed
     Keys(Configured<keys::Command>),
     /// What only a person can decide who has looked at another clock
@@ -67,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Code(command) => code::run(command),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
+        Command::Migrate(arguments) => migrate::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Clock(arguments) => clock::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),

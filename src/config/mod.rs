@@ -120,7 +120,10 @@ impl Configuration {
             &mut self.immuni.client_certificate_file,
             &mut self.immuni.client_private_key_file,
             &mut self.control.socket_file,
-        ] {
+        ]
+        .into_iter()
+        .chain(self.backends.paths_mut())
+        {
             // `join` keeps an absolute path; an empty one stays empty, for the check to refuse.
             if !path.as_os_str().is_empty() {
                 *path = folder.join(&*path);

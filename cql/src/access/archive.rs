@@ -1,19 +1,18 @@
 //! Reading the archive from another process, beside running servers or without one.
 
 use sistema_ts_store::{AccessArchive, AccessPage, AccessQuery, AccessRecord, StoreError};
-use tokio::runtime::Runtime;
 
 use super::search;
 use crate::cluster::Cluster;
-use crate::connecting::ConnectError;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::settings::CqlSettings;
+use crate::threads::Threads;
 
 /// The archive of access records of a store over CQL, opened for reading alone.
 pub struct CqlAccessArchive {
     cluster: Cluster,
-    runtime: Runtime,
+    threads: Threads,
 }
 
 impl CqlAccessArchive {
@@ -22,14 +21,9 @@ impl CqlAccessArchive {
     /// # Errors
     /// [`StoreError::Unavailable`] if no node can be used, or the schema is not of this version.
     pub fn open(settings: &CqlSettings) -> Result<Self, StoreError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("cql")
-            .enable_all()
-            .build()
-            .map_err(ConnectError::Threads)?;
-        let cluster = runtime.block_on(Cluster::open(settings))?;
-        Ok(Self { cluster, runtime })
+        let threads = Threads::start("cql-access", 1)?;
+        let cluster = threads.block_on(Cluster::open(settings))?;
+        Ok(Self { cluster, threads })
     }
 }
 
@@ -41,7 +35,7 @@ impl AccessArchive for CqlAccessArchive {
     ) -> Result<(), StoreError> {
         let mut query = query.clone();
         loop {
-            let page = self.runtime.block_on(search::search(&self.cluster, &query));
+            let page = self.threads.block_on(search::search(&self.cluster, &query));
             let page = page.map_err(StoreError::from)?;
             for record in page.records {
                 if !found(record) {

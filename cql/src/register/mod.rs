@@ -19,7 +19,6 @@ use async_trait::async_trait;
 use sistema_ts_store::register::{
     Act, Register, RegisterChange, RegisterError, RegisterJournal, RegisterKey, RegisterSnapshot,
 };
-use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, Semaphore};
 
 use self::entry::Key;
@@ -30,6 +29,7 @@ use crate::failure::Failure;
 use crate::settings::CqlSettings;
 use crate::statement::Statement;
 use crate::tables::Keyspace;
+use crate::threads::Threads;
 
 /// So many changes and looks may wait for each other in one process.
 const QUEUE: usize = 256;
@@ -103,8 +103,7 @@ impl Shared {
 pub struct CqlRegister {
     shared: Arc<Shared>,
     watch: Option<tokio::task::JoinHandle<()>>,
-    /// The threads that speak with the nodes. Taken when dropped.
-    runtime: Option<Runtime>,
+    threads: Threads,
 }
 
 impl std::fmt::Debug for CqlRegister {
@@ -119,10 +118,10 @@ impl CqlRegister {
     /// # Errors
     /// [`RegisterError::AlreadyMade`] if there is one already.
     pub fn create(settings: &CqlSettings, key: &RegisterKey) -> Result<(), RegisterError> {
-        let (runtime, cluster) = open_cluster(settings)?;
+        let (threads, cluster) = open_cluster(settings)?;
         let check = key.check_value();
         let values = (check.as_slice(),);
-        let made = runtime.block_on(cluster.decide(Statement::MakeRegister, values));
+        let made = threads.block_on(cluster.decide(Statement::MakeRegister, values));
         let made = made.map_err(|error| RegisterError::UnknownOutcome(error.to_string()))?;
         match made.applied {
             true => Ok(()),
@@ -137,10 +136,10 @@ impl CqlRegister {
     /// # Errors
     /// [`RegisterError::Unavailable`] if no node can be used.
     pub fn exists(settings: &CqlSettings) -> Result<bool, RegisterError> {
-        let (runtime, cluster) = open_cluster(settings)?;
+        let (threads, cluster) = open_cluster(settings)?;
         let read =
             cluster.read_one::<(i8, Option<i64>, Option<Vec<u8>>)>(Statement::ReadVersion, ());
-        let found = runtime.block_on(read).map_err(unavailable)?;
+        let found = threads.block_on(read).map_err(unavailable)?;
         Ok(found.is_some_and(|(_, version, _)| version.is_some()))
     }
 
@@ -162,7 +161,7 @@ impl CqlRegister {
         journal: Arc<dyn RegisterJournal>,
         poll_interval: Option<Duration>,
     ) -> Result<Self, RegisterError> {
-        let (runtime, cluster) = open_cluster(settings)?;
+        let (threads, cluster) = open_cluster(settings)?;
         let shared = Arc::new(Shared {
             cluster,
             key,
@@ -174,15 +173,15 @@ impl CqlRegister {
             in_place: AtomicBool::new(false),
             turns: Semaphore::new(QUEUE),
         });
-        runtime.block_on(shared.look())?;
+        threads.block_on(shared.look())?;
         let watch = poll_interval.map(|interval| {
             let shared = Arc::clone(&shared);
-            runtime.spawn(async move { shared.watch(interval).await })
+            threads.spawn(async move { shared.watch(interval).await })
         });
         Ok(Self {
             shared,
             watch,
-            runtime: Some(runtime),
+            threads,
         })
     }
 
@@ -196,10 +195,7 @@ impl CqlRegister {
             return Err(RegisterError::Overloaded);
         }
         let work = work(Arc::clone(&shared));
-        let Some(runtime) = &self.runtime else {
-            return Err(stopped());
-        };
-        let task = runtime.spawn(async move {
+        let task = self.threads.spawn(async move {
             let _turn = shared.turns.acquire().await.map_err(|_| stopped())?;
             work.await
         });
@@ -213,27 +209,11 @@ impl CqlRegister {
     }
 }
 
-impl Drop for CqlRegister {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // It may be dropped on a thread that must not wait.
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn open_cluster(settings: &CqlSettings) -> Result<(Runtime, Cluster), RegisterError> {
+fn open_cluster(settings: &CqlSettings) -> Result<(Threads, Cluster), RegisterError> {
     let unavailable = |error: ConnectError| RegisterError::Unavailable(error.to_string());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("cql-register")
-        .enable_all()
-        .build()
-        .map_err(|error| unavailable(ConnectError::Threads(error)))?;
-    let cluster = runtime
-        .block_on(Cluster::open(settings))
-        .map_err(unavailable)?;
-    Ok((runtime, cluster))
+    let threads = Threads::start("cql-register", 1).map_err(unavailable)?;
+    let cluster = threads.block_on(Cluster::open(settings));
+    Ok((threads, cluster.map_err(unavailable)?))
 }
 
 fn stopped() -> RegisterError {

@@ -74,12 +74,14 @@ impl Context {
 /// Without a key: either nothing was made yet, or the key is lost.
 fn missing_key(configuration: &Configuration) -> AdminError {
     let archives = configuration.archives();
-    if archives.has_register() {
-        let register = archives.register_place();
-        let key = configuration.register.key_file.clone();
-        AdminError::KeyLost { register, key }
-    } else {
-        RegisterError::NotFound(archives.data_folder).into()
+    match archives.has_register() {
+        Ok(true) => {
+            let register = archives.register_place();
+            let key = configuration.register.key_file.clone();
+            AdminError::KeyLost { register, key }
+        }
+        Ok(false) => RegisterError::NotFound(archives.data_folder).into(),
+        Err(error) => error.into(),
     }
 }
 

@@ -109,7 +109,7 @@ fn init(configuration: &Configuration, output: Output) -> Result<(), CliError> {
     let key_file = &configuration.register.key_file;
     let archives = configuration.archives();
     // Asked before a key is made: a register whose key is gone needs that key, not a new one.
-    if archives.has_register() {
+    if archives.has_register().map_err(AdminError::from)? {
         let made = RegisterError::AlreadyMade(archives.data_folder);
         return Err(AdminError::from(made).into());
     }

@@ -98,6 +98,8 @@ pub fn open_store(folder: &Path) -> Arc<dyn Store> {
 /// One installation, in a folder of its own that goes with it.
 pub struct Installation {
     folder: tempfile::TempDir,
+    /// Settings in the environment of all its commands, each as `("LIMITS__BODY_TIMEOUT_SECONDS", "1")`.
+    settings: Vec<(String, String)>,
 }
 
 impl Installation {
@@ -231,12 +233,44 @@ impl Installation {
     }
 
     fn empty() -> Self {
+        Self::empty_with(Vec::new())
+    }
+
+    fn empty_with(settings: Vec<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder }
+        Self { folder, settings }
     }
 
     fn make() -> Self {
-        let made = Self::empty();
+        Self::empty().fill()
+    }
+
+    /// One whose data lie on a cluster, in keyspaces of their own, with call centres as in [`Installation::with_call_centres`].
+    #[cfg(feature = "cql")]
+    pub fn on_a_cluster(address: &str) -> Self {
+        let prefix = format!("system_{:08x}", rand::random::<u32>());
+        let settings = [
+            ("STORE__BACKEND", "cql"),
+            ("CQL__NODES", address),
+            ("CQL__REPLICATION_FACTOR", "1"),
+            ("CQL__KEYSPACE_PREFIX", &prefix),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Self::empty_with(settings.to_vec())
+            .fill()
+            .add_call_centres()
+    }
+
+    /// Another server's on the same cluster: the same keys, certificates and cards, and a folder of its own.
+    #[cfg(feature = "cql")]
+    pub fn beside(&self) -> Self {
+        let other = Self::empty_with(self.settings.clone());
+        copy_folder(&self.path(""), &other.path(""));
+        other
+    }
+
+    fn fill(self) -> Self {
+        let made = self;
         std::fs::write(made.path("sistema-ts.toml"), CONFIGURATION).unwrap();
         made.run(&["pki", "ca"]);
         made.run(&["pki", "server", "localhost", "127.0.0.1"]);
@@ -245,6 +279,9 @@ impl Installation {
         }
         made.run(&["pki", "region", "--code", "010", "--file", "region-010-new"]);
         made.run(&["keys", "create"]);
+        if !made.settings.is_empty() {
+            made.run(&["migrate"]);
+        }
         made.admin(&["init"]);
         // Region 030 has a certificate and is not registered.
         for code in ["010", "020"] {
@@ -304,6 +341,9 @@ impl Installation {
             .env("SISTEMA_TS_CONFIGURATION", self.path("sistema-ts.toml"))
             .args(arguments)
             .stdin(Stdio::null());
+        for (key, value) in &self.settings {
+            command.env(format!("SISTEMA_TS_{key}"), value);
+        }
         command
     }
 

@@ -1,11 +1,15 @@
 //! The archives of an installation (tests, register, health cards, access records, day keys), opened: the one file that knows which stores
 //! there are. Everything else knows them by the traits of the store's crate.
 
+#[cfg_attr(not(feature = "cql"), path = "without_cql.rs")]
+mod cql;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sistema_ts_cql::CqlSettings;
 use sistema_ts_embedded::cards::{
     EmbeddedCardImport, EmbeddedCardRegister, additions, remove_addition,
 };
@@ -26,6 +30,8 @@ pub enum Backend {
     /// SQLite within this process, in the data folder of this machine.
     #[default]
     Embedded,
+    /// A cluster of ScyllaDB or Apache Cassandra, which any number of servers share.
+    Cql,
 }
 
 /// The sections of the configuration that belong to one store each, and say nothing while another one is used.
@@ -34,13 +40,26 @@ pub struct BackendSections {
     /// The embedded store.
     #[serde(default)]
     pub embedded: EmbeddedSettings,
+    /// The store over a cluster.
+    #[serde(default)]
+    pub cql: CqlSettings,
 }
 
 impl BackendSections {
     /// Each number of every section: its key, its value, and from where to where it may be.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = (String, usize, (usize, usize))> {
-        let bounds = self.embedded.bounds().into_iter();
-        bounds.map(|(key, value, allowed)| (format!("embedded.{key}"), value, allowed.into_inner()))
+        let embedded = self.embedded.bounds().into_iter();
+        let cql = self.cql.bounds().into_iter();
+        let embedded = embedded.map(|bound| ("embedded", bound));
+        let all = embedded.chain(cql.map(|bound| ("cql", bound)));
+        all.map(|(section, (key, value, allowed))| {
+            (format!("{section}.{key}"), value, allowed.into_inner())
+        })
+    }
+
+    /// The keys whose values are paths.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.cql.paths_mut().into_iter()
     }
 }
 
@@ -114,6 +133,7 @@ impl Archives {
                 let store = EmbeddedStore::open(self.embedded_options(), keys, clock)?;
                 Ok(Arc::new(store))
             }
+            Backend::Cql => cql::store(self, keys, clock),
         }
     }
 
@@ -125,6 +145,19 @@ impl Archives {
                 self.embedded_options(),
                 &self.key_ring_file,
             )),
+            Backend::Cql => cql::maintenance(self),
+        }
+    }
+
+    /// Brings the schema of a store that servers share to this version, and answers the versions before and after; none where a server does so
+    /// itself. `take_over` takes the lock of another process that is known to be dead.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason; what was applied stays, and a repetition goes on from there.
+    pub fn migrate(&self, take_over: bool) -> Result<Option<(i32, i32)>, StoreError> {
+        match self.backend {
+            Backend::Embedded => Ok(None),
+            Backend::Cql => cql::migrate(self, take_over).map(Some),
         }
     }
 
@@ -138,6 +171,7 @@ impl Archives {
                 let archive = EmbeddedAccessArchive::open(&self.data_folder)?;
                 Ok(Box::new(archive))
             }
+            Backend::Cql => cql::access(self),
         }
     }
 
@@ -146,14 +180,18 @@ impl Archives {
     pub fn register_place(&self) -> PathBuf {
         match self.backend {
             Backend::Embedded => self.data_folder.join(REGISTER_FILE),
+            Backend::Cql => cql::register_place(self),
         }
     }
 
     /// Whether there is a register.
-    #[must_use]
-    pub fn has_register(&self) -> bool {
+    ///
+    /// # Errors
+    /// [`RegisterError::Unavailable`] if that cannot be found out.
+    pub fn has_register(&self) -> Result<bool, RegisterError> {
         match self.backend {
-            Backend::Embedded => self.register_place().exists(),
+            Backend::Embedded => Ok(self.register_place().exists()),
+            Backend::Cql => cql::has_register(self),
         }
     }
 
@@ -164,6 +202,7 @@ impl Archives {
     pub fn create_register(&self, key: &RegisterKey) -> Result<(), RegisterError> {
         match self.backend {
             Backend::Embedded => EmbeddedRegister::create(&self.data_folder, key),
+            Backend::Cql => cql::create_register(self, key),
         }
     }
 
@@ -187,20 +226,17 @@ impl Archives {
                 let register = EmbeddedRegister::open(&self.data_folder, key, journal, options)?;
                 Ok(Arc::new(register))
             }
+            Backend::Cql => cql::register(self, key, journal, poll_interval),
         }
     }
 
-    /// Opens the register of health cards, of which there may be none yet.
+    /// Opens the register of health cards, a file of each server's own whichever store there is, of which there may be none yet.
     ///
     /// # Errors
     /// [`CardError`].
     pub fn cards(&self, key: &RegisterKey) -> Result<Arc<dyn CardRegister>, CardError> {
-        match self.backend {
-            Backend::Embedded => {
-                let cards = EmbeddedCardRegister::open(&self.data_folder, key)?;
-                Ok(Arc::new(cards))
-            }
-        }
+        let cards = EmbeddedCardRegister::open(&self.data_folder, key)?;
+        Ok(Arc::new(cards))
     }
 
     /// Begins an import of health cards, or goes on with an interrupted one of the same source; `source` tells one source from another. One of
@@ -214,12 +250,8 @@ impl Archives {
         source: &[u8],
         restart: bool,
     ) -> Result<Box<dyn CardImport>, CardError> {
-        match self.backend {
-            Backend::Embedded => {
-                let import = EmbeddedCardImport::begin(&self.data_folder, key, source, restart)?;
-                Ok(Box::new(import))
-            }
-        }
+        let import = EmbeddedCardImport::begin(&self.data_folder, key, source, restart)?;
+        Ok(Box::new(import))
     }
 
     /// The names under which cards were added to the register.
@@ -227,9 +259,7 @@ impl Archives {
     /// # Errors
     /// [`CardError`].
     pub fn added_cards(&self) -> Result<Vec<AdditionName>, CardError> {
-        match self.backend {
-            Backend::Embedded => additions(&self.data_folder),
-        }
+        additions(&self.data_folder)
     }
 
     /// Takes the cards out that were added under a name; answers how many the register holds then.
@@ -241,9 +271,7 @@ impl Archives {
         key: &RegisterKey,
         name: &AdditionName,
     ) -> Result<u64, AdditionError> {
-        match self.backend {
-            Backend::Embedded => remove_addition(&self.data_folder, key, name),
-        }
+        remove_addition(&self.data_folder, key, name)
     }
 
     fn embedded_options(&self) -> EmbeddedOptions {

@@ -1,0 +1,14 @@
+//! The real server over a cluster: the same answers as over the embedded store, and two servers that share everything.
+//!
+//! A failure is something that a caller or an administrator could tell the stores apart by, or something that one server has answered and the other
+//! does not know.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../cql/tests/support/mod.rs"]
+mod cluster;
+#[allow(dead_code)]
+#[path = "../system/support/mod.rs"]
+mod support;
+
+mod alike;
+mod two_servers;
