@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-clients lint format audit mutants docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
+.PHONY: help setup demo run python test test-cluster test-clients lint format audit mutants docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -26,8 +26,11 @@ run: setup ## The same start, and the server stays up: prints addresses, certifi
 python: setup .venv/ready ## The Python in which the programs of the guides run: .venv/bin/python, with zeep
 
 test: setup .venv/ready ## All tests
-	cargo test --locked --workspace
+	cargo test --locked --workspace --features cql,faults
 	@scripts/check-guides
+
+test-cluster: setup ## The store over a cluster while each of three nodes is killed and frozen in turn, and two at once (an hour at most)
+	TEST_CQL_REQUIRED=1 TEST_CQL_FAULTS=all cargo test --locked --workspace --features cql,faults --test cluster -- --nocapture
 
 test-clients: setup ## More SOAP clients, which it installs: node's soap, PHP's SoapClient, Apache CXF and Metro (Java), gowsdl (Go)
 	@scripts/test-clients
@@ -35,6 +38,7 @@ test-clients: setup ## More SOAP clients, which it installs: node's soap, PHP's 
 lint: setup ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features cql,faults -- -D warnings
 
 format: ## Format the code
 	cargo fmt --all
@@ -49,6 +53,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked --test configuration_guide
 	UPDATE_DOCUMENTATION=1 cargo test --locked --lib --test soap_answers documentation
 	UPDATE_DOCUMENTATION=1 cargo test --locked -p sistema-ts-loadtest --test guide
+	UPDATE_DOCUMENTATION=1 TEST_CQL_REQUIRED=1 cargo test --locked -p sistema-ts-cql --features driver --test statements --test work
 
 bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks but bench-client, which needs wrk (an hour or so)
 
