@@ -134,9 +134,8 @@ fn an_erased_person_goes_from_the_nodes_files_and_never_stood_there_in_the_clear
         return support::say("no node can be started here: its files were not looked at");
     };
     let settings = CqlSettings {
-        nodes: vec![nodes.address().to_owned()],
         replication_factor: 1,
-        ..CqlSettings::default()
+        ..support::patient_settings(nodes.address())
     };
     support::make_keyspaces(&settings);
     let prefix = settings.keyspace_prefix.clone();

@@ -118,9 +118,8 @@ fn what_was_answered_is_there_whichever_node_is_killed_or_frozen() {
         return support::say("three nodes cannot be started here: no fault was tested");
     };
     let settings = CqlSettings {
-        nodes: vec![nodes.address().to_owned()],
         replication_factor: 3,
-        ..CqlSettings::default()
+        ..support::patient_settings(nodes.address())
     };
     support::make_keyspaces(&settings);
     let folder = tempfile::tempdir().unwrap();

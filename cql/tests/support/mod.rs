@@ -76,13 +76,22 @@ pub fn stop_with_this_process(script: &Path, folder: &Path) {
     std::mem::forget(watch);
 }
 
+/// Settings for the node at an address, with time limits for a machine that is busy.
+pub fn patient_settings(address: &str) -> CqlSettings {
+    CqlSettings {
+        nodes: vec![address.to_owned()],
+        statement_timeout_milliseconds: 10_000,
+        conditional_timeout_milliseconds: 10_000,
+        ..CqlSettings::default()
+    }
+}
+
 /// Settings for keyspaces of their own, which are not there yet.
 pub fn settings(name: &str) -> Option<CqlSettings> {
     Some(CqlSettings {
-        nodes: vec![address()?.to_owned()],
         keyspace_prefix: format!("{name}_{:08x}", rand::random::<u32>()),
         replication_factor: 1,
-        ..CqlSettings::default()
+        ..patient_settings(address()?)
     })
 }
 

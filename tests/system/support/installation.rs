@@ -253,6 +253,8 @@ impl Installation {
             ("STORE__BACKEND", "cql"),
             ("CQL__NODES", address),
             ("CQL__REPLICATION_FACTOR", "1"),
+            ("CQL__STATEMENT_TIMEOUT_MILLISECONDS", "10000"),
+            ("CQL__CONDITIONAL_TIMEOUT_MILLISECONDS", "10000"),
             ("CQL__KEYSPACE_PREFIX", &prefix),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
