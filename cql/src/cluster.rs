@@ -102,11 +102,6 @@ impl Cluster {
         })
     }
 
-    /// The session, for what is no statement of the store.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// Rows that a reading statement gives, which has a bound of its own: it is read in one piece.
     pub(crate) async fn read<T>(
         &self,

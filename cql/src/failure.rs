@@ -10,9 +10,6 @@ use crate::statement::Statement;
 /// Why something could not be done. No text has a value of a statement.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
-    /// There is no room: nothing was sent.
-    #[error("no room for {0}")]
-    Overloaded(&'static str),
     /// The cluster has not answered, or has refused.
     #[error("{}: {reason}", statement.name())]
     Cluster {
@@ -55,7 +52,6 @@ impl Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Overloaded(what) => StoreError::Overloaded { what },
             Failure::Cluster { .. } => StoreError::Unavailable {
                 reason: format!("the cluster: {failure}"),
             },

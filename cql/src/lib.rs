@@ -2,11 +2,8 @@
 //!
 //! What several servers do to rows that live on several nodes was decided by search, before it was written: `tests/models` holds a model of each
 //! decision, of what lost against it, and of each guard that it stands on. `docs/cql.md` says what was decided, and why.
-
+//!
 //! Without the feature `driver` this crate has the settings alone.
-
-// Until every operation is there.
-#![allow(dead_code)]
 
 mod settings;
 

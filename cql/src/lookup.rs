@@ -59,7 +59,6 @@ impl StoredLife {
 /// What is kept of a person.
 #[derive(DeserializeRow)]
 pub(crate) struct PatientColumns {
-    pub(crate) day: Option<i32>,
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) tag: Option<Vec<u8>>,
     pub(crate) contact: Option<Vec<u8>>,

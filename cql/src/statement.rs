@@ -111,7 +111,7 @@ statements! {
     /// A positive's sealed fiscal code with its tag, and a sealed contact.
     WritePatient: Write, "INSERT INTO {patients}.patient (code, day, sealed, tag, contact) VALUES (:code, :day, :sealed, :tag, :contact) USING TTL 1382400 AND TIMESTAMP :timestamp";
     /// What is kept of the person of a code.
-    ReadPatient: Read, "SELECT day, sealed, tag, contact FROM {patients}.patient WHERE code = :code";
+    ReadPatient: Read, "SELECT sealed, tag, contact FROM {patients}.patient WHERE code = :code";
     /// Erases the person of a code.
     ErasePatient: Write, "DELETE FROM {patients}.patient USING TIMESTAMP :timestamp WHERE code = :code";
     /// Points from a person's tag of a day to a code.

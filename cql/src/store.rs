@@ -122,13 +122,6 @@ impl From<ConnectError> for StoreError {
     }
 }
 
-/// What this store cannot do yet.
-fn not_yet<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable {
-        reason: "the store over CQL cannot do this yet".to_owned(),
-    })
-}
-
 #[async_trait]
 impl Store for CqlStore {
     async fn reserve(

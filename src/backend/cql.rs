@@ -11,59 +11,59 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, Maintenance, Store, StoreError};
 
-use super::Archives;
+use super::place::Place;
 
 pub(super) fn store(
-    archives: &Archives,
+    place: &Place,
     keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let store = CqlStore::open(options(archives), keys, clock)?;
+    let store = CqlStore::open(options(place), keys, clock)?;
     Ok(Arc::new(store))
 }
 
-pub(super) fn maintenance(archives: &Archives) -> Box<dyn Maintenance> {
-    Box::new(CqlMaintenance::new(options(archives)))
+pub(super) fn maintenance(place: &Place) -> Box<dyn Maintenance> {
+    Box::new(CqlMaintenance::new(options(place)))
 }
 
-pub(super) fn migrate(archives: &Archives, take_over: bool) -> Result<(i32, i32), StoreError> {
-    let migrated = CqlMaintenance::new(options(archives)).migrate(take_over)?;
+pub(super) fn migrate(place: &Place, take_over: bool) -> Result<(i32, i32), StoreError> {
+    let migrated = CqlMaintenance::new(options(place)).migrate(take_over)?;
     Ok((migrated.from, migrated.to))
 }
 
-pub(super) fn access(archives: &Archives) -> Result<Box<dyn AccessArchive>, StoreError> {
-    let archive = CqlAccessArchive::open(&archives.sections.cql)?;
+pub(super) fn access(place: &Place) -> Result<Box<dyn AccessArchive>, StoreError> {
+    let archive = CqlAccessArchive::open(&place.settings)?;
     Ok(Box::new(archive))
 }
 
-pub(super) fn register_place(archives: &Archives) -> PathBuf {
-    PathBuf::from(CqlRegister::place(&archives.sections.cql))
+pub(super) fn register_place(place: &Place) -> PathBuf {
+    PathBuf::from(CqlRegister::place(&place.settings))
 }
 
-pub(super) fn has_register(archives: &Archives) -> Result<bool, RegisterError> {
-    CqlRegister::exists(&archives.sections.cql)
+pub(super) fn has_register(place: &Place) -> Result<bool, RegisterError> {
+    CqlRegister::exists(&place.settings)
 }
 
-pub(super) fn create_register(archives: &Archives, key: &RegisterKey) -> Result<(), RegisterError> {
-    CqlRegister::create(&archives.sections.cql, key)
+pub(super) fn create_register(place: &Place, key: &RegisterKey) -> Result<(), RegisterError> {
+    CqlRegister::create(&place.settings, key)
 }
 
 pub(super) fn register(
-    archives: &Archives,
+    place: &Place,
     key: Arc<RegisterKey>,
     journal: Arc<dyn RegisterJournal>,
     poll_interval: Option<Duration>,
 ) -> Result<Arc<dyn Register>, RegisterError> {
-    let settings = &archives.sections.cql;
+    let settings = &place.settings;
     let register = CqlRegister::open(settings, key, journal, poll_interval)?;
     Ok(Arc::new(register))
 }
 
-fn options(archives: &Archives) -> CqlOptions {
+fn options(place: &Place) -> CqlOptions {
     CqlOptions {
-        settings: archives.sections.cql.clone(),
-        data_folder: archives.data_folder.clone(),
-        retention_millis: archives.retention_millis,
-        clock_error_millis: archives.clock_error_millis,
+        settings: place.settings.clone(),
+        data_folder: place.data_folder.clone(),
+        retention_millis: place.retention_millis,
+        clock_error_millis: place.clock_error_millis,
     }
 }

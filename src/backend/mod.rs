@@ -3,6 +3,7 @@
 
 #[cfg_attr(not(feature = "cql"), path = "without_cql.rs")]
 mod cql;
+mod place;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use sistema_ts_store::cards::{AdditionError, AdditionName, CardError, CardImport
 use sistema_ts_store::keys::{KeyError, KeyRing};
 use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, Maintenance, Store, StoreError};
+
+use place::Place;
 
 /// The stores that there are, by the name that `store.backend` gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -133,7 +136,7 @@ impl Archives {
                 let store = EmbeddedStore::open(self.embedded_options(), keys, clock)?;
                 Ok(Arc::new(store))
             }
-            Backend::Cql => cql::store(self, keys, clock),
+            Backend::Cql => cql::store(&self.place(), keys, clock),
         }
     }
 
@@ -145,7 +148,7 @@ impl Archives {
                 self.embedded_options(),
                 &self.key_ring_file,
             )),
-            Backend::Cql => cql::maintenance(self),
+            Backend::Cql => cql::maintenance(&self.place()),
         }
     }
 
@@ -157,7 +160,7 @@ impl Archives {
     pub fn migrate(&self, take_over: bool) -> Result<Option<(i32, i32)>, StoreError> {
         match self.backend {
             Backend::Embedded => Ok(None),
-            Backend::Cql => cql::migrate(self, take_over).map(Some),
+            Backend::Cql => cql::migrate(&self.place(), take_over).map(Some),
         }
     }
 
@@ -171,7 +174,7 @@ impl Archives {
                 let archive = EmbeddedAccessArchive::open(&self.data_folder)?;
                 Ok(Box::new(archive))
             }
-            Backend::Cql => cql::access(self),
+            Backend::Cql => cql::access(&self.place()),
         }
     }
 
@@ -180,7 +183,7 @@ impl Archives {
     pub fn register_place(&self) -> PathBuf {
         match self.backend {
             Backend::Embedded => self.data_folder.join(REGISTER_FILE),
-            Backend::Cql => cql::register_place(self),
+            Backend::Cql => cql::register_place(&self.place()),
         }
     }
 
@@ -191,7 +194,7 @@ impl Archives {
     pub fn has_register(&self) -> Result<bool, RegisterError> {
         match self.backend {
             Backend::Embedded => Ok(self.register_place().exists()),
-            Backend::Cql => cql::has_register(self),
+            Backend::Cql => cql::has_register(&self.place()),
         }
     }
 
@@ -202,7 +205,7 @@ impl Archives {
     pub fn create_register(&self, key: &RegisterKey) -> Result<(), RegisterError> {
         match self.backend {
             Backend::Embedded => EmbeddedRegister::create(&self.data_folder, key),
-            Backend::Cql => cql::create_register(self, key),
+            Backend::Cql => cql::create_register(&self.place(), key),
         }
     }
 
@@ -226,7 +229,7 @@ impl Archives {
                 let register = EmbeddedRegister::open(&self.data_folder, key, journal, options)?;
                 Ok(Arc::new(register))
             }
-            Backend::Cql => cql::register(self, key, journal, poll_interval),
+            Backend::Cql => cql::register(&self.place(), key, journal, poll_interval),
         }
     }
 
@@ -272,6 +275,15 @@ impl Archives {
         name: &AdditionName,
     ) -> Result<u64, AdditionError> {
         remove_addition(&self.data_folder, key, name)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            settings: self.sections.cql.clone(),
+            data_folder: self.data_folder.clone(),
+            retention_millis: self.retention_millis,
+            clock_error_millis: self.clock_error_millis,
+        }
     }
 
     fn embedded_options(&self) -> EmbeddedOptions {

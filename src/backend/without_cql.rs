@@ -9,7 +9,7 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, ClockRepair, Maintenance, Store, StoreError};
 
-use super::Archives;
+use super::place::Place;
 
 const WITHOUT: &str = "this program was built without the store over CQL: build it with the feature `cql` (docs/cql.md)";
 
@@ -44,42 +44,39 @@ impl Maintenance for Without {
 }
 
 pub(super) fn store(
-    _archives: &Archives,
+    _place: &Place,
     _keys: Arc<KeyRing>,
     _clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Store>, StoreError> {
     no_store()
 }
 
-pub(super) fn maintenance(_archives: &Archives) -> Box<dyn Maintenance> {
+pub(super) fn maintenance(_place: &Place) -> Box<dyn Maintenance> {
     Box::new(Without)
 }
 
-pub(super) fn migrate(_archives: &Archives, _take_over: bool) -> Result<(i32, i32), StoreError> {
+pub(super) fn migrate(_place: &Place, _take_over: bool) -> Result<(i32, i32), StoreError> {
     no_store()
 }
 
-pub(super) fn access(_archives: &Archives) -> Result<Box<dyn AccessArchive>, StoreError> {
+pub(super) fn access(_place: &Place) -> Result<Box<dyn AccessArchive>, StoreError> {
     no_store()
 }
 
-pub(super) fn register_place(archives: &Archives) -> PathBuf {
-    PathBuf::from(&archives.sections.cql.keyspace_prefix)
+pub(super) fn register_place(place: &Place) -> PathBuf {
+    PathBuf::from(&place.settings.keyspace_prefix)
 }
 
-pub(super) fn has_register(_archives: &Archives) -> Result<bool, RegisterError> {
+pub(super) fn has_register(_place: &Place) -> Result<bool, RegisterError> {
     no_register()
 }
 
-pub(super) fn create_register(
-    _archives: &Archives,
-    _key: &RegisterKey,
-) -> Result<(), RegisterError> {
+pub(super) fn create_register(_place: &Place, _key: &RegisterKey) -> Result<(), RegisterError> {
     no_register()
 }
 
 pub(super) fn register(
-    _archives: &Archives,
+    _place: &Place,
     _key: Arc<RegisterKey>,
     _journal: Arc<dyn RegisterJournal>,
     _poll_interval: Option<Duration>,

@@ -20,13 +20,13 @@ const OWN_TO_A_RUN: [&str; 6] = [
 fn without_own(text: &str) -> String {
     let mut text = text.to_owned();
     for element in OWN_TO_A_RUN {
-        let (begin, end) = (format!("{element}>"), format!("</"));
+        let (begin, end) = (format!("{element}>"), "</");
         let mut rest = text.as_str();
         let mut result = String::new();
         while let Some((before, after)) = rest.split_once(&begin) {
             result.push_str(before);
             result.push_str(&begin);
-            match after.split_once(&end) {
+            match after.split_once(end) {
                 // An element's beginning: what is in it follows.
                 Some((value, _)) if !before.ends_with('/') && !value.contains('<') => {
                     rest = &after[value.len()..];
@@ -51,7 +51,7 @@ struct Walk {
 
 impl Walk {
     fn note(&mut self, what: &str, reply: &Reply) {
-        let answer = without_own(&reply.0.text());
+        let answer = without_own(reply.0.text());
         self.told.push((what.to_owned(), answer));
     }
 

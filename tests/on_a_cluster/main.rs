@@ -6,7 +6,8 @@
 
 #[path = "../../cql/tests/support/mod.rs"]
 mod cluster;
-#[allow(dead_code)]
+// Each test program uses a part of what the tests of the system share.
+#[allow(dead_code, unused_imports)]
 #[path = "../system/support/mod.rs"]
 mod support;
 
