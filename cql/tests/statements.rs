@@ -204,23 +204,29 @@ fn what_one_server_alone_understands_stands_in_its_own_file() {
 fn the_documentation_lists_every_statement() {
     const BEGIN: &str = "<!-- statements: made by cql/tests/statements.rs -->\n";
     const END: &str = "<!-- end of statements -->";
-    let mut table = String::from("\n| statement | kind | table | what for |\n|---|---|---|---|\n");
+    let mut rendered =
+        String::from("\n| statement | kind | table | what for |\n|---|---|---|---|\n");
     for statement in Statement::ALL {
         let (name, kind) = (statement.name(), statement.kind().name());
-        let table_name = table_of(*statement).replace(['{', '}'], "");
+        let table = table_of(*statement).replace(['{', '}'], "");
+        let (keyspace, table_name) = table.split_once('.').expect("a keyspace and a table");
         let purpose = statement.purpose();
-        writeln!(table, "| `{name}` | {kind} | `{table_name}` | {purpose} |").unwrap();
+        writeln!(
+            rendered,
+            "| `{name}` | {kind} | `{table_name}` ({keyspace}) | {purpose} |"
+        )
+        .unwrap();
     }
-    table.push('\n');
+    rendered.push('\n');
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cql.md");
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
     let (found, after) = rest.split_once(END).expect("the table's end");
     if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
-        std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        std::fs::write(&file, format!("{before}{BEGIN}{rendered}{END}{after}")).unwrap();
     } else {
         assert!(
-            found == table,
+            found == rendered,
             "docs/cql.md is not as the program is: run `make docs`"
         );
     }

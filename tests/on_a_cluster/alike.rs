@@ -169,7 +169,7 @@ fn records_without_own(text: &str) -> String {
         "ended_at",
         "transaction",
         "session",
-        "cun",
+        "code",
         "client_address",
     ];
     let mut records: Vec<String> = text
