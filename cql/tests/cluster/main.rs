@@ -23,7 +23,7 @@ use sistema_ts_store::keys::KeyRing;
 use support::nodes::Nodes;
 
 /// Answers that a load gives before a fault, during it, and after it.
-const ANSWERS: usize = 300;
+const ANSWERS: usize = 150;
 /// So long may a load take for them: a fault that stops it for good is a failure.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -90,15 +90,14 @@ impl Load {
         support::say(&format!("{what}: {ANSWERS} answers in {took:.1} s"));
     }
 
-    /// Ends the load, and compares what was answered with what each server finds.
+    /// Ends the load, and compares what was answered with what one server finds and what the other answers to repetitions.
     async fn end(&self, since: sistema_ts_model::Timestamp, load: tokio::task::JoinHandle<()>) {
         self.stop.store(true, Ordering::SeqCst);
         load.await.unwrap();
         let mut ledger = std::mem::take(&mut *self.ledger.lock().unwrap());
-        for server in &self.servers {
-            check(&**server, &*self.clock, since, &mut ledger).await;
-            check_receipts(&**server, &*self.clock, &mut ledger, 100).await;
-        }
+        let [one, other] = [0, 1].map(|server| Arc::clone(&self.servers[server]));
+        check(&*one, &*self.clock, since, &mut ledger).await;
+        check_receipts(&*other, &*self.clock, &mut ledger, 100).await;
         support::say(&format!("{} messages compared", ledger.len()));
     }
 }
