@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The sources of the crates.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "model/src",
     "store/src",
     "embedded/src",
+    "cql/src",
     "actors/src",
     "immuni-stand-in/src",
     "loadtest/src",

@@ -13,9 +13,9 @@ use sistema_ts_store::keys::{DayKey, KeyError, KeyRing};
 use sistema_ts_store::trusted_time::Horizon;
 use tokio::sync::{Mutex as Queue, MutexGuard, Semaphore};
 
-use crate::access::NotedHours;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
+use crate::noted_hours::NotedHours;
 use crate::options::CqlOptions;
 use crate::statement::Statement;
 use crate::ticket::Tickets;

@@ -38,6 +38,8 @@ mod maintenance;
 #[cfg(feature = "driver")]
 pub mod migrations;
 #[cfg(feature = "driver")]
+mod noted_hours;
+#[cfg(feature = "driver")]
 mod noted_time;
 #[cfg(feature = "driver")]
 mod options;

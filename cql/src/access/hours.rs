@@ -1,6 +1,6 @@
 //! Which hours of which regions have access records, or tests that they are derived from: so that a search of a year reads no empty partition.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join_all;
 use sistema_ts_model::Timestamp;
@@ -13,8 +13,6 @@ use crate::statement::Statement;
 
 /// Hours of one partition: some fourteen months.
 const SPAN_HOURS: i32 = 10_000;
-/// Region numbers lie below.
-const REGIONS: usize = 1_000;
 
 /// An hour of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,19 +21,6 @@ pub(super) struct NotedHour {
     pub(super) region: i16,
     /// Whether the records of its submissions are copied.
     pub(super) is_copied: bool,
-}
-
-/// The hour that this server has noted last, for each region.
-pub(crate) struct NotedHours(Box<[AtomicI32]>);
-
-impl NotedHours {
-    pub(crate) fn new() -> Self {
-        Self((0..REGIONS).map(|_| AtomicI32::new(i32::MIN)).collect())
-    }
-
-    fn of(&self, region: i16) -> Option<&AtomicI32> {
-        usize::try_from(region).ok().and_then(|at| self.0.get(at))
-    }
 }
 
 impl Core {

@@ -9,6 +9,9 @@ use crate::failure::Failure;
 use crate::place::{encode_region, hour_of, timestamp};
 use crate::test_row::TestRow;
 
+/// Numbers of records of their own begin here: above all codes, under which copies lie.
+pub(super) const FIRST_NUMBER: i64 = 1 << 62;
+
 /// The column `region` of callers that have none.
 const NO_REGION: i16 = 0;
 
@@ -126,7 +129,7 @@ impl RecordColumns {
         };
         columns.decode().map_err(|what| {
             // A copy lies under its code, which no text names.
-            let id = match id >= super::FIRST_NUMBER {
+            let id = match id >= FIRST_NUMBER {
                 true => format!(" and id = {id}"),
                 false => String::new(),
             };
