@@ -10,6 +10,7 @@ mod contact;
 mod cun_parsing;
 mod dates;
 mod identifiers;
+mod life_edges;
 #[path = "../life_support/mod.rs"]
 mod life_support;
 mod life_table;
