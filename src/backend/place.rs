@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use sistema_ts_cql::CqlSettings;
 
-/// A cluster, and what one server of it keeps for itself.
+/// A cluster, and what one server of it keeps for itself. A program without the store over a cluster reads the settings alone.
+#[cfg_attr(not(feature = "cql"), allow(dead_code))]
 pub(super) struct Place {
     pub(super) settings: CqlSettings,
     pub(super) data_folder: PathBuf,
