@@ -79,17 +79,21 @@ impl Cluster {
     /// Prepares every statement. Fails if the schema is not there, or not of this version.
     async fn prepare(session: Session, settings: &CqlSettings) -> Result<Self, ConnectError> {
         let profiles = Profiles::of(settings);
-        let mut prepared = Vec::with_capacity(Statement::ALL.len());
-        for statement in Statement::ALL {
+        let preparing = Statement::ALL.iter().map(|statement| {
             let text = with_keyspaces(statement.text(), &settings.keyspace_prefix);
-            let made = session.prepare(text).await;
-            let mut made = made.map_err(|reason| ConnectError::Schema {
-                statement: statement.name(),
-                reason: reason.to_string(),
-            })?;
-            profiles.apply(statement.kind(), &mut made);
-            prepared.push(made);
-        }
+            let (session, profiles) = (&session, &profiles);
+            async move {
+                let made = session.prepare(text).await;
+                let mut made = made.map_err(|reason| ConnectError::Schema {
+                    statement: statement.name(),
+                    reason: reason.to_string(),
+                })?;
+                profiles.apply(statement.kind(), &mut made);
+                Ok::<_, ConnectError>(made)
+            }
+        });
+        // All at once: every command prepares them, too.
+        let prepared = futures_util::future::try_join_all(preparing).await?;
         let once = profiles.once;
         let sent = Statement::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Ok(Self {

@@ -89,7 +89,7 @@ impl Core {
                 .write(Statement::EraseNegativeOfClaim, values)
                 .await?;
         }
-        let values = test_key(later, &row.place);
+        let values = row.place.update_key(later);
         self.cluster.write(Statement::EraseNegative, values).await
     }
 
@@ -125,7 +125,7 @@ impl Core {
             return Ok(());
         }
         let later = row.place.later_timestamp(self.now());
-        let values = test_key(later, &row.place);
+        let values = row.place.update_key(later);
         self.cluster.write(Statement::CancelTest, values).await
     }
 
@@ -221,15 +221,4 @@ impl Core {
         }
         Ok(false)
     }
-}
-
-fn test_key(timestamp: i64, place: &Place) -> (i64, i16, i32, i8, i64, i64) {
-    (
-        timestamp,
-        place.region_column(),
-        place.hour(),
-        place.part,
-        place.time_column(),
-        place.code(),
-    )
 }

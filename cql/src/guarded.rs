@@ -39,6 +39,16 @@ pub(crate) struct Transition<Answer> {
     pub(crate) stored: StoredLife,
 }
 
+impl<Answer> Transition<Answer> {
+    fn without_write(answer: Answer, stored: StoredLife) -> Self {
+        Self {
+            answer,
+            written: None,
+            stored,
+        }
+    }
+}
+
 impl Core {
     /// Sends a conditional write that gives the row this turn. An error that may have been one of the way alone has it sent again.
     ///
@@ -88,13 +98,8 @@ impl Core {
         turn: Option<i64>,
         decide: impl Fn(&Life, Moment) -> Step<Answer>,
     ) -> Result<Transition<Answer>, Failure> {
-        let step = decide(&stored.life, self.moment());
-        if step.write.is_none() || self.is_left_to_the_sweep(row, &stored.life, &step) {
-            return Ok(Transition {
-                answer: step.answer,
-                written: None,
-                stored,
-            });
+        if let Err(step) = self.next_life(row, &stored, &decide) {
+            return Ok(Transition::without_write(step.answer, stored));
         }
         let _turn = match self.lives.at_once(row.cun()) {
             Some(turn) => turn,
@@ -106,21 +111,10 @@ impl Core {
             }
         };
         for _ in 0..MOST_DECISIONS {
-            let step = decide(&stored.life, self.moment());
-            let Some(next) = &step.write else {
-                return Ok(Transition {
-                    answer: step.answer,
-                    written: None,
-                    stored,
-                });
+            let (next, step) = match self.next_life(row, &stored, &decide) {
+                Ok(next) => next,
+                Err(step) => return Ok(Transition::without_write(step.answer, stored)),
             };
-            if self.is_left_to_the_sweep(row, &stored.life, &step) {
-                return Ok(Transition {
-                    answer: step.answer,
-                    written: None,
-                    stored,
-                });
-            }
             if step.erase == Erasure::Everything {
                 self.intend_erasure(row).await?;
             }
@@ -128,7 +122,7 @@ impl Core {
                 Some(turn) => turn,
                 None => random_number()?,
             };
-            match self.write_life(row, &stored, next, turn).await? {
+            match self.write_life(row, &stored, &next, turn).await? {
                 Guarded::Written => {
                     let stored = StoredLife {
                         life: next.clone(),
@@ -139,7 +133,7 @@ impl Core {
                         .map_err(Failure::unknown)?;
                     return Ok(Transition {
                         answer: step.answer,
-                        written: step.write,
+                        written: Some(next),
                         stored,
                     });
                 }
@@ -147,6 +141,23 @@ impl Core {
             }
         }
         Err(moves_too_fast())
+    }
+
+    /// The life that a step demands to be written, and the step; or the step alone, if it writes nothing or what it writes is left to the sweep.
+    fn next_life<Answer>(
+        &self,
+        row: &TestRow,
+        stored: &StoredLife,
+        decide: impl Fn(&Life, Moment) -> Step<Answer>,
+    ) -> Result<(Life, Step<Answer>), Step<Answer>> {
+        let mut step = decide(&stored.life, self.moment());
+        if self.is_left_to_the_sweep(row, &stored.life, &step) {
+            return Err(step);
+        }
+        match step.write.take() {
+            Some(next) => Ok((next, step)),
+            None => Err(step),
+        }
     }
 
     async fn write_life(

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::lookup::start_of_hour;
 use crate::place::{PARTS, decode_cun, encode_region, hour_of, listed_under, part_of};
 use crate::statement::Statement;
-use crate::test_row::{TestColumns, TestRow};
+use crate::test_row::{PartOfHour, TestColumns, TestRow};
 
 /// So many hours of a region are read at once where few tests are.
 const MOST_HOURS: i32 = 8;
@@ -184,23 +184,10 @@ impl Core {
         part: i8,
     ) -> Result<Part, Failure> {
         let region = request.scope.region();
-        let limit = i32::try_from(request.limit).unwrap_or(i32::MAX);
-        let values = (
-            encode_region(region),
-            hour,
-            part,
-            span.after_time,
-            span.after_code,
-            span.until,
-            limit,
-        );
-        let columns: Vec<TestColumns> = self.cluster.read(Statement::ListHour, values).await?;
-        let cut = columns.last().filter(|_| columns.len() >= request.limit);
-        let cut = cut.map(|columns| (columns.time, columns.code));
-        let rows = columns
-            .into_iter()
-            .filter_map(|columns| columns.decode(region, part).transpose())
-            .collect::<Result<_, _>>()?;
+        let partition = PartOfHour { region, hour, part };
+        let after = (span.after_time, span.after_code);
+        let tests = partition.tests(&self.cluster, after, span.until, request.limit);
+        let (rows, cut) = tests.await?;
         Ok(Part { rows, cut })
     }
 

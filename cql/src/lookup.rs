@@ -56,6 +56,9 @@ impl StoredLife {
     }
 }
 
+/// What a sealed fiscal code holds, if it opens.
+type Opened = Option<zeroize::Zeroizing<String>>;
+
 /// What is kept of a person.
 #[derive(DeserializeRow)]
 pub(crate) struct PatientColumns {
@@ -208,13 +211,12 @@ impl Core {
     }
 
     /// Opens what is kept of a person, or a decoy: none if nothing is kept, and nothing in it if it does not open.
-    #[allow(clippy::type_complexity)]
     fn open_patient(
         &self,
         cun: Cun,
         place: Place,
         patient: Option<PatientColumns>,
-    ) -> Result<Option<Option<zeroize::Zeroizing<String>>>, Failure> {
+    ) -> Result<Option<Opened>, Failure> {
         let sealed = patient.and_then(|patient| patient.sealed);
         let is_kept = sealed.is_some();
         let bytes = sealed.unwrap_or_else(|| DECOY.to_vec());

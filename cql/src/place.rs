@@ -51,6 +51,18 @@ impl Place {
         encode_cun(self.cun)
     }
 
+    /// What an update of the test's row is bound to: its timestamp, then the row's key.
+    pub(crate) fn update_key(&self, timestamp: i64) -> (i64, i16, i32, i8, i64, i64) {
+        (
+            timestamp,
+            self.region_column(),
+            self.hour(),
+            self.part,
+            self.time_column(),
+            self.code(),
+        )
+    }
+
     /// The timestamp of what the submission writes.
     pub(crate) fn timestamp(&self) -> i64 {
         timestamp(self.time)

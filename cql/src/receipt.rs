@@ -259,14 +259,7 @@ impl Core {
         let place = &claim.place;
         let is_own = claim.attempt == attempt.submission.attempt;
         if !is_own || attempt.has_written_test {
-            let values = (
-                place.timestamp(),
-                place.region_column(),
-                place.hour(),
-                place.part,
-                place.time_column(),
-                place.code(),
-            );
+            let values = place.update_key(place.timestamp());
             self.cluster.write(Statement::VoidTest, values).await?;
         }
         let values = (place.timestamp(), attempt.receipt.as_slice(), claim.attempt);

@@ -217,8 +217,6 @@ statements! {
     RecordAccess: Write, "INSERT INTO {access}.record (region, hour, part, time, id, accessed_at, service, caller, operator, transaction, outcome, errors, structure, authentication, ended_at, session, cun, confirmation, options, client_address) VALUES (:region, :hour, :part, :time, :id, :accessed_at, :service, :caller, :operator, :transaction, :outcome, :errors, :structure, :authentication, :ended_at, :session, :cun, :confirmation, :options, :client_address) USING TTL 31968000 AND TIMESTAMP :timestamp";
     /// Access records of one part of an hour of a region, in order.
     ListAccess: Read, "SELECT time, id, accessed_at, service, caller, operator, transaction, outcome, errors, structure, authentication, ended_at, session, cun, confirmation, options, client_address FROM {access}.record WHERE region = :region AND hour = :hour AND part = :part AND (time, id) > (:after_time, :after_id) LIMIT :most";
-    /// Tests of one part of an hour of a region, for the access records that they imply.
-    ListHourForAccess: Read, "SELECT time, code, caller, structure, swab_day, positive, with_warnings, accessed_at, negative, receipt, attempt, void, cancelled FROM {tests}.test WHERE region = :region AND hour = :hour AND part = :part AND (time, code) > (:after_time, :after_code) LIMIT :most";
 
     /// Makes the register, empty.
     MakeRegister: Conditional, "INSERT INTO {register}.entry (register, version, key_check) VALUES (0, 0, :key_check) IF NOT EXISTS";

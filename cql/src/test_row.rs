@@ -7,8 +7,10 @@ use sistema_ts_model::{
 };
 use sistema_ts_store::{ListedTest, TestView, stored};
 
+use crate::cluster::Cluster;
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::{Place, encode_region};
+use crate::statement::Statement;
 
 /// The columns of a test, as they are read. A mark may stand without its test, which has not arrived or never will: then there is no caller.
 #[derive(Debug, DeserializeRow)]
@@ -134,6 +136,45 @@ impl TestRow {
             kind: TestKind::Molecular,
             result: self.result,
         }
+    }
+}
+
+/// A part of an hour of a region: a partition of tests.
+#[derive(Clone, Copy)]
+pub(crate) struct PartOfHour {
+    pub(crate) region: RegionCode,
+    pub(crate) hour: i32,
+    pub(crate) part: i8,
+}
+
+impl PartOfHour {
+    /// Its tests after a place (time and code) and before a time, in order, of at most so many rows; and the last place that was read, if there may be more.
+    pub(crate) async fn tests(
+        self,
+        cluster: &Cluster,
+        after: (i64, i64),
+        until: i64,
+        limit: usize,
+    ) -> Result<(Vec<TestRow>, Option<(i64, i64)>), Failure> {
+        let Self { region, hour, part } = self;
+        let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let values = (
+            encode_region(region),
+            hour,
+            part,
+            after.0,
+            after.1,
+            until,
+            most,
+        );
+        let columns: Vec<TestColumns> = cluster.read(Statement::ListHour, values).await?;
+        let cut = columns.last().filter(|_| columns.len() >= limit);
+        let cut = cut.map(|columns| (columns.time, columns.code));
+        let tests = columns
+            .into_iter()
+            .filter_map(|columns| columns.decode(region, part).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok((tests, cut))
     }
 }
 

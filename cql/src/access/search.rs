@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::place::{HOUR_MILLIS, PARTS, decode_region, hour_of};
 use crate::statement::Statement;
-use crate::test_row::TestColumns;
+use crate::test_row::{PartOfHour, TestRow};
 
 /// So many rows are read at once of one part.
 const MOST_ROWS: usize = 500;
@@ -169,26 +169,19 @@ async fn read_tests(
     })
 }
 
-/// Some tests of a part of an hour after a place, in order; and the last place that was read, if there may be more.
+/// Some tests of a part of an hour after a place, in order, with their places; and the last place that was read, if there may be more.
 pub(super) async fn tests_of(
     cluster: &Cluster,
     noted: NotedHour,
     part: i8,
-    (time, code): Key,
-) -> Result<(Vec<(Key, crate::test_row::TestRow)>, Option<Key>), Failure> {
-    let region = decode_region(noted.region)?;
-    let values = (noted.region, noted.hour, part, time, code, MOST_ROWS as i32);
-    let statement = Statement::ListHourForAccess;
-    let columns: Vec<TestColumns> = cluster.read(statement, values).await?;
-    let is_cut = columns.len() >= MOST_ROWS;
-    let cut = columns.last().filter(|_| is_cut);
-    let cut = cut.map(|columns| (columns.time, columns.code));
-    let mut found = Vec::with_capacity(columns.len());
-    for columns in columns {
-        let key = (columns.time, columns.code);
-        if let Some(test) = columns.decode(region, part)? {
-            found.push((key, test));
-        }
-    }
-    Ok((found, cut))
+    after: Key,
+) -> Result<(Vec<(Key, TestRow)>, Option<Key>), Failure> {
+    let hour = PartOfHour {
+        region: decode_region(noted.region)?,
+        hour: noted.hour,
+        part,
+    };
+    let (tests, cut) = hour.tests(cluster, after, i64::MAX, MOST_ROWS).await?;
+    let with_place = |test: TestRow| ((test.place.time_column(), test.place.code()), test);
+    Ok((tests.into_iter().map(with_place).collect(), cut))
 }

@@ -18,18 +18,20 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Says what was not tested for want of a node; a failure if `TEST_CQL_REQUIRED` is 1.
+pub fn cannot_be_had(why: &str) {
+    let is_required = std::env::var("TEST_CQL_REQUIRED").is_ok_and(|value| value == "1");
+    assert!(!is_required, "TEST_CQL_REQUIRED is 1, and {why}");
+    say(&format!("{why}: what needs one was not tested"));
+}
+
 /// The address of a node, or none if none can be had.
 pub fn address() -> Option<&'static str> {
     static ADDRESS: OnceLock<Option<String>> = OnceLock::new();
     let found = ADDRESS.get_or_init(|| {
         let address = std::env::var("TEST_CQL_ADDRESS").ok().or_else(start_node);
-        let is_required = std::env::var("TEST_CQL_REQUIRED").is_ok_and(|value| value == "1");
-        assert!(
-            address.is_some() || !is_required,
-            "TEST_CQL_REQUIRED is 1, and there is no CQL server"
-        );
         if address.is_none() {
-            say("there is no CQL server: what needs one was not tested");
+            cannot_be_had("there is no CQL server");
         }
         address
     });
