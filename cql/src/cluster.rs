@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
 use scylla::client::session::Session;
+use scylla::cluster::Node;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::ExecutionError;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::response::query_result::QueryResult;
@@ -19,10 +21,13 @@ use scylla::value::{CqlValue, Row};
 
 use crate::connecting::{ConnectError, connect};
 use crate::failure::Failure;
-use crate::migrations;
+use crate::migrations::{self, MigrationError};
 use crate::settings::CqlSettings;
 use crate::statement::{Kind, Statement};
 use crate::tables::with_keyspaces;
+
+/// A node that has not answered for so long when it is asked about itself is not asked again.
+const NODE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a conditional write ended.
 #[derive(Debug)]
@@ -177,6 +182,37 @@ impl Cluster {
         decided(result)
     }
 
+    /// Whether the schema is of this version still.
+    pub(crate) async fn check_schema(&self, settings: &CqlSettings) -> Result<(), MigrationError> {
+        migrations::check(&self.session, settings).await
+    }
+
+    /// The nodes of the datacenter whose quorum decides, as far as they are known.
+    pub(crate) fn nodes(&self, settings: &CqlSettings) -> Vec<Arc<Node>> {
+        let state = self.session.get_cluster_state();
+        let nodes = state.get_nodes_info().iter();
+        nodes
+            .filter(|node| node.datacenter.as_ref() == Some(&settings.datacenter))
+            .cloned()
+            .collect()
+    }
+
+    /// What one node shows by its own clock, in milliseconds since 1970.
+    pub(crate) async fn clock_of(&self, node: Arc<Node>) -> Result<i64, Failure> {
+        let statement = Statement::ReadNodeClock;
+        let mut asking = self.prepared[statement as usize].clone();
+        let target = NodeIdentifier::Node(node);
+        asking.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
+        let told = self.session.execute_unpaged(&asking, ()).await;
+        let told = told.map_err(|error| Failure::of(statement, &error))?;
+        let unreadable = Failure::Corrupt("a node's clock");
+        let Ok(rows) = told.into_rows_result() else {
+            return Err(unreadable);
+        };
+        let (time,): (i64,) = rows.first_row().map_err(|_| unreadable)?;
+        Ok(time)
+    }
+
     /// How often each statement was sent since the store was opened.
     pub(crate) fn sent(&self) -> Vec<(Statement, u64)> {
         let counts = self.sent.iter().map(|count| count.load(Ordering::Relaxed));
@@ -229,6 +265,7 @@ fn decided(result: QueryResult) -> Result<Decided, Failure> {
 struct Profiles {
     plain: ExecutionProfileHandle,
     once: ExecutionProfileHandle,
+    of_node: ExecutionProfileHandle,
 }
 
 impl Profiles {
@@ -251,9 +288,15 @@ impl Profiles {
             )))
             .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
             .speculative_execution_policy(None);
+        let of_node = ExecutionProfile::builder()
+            .consistency(Consistency::One)
+            .request_timeout(Some(NODE_PATIENCE))
+            .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+            .speculative_execution_policy(None);
         Self {
             plain: plain.build().into_handle(),
             once: once.build().into_handle(),
+            of_node: of_node.build().into_handle(),
         }
     }
 
@@ -261,6 +304,7 @@ impl Profiles {
         let profile = match kind {
             Kind::Read | Kind::Write => &self.plain,
             Kind::SerialRead | Kind::Conditional | Kind::Batched => &self.once,
+            Kind::OfNode => &self.of_node,
         };
         statement.set_execution_profile_handle(Some(profile.clone()));
         statement.set_is_idempotent(kind.is_idempotent());

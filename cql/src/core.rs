@@ -79,6 +79,8 @@ pub(crate) struct Core {
     last_time: AtomicI64,
     horizon: AtomicI64,
     begun_days: Mutex<BTreeSet<NaiveDate>>,
+    /// The day, since 1970, on which the keys of all days were last found to be those of the other servers.
+    pub(crate) keys_compared_on: AtomicI32,
 }
 
 impl Core {
@@ -105,6 +107,7 @@ impl Core {
             last_time: AtomicI64::new(i64::MIN),
             horizon: AtomicI64::new(i64::MIN),
             begun_days: Mutex::default(),
+            keys_compared_on: AtomicI32::new(i32::MIN),
         })
     }
 
@@ -155,14 +158,20 @@ impl Core {
         if is_begun().contains(&day) {
             return Ok(key);
         }
-        let check_value = key.check_value();
-        let values = (day.to_epoch_days(), check_value.as_slice());
-        let decided = self.cluster.decide(Statement::BeginDay, values).await?;
-        if !decided.applied && decided.bytes("check_value") != Some(&check_value) {
-            return Err(KeyError::Differs { day }.into());
-        }
+        self.bring_check_value(&key).await?;
         is_begun().insert(day);
         Ok(key)
+    }
+
+    /// Brings the check value of a day's key, or compares it with the one that is there.
+    pub(crate) async fn bring_check_value(&self, key: &DayKey) -> Result<(), Failure> {
+        let (day, check_value) = (key.day(), key.check_value());
+        let values = (day.to_epoch_days(), check_value.as_slice());
+        let decided = self.cluster.decide(Statement::BeginDay, values).await?;
+        match decided.applied || decided.bytes("check_value") == Some(&check_value) {
+            true => Ok(()),
+            false => Err(KeyError::Differs { day }.into()),
+        }
     }
 }
 

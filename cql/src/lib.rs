@@ -30,6 +30,8 @@ mod guarded;
 #[cfg(feature = "driver")]
 mod guess;
 #[cfg(feature = "driver")]
+mod health;
+#[cfg(feature = "driver")]
 mod listing;
 #[cfg(feature = "driver")]
 mod lookup;

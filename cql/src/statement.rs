@@ -14,16 +14,19 @@ pub enum Kind {
     Conditional,
     /// Part of an L: sent in one unlogged batch with a conditional write of the same partition, and done if that is.
     Batched,
+    /// Asks one node, once, about itself.
+    OfNode,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Read,
         Self::SerialRead,
         Self::Write,
         Self::Conditional,
         Self::Batched,
+        Self::OfNode,
     ];
 
     /// As `docs/cql.md` calls it.
@@ -35,6 +38,7 @@ impl Kind {
             Self::Write => "W",
             Self::Conditional => "L",
             Self::Batched => "in L",
+            Self::OfNode => "R of a node",
         }
     }
 
@@ -202,6 +206,8 @@ statements! {
     NewestOfHour: Read, "SELECT time FROM {tests}.test WHERE region = :region AND hour = :hour AND part = :part ORDER BY time DESC, code DESC LIMIT 1";
     /// The days that have tests, with the check values of their keys.
     ReadDays: Read, "SELECT day, check_value FROM {tests}.day_key";
+    /// The time by a node's clock.
+    ReadNodeClock: OfNode, "SELECT toUnixTimestamp(now()) FROM system.local";
     /// A secret that all servers share.
     ReadSecret: SerialRead, "SELECT value FROM {tests}.secret WHERE name = :name";
     /// Makes such a secret.

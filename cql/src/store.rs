@@ -24,6 +24,7 @@ use crate::core::Core;
 use crate::failure::Failure;
 #[cfg(feature = "faults")]
 use crate::faults::{Fault, Lateness};
+use crate::health;
 use crate::options::CqlOptions;
 use crate::statement::Statement;
 use crate::threads::Threads;
@@ -284,11 +285,16 @@ impl Store for CqlStore {
     }
 
     async fn readiness(&self) -> Readiness {
-        let mut readiness = Readiness::default();
-        if self.core.places.is_closed() {
-            readiness.add(Condition::StoreNotWriting, "it is shutting down");
-        }
-        readiness
+        // It needs no place among the operations: those may all be waiting for the nodes.
+        let core = Arc::clone(&self.core);
+        let looking = self
+            .threads
+            .spawn(async move { health::readiness(&core).await });
+        looking.await.unwrap_or_else(|_| {
+            let mut readiness = Readiness::default();
+            readiness.add(Condition::StoreNotWriting, "the look has not ended");
+            readiness
+        })
     }
 
     async fn close(&self) -> Result<(), StoreError> {

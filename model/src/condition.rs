@@ -70,17 +70,27 @@ catalogue! {
     /// The store has failed and writes no more until it is opened anew.
     StoreFailed = "store_failed", StopsEveryService, "mend what the text names and start the server again";
     /// The store does not write now, or does not answer.
-    StoreNotWriting = "store_not_writing", StopsEveryService, "look at the disk: room, errors, speed; it goes on by itself";
+    StoreNotWriting = "store_not_writing", StopsEveryService, "look at the disk: room, errors, speed; of a store over a cluster at its nodes, of which a majority has to be there. It goes on by itself";
     /// The key of the present day is missing.
     KeysMissing = "keys_missing", StopsEveryService, "is the clock right? Then `sistema-ts clock confirm`; else put the ring of day keys of these data in its place and start the server again";
     /// The clock is behind the newest test.
     ClockBehind = "clock_behind", StopsEveryService, "synchronise the clock; if it is right, and was ahead when that test came, stop the server and run `sistema-ts clock repair`";
+    /// The clock differs from those of the cluster's nodes by more than half of what the clocks of two servers may differ by.
+    ClockDiffers = "clock_differs", StopsEveryService, "synchronise the clock of this machine, or those of the nodes, if they are wrong; it goes on by itself";
+    /// The cluster's schema is older than this program, or of another build.
+    SchemaDiffers = "schema_differs", StopsEveryService, "run `sistema-ts migrate` of this version";
     /// The register could not be read of late, so that disabled callers would go on.
-    RegisterNotRead = "register_not_read", StopsEveryService, "look at the file `register.db` and its folder; it goes on by itself";
+    RegisterNotRead = "register_not_read", StopsEveryService, "look at the file `register.db` and its folder, or at the cluster's nodes; it goes on by itself";
     /// An allocator has no codes in reserve.
     NoReservedCodes = "no_reserved_codes", StopsEveryService, "nothing: codes are reserved anew by themselves; if it lasts, look at the store";
     /// Call centres are registered and no health card can be checked: verifications are answered 503, and count against nobody.
     NoHealthCards = "no_health_cards", StopsOneService, "import the cards (`sistema-ts cards import`), or put the right `cards.db` back in its place";
+    /// A node of the cluster does not answer this server.
+    NodeUnreachable = "node_unreachable", Announces, "look at the node; as long as a majority of the nodes is there everything is served";
+    /// The clock of a node of the cluster differs from that of this server and of most nodes.
+    NodeClockDiffers = "node_clock_differs", Announces, "synchronise the node's clock";
+    /// A newer program has changed the cluster's schema while this one runs.
+    SchemaNewer = "schema_newer", Announces, "start the newer program in this one's place: this one would not start any more";
     /// The clock is ahead of the trusted time: erasures wait, and nothing is lost if the clock is wrong.
     TrustedTimeLag = "trusted_time_lag", Announces, "look whether the clock is right. If it is, wait until it is believed (a day of running), or run `sistema-ts clock confirm`; if not, set it right";
     /// Something that is past its time could not be erased at the last try. It is tried again, and everything else is erased in its time.

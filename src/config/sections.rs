@@ -172,7 +172,8 @@ pub struct StoreSection {
     pub key_ring_file: PathBuf,
     /// How long the tests' archive keeps a test, counted from its communication.
     pub retention_days: u32,
-    /// How far the clock may jump ahead while a one-time code is on its way, without freeing its CUN too early.
+    /// How far the clock may jump ahead while a one-time code is on its way, without freeing its CUN too early; and how far the clocks of two servers of
+    /// one cluster may be apart.
     pub permitted_clock_error_milliseconds: u32,
 }
 
