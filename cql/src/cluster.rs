@@ -111,6 +111,18 @@ impl Cluster {
         })
     }
 
+    /// The same connections and statements, without what a test has decided.
+    #[cfg(feature = "faults")]
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            session: Arc::clone(&self.session),
+            prepared: self.prepared.clone(),
+            once: self.once.clone(),
+            sent: Statement::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            interception: crate::faults::Interception::default(),
+        }
+    }
+
     /// Rows that a reading statement gives, which has a bound of its own: it is read in one piece.
     pub(crate) async fn read<T>(
         &self,
@@ -166,20 +178,21 @@ impl Cluster {
         &self,
         statements: &[(Statement, Vec<Option<CqlValue>>)],
     ) -> Result<Decided, Failure> {
+        let Some((first, _)) = statements.first() else {
+            return Err(Failure::Corrupt("a batch of nothing"));
+        };
         let mut batch = Batch::new(BatchType::Unlogged);
         batch.set_execution_profile_handle(Some(self.once.clone()));
         batch.set_is_idempotent(false);
-        for (statement, _) in statements {
+        let mut values = Vec::with_capacity(statements.len());
+        for (statement, of_statement) in statements {
             batch.append_statement(self.prepared[*statement as usize].clone());
+            values.push(of_statement.clone());
+            self.count(*statement);
         }
-        let values: Vec<_> = statements.iter().map(|(_, values)| values).collect();
-        let sent = self.session.batch(&batch, values).await;
-        let first = statements.first().map(|(statement, _)| *statement);
-        let result = sent.map_err(|error| match first {
-            Some(statement) => Failure::of(statement, &error),
-            None => Failure::Corrupt("a batch of nothing"),
-        })?;
-        decided(result)
+        let session = Arc::clone(&self.session);
+        let sending = async move { session.batch(&batch, values).await };
+        self.carry_out(*first, sending).await.and_then(decided)
     }
 
     /// Whether the schema is of this version still.
@@ -225,19 +238,44 @@ impl Cluster {
         values: impl SerializeRow,
     ) -> Result<QueryResult, Failure> {
         let prepared = &self.prepared[statement as usize];
-        self.sent[statement as usize].fetch_add(1, Ordering::Relaxed);
+        self.count(statement);
         debug_assert!(statement.kind() != Kind::Conditional || !prepared.get_is_idempotent());
         #[cfg(feature = "faults")]
-        let sent = {
+        let sending = {
+            // It may be carried out later than it is answered.
             let bound = prepared.clone().bind(&values);
             let bound = bound.map_err(|_| Failure::Corrupt("the values of a statement"))?;
-            self.interception
-                .send(Arc::clone(&self.session), statement, bound)
-                .await?
+            let session = Arc::clone(&self.session);
+            async move { session.execute_bound_unpaged(&bound).await }
         };
         #[cfg(not(feature = "faults"))]
-        let sent = self.session.execute_unpaged(prepared, values).await;
-        sent.map_err(|error: ExecutionError| Failure::of(statement, &error))
+        let sending = self.session.execute_unpaged(prepared, values);
+        self.carry_out(statement, sending).await
+    }
+
+    fn count(&self, statement: Statement) {
+        self.sent[statement as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(not(feature = "faults"))]
+    async fn carry_out(
+        &self,
+        statement: Statement,
+        sending: impl Future<Output = Result<QueryResult, ExecutionError>>,
+    ) -> Result<QueryResult, Failure> {
+        let sent = sending.await;
+        sent.map_err(|error| Failure::of(statement, &error))
+    }
+
+    /// As the other, with a test between.
+    #[cfg(feature = "faults")]
+    async fn carry_out(
+        &self,
+        statement: Statement,
+        sending: impl Future<Output = Result<QueryResult, ExecutionError>> + Send + 'static,
+    ) -> Result<QueryResult, Failure> {
+        let sent = self.interception.send(statement, sending).await;
+        sent.map_err(|error| Failure::of(statement, &error))
     }
 }
 

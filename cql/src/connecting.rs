@@ -16,8 +16,9 @@ use crate::migrations::MigrationError;
 use crate::settings::CqlSettings;
 use crate::tables::Keyspace;
 
-/// A node that has not answered for so long is asked whether it is there; without an answer within as long its connection is given up.
-const KEEPALIVE: Duration = Duration::from_secs(1);
+/// A node that has not answered for this part of a statement's time limit is asked whether it is there; without an answer within as long its
+/// connection is given up.
+const KEEPALIVE_PART: u32 = 5;
 /// How long a node may take to accept a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -70,13 +71,15 @@ pub async fn connect(settings: &CqlSettings) -> Result<Session, ConnectError> {
         let (prefix, name) = (&settings.keyspace_prefix, keyspace.name());
         format!("{prefix}_{name}")
     });
+    let limit = Duration::from_millis(settings.statement_timeout_milliseconds as u64);
+    let keepalive = limit / KEEPALIVE_PART;
     let mut builder = SessionBuilder::new()
         .known_nodes(&settings.nodes)
         .keyspaces_to_fetch(keyspaces)
         .prefer_datacenter(settings.datacenter.clone())
         .connection_timeout(CONNECTION_TIMEOUT)
-        .keepalive_interval(KEEPALIVE)
-        .keepalive_timeout(KEEPALIVE)
+        .keepalive_interval(keepalive)
+        .keepalive_timeout(keepalive)
         .auto_await_schema_agreement(true);
     if !settings.role.is_empty() {
         let password = read_password(&settings.password_file)?;

@@ -18,6 +18,15 @@ pub(crate) enum Failure {
         /// What it said, without the server's own words, which may repeat values.
         reason: &'static str,
     },
+    /// A node has turned it away, or this server has too much under way: it was not carried out, but for a conditional write, of which nodes may say
+    /// so when it is decided already.
+    #[error("{}: {reason}", statement.name())]
+    Overloaded {
+        /// What it was asked.
+        statement: Statement,
+        /// Where there is no room.
+        reason: &'static str,
+    },
     /// A day's key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -31,18 +40,23 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn of(statement: Statement, error: &ExecutionError) -> Self {
-        Self::Cluster {
-            statement,
-            reason: reason(error),
+        match overload(error) {
+            Some(reason) => Self::Overloaded { statement, reason },
+            None => Self::Cluster {
+                statement,
+                reason: reason(error),
+            },
         }
     }
 
     /// What it means for a write that may have been done all the same.
     pub(crate) fn unknown(self) -> Self {
         match self {
-            Self::Cluster { .. } => Self::Store(StoreError::UnknownOutcome {
-                reason: self.to_string(),
-            }),
+            Self::Cluster { .. } | Self::Overloaded { .. } => {
+                Self::Store(StoreError::UnknownOutcome {
+                    reason: self.to_string(),
+                })
+            }
             other => other,
         }
     }
@@ -55,12 +69,30 @@ impl From<Failure> for StoreError {
             Failure::Cluster { .. } => StoreError::Unavailable {
                 reason: format!("the cluster: {failure}"),
             },
+            Failure::Overloaded { .. } => StoreError::Overloaded {
+                what: "the cluster",
+            },
             Failure::Key(error) => error.into(),
             Failure::Corrupt(what) => StoreError::Corrupt {
                 what: what.to_owned(),
             },
             Failure::Store(error) => error,
         }
+    }
+}
+
+/// Where there is no room, if that is why.
+fn overload(error: &ExecutionError) -> Option<&'static str> {
+    let ExecutionError::LastAttemptError(error) = error else {
+        return None;
+    };
+    match error {
+        RequestAttemptError::DbError(DbError::Overloaded, _) => Some("a node is overloaded"),
+        RequestAttemptError::DbError(DbError::RateLimitReached { .. }, _) => {
+            Some("a node's limit is reached")
+        }
+        RequestAttemptError::UnableToAllocStreamId => Some("too much is under way on a connection"),
+        _ => None,
     }
 }
 
@@ -81,8 +113,6 @@ fn attempt_reason(error: &RequestAttemptError) -> &'static str {
     match error {
         RequestAttemptError::DbError(error, _) => match error {
             DbError::Unavailable { .. } => "too few nodes are there",
-            DbError::Overloaded => "a node is overloaded",
-            DbError::RateLimitReached { .. } => "a node's limit is reached",
             DbError::IsBootstrapping => "a node is starting",
             DbError::ReadTimeout { .. } => "too few nodes have read in time",
             DbError::WriteTimeout { .. } => "too few nodes have written in time",
@@ -93,7 +123,6 @@ fn attempt_reason(error: &RequestAttemptError) -> &'static str {
             _ => "a node has refused it",
         },
         RequestAttemptError::BrokenConnectionError(_) => "the connection broke",
-        RequestAttemptError::UnableToAllocStreamId => "too much is under way on a connection",
         _ => "a node has answered something else",
     }
 }

@@ -2,62 +2,136 @@
 //! feature `faults`.
 
 use std::future::pending;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use scylla::client::session::Session;
-use scylla::errors::ExecutionError;
+use scylla::errors::{
+    BrokenConnectionErrorKind, DbError, ExecutionError, RequestAttemptError, WriteType,
+};
 use scylla::response::query_result::QueryResult;
-use scylla::statement::bound::BoundStatement;
-use tokio::sync::watch;
+use scylla::statement::Consistency;
+use tokio::sync::{Notify, watch};
 
-use crate::failure::Failure;
-use crate::statement::Statement;
+use crate::statement::{Kind, Statement};
 
-/// What becomes of a statement.
+/// What becomes of a statement. A batch is one statement, its first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is sent and answered.
     Nothing,
-    /// It never arrives, and an error is told.
-    LostOnTheWayThere,
-    /// It is carried out, and an error is told all the same.
-    LostOnTheWayBack,
-    /// An error is told, and it is carried out later, when [`Lateness::arrives`] is called.
-    ArrivesLate,
+    /// It is never carried out, and this is told.
+    LostOnTheWayThere(Told),
+    /// It is carried out, and this is told all the same.
+    LostOnTheWayBack(Told),
+    /// This is told, and it is carried out later, when [`Aftermath::late_arrives`] is called.
+    ArrivesLate(Told),
     /// The server ends here: nothing goes on.
     EndsBefore,
     /// The server ends when it is carried out.
     EndsAfter,
 }
 
+/// What is told in place of the answer, in the driver's own terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// No answer has come within the driver's limit.
+    NoAnswer,
+    /// The connection broke.
+    ConnectionBroke,
+    /// The coordinator knows of too few nodes.
+    Unavailable,
+    /// Too few nodes have answered the coordinator in time: `ReadTimeout`, or `WriteTimeout` of the type that such a statement has.
+    Timeout,
+    /// The coordinator has too much to do.
+    Overloaded,
+}
+
+impl Told {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::NoAnswer,
+        Self::ConnectionBroke,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Overloaded,
+    ];
+
+    fn error(self, kind: Kind) -> ExecutionError {
+        let consistency = Consistency::LocalQuorum;
+        let (received, required) = (1, 2);
+        let of_node = match self {
+            Self::NoAnswer => return ExecutionError::RequestTimeout(Duration::from_secs(5)),
+            Self::ConnectionBroke => {
+                let error = io::Error::from(io::ErrorKind::ConnectionReset);
+                let error = BrokenConnectionErrorKind::WriteError(error);
+                let error = RequestAttemptError::BrokenConnectionError(error.into());
+                return ExecutionError::LastAttemptError(error);
+            }
+            Self::Unavailable => DbError::Unavailable {
+                consistency,
+                required,
+                alive: received,
+            },
+            Self::Timeout => match kind {
+                Kind::Read | Kind::SerialRead | Kind::OfNode => DbError::ReadTimeout {
+                    consistency,
+                    received,
+                    required,
+                    data_present: false,
+                },
+                Kind::Write | Kind::Conditional | Kind::Batched => DbError::WriteTimeout {
+                    consistency,
+                    received,
+                    required,
+                    write_type: match kind {
+                        Kind::Write => WriteType::Simple,
+                        _ => WriteType::Cas,
+                    },
+                },
+            },
+            Self::Overloaded => DbError::Overloaded,
+        };
+        let error = RequestAttemptError::DbError(of_node, "told by a test".to_owned());
+        ExecutionError::LastAttemptError(error)
+    }
+}
+
 /// What decides about each statement, in the order in which they are sent.
 type Decide = Arc<dyn Fn(Statement) -> Fault + Send + Sync>;
 
-/// Lets what is late arrive.
+/// What comes after the faults that a test has decided.
 #[derive(Clone)]
-pub struct Lateness {
+pub struct Aftermath {
     arrives: Arc<watch::Sender<bool>>,
     under_way: Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>,
+    ended: Arc<Notify>,
 }
 
-impl Default for Lateness {
+impl Default for Aftermath {
     fn default() -> Self {
         Self {
             arrives: Arc::new(watch::Sender::new(false)),
             under_way: Arc::default(),
+            ended: Arc::default(),
         }
     }
 }
 
-impl Lateness {
+impl Aftermath {
     /// Everything that is late arrives now, and is carried out when this returns.
-    pub async fn arrives(&self) {
+    pub async fn late_arrives(&self) {
         self.arrives.send_replace(true);
         let late = std::mem::take(&mut *self.lock());
         for statement in late {
             // One whose runtime has ended never arrives.
             let _ = statement.await;
         }
+    }
+
+    /// Waits until the server has ended by a fault, and the statement is carried out that it was to end after.
+    pub async fn has_ended(&self) {
+        self.ended.notified().await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<tokio::task::JoinHandle<()>>> {
@@ -70,52 +144,54 @@ impl Lateness {
 /// What stands between the store and the driver.
 #[derive(Default)]
 pub(crate) struct Interception {
-    decide: Mutex<Option<Decide>>,
-    pub(crate) lateness: Lateness,
+    decided: Mutex<Option<(Decide, Aftermath)>>,
 }
 
 impl Interception {
-    pub(crate) fn set(&self, decide: Option<Decide>) {
-        *self.decide.lock().unwrap_or_else(PoisonError::into_inner) = decide;
+    /// Has this decide from now on.
+    pub(crate) fn set(&self, decide: Option<Decide>) -> Aftermath {
+        let aftermath = Aftermath::default();
+        let decided = decide.map(|decide| (decide, aftermath.clone()));
+        *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = decided;
+        aftermath
     }
 
-    /// Sends a statement as the test decides. The error that is told for a lost one is that of a statement without an answer.
+    /// Sends a statement as the test decides.
     pub(crate) async fn send(
         &self,
-        session: Arc<Session>,
         statement: Statement,
-        bound: BoundStatement,
-    ) -> Result<Result<QueryResult, ExecutionError>, Failure> {
-        let decide = self
-            .decide
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let fault = decide.map_or(Fault::Nothing, |decide| decide(statement));
-        let lost = || Failure::Cluster {
-            statement,
-            reason: "lost by a test",
+        sending: impl Future<Output = Result<QueryResult, ExecutionError>> + Send + 'static,
+    ) -> Result<QueryResult, ExecutionError> {
+        let decided = self.decided.lock();
+        let decided = decided.unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((decide, aftermath)) = decided else {
+            return sending.await;
         };
-        match fault {
-            Fault::Nothing => Ok(session.execute_bound_unpaged(&bound).await),
-            Fault::LostOnTheWayThere => Err(lost()),
-            Fault::LostOnTheWayBack => {
-                let _ = session.execute_bound_unpaged(&bound).await;
-                Err(lost())
+        let kind = statement.kind();
+        match decide(statement) {
+            Fault::Nothing => sending.await,
+            Fault::LostOnTheWayThere(told) => Err(told.error(kind)),
+            Fault::LostOnTheWayBack(told) => {
+                let _ = sending.await;
+                Err(told.error(kind))
             }
-            Fault::ArrivesLate => {
-                let mut arrives = self.lateness.arrives.subscribe();
+            Fault::ArrivesLate(told) => {
+                let mut arrives = aftermath.arrives.subscribe();
                 let late = tokio::spawn(async move {
                     if arrives.wait_for(|arrives| *arrives).await.is_ok() {
-                        let _ = session.execute_bound_unpaged(&bound).await;
+                        let _ = sending.await;
                     }
                 });
-                self.lateness.lock().push(late);
-                Err(lost())
+                aftermath.lock().push(late);
+                Err(told.error(kind))
             }
-            Fault::EndsBefore => pending().await,
+            Fault::EndsBefore => {
+                aftermath.ended.notify_one();
+                pending().await
+            }
             Fault::EndsAfter => {
-                let _ = session.execute_bound_unpaged(&bound).await;
+                let _ = sending.await;
+                aftermath.ended.notify_one();
                 pending().await
             }
         }

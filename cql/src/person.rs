@@ -116,9 +116,14 @@ impl Core {
             life.settle(&row.origin(), claim, outcome, moment)
         });
         let transition = transition.await?;
-        let is_over = transition
-            .written
-            .is_some_and(|life| life.state().is_over());
-        Ok(is_over && transition.answer == Settlement::Written)
+        let life = &transition.stored.life;
+        if transition.written.is_none() && life.state().is_over() {
+            // Whoever settled it may have died before the erasure.
+            self.see_it_erased(&row, life)
+                .await
+                .map_err(Failure::unknown)?;
+            return Ok(false);
+        }
+        Ok(life.state().is_over() && transition.answer == Settlement::Written)
     }
 }

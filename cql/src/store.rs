@@ -23,7 +23,7 @@ use crate::connecting::ConnectError;
 use crate::core::Core;
 use crate::failure::Failure;
 #[cfg(feature = "faults")]
-use crate::faults::{Fault, Lateness};
+use crate::faults::{Aftermath, Fault};
 use crate::health;
 use crate::options::CqlOptions;
 use crate::statement::Statement;
@@ -32,7 +32,7 @@ use crate::threads::Threads;
 /// A store over ScyllaDB or Apache Cassandra. Any number of servers may have it open.
 pub struct CqlStore {
     core: Arc<Core>,
-    threads: Threads,
+    threads: Arc<Threads>,
 }
 
 impl CqlStore {
@@ -53,7 +53,7 @@ impl CqlStore {
         let core = threads.block_on(opening)?;
         Ok(Self {
             core: Arc::new(core),
-            threads,
+            threads: Arc::new(threads),
         })
     }
 
@@ -63,15 +63,31 @@ impl CqlStore {
         self.core.cluster.sent()
     }
 
-    /// Has a test decide what becomes of each statement from now on; none: all are sent and answered. What is late arrives by the answer.
+    /// Has a test decide what becomes of each statement from now on; none: all are sent and answered.
     #[cfg(feature = "faults")]
     pub fn intercept(
         &self,
         decide: Option<Arc<dyn Fn(Statement) -> Fault + Send + Sync>>,
-    ) -> Lateness {
-        let interception = &self.core.cluster.interception;
-        interception.set(decide);
-        interception.lateness.clone()
+    ) -> Aftermath {
+        self.core.cluster.interception.set(decide)
+    }
+
+    /// The server as it begins after its death: with nothing in its memory, over the same connections. Blocks.
+    ///
+    /// # Errors
+    /// As [`CqlStore::open`].
+    #[cfg(feature = "faults")]
+    pub fn begin_anew(&self) -> Result<Self, StoreError> {
+        let core = &self.core;
+        let (cluster, keys) = (core.cluster.again(), Arc::clone(&core.keys));
+        let (clock, options) = (Arc::clone(&core.clock), core.options.clone());
+        let opening =
+            async { Ok::<_, StoreError>(Core::open(cluster, keys, clock, options).await?) };
+        let core = self.threads.block_on(opening)?;
+        Ok(Self {
+            core: Arc::new(core),
+            threads: Arc::clone(&self.threads),
+        })
     }
 
     /// Carries an operation out on the store's threads, if there is a place for it.

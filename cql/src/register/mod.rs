@@ -185,6 +185,15 @@ impl CqlRegister {
         })
     }
 
+    /// Has a test decide what becomes of each statement from now on; none: all are sent and answered.
+    #[cfg(feature = "faults")]
+    pub fn intercept(
+        &self,
+        decide: Option<Arc<dyn Fn(Statement) -> crate::faults::Fault + Send + Sync>>,
+    ) -> crate::faults::Aftermath {
+        self.shared.cluster.interception.set(decide)
+    }
+
     /// Carries something out on the register's threads, whatever becomes of whoever asked for it.
     async fn run<F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> Result<(), RegisterError>
     where
@@ -224,6 +233,7 @@ fn stopped() -> RegisterError {
 fn unavailable(failure: Failure) -> RegisterError {
     match failure {
         Failure::Corrupt(what) => RegisterError::Corrupt(what),
+        Failure::Overloaded { .. } => RegisterError::Overloaded,
         other => RegisterError::Unavailable(format!("the cluster: {other}")),
     }
 }

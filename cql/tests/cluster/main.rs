@@ -114,6 +114,8 @@ fn what_was_answered_is_there_whichever_node_is_killed_or_frozen() {
     };
     let settings = CqlSettings {
         replication_factor: 3,
+        // One of three nodes is given up as soon as a server does it.
+        statement_timeout_milliseconds: CqlSettings::default().statement_timeout_milliseconds,
         ..support::patient_settings(nodes.address())
     };
     support::make_keyspaces(&settings);

@@ -82,7 +82,8 @@ pub fn stop_with_this_process(script: &Path, folder: &Path) {
 pub fn patient_settings(address: &str) -> CqlSettings {
     CqlSettings {
         nodes: vec![address.to_owned()],
-        statement_timeout_milliseconds: 10_000,
+        // A node that stands still for some seconds keeps its connections.
+        statement_timeout_milliseconds: 20_000,
         conditional_timeout_milliseconds: 10_000,
         ..CqlSettings::default()
     }
