@@ -2,7 +2,8 @@
 //!
 //! A key is bound to its content before anything is done, and gets its answer afterwards. The write that cancels the code has a turn that follows from the key: so
 //! copies of one request that are under way at once send the same write, which takes place once, and each of them knows it as its own. The first that
-//! brings its answer into the receipt is told that it is done, the others are told that answer. A refusal frees the key again.
+//! brings its answer into the receipt is told that it is done, the others are told that answer. A refusal that comes once the key is bound leaves it bound:
+//! copies of the message may be under way, and a key that was free between them could be taken by another content.
 
 use chrono::NaiveDate;
 use scylla::DeserializeRow;
@@ -60,8 +61,7 @@ enum Bound {
 impl Core {
     pub(crate) async fn cancel(&self, request: &CancelTest) -> Result<CancelOutcome, Failure> {
         let Some(repeatable) = &request.repeatable else {
-            let (outcome, _) = self.cancel_as(request, None, None).await?;
-            return Ok(outcome);
+            return self.cancel_as(request, None, None).await;
         };
         let service = Service::Cancellation;
         let receipt = self
@@ -102,42 +102,37 @@ impl Core {
     ) -> Result<CancelOutcome, Failure> {
         let bind = Some((binding, stored));
         let turn = Some(turn_of(&binding.receipt));
-        let (outcome, is_bound) = self.cancel_as(request, turn, bind).await?;
+        let outcome = self.cancel_as(request, turn, bind).await?;
         let CancelOutcome::Done { at, .. } = outcome else {
-            if is_bound {
-                self.forget(binding).await?;
-            }
             return Ok(outcome);
         };
         let answered = self.answer(binding, at).await.map_err(Failure::unknown)?;
         Ok(answered.unwrap_or(outcome))
     }
 
-    /// Cancels if nothing stands against it, by a write of this turn, once the key is bound. Answers whether it is.
+    /// Cancels if nothing stands against it, by a write of this turn, once the key is bound.
     async fn cancel_as(
         &self,
         request: &CancelTest,
         turn: Option<i64>,
         bind: Option<(&Binding<'_>, Option<Receipt>)>,
-    ) -> Result<(CancelOutcome, bool), Failure> {
-        let refused = |outcome| Ok((outcome, false));
+    ) -> Result<CancelOutcome, Failure> {
         let Some((row, life)) = self.proven(request).await? else {
-            return refused(CancelOutcome::NoSuchTest);
+            return Ok(CancelOutcome::NoSuchTest);
         };
         let decide = |life: &Life, moment| life.cancel(&row.origin(), &request.caller, moment);
         // What is refused binds no key.
         if let Err(refusal) = decide(&life.life, self.moment()).answer {
             // What it means beside the refusal is left to whoever does something to the code.
-            return refused(told(refusal));
+            return Ok(told(refusal));
         }
-        let is_bound = bind.is_some();
         if let Some((binding, stored)) = bind
             && let Some(outcome) = self.bind(binding, stored).await?
         {
-            return refused(outcome);
+            return Ok(outcome);
         }
         let transition = self.transit_as(&row, life, turn, decide).await?;
-        let outcome = match transition.answer {
+        match transition.answer {
             Ok(effect) => {
                 let life = &transition.stored;
                 if effect == Effect::AlreadyDone {
@@ -147,14 +142,13 @@ impl Core {
                         .map_err(Failure::unknown)?;
                 }
                 let is_own = turn.is_some() && life.turn == turn;
-                CancelOutcome::Done {
+                Ok(CancelOutcome::Done {
                     effect: if is_own { Effect::Done } else { effect },
                     at: self.now(),
-                }
+                })
             }
-            Err(refusal) => told(refusal),
-        };
-        Ok((outcome, is_bound))
+            Err(refusal) => Ok(told(refusal)),
+        }
     }
 
     /// The test that a request is about, with its life: its code, structure and fiscal code are those of the request. Of a code that nobody has a place
@@ -319,37 +313,15 @@ impl Core {
             }
             let statement = Statement::ReadCancellationAgain;
             let stored = self.read_receipt(statement, &binding.receipt).await?;
-            match stored
-                .as_ref()
-                .map(|stored| self.compare(stored, binding.request))
-            {
-                Some(bound) => match bound? {
-                    Bound::Pending => {}
-                    Bound::Answered(outcome) => return Ok(Some(outcome)),
-                    // Freed by a copy that was refused, and bound anew: this one is done all the same.
-                    Bound::Otherwise => return Ok(None),
-                },
-                // Freed by a copy that was refused.
-                None => {
-                    if let Some(outcome) = self.bind(binding, None).await? {
-                        return Ok(match outcome {
-                            CancelOutcome::RequestKeyReused => None,
-                            outcome => Some(outcome),
-                        });
-                    }
-                }
+            // Nothing frees a key that is bound.
+            let stored = stored.ok_or(Failure::Corrupt("a cancellation's receipt"))?;
+            match self.compare(&stored, binding.request)? {
+                Bound::Pending => {}
+                Bound::Answered(outcome) => return Ok(Some(outcome)),
+                Bound::Otherwise => return Err(Failure::Corrupt("a cancellation's receipt")),
             }
         }
         Err(failure)
-    }
-
-    /// Frees a key whose request was refused. What is not freed binds the key to this content, which may be sent again.
-    async fn forget(&self, binding: &Binding<'_>) -> Result<(), Failure> {
-        let values = (binding.receipt.as_slice(), binding.content.as_slice());
-        self.cluster
-            .decide(Statement::ForgetCancellation, values)
-            .await
-            .map(drop)
     }
 }
 

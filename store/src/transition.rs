@@ -161,7 +161,8 @@ pub enum CancelOutcome {
     RequestKeyReused,
     /// No test of this caller has this code, this structure and this fiscal code. Which of the four is wrong is not told.
     NoSuchTest,
-    /// The test is the caller's and the fiscal code is right, but its life does not allow it now.
+    /// The test is the caller's and the fiscal code is right, but its life does not allow it now. The message may be sent again with its key. Other
+    /// content may have that key from then on; where several servers share the store, not if it was an unlock that began meanwhile which refuses.
     Refused(CancelRefusal),
 }
 

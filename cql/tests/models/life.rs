@@ -12,7 +12,7 @@
 use crate::search::{Model, Property};
 
 use setting::{Setting, at};
-mod setting;
+pub mod setting;
 mod tests;
 
 use sistema_ts_model::{ClaimId, CunState, Life, Moment, NewClaim, PostOutcome};

@@ -6,9 +6,11 @@
 //! each way that lost. A state in which a message is never delivered, or a server does nothing more, needs no step of its own: it is the state itself.
 #![allow(clippy::unwrap_used)]
 
+mod cancellation;
 mod cluster;
 mod code;
 mod life;
 mod receipt_by_claim;
 mod receipt_by_condition;
+mod row;
 mod search;
