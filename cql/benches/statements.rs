@@ -7,10 +7,9 @@
 //!
 //! `scripts/cassandra start FOLDER --benchmark` starts a node for it, and `cargo bench -p sistema-ts-cql --features driver` runs it.
 
-use std::error::Error;
+mod measuring;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -19,7 +18,7 @@ use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 
-type Failure = Box<dyn Error + Send + Sync>;
+use measuring::{Failure, Seen, Setting};
 
 const TABLES: [&str; 5] = [
     "CREATE TABLE statements.code (key bigint, claim bigint, cun text, region smallint, hour int, part tinyint, inserted_at bigint, PRIMARY KEY (key, claim))",
@@ -345,125 +344,31 @@ impl Statements {
     }
 }
 
-/// What one window has shown.
-#[derive(Clone, Copy)]
-struct Seen {
-    failed: u64,
-    a_second: f64,
-    /// Of the nodes, for one.
-    cpu_micros: f64,
-    median_millis: f64,
-    p99_millis: f64,
-}
-
-/// The CPU time of the nodes so far, in seconds.
-fn cpu(pids: &[String]) -> f64 {
-    let of_one = |pid: &String| -> Option<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<_> = text.rsplit(')').next()?.split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place)?.parse::<f64>().ok();
-        Some((ticks(11)? + ticks(12)?) / 100.0)
-    };
-    pids.iter().filter_map(of_one).sum()
-}
-
-async fn measure(
-    statements: &Arc<Statements>,
-    way: Way,
-    at_once: usize,
-    length: Duration,
-    pids: &[String],
-) -> Result<Seen, Failure> {
-    let before = cpu(pids);
-    let begun = Instant::now();
-    let failed = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<_> = (0..at_once)
-        .map(|_| {
-            let (statements, failed) = (Arc::clone(statements), Arc::clone(&failed));
-            tokio::spawn(async move {
-                let mut times = Vec::new();
-                while begun.elapsed() < length {
-                    let wanted = Wanted::random();
-                    let one = Instant::now();
-                    match statements.run(way, &wanted).await {
-                        Ok(()) => times.push(one.elapsed().as_secs_f64() * 1_000.0),
-                        Err(_) => {
-                            failed.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                }
-                times
-            })
-        })
-        .collect();
-    let mut times = Vec::new();
-    for task in tasks {
-        times.extend(task.await?);
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    let failed = failed.load(Ordering::Relaxed);
-    if times.is_empty() {
-        return Err(format!("all {failed} have failed").into());
-    }
-    times.sort_by(f64::total_cmp);
-    let count = times.len();
-    Ok(Seen {
-        failed,
-        a_second: count as f64 / seconds,
-        cpu_micros: (cpu(pids) - before) * 1_000_000.0 / count as f64,
-        median_millis: times[count / 2],
-        p99_millis: times[count * 99 / 100],
-    })
-}
-
-fn setting(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
-    let address = std::env::var("TEST_CQL_ADDRESS").map_err(
-        |_| "set TEST_CQL_ADDRESS: scripts/cassandra start FOLDER --benchmark prints it",
-    )?;
-    let pids: Vec<String> = setting("TEST_CQL_PIDS", "")
-        .split(',')
-        .map(str::to_owned)
-        .collect();
-    let replicas: u8 = setting("REPLICAS", "1").parse()?;
-    let rounds: usize = setting("ROUNDS", "5").parse()?;
-    let length = Duration::from_millis(setting("MILLISECONDS", "3000").parse()?);
-    let at_once: usize = setting("AT_ONCE", "128").parse()?;
-    let statements = Arc::new(Statements::prepare(&address, replicas).await?);
+    let setting = Setting::read()?;
+    let statements = Arc::new(Statements::prepare(&setting.address, setting.replicas).await?);
+    let measure = async |way: Way| {
+        let statements = Arc::clone(&statements);
+        let once = move || {
+            let (statements, wanted) = (Arc::clone(&statements), Wanted::random());
+            async move { statements.run(way, &wanted).await }
+        };
+        measuring::measure(&setting, once).await
+    };
     // The nodes' compiler warms up.
     for (way, _) in WAYS {
-        measure(&statements, way, at_once, length, &pids).await?;
+        measure(way).await?;
     }
     let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); WAYS.len()];
-    for _ in 0..rounds {
+    for _ in 0..setting.rounds {
         for (place, (way, _)) in WAYS.iter().enumerate() {
-            seen[place].push(measure(&statements, *way, at_once, length, &pids).await?);
+            seen[place].push(measure(*way).await?);
         }
     }
-    println!("| way | a second | least to most | CPU of the nodes, µs | p50, p99 in ms | failed |");
-    println!("|---|---|---|---|---|---|");
-    for ((_, name), seen) in WAYS.iter().zip(&mut seen) {
-        let middle = |value: fn(&Seen) -> f64, seen: &[Seen]| {
-            let mut values: Vec<f64> = seen.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            (
-                values[values.len() / 2],
-                values[0],
-                values[values.len() - 1],
-            )
-        };
-        let (rate, least, most) = middle(|seen| seen.a_second, seen);
-        let (cpu, ..) = middle(|seen| seen.cpu_micros, seen);
-        let (median, ..) = middle(|seen| seen.median_millis, seen);
-        let (late, ..) = middle(|seen| seen.p99_millis, seen);
-        let failed: u64 = seen.iter().map(|seen| seen.failed).sum();
-        println!(
-            "| {name} | {rate:.0} | {least:.0}–{most:.0} | {cpu:.0} | {median:.1}, {late:.1} | {failed} |"
-        );
+    println!("{}", measuring::HEAD);
+    for ((_, name), seen) in WAYS.iter().zip(&seen) {
+        println!("{}", measuring::line(name, seen));
     }
     Ok(())
 }
