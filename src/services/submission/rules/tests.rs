@@ -97,6 +97,36 @@ fn right_submissions_are_taken_as_they_were_meant() {
 }
 
 #[test]
+fn a_repetition_must_repeat_all_that_a_submission_says_but_the_person() {
+    let content = |changes: &[(&str, &str)]| {
+        let with_key: Vec<_> = [("identificativoRichiesta", "a-1")]
+            .iter()
+            .chain(changes)
+            .copied()
+            .collect();
+        let submission = judge(&region(), &with_key).unwrap();
+        repeatable(&submission).unwrap().content
+    };
+    let same = content(&[]);
+    for change in [
+        ("codiceFiscaleAssistito", "VRDGPP62D15L219E"),
+        ("numeroCellulare", "+39333123456"),
+    ] {
+        assert_eq!(content(&[change]), same, "{change:?}");
+    }
+    for change in [
+        ("tipoAutenticazione", "CIE"),
+        ("codiceStruttura", "000124"),
+        ("codiceAsl", "102"),
+        ("dataPrelievo", "2020-10-29"),
+        ("esitoTest", "N"),
+    ] {
+        assert_ne!(content(&[change]), same, "{change:?}");
+    }
+    assert!(repeatable(&judge(&region(), &[]).unwrap()).is_none());
+}
+
+#[test]
 fn each_mistake_has_its_own_outcome() {
     use Outcome::*;
     let long = "x".repeat(257);
