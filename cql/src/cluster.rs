@@ -22,6 +22,7 @@ use scylla::value::{CqlValue, Row};
 use crate::connecting::{ConnectError, connect};
 use crate::failure::Failure;
 use crate::migrations::{self, MigrationError};
+use crate::roles::{self, Role};
 use crate::settings::CqlSettings;
 use crate::statement::{Kind, Statement};
 use crate::tables::with_keyspaces;
@@ -74,10 +75,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects as the role of the settings, if the schema is of this version.
-    pub(crate) async fn open(settings: &CqlSettings) -> Result<Self, ConnectError> {
+    /// Connects as the role of the settings, if the schema is of this version and that role may do what `role` must be able to.
+    pub(crate) async fn open(settings: &CqlSettings, role: Role) -> Result<Self, ConnectError> {
         let session = connect(settings).await?;
         migrations::check(&session, settings).await?;
+        roles::check_own(&session, settings, role).await?;
         Self::prepare(session, settings).await
     }
 

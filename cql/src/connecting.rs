@@ -1,6 +1,6 @@
 //! Connecting to the nodes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use sistema_ts_store::permissions::{PermissionError, check_secret_file};
-use thiserror::Error;
-use zeroize::Zeroizing;
 
-use crate::migrations::MigrationError;
+pub use crate::connect_error::ConnectError;
+use crate::password::{FromFile, read_password};
 use crate::settings::CqlSettings;
 use crate::tables::Keyspace;
 
@@ -21,46 +19,6 @@ use crate::tables::Keyspace;
 const KEEPALIVE_PART: u32 = 5;
 /// How long a node may take to accept a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why the cluster cannot be used. No text holds a password.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// No node answers, or none lets this role in.
-    #[error("no node of the cluster ({nodes}) can be used: {reason}")]
-    Nodes {
-        /// Which were tried.
-        nodes: String,
-        /// What the driver says.
-        reason: String,
-    },
-    /// The tables are not as their version says, or this role may not see them.
-    #[error(
-        "the cluster's schema is not of this version ({statement} cannot be prepared: {reason}): run `sistema-ts migrate`"
-    )]
-    Schema {
-        /// The statement that could not be prepared.
-        statement: &'static str,
-        /// What the nodes say of it: its text has no values yet.
-        reason: String,
-    },
-    /// The schema is not of this version.
-    #[error(transparent)]
-    Version(#[from] MigrationError),
-    /// A file of the configuration cannot be used.
-    #[error("{}: {reason}", file.display())]
-    File {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Others can read a file with a secret, or put another in its place.
-    #[error(transparent)]
-    Permissions(#[from] PermissionError),
-    /// The store's threads cannot be started.
-    #[error("the threads of the store cannot be started: {0}")]
-    Threads(std::io::Error),
-}
 
 /// Opens a session as the role of the settings.
 ///
@@ -82,25 +40,21 @@ pub async fn connect(settings: &CqlSettings) -> Result<Session, ConnectError> {
         .keepalive_timeout(keepalive)
         .auto_await_schema_agreement(true);
     if !settings.role.is_empty() {
-        let password = read_password(&settings.password_file)?;
-        builder = builder.user(&settings.role, password.as_str());
+        if settings.password_file.as_os_str().is_empty() {
+            return Err(ConnectError::NoPassword);
+        }
+        // A file that cannot be used is told now, and not by a connection that fails.
+        read_password(&settings.password_file)?;
+        builder = builder.authenticator_provider(Arc::new(FromFile {
+            role: settings.role.clone(),
+            file: settings.password_file.clone(),
+        }));
     }
     if !settings.authority_file.as_os_str().is_empty() {
         builder = builder.tls_context(Some(tls(&settings.authority_file)?));
     }
-    builder.build().await.map_err(|error| ConnectError::Nodes {
-        nodes: settings.nodes.join(", "),
-        reason: error.to_string(),
-    })
-}
-
-fn read_password(file: &Path) -> Result<Zeroizing<String>, ConnectError> {
-    check_secret_file(file)?;
-    let text = std::fs::read_to_string(file).map_err(|reason| in_file(file, reason))?;
-    let text = Zeroizing::new(text);
-    Ok(Zeroizing::new(
-        text.trim_end_matches(['\r', '\n']).to_owned(),
-    ))
+    let built = builder.build().await;
+    built.map_err(|error| ConnectError::of(&error, settings))
 }
 
 fn tls(file: &Path) -> Result<Arc<rustls::ClientConfig>, ConnectError> {

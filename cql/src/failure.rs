@@ -96,7 +96,8 @@ fn overload(error: &ExecutionError) -> Option<&'static str> {
     }
 }
 
-fn reason(error: &ExecutionError) -> &'static str {
+/// Why a statement has failed, without a node's own words.
+pub(crate) fn reason(error: &ExecutionError) -> &'static str {
     match error {
         ExecutionError::BadQuery(_) => "its values do not fit",
         ExecutionError::EmptyPlan => "no node is known",
@@ -118,7 +119,9 @@ fn attempt_reason(error: &RequestAttemptError) -> &'static str {
             DbError::WriteTimeout { .. } => "too few nodes have written in time",
             DbError::ReadFailure { .. } => "nodes have failed to read",
             DbError::WriteFailure { .. } => "nodes have failed to write",
-            DbError::Unauthorized => "this role may not do it",
+            DbError::Unauthorized => {
+                "this role may not do it: `sistema-ts roles` gives it its rights"
+            }
             DbError::Invalid => "a node does not take it: is the schema of this version?",
             _ => "a node has refused it",
         },

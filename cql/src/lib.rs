@@ -5,8 +5,10 @@
 //!
 //! Without the feature `driver` this crate has the settings alone.
 
+mod accounts;
 mod settings;
 
+pub use accounts::{Account, Accounts};
 pub use settings::CqlSettings;
 
 #[cfg(feature = "driver")]
@@ -15,6 +17,8 @@ mod access;
 mod cancellation;
 #[cfg(feature = "driver")]
 mod cluster;
+#[cfg(feature = "driver")]
+mod connect_error;
 #[cfg(feature = "driver")]
 mod connecting;
 #[cfg(feature = "driver")]
@@ -46,6 +50,8 @@ mod noted_time;
 #[cfg(feature = "driver")]
 mod options;
 #[cfg(feature = "driver")]
+mod password;
+#[cfg(feature = "driver")]
 mod person;
 #[cfg(feature = "driver")]
 mod place;
@@ -53,6 +59,8 @@ mod place;
 mod receipt;
 #[cfg(feature = "driver")]
 pub mod register;
+#[cfg(feature = "driver")]
+pub mod roles;
 #[cfg(feature = "driver")]
 mod session;
 #[cfg(feature = "driver")]

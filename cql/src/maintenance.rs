@@ -4,11 +4,13 @@ use sistema_ts_model::Timestamp;
 use sistema_ts_store::trusted_time::NotedTime;
 use sistema_ts_store::{ClockRepair, Maintenance, StoreError};
 
+use crate::accounts::Accounts;
 use crate::cluster::Cluster;
 use crate::connecting::connect;
 use crate::migrations::{Migrated, migrate};
 use crate::noted_time::NotedTimeFile;
 use crate::options::CqlOptions;
+use crate::roles::{self, Renewed, Role};
 use crate::threads::Threads;
 
 /// The store of a server that does not run; others may.
@@ -41,6 +43,23 @@ impl CqlMaintenance {
         };
         threads.block_on(migrating)
     }
+
+    /// Makes the database roles, or brings them to exactly the rights that they are to have, as the administrator that the settings name. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason; what was changed stays, and a repetition goes on from there.
+    pub fn renew_roles(&self, accounts: &Accounts) -> Result<Renewed, StoreError> {
+        let settings = &self.options.settings;
+        let threads = Threads::start("cql", 1)?;
+        let renewing = async {
+            let session = connect(settings).await?;
+            let renewed = roles::renew(&session, settings, accounts).await;
+            renewed.map_err(|error| StoreError::Unavailable {
+                reason: error.to_string(),
+            })
+        };
+        threads.block_on(renewing)
+    }
 }
 
 impl Maintenance for CqlMaintenance {
@@ -48,7 +67,7 @@ impl Maintenance for CqlMaintenance {
     fn examine(&self) -> Result<Vec<String>, StoreError> {
         let settings = &self.options.settings;
         let threads = Threads::start("cql", 1)?;
-        match threads.block_on(Cluster::open(settings)) {
+        match threads.block_on(Cluster::open(settings, Role::Server)) {
             Ok(_) => Ok(Vec::new()),
             Err(error) => Ok(vec![error.to_string()]),
         }

@@ -4,11 +4,12 @@
 //! dead. Every statement may be repeated, so whoever comes after one that died takes the lock over and begins the migration again. A migration is
 //! noted once all of its statements are done and all nodes agree on the schema.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use scylla::client::session::Session;
-use scylla::errors::{ExecutionError, SchemaAgreementError};
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError, SchemaAgreementError};
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
@@ -96,6 +97,16 @@ pub enum MigrationError {
     /// A statement was refused, or not answered.
     #[error("a statement of the schema has failed: {0}")]
     Statement(#[from] Box<ExecutionError>),
+    /// This role may not do it.
+    #[error(
+        "the role {role:?} may not do this to the schema: {statement}. `sistema-ts migrate` signs in as the role for migrations; `sistema-ts roles` gives roles their rights"
+    )]
+    Unauthorized {
+        /// Who signed in.
+        role: String,
+        /// The statement's beginning.
+        statement: String,
+    },
     /// The nodes do not agree on the schema.
     #[error("the nodes do not agree on the schema: {0}")]
     Agreement(#[from] Box<SchemaAgreementError>),
@@ -184,18 +195,13 @@ fn digest_of(text: &str) -> String {
 /// # Errors
 /// [`MigrationError::Older`], [`MigrationError::Newer`], [`MigrationError::Differs`]; others if the nodes do not answer.
 pub async fn check(session: &Session, settings: &CqlSettings) -> Result<(), MigrationError> {
-    let keyspace = format!("{}_{}", settings.keyspace_prefix, Keyspace::Tests.name());
     let cluster = Cluster { session, settings };
     // What the driver knows of the tables may be older than they are.
-    let statement = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'migration'";
-    let tables = cluster
-        .send(statement, (keyspace,), Consistency::One)
-        .await?;
-    let tables = tables.into_rows_result();
-    let tables = tables.map_err(|_| MigrationError::Unreadable("the cluster's schema"))?;
-    let found = match tables.rows_num() {
-        0 => 0,
-        _ => cluster.version().await?,
+    let keyspace = with_keyspaces("{tests}", &settings.keyspace_prefix);
+    let tables = tables_of(session, &keyspace).await?;
+    let found = match tables.contains("migration") {
+        false => 0,
+        true => cluster.version().await?,
     };
     match found == KNOWN {
         true => Ok(()),
@@ -204,6 +210,48 @@ pub async fn check(session: &Session, settings: &CqlSettings) -> Result<(), Migr
             known: KNOWN,
         }),
     }
+}
+
+/// The tables of a keyspace: none if that is not there.
+pub(crate) async fn tables_of(
+    session: &Session,
+    keyspace: &str,
+) -> Result<BTreeSet<String>, MigrationError> {
+    let statement = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
+    names(session, statement, keyspace).await
+}
+
+/// The names that a statement about the nodes' schema gives.
+async fn names(
+    session: &Session,
+    statement: &str,
+    keyspace: &str,
+) -> Result<BTreeSet<String>, MigrationError> {
+    let mut statement = Statement::new(statement);
+    statement.set_consistency(Consistency::One);
+    // The nodes keep names in small letters.
+    let values = (keyspace.to_lowercase(),);
+    let read = session.query_unpaged(statement, values).await;
+    let unreadable = || MigrationError::Unreadable("the cluster's schema");
+    let rows = read.map_err(Box::new)?.into_rows_result();
+    let rows = rows.map_err(|_| unreadable())?;
+    let rows = rows.rows::<(String,)>().map_err(|_| unreadable())?;
+    rows.map(|row| row.map(|(name,)| name).map_err(|_| unreadable()))
+        .collect()
+}
+
+/// Makes what migrating itself needs, where it is not there: the keyspaces, and two tables. An administrator does so before there are roles, so that
+/// the role for migrations needs no right to make keyspaces.
+///
+/// # Errors
+/// [`MigrationError`]; what was made stays.
+pub(crate) async fn prepare(
+    session: &Session,
+    settings: &CqlSettings,
+) -> Result<(), MigrationError> {
+    let options = Options::of(Engine::of(session))?;
+    let cluster = Cluster { session, settings };
+    cluster.prepare_lock(&options).await
 }
 
 /// Brings the schema to this version, if it is older.
@@ -253,17 +301,25 @@ struct Cluster<'a> {
 
 impl Cluster<'_> {
     /// The keyspaces, and the two tables that migrating itself needs. Two processes may make them at once: their ids follow from their names, since
-    /// nodes that make a table of the same name at once would else give it two.
+    /// nodes that make a table of the same name at once would else give it two. What is there already is not made again: to make a keyspace takes a
+    /// right that a role for migrations alone does not have.
     async fn prepare_lock(&self, options: &Options) -> Result<(), MigrationError> {
         let prefix = &self.settings.keyspace_prefix;
         for keyspace in Keyspace::ALL {
             let name = format!("{prefix}_{}", keyspace.name());
+            let statement =
+                "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+            if !names(self.session, statement, &name).await?.is_empty() {
+                continue;
+            }
             let statement = format!(
                 "CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = {{'class': 'NetworkTopologyStrategy', '{}': {}}}{}",
                 self.settings.datacenter, self.settings.replication_factor, options.keyspace
             );
             self.change_schema(&statement).await?;
         }
+        let tests = with_keyspaces("{tests}", prefix);
+        let there = tables_of(self.session, &tests).await?;
         for (table, columns) in [
             (
                 "migration_lock",
@@ -274,6 +330,9 @@ impl Cluster<'_> {
                 "version int PRIMARY KEY, digest text, applied_at bigint",
             ),
         ] {
+            if there.contains(table) {
+                continue;
+            }
             let digest = digest_of(&format!("{prefix} {table}"));
             let at = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
             // A name-based UUID of no namespace: version 8, which means whatever its maker says.
@@ -292,7 +351,9 @@ impl Cluster<'_> {
             );
             self.change_schema(&statement).await?;
         }
-        Ok(())
+        // Somebody else may have made them on another node.
+        let agreement = self.session.await_schema_agreement().await;
+        agreement.map(drop).map_err(|error| Box::new(error).into())
     }
 
     /// The schema's version, if its migrations are those of this program.
@@ -428,8 +489,19 @@ impl Cluster<'_> {
         statement.set_consistency(consistency);
         statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
         statement.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
+        let beginning = statement.contents.split(" (").next().unwrap_or_default();
+        let beginning = beginning.to_owned();
         let sent = self.session.query_unpaged(statement, values).await;
-        Ok(sent.map_err(Box::new)?)
+        sent.map_err(|error| match error {
+            ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                DbError::Unauthorized,
+                _,
+            )) => MigrationError::Unauthorized {
+                role: self.settings.role.clone(),
+                statement: beginning,
+            },
+            other => Box::new(other).into(),
+        })
     }
 }
 

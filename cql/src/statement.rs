@@ -49,6 +49,18 @@ impl Kind {
     }
 }
 
+impl Statement {
+    /// The table that it is about, as its text names it: `{keyspace}.table`.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        let words = ["INSERT INTO ", "FROM ", "UPDATE "];
+        let mut places = words.iter().filter_map(|word| self.text().split_once(word));
+        // Each of them has one of these words: a test in `tests/statements.rs`.
+        let after = places.next().map_or("", |(_, after)| after);
+        after.split([' ', '(']).next().unwrap_or_default()
+    }
+}
+
 macro_rules! statements {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:ident, $text:literal;)+) => {
         /// A statement.

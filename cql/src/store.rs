@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::faults::{Aftermath, Fault};
 use crate::health;
 use crate::options::CqlOptions;
+use crate::roles::Role;
 use crate::statement::Statement;
 use crate::threads::Threads;
 
@@ -47,7 +48,7 @@ impl CqlStore {
     ) -> Result<Self, StoreError> {
         let threads = Threads::start("cql", options.settings.threads)?;
         let opening = async {
-            let cluster = Cluster::open(&options.settings).await?;
+            let cluster = Cluster::open(&options.settings, Role::Server).await?;
             Ok::<_, StoreError>(Core::open(cluster, keys, clock, options).await?)
         };
         let core = threads.block_on(opening)?;

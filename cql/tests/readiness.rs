@@ -8,6 +8,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
+use sistema_ts_cql::roles::Role;
 use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore, connect};
 use sistema_ts_model::{Clock, Condition, ManualClock, SystemClock, Timestamp};
 use sistema_ts_store::Store;
@@ -46,9 +47,11 @@ impl Place {
     }
 
     fn open(&self, keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> CqlStore {
+        // Each has a folder of its own, as it has a ring of its own.
+        let folder = keys.path().with_extension("server");
         let options = CqlOptions {
             clock_error_millis: CLOCK_ERROR_MILLIS,
-            ..CqlOptions::of(self.settings.clone(), self.folder.path().join("server"))
+            ..CqlOptions::of(self.settings.clone(), folder)
         };
         CqlStore::open(options, keys, clock).unwrap()
     }
@@ -65,8 +68,13 @@ impl Place {
     fn execute(&self, statement: &str) {
         let tests = format!("{}_tests", self.settings.keyspace_prefix);
         let statement = statement.replace("{tests}", &tests);
+        // As whoever migrates: a server may not write there.
+        let settings = match support::roles::are_there() {
+            true => support::roles::as_role(&self.settings, Role::Migrate),
+            false => self.settings.clone(),
+        };
         self.runtime.block_on(async {
-            let session = connect(&self.settings).await.unwrap();
+            let session = connect(&settings).await.unwrap();
             session.query_unpaged(statement, ()).await.unwrap();
         });
     }

@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use sistema_ts_cql::migrations::MIGRATIONS;
+use sistema_ts_cql::roles::{Permission, Resource, Role};
 use sistema_ts_cql::statement::{Kind, Statement};
 
 /// Tables from which something is deleted by hand: those whose class says so.
@@ -26,15 +28,6 @@ fn tables_of_class(class: &str) -> BTreeSet<String> {
     tables
 }
 
-fn table_of(statement: Statement) -> &'static str {
-    let text = statement.text();
-    let after = ["INSERT INTO ", "FROM ", "UPDATE "]
-        .iter()
-        .find_map(|word| text.split_once(word))
-        .unwrap_or_else(|| panic!("{} names no table", statement.name()));
-    after.1.split([' ', '(']).next().unwrap()
-}
-
 /// Whether what it writes goes through the nodes' own tables of conditional writes.
 fn is_conditional(statement: Statement) -> bool {
     matches!(statement.kind(), Kind::Conditional | Kind::Batched)
@@ -49,10 +42,10 @@ fn every_statement_names_a_table_of_the_migrations() {
     all.insert("system.local".to_owned());
     for statement in Statement::ALL {
         assert!(
-            all.contains(table_of(*statement)),
+            all.contains(statement.table()),
             "{} of {}",
             statement.name(),
-            table_of(*statement)
+            statement.table()
         );
     }
 }
@@ -93,7 +86,7 @@ fn every_row_of_a_person_or_a_test_ends_by_itself() {
     for statement in Statement::ALL {
         let text = statement.text();
         let writes = text.starts_with("INSERT") || text.starts_with("UPDATE");
-        let table = table_of(*statement);
+        let table = statement.table();
         if writes && !keeps.iter().any(|kept| table.starts_with(kept)) {
             assert!(text.contains("USING TTL "), "{}", statement.name());
         }
@@ -127,7 +120,7 @@ fn nothing_is_deleted_but_where_the_table_is_made_for_it() {
     let conditional = tables_of_class("conditional");
     for statement in Statement::ALL {
         if statement.text().starts_with("DELETE") {
-            let table = table_of(*statement);
+            let table = statement.table();
             let may = erased.contains(table)
                 || (is_conditional(*statement) && conditional.contains(table));
             assert!(may, "{} deletes from {table}", statement.name());
@@ -167,7 +160,7 @@ fn no_table_is_written_both_ways() {
         Statement::ALL
             .iter()
             .filter(|statement| is_of(**statement))
-            .map(|statement| table_of(*statement))
+            .map(|statement| statement.table())
             .collect()
     };
     let plain = tables(&|statement| statement.kind() == Kind::Write);
@@ -204,32 +197,109 @@ fn what_one_server_alone_understands_stands_in_its_own_file() {
 /// The table of `docs/cql.md`; `UPDATE_DOCUMENTATION=1` rewrites it.
 #[test]
 fn the_documentation_lists_every_statement() {
-    const BEGIN: &str = "<!-- statements: made by cql/tests/statements.rs -->\n";
-    const END: &str = "<!-- end of statements -->";
     let mut rendered =
         String::from("\n| statement | kind | table | what for |\n|---|---|---|---|\n");
     for statement in Statement::ALL {
         let (name, kind) = (statement.name(), statement.kind().name());
-        let table = table_of(*statement).replace(['{', '}'], "");
-        let (keyspace, table_name) = table.split_once('.').expect("a keyspace and a table");
+        let table = shown(statement.table());
         let purpose = statement.purpose();
-        writeln!(
-            rendered,
-            "| `{name}` | {kind} | `{table_name}` ({keyspace}) | {purpose} |"
-        )
-        .unwrap();
+        writeln!(rendered, "| `{name}` | {kind} | {table} | {purpose} |").unwrap();
     }
     rendered.push('\n');
+    compare(
+        "statements: made by cql/tests/statements.rs",
+        "statements",
+        &rendered,
+    );
+}
+
+/// The same of what each role may do: the statements that grant it follow from the same list.
+#[test]
+fn the_documentation_lists_what_each_role_may_do() {
+    let mut all: BTreeSet<Resource> = BTreeSet::new();
+    for role in Role::ALL {
+        all.extend(role.rights().iter().map(|right| right.resource));
+    }
+    let mut rendered = String::from("\n| |");
+    for role in Role::ALL {
+        write!(rendered, " {} |", role.name()).unwrap();
+    }
+    rendered.push_str("\n|---|---|---|---|\n");
+    for resource in all {
+        let name = match resource {
+            Resource::Keyspace(name) => format!("keyspace {}", name.trim_matches(['{', '}'])),
+            Resource::Table(name) => shown(name),
+        };
+        write!(rendered, "| {name} |").unwrap();
+        for role in Role::ALL {
+            let permissions: Vec<String> = role
+                .rights()
+                .iter()
+                .filter(|right| right.resource == resource)
+                .map(|right| right.permission.to_string())
+                .collect();
+            let told = match permissions.is_empty() {
+                true => "–".to_owned(),
+                false => permissions.join(", "),
+            };
+            write!(rendered, " {told} |").unwrap();
+        }
+        rendered.push('\n');
+    }
+    rendered.push('\n');
+    compare(
+        "rights: made by cql/tests/statements.rs",
+        "rights",
+        &rendered,
+    );
+}
+
+/// A table as people read it.
+fn shown(table: &str) -> String {
+    let table = table.replace(['{', '}'], "");
+    let (keyspace, name) = table.split_once('.').expect("a keyspace and a table");
+    format!("`{name}` ({keyspace})")
+}
+
+/// Compares a part of `docs/cql.md`, or rewrites it.
+fn compare(begin: &str, what: &str, rendered: &str) {
+    // Two parts are never rewritten at once.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (begin, end) = (
+        format!("<!-- {begin} -->\n"),
+        format!("<!-- end of {what} -->"),
+    );
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cql.md");
     let text = std::fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
-    let (found, after) = rest.split_once(END).expect("the table's end");
+    let (before, rest) = text.split_once(&begin).expect("the table's beginning");
+    let (found, after) = rest.split_once(&end).expect("the table's end");
     if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
-        std::fs::write(&file, format!("{before}{BEGIN}{rendered}{END}{after}")).unwrap();
+        std::fs::write(&file, format!("{before}{begin}{rendered}{end}{after}")).unwrap();
     } else {
         assert!(
             found == rendered,
             "docs/cql.md is not as the program is: run `make docs`"
         );
+    }
+}
+
+/// A role that may read what it must not would not be noticed by a server that works.
+#[test]
+fn whoever_reads_or_migrates_sees_nobody() {
+    for role in [Role::Migrate, Role::Reader] {
+        for right in role.rights() {
+            let Resource::Table(table) = right.resource else {
+                assert_eq!(role, Role::Migrate, "{right:?}");
+                continue;
+            };
+            let is_of_people = ["{patients}", "{register}"]
+                .iter()
+                .any(|keyspace| table.starts_with(keyspace));
+            assert!(!is_of_people, "{role:?}: {right:?}");
+            if role == Role::Reader {
+                assert_eq!(right.permission, Permission::Select, "{right:?}");
+            }
+        }
     }
 }

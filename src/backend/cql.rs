@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sistema_ts_cql::register::CqlRegister;
-use sistema_ts_cql::{CqlAccessArchive, CqlMaintenance, CqlOptions, CqlStore};
+use sistema_ts_cql::{Accounts, CqlAccessArchive, CqlMaintenance, CqlOptions, CqlStore};
 use sistema_ts_model::Clock;
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, Maintenance, Store, StoreError};
 
-use super::place::Place;
+use super::place::{Place, RolesRenewed};
 
 pub(super) fn store(
     place: &Place,
@@ -29,6 +29,17 @@ pub(super) fn maintenance(place: &Place) -> Box<dyn Maintenance> {
 pub(super) fn migrate(place: &Place, take_over: bool) -> Result<(i32, i32), StoreError> {
     let migrated = CqlMaintenance::new(options(place)).migrate(take_over)?;
     Ok((migrated.from, migrated.to))
+}
+
+pub(super) fn renew_roles(place: &Place, accounts: &Accounts) -> Result<RolesRenewed, StoreError> {
+    let renewed = CqlMaintenance::new(options(place)).renew_roles(accounts)?;
+    Ok(RolesRenewed {
+        made: renewed.made,
+        passwords: renewed.passwords,
+        given: renewed.given,
+        taken: renewed.taken,
+        lacks_tables: renewed.lacks_tables,
+    })
 }
 
 pub(super) fn access(place: &Place) -> Result<Box<dyn AccessArchive>, StoreError> {

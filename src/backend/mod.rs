@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sistema_ts_cql::CqlSettings;
+pub use sistema_ts_cql::{Account, Accounts};
 use sistema_ts_embedded::cards::{
     EmbeddedCardImport, EmbeddedCardRegister, additions, remove_addition,
 };
@@ -25,6 +26,7 @@ use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, Regis
 use sistema_ts_store::{AccessArchive, Maintenance, Store, StoreError};
 
 use place::Place;
+pub use place::RolesRenewed;
 
 /// The stores that there are, by the name that `store.backend` gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -161,6 +163,18 @@ impl Archives {
         match self.backend {
             Backend::Embedded => Ok(None),
             Backend::Cql => cql::migrate(&self.place(), take_over).map(Some),
+        }
+    }
+
+    /// Makes the database roles of a store that servers share, or brings them to exactly the rights that they are to have; none where there are no
+    /// such roles. Signs in as an administrator of the cluster, whom `[cql]` names here.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason; what was changed stays, and a repetition goes on from there.
+    pub fn renew_roles(&self, accounts: &Accounts) -> Result<Option<RolesRenewed>, StoreError> {
+        match self.backend {
+            Backend::Embedded => Ok(None),
+            Backend::Cql => cql::renew_roles(&self.place(), accounts).map(Some),
         }
     }
 

@@ -12,3 +12,18 @@ pub(super) struct Place {
     pub(super) retention_millis: i64,
     pub(super) clock_error_millis: i64,
 }
+
+/// What was done to the database roles of a store that servers share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolesRenewed {
+    /// Names of roles that were not there before.
+    pub made: Vec<String>,
+    /// Names of roles that were there and have another password now.
+    pub passwords: Vec<String>,
+    /// How many rights were given.
+    pub given: usize,
+    /// How many rights, and roles within roles, were taken away.
+    pub taken: usize,
+    /// Whether tables are missing, so that rights to them could not be given yet.
+    pub lacks_tables: bool,
+}

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sistema_ts_cql::Accounts;
 use sistema_ts_model::{Clock, Timestamp};
 use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::register::{Register, RegisterError, RegisterJournal, RegisterKey};
 use sistema_ts_store::{AccessArchive, ClockRepair, Maintenance, Store, StoreError};
 
-use super::place::Place;
+use super::place::{Place, RolesRenewed};
 
 const WITHOUT: &str = "this program was built without the store over CQL: build it with the feature `cql` (docs/cql.md)";
 
@@ -56,6 +57,13 @@ pub(super) fn maintenance(_place: &Place) -> Box<dyn Maintenance> {
 }
 
 pub(super) fn migrate(_place: &Place, _take_over: bool) -> Result<(i32, i32), StoreError> {
+    no_store()
+}
+
+pub(super) fn renew_roles(
+    _place: &Place,
+    _accounts: &Accounts,
+) -> Result<RolesRenewed, StoreError> {
     no_store()
 }
 

@@ -20,12 +20,19 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let configuration = arguments.configuration.load()?;
-    let told = match configuration.archives().migrate(arguments.take_over)? {
+    let archives = configuration.archives();
+    let migrated = archives.migrate(arguments.take_over)?;
+    let has_changed = migrated.is_some_and(|(from, to)| from != to);
+    let has_roles = !archives.sections.cql.role.is_empty();
+    let mut told = match migrated {
         None => "Nothing to do: of this store a server does so itself.".to_owned(),
         Some((from, to)) if from == to => format!("The schema has version {to} already."),
         Some((0, to)) => format!("The schema is made, of version {to}."),
         Some((from, to)) => format!("The schema had version {from} and has version {to} now."),
     };
+    if has_changed && has_roles {
+        told.push_str(" New tables are for no role yet: run `sistema-ts roles`.");
+    }
     writeln!(io::stdout().lock(), "{told}").map_err(CliError::Output)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,7 @@ mod migrate;
 mod person;
 mod pki;
 mod restore;
+mod roles;
 mod serve;
 
 use configuration::Configured;
@@ -44,6 +45,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Make the tables of a store that servers share, or bring them to this version
     Migrate(migrate::Arguments),
+    /// Make the database roles of a store that servers share, or bring them to exactly the rights that they are to have
+    Roles(roles::Arguments),
     /// The ring of day keys, without which nothing can be sealed
     Keys(Configured<keys::Command>),
     /// What only a person can decide who has looked at another clock
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Roles(arguments) => roles::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Clock(arguments) => clock::run(arguments),
         Command::Pki(arguments) => pki::run(arguments),

@@ -1,6 +1,6 @@
 //! One walk through all services, on both stores. A failure is an answer, or an access record, in which they differ.
 
-use crate::cluster;
+use crate::node::node;
 use crate::support::chain::Chain;
 use crate::support::installation::{ASL_OPERATOR, CARD, DESK, PATIENT, SECOND_CARD};
 use crate::support::session::{Reply, Session};
@@ -191,13 +191,13 @@ fn records_without_own(text: &str) -> String {
 
 #[test]
 fn both_stores_answer_the_whole_chain_alike_and_record_the_same_accesses() {
-    let Some(address) = cluster::address() else {
+    let Some(cluster) = node() else {
         return;
     };
     // One after the other: the pincodes of an installation are those of the one made last.
     let embedded = Walk::walk(Chain::start());
     let backend = Backend::start();
-    let installation = Installation::on_a_cluster(address);
+    let installation = Installation::on_a_cluster(cluster);
     let clustered = Walk::walk(Chain::with(installation, backend));
     assert_eq!(embedded.len(), clustered.len());
     for ((what, one), (_, other)) in embedded.iter().zip(&clustered) {

@@ -12,4 +12,7 @@ mod cluster;
 mod support;
 
 mod alike;
+mod node;
+mod signing_in;
+mod tls;
 mod two_servers;

@@ -4,9 +4,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cluster;
+use crate::node::node;
 use crate::support::chain::told;
 use crate::support::installation::{CALL_CENTRE, CARD, DESK};
+use crate::support::on_a_cluster::Cluster;
 use crate::support::session::Session;
 use crate::support::{Backend, Installation, Message, Server, Submission, otp, until};
 
@@ -23,9 +24,9 @@ struct Pair {
 }
 
 impl Pair {
-    fn start(address: &str) -> Self {
+    fn start(cluster: &Cluster) -> Self {
         let backend = Backend::start();
-        let installation = Installation::on_a_cluster(address);
+        let installation = Installation::on_a_cluster(cluster);
         let other = installation.beside();
         let installations = [installation, other];
         let start = |installation: &Installation| {
@@ -51,10 +52,10 @@ impl Pair {
 
 #[test]
 fn two_servers_are_one_to_whoever_calls_them() {
-    let Some(address) = cluster::address() else {
+    let Some(cluster) = node() else {
         return;
     };
-    let pair = Pair::start(address);
+    let pair = Pair::start(cluster);
     a_chain_goes_from_one_to_the_other(&pair);
     one_key_sent_to_both_at_once_is_one_test(&pair);
     a_caller_disabled_at_one_is_refused_by_the_other(&pair);

@@ -6,6 +6,7 @@ use super::search;
 use crate::cluster::Cluster;
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::roles::Role;
 use crate::settings::CqlSettings;
 use crate::threads::Threads;
 
@@ -22,7 +23,7 @@ impl CqlAccessArchive {
     /// [`StoreError::Unavailable`] if no node can be used, or the schema is not of this version.
     pub fn open(settings: &CqlSettings) -> Result<Self, StoreError> {
         let threads = Threads::start("cql-access", 1)?;
-        let cluster = threads.block_on(Cluster::open(settings))?;
+        let cluster = threads.block_on(Cluster::open(settings, Role::Reader))?;
         Ok(Self { cluster, threads })
     }
 }

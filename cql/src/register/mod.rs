@@ -26,6 +26,7 @@ use self::state::State;
 use crate::cluster::Cluster;
 use crate::connecting::ConnectError;
 use crate::failure::Failure;
+use crate::roles::Role;
 use crate::settings::CqlSettings;
 use crate::statement::Statement;
 use crate::tables::Keyspace;
@@ -221,7 +222,7 @@ impl CqlRegister {
 fn open_cluster(settings: &CqlSettings) -> Result<(Threads, Cluster), RegisterError> {
     let unavailable = |error: ConnectError| RegisterError::Unavailable(error.to_string());
     let threads = Threads::start("cql-register", 1).map_err(unavailable)?;
-    let cluster = threads.block_on(Cluster::open(settings));
+    let cluster = threads.block_on(Cluster::open(settings, Role::Server));
     Ok((threads, cluster.map_err(unavailable)?))
 }
 

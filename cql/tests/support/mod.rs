@@ -1,8 +1,9 @@
 //! A CQL server for tests: the one at `TEST_CQL_ADDRESS`, or an Apache Cassandra that `scripts/cassandra` starts for this test program and that ends
-//! with it. Where neither can be had a test that needs one says so and passes, or fails if `TEST_CQL_REQUIRED` is 1.
+//! with it. Whoever connects to one that was started signs in, and so at the former if `TEST_CQL_ROLES` is 1 ([`roles`]). Where neither can be had a test that needs one says so and passes, or fails if `TEST_CQL_REQUIRED` is 1.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 pub mod nodes;
+pub mod roles;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,9 @@ pub fn script() -> PathBuf {
 fn start_node() -> Option<String> {
     let script = script();
     let folder = tempfile::tempdir().unwrap().keep();
-    let started = Command::new(&script).arg("start").arg(&folder).output();
+    let mut start = Command::new(&script);
+    start.arg("start").arg(&folder).arg("--roles");
+    let started = start.output();
     let output = started.ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let address = text
@@ -89,18 +92,25 @@ pub fn patient_settings(address: &str) -> CqlSettings {
     }
 }
 
-/// Settings for keyspaces of their own, which are not there yet.
+/// Settings for keyspaces of their own, which are not there yet: an administrator's, where whoever connects signs in.
 pub fn settings(name: &str) -> Option<CqlSettings> {
-    Some(CqlSettings {
+    let settings = CqlSettings {
         keyspace_prefix: format!("{name}_{:08x}", rand::random::<u32>()),
         replication_factor: 1,
         ..patient_settings(address()?)
+    };
+    Some(match roles::are_there() {
+        true => roles::as_administrator(settings),
+        false => settings,
     })
 }
 
-/// Settings for keyspaces of their own, whose tables are made.
+/// Settings for keyspaces of their own, whose tables are made: a server's, where whoever connects signs in.
 pub fn new_keyspaces(name: &str) -> Option<CqlSettings> {
     let settings = settings(name)?;
+    if roles::are_there() {
+        return Some(roles::make_all(&settings));
+    }
     make_keyspaces(&settings);
     Some(settings)
 }

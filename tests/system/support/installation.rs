@@ -99,7 +99,7 @@ pub fn open_store(folder: &Path) -> Arc<dyn Store> {
 pub struct Installation {
     folder: tempfile::TempDir,
     /// Settings in the environment of all its commands, each as `("LIMITS__BODY_TIMEOUT_SECONDS", "1")`.
-    settings: Vec<(String, String)>,
+    pub(super) settings: Vec<(String, String)>,
 }
 
 impl Installation {
@@ -124,7 +124,7 @@ impl Installation {
         copy
     }
 
-    fn add_call_centres(self) -> Self {
+    pub(super) fn add_call_centres(self) -> Self {
         for code in [CALL_CENTRE, OTHER_CALL_CENTRE] {
             self.run(&["pki", "call-center", "--code", code, "--name", "Prova"]);
             self.admin(&["call-center", "add", code, "--name", "Prova"]);
@@ -236,7 +236,7 @@ impl Installation {
         Self::empty_with(Vec::new())
     }
 
-    fn empty_with(settings: Vec<(String, String)>) -> Self {
+    pub(super) fn empty_with(settings: Vec<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, settings }
     }
@@ -245,33 +245,7 @@ impl Installation {
         Self::empty().fill()
     }
 
-    /// One whose data lie on a cluster, in keyspaces of their own, with call centres as in [`Installation::with_call_centres`].
-    #[cfg(feature = "cql")]
-    pub fn on_a_cluster(address: &str) -> Self {
-        let prefix = format!("system_{:08x}", rand::random::<u32>());
-        let settings = [
-            ("STORE__BACKEND", "cql"),
-            ("CQL__NODES", address),
-            ("CQL__REPLICATION_FACTOR", "1"),
-            ("CQL__STATEMENT_TIMEOUT_MILLISECONDS", "10000"),
-            ("CQL__CONDITIONAL_TIMEOUT_MILLISECONDS", "10000"),
-            ("CQL__KEYSPACE_PREFIX", &prefix),
-        ];
-        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Self::empty_with(settings.to_vec())
-            .fill()
-            .add_call_centres()
-    }
-
-    /// Another server's on the same cluster: the same keys, certificates and cards, and a folder of its own.
-    #[cfg(feature = "cql")]
-    pub fn beside(&self) -> Self {
-        let other = Self::empty_with(self.settings.clone());
-        copy_folder(&self.path(""), &other.path(""));
-        other
-    }
-
-    fn fill(self) -> Self {
+    pub(super) fn fill(self) -> Self {
         let made = self;
         std::fs::write(made.path("sistema-ts.toml"), CONFIGURATION).unwrap();
         made.run(&["pki", "ca"]);
@@ -281,9 +255,8 @@ impl Installation {
         }
         made.run(&["pki", "region", "--code", "010", "--file", "region-010-new"]);
         made.run(&["keys", "create"]);
-        if !made.settings.is_empty() {
-            made.run(&["migrate"]);
-        }
+        #[cfg(feature = "cql")]
+        made.make_tables();
         made.admin(&["init"]);
         // Region 030 has a certificate and is not registered.
         for code in ["010", "020"] {

@@ -10,6 +10,8 @@ pub mod command;
 pub mod failing;
 pub mod installation;
 pub mod messages;
+#[cfg(feature = "cql")]
+pub mod on_a_cluster;
 #[path = "../../front_support/pki.rs"]
 pub mod pki;
 pub mod positives;

@@ -1,15 +1,13 @@
 //! Migrations on a real cluster. A failure: two at once, or one that comes after one that was killed, leave a schema that a server cannot use, or a
 //! server uses a schema that is not its own.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::sync::Arc;
 
 use scylla::client::session::Session;
 use sistema_ts_cql::migrations::{MIGRATIONS, Migrated, MigrationError, apply, check, migrate};
 use sistema_ts_cql::{CqlAccessArchive, CqlSettings, connect};
+
+use crate::support;
 
 const KNOWN: i32 = MIGRATIONS.len() as i32;
 
