@@ -2,7 +2,7 @@
 
 use sistema_ts_model::Timestamp;
 use sistema_ts_store::trusted_time::NotedTime;
-use sistema_ts_store::{ClockRepair, Maintenance, StoreError};
+use sistema_ts_store::{ClockRepair, FolderLock, Maintenance, StoreError};
 
 use crate::accounts::Accounts;
 use crate::cluster::Cluster;
@@ -84,6 +84,7 @@ impl Maintenance for CqlMaintenance {
     }
 
     fn confirm_clock(&self, now: Timestamp) -> Result<i64, StoreError> {
+        let _lock = FolderLock::take(&self.options.data_folder)?;
         let file = NotedTimeFile::in_folder(&self.options.data_folder);
         let noted = file.read()?;
         let behind = noted.map_or(0, |noted| now.millis_since(noted.trusted));

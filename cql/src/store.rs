@@ -1,7 +1,7 @@
 //! The store, opened.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sistema_ts_model::{
@@ -12,10 +12,10 @@ use sistema_ts_store::keys::KeyRing;
 use sistema_ts_store::trusted_time::{Horizon, NotedTime};
 use sistema_ts_store::{
     AccessPage, AccessQuery, AccessRecord, AslOtpAdmission, Batch, CancelOutcome, CancelTest,
-    ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, Forgiveness,
-    Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest, NewTest,
-    OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness, RecordOutcome,
-    ReservedCun, SessionView, SettleUnlock, Store, StoreError, StoreToken, TestView,
+    ClaimOutcome, ClaimUnlock, ConcludeOutcome, Confirmation, CountAslOtp, Expired, FolderLock,
+    Forgiveness, Guess, GuessAdmission, GuessTicket, ListingMark, ListingPage, ListingRequest,
+    NewTest, OpenOutcome, OpenSession, PatientView, PersonClaim, PersonOutcome, Readiness,
+    RecordOutcome, ReservedCun, SessionView, SettleUnlock, Store, StoreError, StoreToken, TestView,
 };
 
 use crate::cluster::Cluster;
@@ -34,18 +34,21 @@ use crate::threads::Threads;
 pub struct CqlStore {
     core: Arc<Core>,
     threads: Arc<Threads>,
+    /// Of this server's folder, until the store is closed.
+    lock: Mutex<Option<FolderLock>>,
 }
 
 impl CqlStore {
     /// Connects to the cluster, whose schema is there. Blocks.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if no node can be used, or the schema is not of this version.
+    /// [`StoreError::Unavailable`] if another process has this server's folder, no node can be used, or the schema is not of this version.
     pub fn open(
         options: CqlOptions,
         keys: Arc<KeyRing>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
+        let lock = FolderLock::take(&options.data_folder)?;
         let threads = Threads::start("cql", options.settings.threads)?;
         let opening = async {
             let cluster = Cluster::open(&options.settings, Role::Server).await?;
@@ -55,6 +58,7 @@ impl CqlStore {
         Ok(Self {
             core: Arc::new(core),
             threads: Arc::new(threads),
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -88,7 +92,14 @@ impl CqlStore {
         Ok(Self {
             core: Arc::new(core),
             threads: Arc::clone(&self.threads),
+            // Its death gives the folder up.
+            lock: Mutex::new(self.take_lock()),
         })
+    }
+
+    fn take_lock(&self) -> Option<FolderLock> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.take()
     }
 
     /// Carries an operation out on the store's threads, if there is a place for it.
@@ -316,6 +327,7 @@ impl Store for CqlStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.core.places.close();
+        drop(self.take_lock());
         Ok(())
     }
 }

@@ -37,7 +37,10 @@ impl Place {
         KeyRing::create(&ring(0), start().rome_day()).unwrap();
         std::fs::copy(ring(0), ring(1)).unwrap();
         let servers = [0, 1].map(|server| {
-            let options = CqlOptions::of(settings.clone(), folder.path().to_owned());
+            let options = CqlOptions::of(
+                settings.clone(),
+                folder.path().join(format!("server-{server}")),
+            );
             let keys = support::ring_of(folder.path(), server);
             CqlStore::open(options, keys, Arc::new(clock.clone())).unwrap()
         });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use sistema_ts_store::StoreError;
+use sistema_ts_store::{FolderLock, StoreError};
 
 use super::day::Day;
 use super::inventory::Inventory;
@@ -26,14 +26,6 @@ pub(super) struct Files {
     visitor: bool,
     /// Where files that come and go are listed, while the store runs.
     inventory: Option<Arc<Inventory>>,
-}
-
-/// Keeps other processes out of the folder. The lock is on a file, as it always was, and on the folder itself: that file may be removed or
-/// replaced, which would let a second process in.
-#[derive(Debug)]
-pub(super) struct FolderLock {
-    _file: File,
-    _folder: File,
 }
 
 /// How a file is written.
@@ -92,32 +84,7 @@ impl Files {
 
     /// Makes the folder if it is not there, durably, and takes it for this process alone, for as long as what comes back lives.
     pub(super) fn take(&self) -> Result<FolderLock, StoreError> {
-        let lock = self.create_and_lock();
-        lock.map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => StoreError::Unavailable {
-                reason: "another process has the data folder open".to_owned(),
-            },
-            _ => StoreError::Unavailable {
-                reason: format!("the data folder cannot be used: {error}"),
-            },
-        })
-    }
-
-    fn create_and_lock(&self) -> std::io::Result<FolderLock> {
-        std::fs::create_dir_all(&self.folder)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.folder.join("lock"))?;
-        lock.try_lock().map_err(std::io::Error::from)?;
-        let folder = File::open(&self.folder)?;
-        folder.try_lock().map_err(std::io::Error::from)?;
-        folder.sync_all()?;
-        Ok(FolderLock {
-            _file: lock,
-            _folder: folder,
-        })
+        FolderLock::take(&self.folder)
     }
 
     /// On a disk without any room, gives up what is kept for this moment: a start needs a little.

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
-use sistema_ts_store::StoreError;
 use sistema_ts_store::keys::KeyError;
+use sistema_ts_store::{FolderLock, StoreError};
 
 use super::epoch::Epoch;
 use super::examination::{self, Examined};
 use super::failure::Failure;
-use super::files::{Files, FolderLock, WriteMode};
+use super::files::{Files, WriteMode};
 use super::inventory::{Contents, Inventory, State};
 use super::log;
 use super::progress::{Progress, ProgressFile};

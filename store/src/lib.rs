@@ -12,6 +12,7 @@ pub mod durable;
 mod error;
 #[cfg(feature = "conformance")]
 pub mod failing;
+mod folder_lock;
 mod guess;
 pub mod keys;
 mod listing;
@@ -33,6 +34,7 @@ pub use access::{
     ConfirmationKind, RecordedOption, RecordedValue,
 };
 pub use error::{ClockFault, StoreError};
+pub use folder_lock::FolderLock;
 pub use guess::{
     AslOtpAdmission, CodeTries, CountAslOtp, Counted, FORGIVENESSES, Forgiveness,
     GUESS_WINDOW_MILLIS, Guess, GuessAdmission, GuessBudgets, GuessCounter, GuessTicket,

@@ -57,6 +57,7 @@ fn two_servers_are_one_to_whoever_calls_them() {
     };
     let pair = Pair::start(cluster);
     a_chain_goes_from_one_to_the_other(&pair);
+    a_third_in_the_folder_of_one_is_refused(&pair);
     one_key_sent_to_both_at_once_is_one_test(&pair);
     a_caller_disabled_at_one_is_refused_by_the_other(&pair);
     what_one_answered_before_it_was_killed_the_other_knows(pair);
@@ -81,6 +82,17 @@ fn a_chain_goes_from_one_to_the_other(pair: &Pair) {
     });
     assert_eq!(one, other, "the servers differ about a code that was used");
     assert_ne!(one.0, "0000", "a code that was used is verified");
+}
+
+fn a_third_in_the_folder_of_one_is_refused(pair: &Pair) {
+    let output = pair.installations[0].command(&["serve"]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("another process has the data folder open"),
+        "{told}"
+    );
+    pair.region(0).submitted(&Submission::by_region());
 }
 
 /// The code of a submission that was taken, now or before under the same key.
