@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sistema_ts_model::{CodeError, CodiceFiscaleError};
 use sistema_ts_store::StoreError;
 use sistema_ts_store::cards::{AdditionError, CardError};
+use sistema_ts_store::hand_over::HandOverError;
 use sistema_ts_store::keys::KeyError;
 use sistema_ts_store::permissions::PermissionError;
 use sistema_ts_store::register::{RegisterError, RegisterKeyError};
@@ -38,6 +39,9 @@ pub(super) enum CliError {
     /// The ring of day keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Secrets were not handed over.
+    #[error(transparent)]
+    HandOver(#[from] HandOverError),
     /// The clock could not be confirmed or repaired.
     #[error(transparent)]
     Clock(#[from] ClockError),

@@ -12,6 +12,7 @@ use sistema_ts_store::keys::{KeyError, KeyRing, RENEWAL_AHEAD_DAYS, oldest_live_
 
 use super::configuration::Configured;
 use super::error::CliError;
+use super::hand_over;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,6 +27,9 @@ pub(super) enum Command {
     },
     /// Show from which day on its keys exist
     Age,
+    /// Hand ring and register key over to another server of the same store, sealed
+    #[command(subcommand)]
+    HandOver(hand_over::Command),
 }
 
 pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> {
@@ -34,6 +38,11 @@ pub(super) fn run(arguments: Configured<Command>) -> Result<ExitCode, CliError> 
     let today = SystemClock.now().rome_day();
     let mut output = io::stdout().lock();
     match arguments.command {
+        Command::HandOver(command) => {
+            drop(output);
+            hand_over::run(&command, &configuration)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Create => {
             if let Some(folder) = path.parent() {
                 DirBuilder::new()

@@ -15,6 +15,7 @@ mod clock;
 mod code;
 mod configuration;
 mod error;
+mod hand_over;
 mod keys;
 mod migrate;
 mod person;

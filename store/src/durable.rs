@@ -121,6 +121,31 @@ pub fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
     written
 }
 
+/// Makes a file of these bytes where there is none, durably: a crash leaves none, or the whole of it.
+///
+/// # Errors
+///
+/// [`ErrorKind::AlreadyExists`] if there is one, which stays as it is; else why it could not be written.
+pub fn put_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = with_suffix(path, ".new");
+    let written = (|| {
+        remove_if_there(&new)?;
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        // Unlike a renaming, it replaces nothing.
+        std::fs::hard_link(&new, path)
+    })();
+    remove_if_there(&new)?;
+    written?;
+    File::open(folder_of(path))?.sync_all()
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

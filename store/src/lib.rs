@@ -14,6 +14,7 @@ mod error;
 pub mod failing;
 mod folder_lock;
 mod guess;
+pub mod hand_over;
 pub mod keys;
 mod listing;
 mod maintenance;

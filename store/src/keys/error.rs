@@ -80,6 +80,12 @@ pub enum KeyError {
         /// The path.
         path: PathBuf,
     },
+    /// What was handed over renews nothing.
+    #[error("what was handed over has no renewal that the key ring at {path} has not")]
+    NothingNew {
+        /// The path.
+        path: PathBuf,
+    },
     /// The key of a day is not the one that the stored data were written with.
     #[error(
         "the key of {day} is not the one that this store's data were written with: put the ring of these data back"

@@ -21,6 +21,7 @@ use chrono::NaiveDate;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::KeyError;
+use crate::durable;
 use crate::permissions::check_secret_file;
 
 const HEADER: &str = "sistema-ts key ring 1";
@@ -145,7 +146,7 @@ impl RingParts {
         Ok(RingParts(parts))
     }
 
-    fn to_text(&self) -> Zeroizing<String> {
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
         text.push_str(if self.0.len() == 1 {
             HEADER
@@ -166,7 +167,7 @@ impl RingParts {
         text
     }
 
-    fn parse(text: &str) -> Result<RingParts, &'static str> {
+    pub(super) fn parse(text: &str) -> Result<RingParts, &'static str> {
         let body_len = text.find("check ").ok_or("its check line is missing")?;
         let (body, check) = text.split_at(body_len);
         let expected = digest::digest(&digest::SHA256, body.as_bytes());
@@ -252,6 +253,16 @@ pub(super) fn create(path: &Path, state: &RingParts) -> Result<(), KeyError> {
         .and_then(|()| file.sync_all())
         .and_then(|()| sync_folder(path))
         .map_err(|error| io_error(path, "written", error))
+}
+
+/// The same of a ring that was made elsewhere: after a crash there is none, or the whole of it.
+pub(super) fn put(path: &Path, state: &RingParts) -> Result<(), KeyError> {
+    match durable::put_bytes(path, state.to_text().as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(KeyError::RingExists {
+            path: path.to_owned(),
+        }),
+        other => other.map_err(|error| io_error(path, "written", error)),
+    }
 }
 
 pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {

@@ -15,6 +15,7 @@ mod clock;
 mod day;
 mod error;
 mod file;
+mod handing;
 mod limits;
 mod renewal;
 mod ring;

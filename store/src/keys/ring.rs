@@ -150,7 +150,7 @@ pub fn oldest_live_day(now: Timestamp) -> NaiveDate {
 
 /// Whether two readings of one file are of the same ring: they give the same key for the later of their oldest days. Of rings whose oldest days are
 /// farther apart than any ring derives keys this is not found out: they are not the same.
-fn is_same_ring(one: &RingParts, other: &RingParts) -> Result<bool, KeyError> {
+pub(super) fn is_same_ring(one: &RingParts, other: &RingParts) -> Result<bool, KeyError> {
     let day = one.oldest().max(other.oldest());
     let apart = day.signed_duration_since(one.oldest().min(other.oldest()));
     if apart.num_days().unsigned_abs() > FARTHEST_DAYS {

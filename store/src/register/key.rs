@@ -15,10 +15,10 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::UserId;
+use crate::durable;
 use crate::keys::cut;
 use crate::permissions::{PermissionError, check_secret_file};
 
-const HEADER: &str = "sistema-ts register key 1";
 const KEY_LENGTH: usize = 32;
 const TAG_LENGTH: usize = 16;
 /// No key file is longer; what is longer is another file.
@@ -41,6 +41,9 @@ pub enum RegisterKeyError {
     /// The file is not a register key.
     #[error("{} does not hold a register key", .0.display())]
     Content(PathBuf),
+    /// The file holds another key than the one that it is to hold.
+    #[error("{} holds another register key than the one that is handed over", .0.display())]
+    Differs(PathBuf),
     /// Others can read the file, or put another in its place.
     #[error(transparent)]
     Permissions(#[from] PermissionError),
@@ -72,6 +75,47 @@ impl hkdf::KeyType for Length {
 }
 
 impl RegisterKey {
+    /// The first line of its file.
+    pub(crate) const HEADER: &str = "sistema-ts register key 1";
+
+    /// What its file holds.
+    pub(crate) fn to_text(&self) -> Zeroizing<String> {
+        text_of(&self.secret)
+    }
+
+    /// Puts the key that is this text where there is none, or where it is already.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Differs`] if there is another: nothing is replaced.
+    pub(crate) fn put(path: &Path, text: &str) -> Result<(), RegisterKeyError> {
+        let key = Self::parse(path, text)?;
+        let failed = |reason| file_error(path, reason);
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        match durable::put_bytes(path, key.to_text().as_bytes()) {
+            Err(reason) if reason.kind() == std::io::ErrorKind::AlreadyExists => {
+                Self::check_same(path, text)
+            }
+            other => other.map_err(failed),
+        }
+    }
+
+    /// Whether the key that is this text is the one that is there.
+    ///
+    /// # Errors
+    /// [`RegisterKeyError::Differs`] if it is another.
+    pub(crate) fn check_same(path: &Path, text: &str) -> Result<(), RegisterKeyError> {
+        let (there, key) = (Self::load(path)?, Self::parse(path, text)?);
+        match there.check_value() == key.check_value() {
+            true => Ok(()),
+            false => Err(RegisterKeyError::Differs(path.to_owned())),
+        }
+    }
+
     /// Makes a new key in a new file, readable by its owner alone; its folder is created if need be.
     ///
     /// # Errors
@@ -79,14 +123,7 @@ impl RegisterKey {
     pub fn create(path: &Path) -> Result<Self, RegisterKeyError> {
         let mut secret = Zeroizing::new([0; KEY_LENGTH]);
         rand::fill(secret.as_mut()).map_err(|_| RegisterKeyError::Crypto)?;
-        let mut text = Zeroizing::new(String::with_capacity(128));
-        text.push_str(HEADER);
-        text.push('\n');
-        for byte in secret.iter() {
-            text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-            text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
-        }
-        text.push('\n');
+        let text = text_of(&secret);
         let failed = |reason: std::io::Error| match reason.kind() {
             std::io::ErrorKind::AlreadyExists => RegisterKeyError::Exists(path.to_owned()),
             _ => file_error(path, reason),
@@ -118,11 +155,16 @@ impl RegisterKey {
         let failed = |reason| file_error(path, reason);
         let file = File::open(path).map_err(failed)?;
         check_secret_file(path)?;
-        let wrong = || RegisterKeyError::Content(path.to_owned());
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
         file.take(LONGEST_FILE)
             .read_to_string(&mut text)
-            .map_err(|_| wrong())?;
+            .map_err(|_| RegisterKeyError::Content(path.to_owned()))?;
+        Self::parse(path, &text)
+    }
+
+    /// The key that is this text, which is, or is to be, in a file.
+    fn parse(path: &Path, text: &str) -> Result<Self, RegisterKeyError> {
+        let wrong = || RegisterKeyError::Content(path.to_owned());
         // A key that was kept elsewhere comes back as an editor saves it: with a byte order mark, other line ends, an empty line more.
         let mut lines = text
             .trim_start_matches('\u{feff}')
@@ -130,7 +172,7 @@ impl RegisterKey {
             .map(str::trim_end);
         let (header, digits) = (lines.next(), lines.next().unwrap_or_default());
         let has_more = lines.any(|line| !line.is_empty());
-        if header != Some(HEADER) || digits.len() != 2 * KEY_LENGTH || has_more {
+        if header != Some(Self::HEADER) || digits.len() != 2 * KEY_LENGTH || has_more {
             return Err(wrong());
         }
         let mut secret = Zeroizing::new([0; KEY_LENGTH]);
@@ -267,6 +309,18 @@ impl RegisterKey {
         let text = self.seal.open_in_place(nonce, aad, &mut text).ok()?;
         CodiceFiscale::parse(std::str::from_utf8(text).ok()?).ok()
     }
+}
+
+fn text_of(secret: &[u8; KEY_LENGTH]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(128));
+    text.push_str(RegisterKey::HEADER);
+    text.push('\n');
+    for byte in secret {
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+    }
+    text.push('\n');
+    text
 }
 
 /// The entry of an operator, told apart from every user's: no user id holds a zero byte.

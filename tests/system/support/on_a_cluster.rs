@@ -53,10 +53,24 @@ impl Installation {
         empty.fill().add_call_centres()
     }
 
-    /// Another server's on the same cluster: the same keys, certificates and cards, and a folder of its own.
+    /// Another server's on the same cluster: the same certificates and cards, the same keys by a hand-over, and a folder of its own.
     pub fn beside(&self) -> Self {
         let other = Self::empty_with(self.settings.clone());
         copy_folder(&self.path(""), &other.path(""));
+        std::fs::remove_dir_all(other.path("keys")).unwrap();
+        let exchanged = self.path("hand-over");
+        std::fs::create_dir(&exchanged).unwrap();
+        let [request, sealed] = ["request", "sealed"].map(|name| {
+            let file = exchanged.join(name);
+            file.display().to_string()
+        });
+        // What one reads out, the other types.
+        let read_out = |told: String| told.split_whitespace().last().unwrap().to_owned();
+        let hand_over = |arguments: &[&str]| [&["keys", "hand-over"], arguments].concat();
+        let typed = read_out(other.run(&hand_over(&["request", "--to", &request])));
+        let seal = ["seal", &request, "--fingerprint", &typed, "--to", &sealed];
+        let typed = read_out(self.run(&hand_over(&seal)));
+        other.run(&hand_over(&["open", &sealed, "--fingerprint", &typed]));
         other
     }
 
