@@ -66,9 +66,8 @@ impl Installation {
         });
         // What one reads out, the other types.
         let read_out = |told: String| told.split_whitespace().last().unwrap().to_owned();
-        let hand_over = |by: &Self, arguments: &[&str]| {
-            by.run(&[&["keys", "hand-over"], arguments].concat())
-        };
+        let hand_over =
+            |by: &Self, arguments: &[&str]| by.run(&[&["keys", "hand-over"], arguments].concat());
         let typed = read_out(hand_over(&other, &["request", "--to", &request]));
         let seal = ["seal", &request, "--fingerprint", &typed, "--to", &sealed];
         let typed = read_out(hand_over(self, &seal));
