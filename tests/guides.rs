@@ -91,6 +91,7 @@ fn sources() -> String {
         "model/src",
         "store/src",
         "embedded/src",
+        "cql/src",
         "actors/src",
     ] {
         visit(&root().join(folder), &mut text);
