@@ -29,8 +29,9 @@ test: setup .venv/ready ## All tests
 	cargo test --locked --workspace --features cql,faults
 	@scripts/check-guides
 
-test-cluster: setup ## The store over a cluster while each of three nodes is killed and frozen in turn, and two at once (an hour at most)
-	TEST_CQL_REQUIRED=1 TEST_CQL_FAULTS=all cargo test --locked --workspace --features cql,faults --test cluster -- --nocapture
+test-cluster: setup ## The store over a cluster at its worst: three nodes killed and frozen in turn and two at once, every statement lost with every error, servers killed at random (an hour at most)
+	TEST_CQL_REQUIRED=1 TEST_CQL_FAULTS=all cargo test --locked --workspace --features cql,faults --test cluster --test lost_statements -- --nocapture
+	TEST_CQL_REQUIRED=1 TEST_CQL_FAULTS=all cargo test --locked --workspace --features cql,faults --test on_a_cluster killed -- --nocapture
 
 test-clients: setup ## More SOAP clients, which it installs: node's soap, PHP's SoapClient, Apache CXF and Metro (Java), gowsdl (Go)
 	@scripts/test-clients

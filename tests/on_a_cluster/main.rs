@@ -12,6 +12,7 @@ mod cluster;
 mod support;
 
 mod alike;
+mod killed;
 mod node;
 mod signing_in;
 mod tls;

@@ -3,7 +3,8 @@
 //! A failure is an answer that is lost or doubled, half a test, a person that outlives its erasure, a retry with the same key that gets another
 //! answer; a load that comes to a stand although two nodes are there; or one that does not go on by itself when they are there again.
 //!
-//! One node is killed and one is frozen; with `TEST_CQL_FAULTS=all` each of the three in turn, and then two at once (`make test-cluster`).
+//! One node is killed and one is frozen; with `TEST_CQL_FAULTS=all` (`make test-cluster`) each of the three in turn, one for a minute, which is longer
+//! than hints are kept here, and then two at once: then nothing is answered as done, and whoever asks is refused early.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -15,10 +16,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore};
-use sistema_ts_model::{Clock, SystemClock};
-use sistema_ts_store::Store;
+use sistema_ts_model::{Clock, FirstSymbol, SystemClock, TestResult};
 use sistema_ts_store::conformance::crash_load::{Ledger, Say, check, check_receipts, drive, hear};
 use sistema_ts_store::keys::KeyRing;
+use sistema_ts_store::samples::{call_center, new_test, operator};
+use sistema_ts_store::{Guess, GuessBudgets, Store};
 
 use support::nodes::Nodes;
 use tokio::sync::watch;
@@ -27,6 +29,15 @@ use tokio::sync::watch;
 const ANSWERS: usize = 150;
 /// So long may a load take for them: a fault that stops it for good is a failure.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A node is frozen for so long, in one of the faults.
+const LONG: Duration = Duration::from_secs(60);
+/// So long are hints kept for a node that is away for longer, in milliseconds.
+const HINTS_MILLIS: &str = "10000";
+/// Whoever asks while two nodes are gone is refused within this time, once the nodes know it: by their word, and not by the time limit of a statement.
+const EARLY: Duration = Duration::from_millis(2_500);
+/// So many are asked then of each server.
+const REFUSALS: usize = 20;
 
 /// Two servers, and a load on both that goes on until it is ended.
 struct Load {
@@ -145,30 +156,99 @@ fn what_was_answered_is_there_whichever_node_is_killed_or_frozen() {
             load.goes_on(&format!("node {node} is awake again")).await;
         }
         if every_fault_is_wanted() {
-            nodes.kill(2);
-            nodes.kill(3);
-            refuses(&load).await;
-            nodes.start_again(2);
-            nodes.start_again(3);
-            load.goes_on("two nodes are there again").await;
+            frozen_for_long(&nodes, &load).await;
+            for two in [[2, 3], [1, 3]] {
+                two_are_gone(&nodes, &load, two).await;
+            }
         }
         load.end(since, running).await;
     });
 }
 
-/// Nothing is answered as done while two nodes are away: whoever asks is told so within the statements' limits.
-async fn refuses(load: &Load) {
+/// A node that is away for longer than hints are kept for it misses writes when it wakes, which no quorum does.
+async fn frozen_for_long(nodes: &Nodes, load: &Load) {
+    for node in [1, 2, 3] {
+        nodes.nodetool(node, &["setmaxhintwindow", HINTS_MILLIS]);
+    }
     let begun = Instant::now();
-    let quiet = loop {
-        let before = *load.answered.borrow();
-        // What was under way when the second node went may still be answered.
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        if *load.answered.borrow() == before {
-            break before;
+    nodes.freeze(3);
+    let seconds = LONG.as_secs();
+    load.goes_on(&format!("node 3 is frozen for {seconds} s"))
+        .await;
+    tokio::time::sleep_until((begun + LONG).into()).await;
+    nodes.wake(3);
+    load.goes_on("node 3 is awake again").await;
+    // Its quorum is now with the one that has missed the most.
+    nodes.kill(1);
+    load.goes_on("node 1 is killed after that").await;
+    nodes.start_again(1);
+    load.goes_on("node 1 is there again").await;
+}
+
+async fn two_are_gone(nodes: &Nodes, load: &Load, two: [u8; 2]) {
+    let [one, other] = two;
+    nodes.kill(one);
+    nodes.kill(other);
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        refused(load).await;
+        if asked.elapsed() < EARLY {
+            break;
         }
-        assert!(begun.elapsed() < PATIENCE, "a quorum of one node answers");
-    };
-    let found = load.servers[0].find_by_digest([7; 32]).await;
-    assert!(found.is_err(), "a read is answered by one node of three");
-    support::say(&format!("two nodes are killed: no answer after {quiet}"));
+        assert!(begun.elapsed() < PATIENCE, "nobody is refused early");
+    }
+    let settled = begun.elapsed().as_secs_f64();
+    let mut longest = Duration::ZERO;
+    for _ in 0..REFUSALS {
+        let asked = Instant::now();
+        refused(load).await;
+        longest = longest.max(asked.elapsed());
+    }
+    assert!(longest < EARLY, "a refusal has taken {longest:?}");
+    support::say(&format!(
+        "nodes {one} and {other} are killed: after {settled:.1} s {REFUSALS} askers at each server are refused, in {} ms at most",
+        longest.as_millis()
+    ));
+    nodes.start_again(one);
+    nodes.start_again(other);
+    load.goes_on(&format!("nodes {one} and {other} are there again"))
+        .await;
+}
+
+/// Nothing is answered as done while two nodes are gone, whichever server is asked for whatever.
+async fn refused(load: &Load) {
+    let asked = load.servers.iter().map(|server| async move {
+        let reserved = server.reserve(FirstSymbol::from_index(3).unwrap(), 1).await;
+        let test = new_test(
+            reserved.unwrap()[0],
+            1,
+            TestResult::Negative,
+            load.clock.now(),
+        );
+        let guess = Guess {
+            operator: operator(2),
+            caller: call_center("CC2"),
+            cun: test.reserved.cun,
+            budgets: GuessBudgets::default(),
+        };
+        let (found, guessed, recorded) = tokio::join!(
+            server.find_by_digest([7; 32]),
+            server.begin_guess(guess),
+            server.record_test(test)
+        );
+        assert!(
+            found.is_err(),
+            "a read is answered by one node of three: {found:?}"
+        );
+        assert!(
+            guessed.is_err(),
+            "a guess is counted by one node of three: {guessed:?}"
+        );
+        assert!(
+            recorded.is_err(),
+            "a test is recorded by one node of three: {recorded:?}"
+        );
+    });
+    futures_util::future::join_all(asked).await;
 }

@@ -28,7 +28,8 @@ impl Installation {
             ("STORE__BACKEND", "cql"),
             ("CQL__NODES", &cluster.address),
             ("CQL__REPLICATION_FACTOR", "1"),
-            ("CQL__STATEMENT_TIMEOUT_MILLISECONDS", "10000"),
+            // A node that stands still for some seconds keeps its connections.
+            ("CQL__STATEMENT_TIMEOUT_MILLISECONDS", "20000"),
             ("CQL__CONDITIONAL_TIMEOUT_MILLISECONDS", "10000"),
             ("CQL__KEYSPACE_PREFIX", &prefix),
         ];
