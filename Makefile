@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run python test test-cluster test-clients lint format audit mutants docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl loadtest clean
+.PHONY: help setup demo run python test test-cluster test-clients lint format audit mutants docs bench bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-client bench-asl bench-cluster loadtest clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -56,7 +56,7 @@ docs: ## Rewrite the documents that are made from code
 	UPDATE_DOCUMENTATION=1 cargo test --locked -p sistema-ts-loadtest --test guide
 	UPDATE_DOCUMENTATION=1 TEST_CQL_REQUIRED=1 cargo test --locked -p sistema-ts-cql --features driver --test statements --test work
 
-bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks but bench-client, which needs wrk (an hour or so)
+bench: bench-codes bench-front bench-store bench-cards bench-submissions bench-chain bench-asl ## All benchmarks but bench-client, which needs wrk, and bench-cluster, which needs Java (an hour or so)
 
 bench-codes: ## Codes, dates and messages, in nanoseconds
 	cargo bench --locked -p sistema-ts-model --bench codes
@@ -88,6 +88,9 @@ bench-client: setup ## What the harness's own client costs beside wrk, whether b
 loadtest: setup ## The standard scenario against a server of its own, in some minutes: verdict, times, and whether what it answered is true
 	@cargo build --release --locked --workspace --bins
 	@scripts/loadtest
+
+bench-cluster: setup ## The store over a cluster beside the bare driver, and each operation's times, on one node of Apache Cassandra and on three
+	@scripts/bench-cluster
 
 bench-asl: setup ## What the time of an answer to an ASL's code tells of a person: about as much as a coin
 	@scripts/bench-asl
