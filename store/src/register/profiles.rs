@@ -98,6 +98,8 @@ mod tests {
         for service in Service::ALL {
             let alone = Profiles::NONE.with(service);
             assert_eq!(alone.iter().collect::<Vec<_>>(), [service]);
+            assert_eq!(alone.with(service), alone);
+            assert_eq!(format!("{alone:?}"), format!("{{{service:?}}}"));
             assert_eq!(Profiles::from_text(&alone.to_text()), Some(alone));
         }
         let all: Profiles = Service::ALL.into_iter().collect();

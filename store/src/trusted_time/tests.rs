@@ -172,6 +172,30 @@ fn a_clock_that_does_not_keep_pace_proves_nothing() {
 }
 
 #[test]
+fn a_pace_is_kept_within_a_second_and_a_five_hundredth_of_what_has_passed() {
+    for (off, kept) in [(2_000, 500_000), (2_001, 0), (-2_000, 500_000), (-2_001, 0)] {
+        let mut time = TrustedTime::begin(None, reading(START, 0));
+        time.observe(reading(START + 500_000 + off, 500_000));
+        assert_eq!(time.noted().pace_millis, kept, "{off}");
+        assert_eq!(time.proof_left_millis(), PROOF_MILLIS - kept, "{off}");
+    }
+}
+
+#[test]
+fn a_start_keeps_what_is_proved_of_the_pace_unless_the_clock_went_back() {
+    let noted = NotedTime {
+        pace_millis: HOUR_MILLIS,
+        ..NotedTime::at(Timestamp::from_millis_clamped(START))
+    };
+    let pace_after_a_start_at = |wall| {
+        let time = TrustedTime::begin(Some(noted), reading(wall, 0));
+        time.noted().pace_millis
+    };
+    assert_eq!(pace_after_a_start_at(START), HOUR_MILLIS);
+    assert_eq!(pace_after_a_start_at(START - 1), 0);
+}
+
+#[test]
 fn many_small_steps_make_no_large_one() {
     let mut machine = Machine::new();
     for _ in 0..500 {
