@@ -3,16 +3,17 @@
 //! all servers; one that fails has nothing more to write.
 //!
 //! The condition is the partition's turn, which each write draws anew, and that the operator's row is the one that was read. A guess whose count is
-//! unknown is not looked at. Keys and operators are pseudonyms.
+//! unknown is not looked at. What is decided on counts that were read stands in `counting`. Keys and operators are pseudonyms.
 
 use scylla::{DeserializeRow, SerializeRow};
 use sistema_ts_model::{Cun, Timestamp};
 use sistema_ts_store::{
-    AslOtpAdmission, CodeTries, CountAslOtp, Counted, FORGIVENESSES, Forgiveness, Guess,
-    GuessAdmission, GuessBudgets, GuessCounter, GuessTicket, Pseudonym,
+    AslOtpAdmission, CountAslOtp, Counted, Forgiveness, Guess, GuessAdmission, GuessBudgets,
+    GuessCounter, GuessTicket, Pseudonym,
 };
 
 use crate::core::Core;
+use crate::counting::{Counting, Current, Exhausted, Of, Seen};
 use crate::failure::Failure;
 use crate::guarded::{Guarded, MOST_DECISIONS, moves_too_fast};
 use crate::statement::Statement;
@@ -22,34 +23,7 @@ use crate::ticket::Raised;
 /// Counts are kept so much longer than their windows last, in seconds: within it a clock that is wrong by a day ends none.
 const AFTER_WINDOW_SECONDS: i64 = 2 * 24 * 60 * 60;
 
-/// Whose guesses a partition counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Of {
-    Caller,
-    Code,
-    /// An operator's codes of the ASL, which are no guesses.
-    AslOtps,
-}
-
 impl Of {
-    /// What the partition counts itself.
-    fn total(self) -> Counted {
-        match self {
-            Self::Caller => Counted::Caller,
-            Self::Code => Counted::Code,
-            Self::AslOtps => Counted::AslOtp,
-        }
-    }
-
-    /// What the row of an operator counts in it.
-    fn row(self) -> Counted {
-        match self {
-            Self::Caller => Counted::Operator,
-            Self::Code => Counted::OperatorOfCode,
-            Self::AslOtps => Counted::AslOtp,
-        }
-    }
-
     fn ttl(self) -> i32 {
         // Less than a month.
         (self.total().window_millis() / 1_000 + AFTER_WINDOW_SECONDS) as i32
@@ -62,6 +36,16 @@ struct Counts {
     of: Of,
     key: Pseudonym,
     operator: Pseudonym,
+}
+
+impl Counts {
+    fn raised(&self, counting: &Counting) -> Raised {
+        Raised {
+            key: self.key,
+            operator: self.operator,
+            windows: counting.raised,
+        }
+    }
 }
 
 #[derive(DeserializeRow)]
@@ -107,59 +91,6 @@ struct ChangeColumns<'a> {
     seen_failures: Option<i32>,
 }
 
-/// Counts as they were read.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    turn: Option<i64>,
-    total: Option<GuessCounter>,
-    forgiven: Option<GuessCounter>,
-    row: Option<GuessCounter>,
-    after_forgiven: i32,
-}
-
-/// Counts as they stand now.
-#[derive(Clone, Copy, Debug)]
-struct Current {
-    total: GuessCounter,
-    row: GuessCounter,
-    /// How often the code's failures have been forgiven.
-    forgiven: GuessCounter,
-}
-
-impl Current {
-    fn epoch(&self) -> i32 {
-        // At most two.
-        self.forgiven.failures as i32
-    }
-}
-
-impl Seen {
-    fn as_of(&self, of: Of, now: Timestamp) -> Current {
-        let forgiven = GuessCounter::as_of(self.forgiven, Counted::Forgiven, now);
-        // What an operator's row counts from before the code was forgiven is past.
-        let is_of_now = i64::from(self.after_forgiven) == i64::from(forgiven.failures);
-        let row = self.row.filter(|_| is_of_now);
-        Current {
-            total: GuessCounter::as_of(self.total, of.total(), now),
-            row: GuessCounter::as_of(row, of.row(), now),
-            forgiven,
-        }
-    }
-}
-
-/// Why a partition does not count a guess.
-enum Exhausted {
-    Total(Timestamp),
-    Row(Timestamp),
-}
-
-/// What a partition has counted.
-struct Counting {
-    raised: Raised,
-    total_left: u32,
-    row_left: u32,
-}
-
 impl Core {
     /// Counts a guess against its caller and operator first, then against its code; what the code's partition refuses is taken off the caller's again.
     pub(crate) async fn begin_guess(&self, guess: &Guess) -> Result<GuessAdmission, Failure> {
@@ -173,15 +104,16 @@ impl Core {
         let code = match self.count(of_code, guess.budgets).await? {
             Ok(counting) => counting,
             Err(_) => {
-                self.take_off(Of::Caller, &caller.raised).await?;
+                let raised = of_caller.raised(&caller);
+                self.take_off(Of::Caller, &raised).await?;
                 return Ok(GuessAdmission::OperatorOfCodeExhausted);
             }
         };
-        let raised = [caller.raised, code.raised];
+        let raised = [of_caller.raised(&caller), of_code.raised(&code)];
         Ok(GuessAdmission::Counted {
             ticket: self.tickets.issue(raised, self.clock.monotonic()),
             operator_left: caller.row_left,
-            code_tries: CodeTries::of(code.total_left),
+            code_tries: code.tries,
         })
     }
 
@@ -231,15 +163,10 @@ impl Core {
         let _turn = self.guesses.at(counts.key).await;
         for _ in 0..MOST_DECISIONS {
             let seen = self.read_counts(&counts).await?;
-            let current = seen.as_of(Of::Code, self.now());
-            let failures = current.total.failures;
-            if failures == 0 {
-                return Ok(Forgiveness::NothingCounted);
-            }
-            if current.forgiven.failures >= FORGIVENESSES {
-                return Ok(Forgiveness::NoneLeft);
-            }
-            let forgiven = current.forgiven.raised();
+            let (forgiven, told) = match seen.as_of(Of::Code, self.now()).forgive() {
+                Ok(forgiven) => forgiven,
+                Err(told) => return Ok(told),
+            };
             let turn = random_number()?;
             let values = (
                 Of::Code.ttl(),
@@ -256,10 +183,7 @@ impl Core {
                 .await?
                 == Guarded::Written
             {
-                return Ok(Forgiveness::Forgiven {
-                    failures,
-                    left: FORGIVENESSES - forgiven.failures,
-                });
+                return Ok(told);
             }
         }
         Err(moves_too_fast())
@@ -286,52 +210,17 @@ impl Core {
         }
     }
 
-    /// Counts a guess in one partition. That of a code without tries stays as it is, and is written all the same: the work tells nothing.
+    /// Counts a guess in one partition.
     async fn count(
         &self,
         counts: Counts,
         budgets: GuessBudgets,
     ) -> Result<Result<Counting, Exhausted>, Failure> {
-        let of = counts.of;
-        let changing = self.change(counts, |current| {
-            let left = |counted: Counted, counter: GuessCounter| {
-                counted.budget(budgets).saturating_sub(counter.failures)
-            };
-            let row_left = left(of.row(), current.row);
-            let total_left = left(of.total(), current.total);
-            if row_left == 0 {
-                let until = current.row.ends_at(of.row());
-                return (None, Err(Exhausted::Row(until)));
-            }
-            if total_left == 0 && of != Of::Code {
-                let until = current.total.ends_at(of.total());
-                return (None, Err(Exhausted::Total(until)));
-            }
-            let is_raised = total_left > 0;
-            let next = Current {
-                total: if is_raised {
-                    current.total.raised()
-                } else {
-                    current.total
-                },
-                row: current.row.raised(),
-                ..current
-            };
-            let raised = Raised {
-                key: counts.key,
-                operator: counts.operator,
-                total_window: is_raised.then_some(next.total.window_started),
-                window: next.row.window_started,
-                after_forgiven: next.epoch(),
-            };
-            let counting = Counting {
-                raised,
-                total_left,
-                row_left: row_left - 1,
-            };
-            (Some(next), Ok(counting))
+        let counting = self.change(counts, |current| match current.count(counts.of, budgets) {
+            Ok(counting) => (Some(counting.next), Ok(counting)),
+            Err(exhausted) => (None, Err(exhausted)),
         });
-        changing.await
+        counting.await
     }
 
     /// Takes a guess off what it has raised, as far as the windows are the same.
@@ -341,25 +230,7 @@ impl Core {
             key: raised.key,
             operator: raised.operator,
         };
-        let changing = self.change(counts, |current| {
-            if current.epoch() != raised.after_forgiven {
-                return (None, ());
-            }
-            let lowered = |counter: GuessCounter, window: Option<Timestamp>| {
-                if window == Some(counter.window_started) {
-                    counter.lowered()
-                } else {
-                    counter
-                }
-            };
-            let next = Current {
-                total: lowered(current.total, raised.total_window),
-                row: lowered(current.row, Some(raised.window)),
-                ..current
-            };
-            let is_changed = (next.total, next.row) != (current.total, current.row);
-            (is_changed.then_some(next), ())
-        });
+        let changing = self.change(counts, |current| (current.take_off(&raised.windows), ()));
         changing.await
     }
 

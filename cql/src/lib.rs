@@ -24,6 +24,8 @@ mod connecting;
 #[cfg(feature = "driver")]
 mod core;
 #[cfg(feature = "driver")]
+mod counting;
+#[cfg(feature = "driver")]
 mod erasing;
 #[cfg(feature = "driver")]
 mod failure;

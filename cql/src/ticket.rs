@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sistema_ts_model::Timestamp;
 use sistema_ts_store::{GUESS_WINDOW_MILLIS, GuessTicket, Pseudonym};
+
+use crate::counting::Windows;
 
 /// A ticket that has not come back after so long is lost. Its guess stays counted.
 const LOST_AFTER: Duration = Duration::from_millis(GUESS_WINDOW_MILLIS as u64);
@@ -16,12 +17,7 @@ pub(crate) struct Raised {
     /// The partition, and the operator's row in it.
     pub(crate) key: Pseudonym,
     pub(crate) operator: Pseudonym,
-    /// The window of the partition's own count; none if that was not raised.
-    pub(crate) total_window: Option<Timestamp>,
-    /// The window of the operator's count.
-    pub(crate) window: Timestamp,
-    /// How often the code's failures had been forgiven.
-    pub(crate) after_forgiven: i32,
+    pub(crate) windows: Windows,
 }
 
 /// When each began, by the monotonic clock, and what it has raised: of its caller and of its code.
@@ -66,13 +62,16 @@ mod tests {
     //! A failure means that a guess is taken off twice, or that lost tickets fill the memory.
 
     use super::*;
+    use sistema_ts_model::Timestamp;
 
     const RAISED: [Raised; 2] = [Raised {
         key: [1; 16],
         operator: [2; 16],
-        total_window: None,
-        window: Timestamp::MIN,
-        after_forgiven: 0,
+        windows: Windows {
+            total: None,
+            row: Timestamp::MIN,
+            after_forgiven: 0,
+        },
     }; 2];
 
     #[test]

@@ -132,7 +132,7 @@ impl GuessTicket {
 }
 
 /// A count, as a store keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GuessCounter {
     /// When the first failure in it was counted.
     pub window_started: Timestamp,

@@ -9,6 +9,10 @@
 mod cancellation;
 mod cluster;
 mod code;
+#[allow(dead_code, reason = "no model counts codes of the ASL")]
+#[path = "../../src/counting.rs"]
+mod counting;
+mod guesses;
 mod life;
 mod receipt_by_claim;
 mod receipt_by_condition;
