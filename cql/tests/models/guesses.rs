@@ -349,7 +349,7 @@ impl Model for Guesses {
             drawn: 0,
         };
         State {
-            partitions: [const { () }; 2].map(|()| Row::new(Partition::default())),
+            partitions: std::array::from_fn(|_| Row::new(Partition::default())),
             requests: self.requests.map(request),
             under_way: Vec::new(),
             is_late: false,
