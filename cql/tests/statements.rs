@@ -2,6 +2,9 @@
 //! pass, or a table of `docs/cql.md` that says something else than the program does.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use sistema_ts_cql::migrations::MIGRATIONS;
 use sistema_ts_cql::roles::{Permission, Resource, Role};
 use sistema_ts_cql::statement::{Kind, Statement};
+use support::SEEN_ON;
 
 /// Tables from which something is deleted by hand: those whose class says so.
 fn tables_of_class(class: &str) -> BTreeSet<String> {
@@ -197,13 +201,18 @@ fn what_one_server_alone_understands_stands_in_its_own_file() {
 /// The table of `docs/cql.md`; `UPDATE_DOCUMENTATION=1` rewrites it.
 #[test]
 fn the_documentation_lists_every_statement() {
-    let mut rendered =
-        String::from("\n| statement | kind | table | what for |\n|---|---|---|---|\n");
+    let mut rendered = String::from(
+        "\n| statement | kind | table | what for | seen on |\n|---|---|---|---|---|\n",
+    );
     for statement in Statement::ALL {
         let (name, kind) = (statement.name(), statement.kind().name());
         let table = shown(statement.table());
         let purpose = statement.purpose();
-        writeln!(rendered, "| `{name}` | {kind} | {table} | {purpose} |").unwrap();
+        writeln!(
+            rendered,
+            "| `{name}` | {kind} | {table} | {purpose} | {SEEN_ON} |"
+        )
+        .unwrap();
     }
     rendered.push('\n');
     compare(
@@ -224,7 +233,7 @@ fn the_documentation_lists_what_each_role_may_do() {
     for role in Role::ALL {
         write!(rendered, " {} |", role.name()).unwrap();
     }
-    rendered.push_str("\n|---|---|---|---|\n");
+    rendered.push_str(" seen on |\n|---|---|---|---|---|\n");
     for resource in all {
         let name = match resource {
             Resource::Keyspace(name) => format!("keyspace {}", name.trim_matches(['{', '}'])),
@@ -244,7 +253,7 @@ fn the_documentation_lists_what_each_role_may_do() {
             };
             write!(rendered, " {told} |").unwrap();
         }
-        rendered.push('\n');
+        writeln!(rendered, " {SEEN_ON} |").unwrap();
     }
     rendered.push('\n');
     compare(

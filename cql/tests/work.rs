@@ -26,6 +26,7 @@ use sistema_ts_store::{
     ClaimOutcome, ClaimUnlock, ConcludeOutcome, Guess, GuessAdmission, GuessBudgets, NewTest,
     OpenOutcome, OpenSession, RecordOutcome, SettleUnlock, Store,
 };
+use support::SEEN_ON;
 
 /// Statements by name, how often each was sent.
 type Work = BTreeMap<&'static str, u64>;
@@ -98,7 +99,7 @@ fn row(what: &str, work: &Work) -> String {
         })
         .collect();
     format!(
-        "| {what} | {} | {reads} | {} | {} |\n",
+        "| {what} | {} | {reads} | {} | {} | {SEEN_ON} |\n",
         count(Kind::Write),
         count(Kind::Conditional),
         named.join(", ")
@@ -194,8 +195,9 @@ async fn call_centre(counted: &Counted, table: &mut String) {
 }
 
 async fn count_all(counted: &Counted) -> String {
-    let mut table =
-        String::from("\n| operation | W | R | L | statements |\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "\n| operation | W | R | L | statements | seen on |\n|---|---|---|---|---|---|\n",
+    );
     submissions(counted, &mut table).await;
     call_centre(counted, &mut table).await;
     table.push('\n');

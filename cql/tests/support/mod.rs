@@ -13,6 +13,9 @@ use std::sync::{Arc, OnceLock};
 use sistema_ts_cql::{CqlSettings, connect, migrations};
 use sistema_ts_store::keys::KeyRing;
 
+/// The servers on which every statement has run, as the tables of `docs/cql.md` say. Whoever has seen all suites pass on another adds it here.
+pub const SEEN_ON: &str = "Cassandra";
+
 /// What a test may say to whoever reads its output, also when it passes.
 pub fn say(text: &str) {
     // Not by a macro that prints: a test that passes would keep it to itself.
