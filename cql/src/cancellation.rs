@@ -294,6 +294,8 @@ impl Core {
         let mut failure = moves_too_fast();
         for _ in 0..MOST_DECISIONS {
             let values = (
+                binding.content.as_slice(),
+                binding.content_day.to_epoch_days(),
                 binding.transaction.as_str(),
                 at.millis(),
                 receipt,

@@ -14,8 +14,11 @@ use crate::failure::Failure;
 use crate::migrations::MigrationError;
 use crate::statement::Statement;
 
-/// So long may the cluster take for what is asked of it here: less than whoever asks for readiness waits.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// So long may the cluster take for what is read of it here, and so long for the write after: together less than whoever asks for readiness waits.
+const READ_PATIENCE: Duration = Duration::from_millis(2_500);
+const WRITE_PATIENCE: Duration = Duration::from_millis(2_300);
+/// So often is asked what a node may have failed to answer that was about to go away.
+const MOST_TRIES: usize = 2;
 
 /// Looks at the ring of day keys, the nodes and their clocks, the schema, and whether a quorum decides.
 pub(crate) async fn readiness(core: &Core) -> Readiness {
@@ -24,53 +27,78 @@ pub(crate) async fn readiness(core: &Core) -> Readiness {
         readiness.add(Condition::StoreNotWriting, "it is shutting down");
         return readiness;
     }
-    if !core.keys.is_in_place() {
+    let is_in_place = core.keys.is_in_place();
+    if !is_in_place {
         let ring = core.keys.path().display();
         let text = format!(
             "the key ring's file {ring} is missing, damaged, an older one or another ring: put it back"
         );
         readiness.add(Condition::KeysMissing, text);
     }
-    let rows = tokio::time::timeout(PATIENCE, look_at_rows(core));
-    let (nodes, rows) = tokio::join!(look_at_nodes(core), rows);
-    readiness.conditions.extend(nodes);
-    match rows {
-        Ok(Ok(())) => {}
-        Ok(Err(report)) => readiness.conditions.push(report),
-        Err(_) => readiness.add(
-            Condition::StoreNotWriting,
-            "the cluster does not answer in time",
-        ),
+    let reading = tokio::time::timeout(READ_PATIENCE, look_at_rows(core));
+    let (nodes, rows) = tokio::join!(look_at_nodes(core), reading);
+    readiness.conditions.extend(nodes.reports);
+    let is_same = match rows {
+        Ok(Ok(told)) => {
+            readiness.conditions.extend(told);
+            true
+        }
+        Ok(Err(report)) => {
+            readiness.conditions.push(report);
+            false
+        }
+        Err(_) => {
+            readiness.add(Condition::StoreNotWriting, TOO_LATE);
+            false
+        }
+    };
+    // What is written here is the word of this server's clock and ring, and stays: so it waits until both were found to be right.
+    if is_in_place && is_same && nodes.confirm_the_clock {
+        match tokio::time::timeout(WRITE_PATIENCE, bring_keys(core)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => readiness.conditions.push(of_failure(failure)),
+            Err(_) => readiness.add(Condition::StoreNotWriting, TOO_LATE),
+        }
     }
     readiness
 }
 
-/// The schema; the keys of the days from which codes live, which are those of all servers or none; and whether a quorum decides.
-async fn look_at_rows(core: &Core) -> Result<(), ConditionReport> {
-    match core.cluster.check_schema(&core.options.settings).await {
-        Ok(()) => {}
+const TOO_LATE: &str = "the cluster does not answer in time";
+
+/// The schema, and the keys of the days from which codes live, which are those of all servers or none. Fails by what stops this server.
+async fn look_at_rows(core: &Core) -> Result<Option<ConditionReport>, ConditionReport> {
+    let mut checked = core.cluster.check_schema(&core.options.settings).await;
+    if let Err(MigrationError::Statement(_)) = checked {
+        checked = core.cluster.check_schema(&core.options.settings).await;
+    }
+    let told = match checked {
+        Ok(()) => None,
+        // Migrations only add: what this program needs is there still.
+        Err(error @ MigrationError::Newer { .. }) => Some(ConditionReport::new(
+            Condition::SchemaNewer,
+            error.to_string(),
+        )),
+        Err(error @ (MigrationError::Older { .. } | MigrationError::Differs { .. })) => {
+            return Err(ConditionReport::new(
+                Condition::SchemaDiffers,
+                error.to_string(),
+            ));
+        }
         Err(MigrationError::Statement(_)) => {
             return Err(ConditionReport::new(
                 Condition::StoreNotWriting,
                 "the cluster does not tell its schema's version",
             ));
         }
-        Err(error @ MigrationError::Newer { .. }) => {
-            // Migrations only add: what this program needs is there still.
-            compare_keys(core).await.map_err(of_failure)?;
-            return Err(ConditionReport::new(
-                Condition::SchemaNewer,
-                error.to_string(),
-            ));
-        }
         Err(error) => {
             return Err(ConditionReport::new(
-                Condition::SchemaDiffers,
+                Condition::StoreNotWriting,
                 error.to_string(),
             ));
         }
-    }
-    compare_keys(core).await.map_err(of_failure)
+    };
+    compare_keys(core).await.map_err(of_failure)?;
+    Ok(told)
 }
 
 fn of_failure(failure: Failure) -> ConditionReport {
@@ -81,13 +109,11 @@ fn of_failure(failure: Failure) -> ConditionReport {
     ConditionReport::new(condition, failure.to_string())
 }
 
-/// Compares the ring with what the servers have brought of theirs. That of the present day is compared each time, by a conditional write: only a quorum
-/// answers it. Those before do not change any more, so they are read once a day.
+/// Compares the ring with what the servers have brought of theirs, once a day: what was brought does not change any more.
 async fn compare_keys(core: &Core) -> Result<(), Failure> {
     let now = core.now();
     let today = now.rome_day();
-    let key = core.keys.day(today)?;
-    core.bring_check_value(&key).await?;
+    core.keys.day(today)?;
     let compared_on = core.keys_compared_on.load(Ordering::Acquire);
     if compared_on == today.to_epoch_days() {
         return Ok(());
@@ -107,9 +133,39 @@ async fn compare_keys(core: &Core) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Brings the check value of the present day's key, or compares it, by a conditional write: only a quorum answers it. If the ring is renewed tomorrow that
+/// day's is brought as well, so that a server which lacks the renewal cannot be the first to bring its own.
+async fn bring_keys(core: &Core) -> Result<(), Failure> {
+    let today = core.now().rome_day();
+    let tomorrow = today.succ_opt();
+    let renewals = core.keys.renewals();
+    let renewed = tomorrow.filter(|tomorrow| renewals.contains(tomorrow));
+    for day in [today].into_iter().chain(renewed) {
+        let key = core.keys.day(day)?;
+        let mut brought = Ok(());
+        for _ in 0..MOST_TRIES {
+            // The same value, where there is none: it may be sent again.
+            brought = core.bring_check_value(&key).await;
+            if !matches!(brought, Err(Failure::Cluster { .. })) {
+                break;
+            }
+        }
+        brought?;
+    }
+    Ok(())
+}
+
+/// What the nodes and their clocks have shown.
+struct NodesSeen {
+    reports: Vec<ConditionReport>,
+    /// Whether most of the nodes show the time that this server's clock does.
+    confirm_the_clock: bool,
+}
+
 /// Asks every node for its time.
-async fn look_at_nodes(core: &Core) -> Vec<ConditionReport> {
+async fn look_at_nodes(core: &Core) -> NodesSeen {
     let nodes = core.cluster.nodes(&core.options.settings);
+    let known = nodes.len();
     let asked = nodes.into_iter().map(|node| look_at_node(core, node));
     let mut reports = Vec::new();
     let mut differences = Vec::new();
@@ -123,11 +179,16 @@ async fn look_at_nodes(core: &Core) -> Vec<ConditionReport> {
             )),
         }
     }
-    reports.extend(judge_clocks(
-        &differences,
-        core.options.clock_error_millis / 2,
-    ));
-    reports
+    let permitted = core.options.clock_error_millis / 2;
+    let near = differences
+        .iter()
+        .filter(|(_, ahead)| ahead.abs() <= permitted);
+    let confirm_the_clock = near.count() * 2 > known;
+    reports.extend(judge_clocks(&differences, known, permitted));
+    NodesSeen {
+        reports,
+        confirm_the_clock,
+    }
 }
 
 /// A node's name, and by how many milliseconds at least this server's clock is ahead of its.
@@ -148,9 +209,13 @@ fn ahead_of(node: i64, asked_at: i64, answered_at: i64) -> i64 {
     }
 }
 
-/// Two servers that are each within `permitted` milliseconds of one node differ by twice as much at most. If half of the nodes or more are farther
-/// away it is this server's clock that is wrong; if fewer are, it is theirs.
-fn judge_clocks(differences: &[(String, i64)], permitted: i64) -> Vec<ConditionReport> {
+/// Two servers that are each within `permitted` milliseconds of one node differ by twice as much at most. If half of all `nodes` or more are farther
+/// away it is this server's clock that is wrong; if fewer are, it is theirs. A node that does not answer speaks for nobody.
+fn judge_clocks(
+    differences: &[(String, i64)],
+    nodes: usize,
+    permitted: i64,
+) -> Vec<ConditionReport> {
     let far: Vec<_> = differences
         .iter()
         .filter(|(_, ahead)| ahead.abs() > permitted)
@@ -159,7 +224,7 @@ fn judge_clocks(differences: &[(String, i64)], permitted: i64) -> Vec<ConditionR
         let way = if ahead > 0 { "ahead of" } else { "behind" };
         format!("{} ms {way}", ahead.abs())
     };
-    if far.len() * 2 < differences.len() {
+    if far.len() * 2 < nodes {
         let of_node = |(name, ahead): &&(String, i64)| {
             let text = format!("its clock is {} this server's", say(-ahead));
             ConditionReport::of(Condition::NodeClockDiffers, name, text)
@@ -181,12 +246,16 @@ mod tests {
     use super::*;
 
     fn judged(ahead: &[i64]) -> Vec<(Condition, Option<String>)> {
+        judged_of(ahead.len(), ahead)
+    }
+
+    fn judged_of(nodes: usize, ahead: &[i64]) -> Vec<(Condition, Option<String>)> {
         let differences: Vec<_> = ahead
             .iter()
             .enumerate()
             .map(|(number, ahead)| (format!("node {number}"), *ahead))
             .collect();
-        judge_clocks(&differences, 500)
+        judge_clocks(&differences, nodes, 500)
             .into_iter()
             .map(|report| (report.condition, report.subject))
             .collect()
@@ -213,6 +282,14 @@ mod tests {
     fn a_node_that_differs_from_this_server_and_from_most_nodes_is_wrong_itself() {
         let node = (Condition::NodeClockDiffers, Some("node 1".to_owned()));
         assert_eq!(judged(&[0, -501, 500]), vec![node]);
+    }
+
+    #[test]
+    fn one_node_away_and_one_that_is_wrong_stop_nobody_but_two_that_differ_do() {
+        let node = (Condition::NodeClockDiffers, Some("node 1".to_owned()));
+        assert_eq!(judged_of(3, &[0, -600]), vec![node]);
+        let own = vec![(Condition::ClockDiffers, None)];
+        assert_eq!(judged_of(3, &[600, 600]), own);
     }
 
     #[test]

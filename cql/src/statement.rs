@@ -196,8 +196,8 @@ statements! {
     BeginCancellation: Conditional, "INSERT INTO {tests}.cancellation (receipt, content, content_day) VALUES (:receipt, :content, :content_day) IF NOT EXISTS USING TTL 1382400";
     /// Binds a request's key anew that was bound by one that counts no more.
     BeginCancellationAgain: Conditional, "UPDATE {tests}.cancellation USING TTL 1382400 SET content = :content, content_day = :content_day, transaction = null, time = null WHERE receipt = :receipt IF content = :past_content AND transaction = :past_transaction";
-    /// Gives a cancellation its answer, which is that of all its repetitions.
-    EndCancellation: Conditional, "UPDATE {tests}.cancellation USING TTL 1382400 SET transaction = :transaction, time = :time WHERE receipt = :receipt IF content = :content AND transaction = null";
+    /// Gives a cancellation its answer, which is that of all its repetitions. Content and answer end together.
+    EndCancellation: Conditional, "UPDATE {tests}.cancellation USING TTL 1382400 SET content = :content, content_day = :content_day, transaction = :transaction, time = :time WHERE receipt = :receipt IF content = :seen_content AND transaction = null";
 
     /// Counts of guesses of one caller: those of an operator, or of the next one, with the caller's own.
     ReadGuessesOfCaller: Read, "SELECT operator, turn, total_started, total, forgiven_started, forgiven, started, failures, after_forgiven FROM {tests}.guess WHERE key = :key AND operator >= :operator LIMIT 1";

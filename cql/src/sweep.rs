@@ -14,6 +14,8 @@ use crate::noted_time::NotedTimeFile;
 use crate::place::{PARTS, encode_region, hour_of};
 use crate::statement::Statement;
 
+/// In so many days, counted from the newest that was begun, a test is looked for: those before have none any more.
+const MOST_DAYS: usize = 17;
 /// Of the hours of a day in Rome there are never more.
 const HOURS_OF_A_DAY: i32 = 25;
 
@@ -71,13 +73,22 @@ impl Core {
         NotedTimeFile::in_folder(&self.options.data_folder)
     }
 
-    /// When the newest test was inserted, as far as its day's key was brought.
+    /// When the newest test was inserted. A day that was begun says nothing of itself: a server whose clock was wrong may have begun it.
     async fn newest_test(&self) -> Result<Option<Timestamp>, Failure> {
         let days: Vec<(i32, Vec<u8>)> = self.cluster.read(Statement::ReadDays, ()).await?;
-        let Some(newest) = days.into_iter().map(|(day, _)| day).max() else {
-            return Ok(None);
-        };
-        let start = Timestamp::start_of_rome_day(crate::test_row::date_of(newest));
+        let mut days: Vec<i32> = days.into_iter().map(|(day, _)| day).collect();
+        days.sort_unstable_by(|one, other| other.cmp(one));
+        for day in days.into_iter().take(MOST_DAYS) {
+            let start = Timestamp::start_of_rome_day(crate::test_row::date_of(day));
+            if let Some(newest) = self.newest_test_of(start).await? {
+                return Ok(Some(newest));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same of one day.
+    async fn newest_test_of(&self, start: Timestamp) -> Result<Option<Timestamp>, Failure> {
         let first = hour_of(start);
         for hour in (first..first + HOURS_OF_A_DAY).rev() {
             let parts =
@@ -93,8 +104,7 @@ impl Core {
                 return Ok(Some(Timestamp::from_millis_clamped(newest)));
             }
         }
-        // A day was begun, and no test of it is there any more.
-        Ok(Some(start))
+        Ok(None)
     }
 }
 

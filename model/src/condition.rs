@@ -72,7 +72,7 @@ catalogue! {
     /// The store does not write now, or does not answer.
     StoreNotWriting = "store_not_writing", StopsEveryService, "look at the disk: room, errors, speed; of a store over a cluster at its nodes, of which a majority has to be there. It goes on by itself";
     /// The key of the present day is missing.
-    KeysMissing = "keys_missing", StopsEveryService, "is the clock right? Then `sistema-ts clock confirm`; else put the ring of day keys of these data in its place and start the server again";
+    KeysMissing = "keys_missing", StopsEveryService, "is the clock right? Then `sistema-ts clock confirm`; else put the ring of day keys of these data in its place and start the server again. A server of a cluster that has missed a renewal gets it by `sistema-ts keys hand-over`";
     /// The clock is behind the newest test.
     ClockBehind = "clock_behind", StopsEveryService, "synchronise the clock; if it is right, and was ahead when that test came, stop the server and run `sistema-ts clock repair`";
     /// The clock differs from those of the cluster's nodes by more than half of what the clocks of two servers may differ by.

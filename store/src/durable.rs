@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use zeroize::Zeroizing;
 
 /// No such file is longer.
 const LONGEST: u64 = 1 << 20;
@@ -51,6 +52,24 @@ pub fn remove_if_there(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Overwrites a file that holds a secret, and removes it, durably; that there is none is no error.
+///
+/// # Errors
+///
+/// Why it could not be done.
+pub fn destroy(path: &Path) -> std::io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let length = file.metadata()?.len().min(LONGEST);
+    // At most a mebibyte.
+    file.write_all(&vec![0; length as usize])?;
+    file.sync_all()?;
+    std::fs::remove_file(path)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
 /// The lines of the file at `path` between its header and its check; `None` if there is no such file. `kind` stands in the header.
 ///
 /// # Errors
@@ -62,9 +81,11 @@ pub fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextFault> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut bytes = Vec::new();
+    // The lines may be secret: no copy stays behind, nor one that a vector leaves when it grows.
+    let length = file.metadata()?.len().min(LONGEST);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length as usize + 1));
     file.take(LONGEST).read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes).map_err(|_| TextFault::Damaged)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| TextFault::Damaged)?;
     let (body, check) = text.rsplit_once("check ").ok_or(TextFault::Damaged)?;
     if check.trim_end() != check_of(body.as_bytes()) {
         return Err(TextFault::Damaged);
@@ -87,7 +108,12 @@ pub fn read(path: &Path, kind: &str) -> Result<Option<Vec<String>>, TextFault> {
 ///
 /// Why it could not be written; then the old one is there.
 pub fn replace(path: &Path, kind: &str, lines: &str) -> std::io::Result<()> {
-    let mut text = format!("sistema-ts {kind} 1\n{lines}");
+    let header = format!("sistema-ts {kind} 1\n");
+    // With room for the check: a text that grows leaves a copy behind, and the lines may be secret.
+    let room = header.len() + lines.len() + 32;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    text.push_str(&header);
+    text.push_str(lines);
     let check = check_of(text.as_bytes());
     // Writing to a String cannot fail.
     let _ = writeln!(text, "check {check}");

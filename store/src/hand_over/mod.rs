@@ -14,7 +14,7 @@ use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256 as SUITE;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
 use zeroize::Zeroizing;
 
-use crate::durable::{self, remove_if_there, with_suffix};
+use crate::durable::{self, with_suffix};
 use crate::keys::KeyRing;
 use crate::permissions::check_secret_file;
 use crate::register::RegisterKey;
@@ -71,6 +71,8 @@ impl Secrets {
             *to_hex(private.secret_bytes()),
             *to_hex(&public.0)
         ));
+        // That of a request before, which is given up.
+        durable::destroy(&own).map_err(|reason| HandOverError::file(&own, reason))?;
         durable::replace(&own, PRIVATE, &lines)
             .map_err(|reason| HandOverError::file(&own, reason))?;
         let lines = format!("public {}\n", *to_hex(&public.0));
@@ -169,7 +171,7 @@ impl Secrets {
                 Opened::Both
             }
         };
-        remove_if_there(&own).map_err(|reason| HandOverError::file(&own, reason))?;
+        durable::destroy(&own).map_err(|reason| HandOverError::file(&own, reason))?;
         Ok(opened)
     }
 

@@ -310,6 +310,31 @@ fn a_renewal_reaches_a_server_that_has_the_ring_and_no_other() {
     assert_eq!(stranger.files()["day-keys"], files["day-keys"]);
     assert_eq!(hand_over(&receiver, "renewal").unwrap(), Opened::Renewal);
     assert!(same_keys(&giver, &receiver));
+    // One that was interrupted before its end finds the renewal there when it is done again.
+    assert_eq!(hand_over(&receiver, "again").unwrap(), Opened::Renewal);
+    assert!(same_keys(&giver, &receiver));
+    assert!(!receiver.path("keys/day-keys.hand-over").exists());
+}
+
+#[test]
+fn another_renewal_of_the_same_day_is_not_taken_for_the_one_that_is_there() {
+    let (giver, receiver) = (Server::with_secrets(), Server::empty());
+    receiver
+        .open(&giver.seal(&receiver.request("request"), "sealed"))
+        .unwrap();
+    for server in [&giver, &receiver] {
+        KeyRing::renew(&server.secrets().ring, TODAY, TODAY + Days::new(3)).unwrap();
+    }
+    let files = receiver.files();
+    let request = receiver.path("renewal request");
+    let typed = receiver.secrets().request(&request, true).unwrap();
+    let sealed = giver.seal(&(request, typed.to_string()), "renewal");
+    let refused = receiver.secrets().open(&sealed.0, &sealed.1, true);
+    assert!(
+        matches!(refused, Err(HandOverError::Ring(KeyError::Replaced { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(receiver.files()["day-keys"], files["day-keys"]);
 }
 
 #[test]

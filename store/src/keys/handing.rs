@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::file::{self, RingParts};
-use super::ring::{KeyRing, is_same_ring};
+use super::ring::{KeyRing, is_same_on, is_same_ring};
 
 impl KeyRing {
     /// What the ring's file holds.
@@ -41,12 +41,15 @@ impl KeyRing {
     pub(crate) fn put(path: &Path, text: &str) -> Result<(), KeyError> {
         let parts = parsed(path, text)?;
         match file::put(path, &parts) {
+            // A link that leads nowhere: what it leads to is away, and no ring was put there.
+            Err(error @ KeyError::RingExists { .. }) if !path.exists() => Err(error),
             Err(KeyError::RingExists { .. }) => Self::check_place(path, text),
             other => other,
         }
     }
 
-    /// Puts the ring that is this text in the place of an older state of the same one that lacks a renewal. Keys that are destroyed here stay so.
+    /// Puts the ring that is this text in the place of an older state of the same one that lacks a renewal. Keys that are destroyed here stay so. Nothing is
+    /// to be done if that renewal is here already.
     ///
     /// # Errors
     /// [`KeyError::Replaced`] if the text is another ring, [`KeyError::NothingNew`] if it has no renewal that this one has not; then nothing has
@@ -59,6 +62,17 @@ impl KeyRing {
             return Err(KeyError::Replaced {
                 path: path.to_owned(),
             });
+        }
+        if let Some(newest) = parts.renewals().last()
+            && there.renewals().last() == Some(newest)
+        {
+            // Done before, by one that was interrupted; or another renewal of the same day.
+            return match is_same_on(&there, &parts, newest)? {
+                true => Ok(()),
+                false => Err(KeyError::Replaced {
+                    path: path.to_owned(),
+                }),
+            };
         }
         if parts.renewals().last() <= there.renewals().last() {
             return Err(KeyError::NothingNew {

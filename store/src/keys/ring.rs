@@ -156,6 +156,15 @@ pub(super) fn is_same_ring(one: &RingParts, other: &RingParts) -> Result<bool, K
     if apart.num_days().unsigned_abs() > FARTHEST_DAYS {
         return Ok(false);
     }
+    is_same_on(one, other, day)
+}
+
+/// Whether two rings have the same key of a day.
+pub(super) fn is_same_on(
+    one: &RingParts,
+    other: &RingParts,
+    day: NaiveDate,
+) -> Result<bool, KeyError> {
     let key_of = |parts: &RingParts| match parts.part_of(day) {
         Some(part) => DayKey::derive(&part.advanced_to(day)?).map(Some),
         None => Ok(None),
