@@ -57,8 +57,9 @@ async fn open_servers(
 /// The place of one check, opened by two servers at once, which take turns: what one was asked, the other is asked next. A store that cannot be
 /// opened twice is opened once, and its one server takes both turns.
 pub struct World {
-    factory: Box<dyn StoreFactory>,
+    // Before the factory, so that they have ended when it gives the place to the next check.
     servers: Vec<Arc<dyn Store>>,
+    factory: Box<dyn StoreFactory>,
     /// The clock of all servers, unless a check has put one [ahead](World::put_ahead).
     pub clock: ManualClock,
     clocks: [ServerClock; 2],
