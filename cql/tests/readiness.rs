@@ -8,7 +8,6 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use scylla::response::query_result::QueryResult;
 use sistema_ts_cql::roles::Role;
 use sistema_ts_cql::{CqlOptions, CqlSettings, CqlStore, connect};
 use sistema_ts_model::{Clock, Condition, ManualClock, SystemClock, Timestamp};
@@ -66,15 +65,18 @@ impl Place {
         conditions.map(|report| report.condition).collect()
     }
 
-    /// How many days' keys have a check value.
+    /// How many days' keys have a check value, as the server sees it.
     fn days_begun(&self) -> usize {
-        self.execute("SELECT day FROM {tests}.day_key")
-            .into_rows_result()
-            .unwrap()
-            .rows_num()
+        let prefix = &self.settings.keyspace_prefix;
+        let statement = format!("SELECT day FROM {prefix}_tests.day_key");
+        self.runtime.block_on(async {
+            let session = connect(&self.settings).await.unwrap();
+            let days = session.query_unpaged(statement, ()).await.unwrap();
+            days.into_rows_result().unwrap().rows_num()
+        })
     }
 
-    fn execute(&self, statement: &str) -> QueryResult {
+    fn execute(&self, statement: &str) {
         let tests = format!("{}_tests", self.settings.keyspace_prefix);
         let statement = statement.replace("{tests}", &tests);
         // As whoever migrates: a server may not write there.
@@ -84,8 +86,8 @@ impl Place {
         };
         self.runtime.block_on(async {
             let session = connect(&settings).await.unwrap();
-            session.query_unpaged(statement, ()).await.unwrap()
-        })
+            session.query_unpaged(statement, ()).await.unwrap();
+        });
     }
 }
 
