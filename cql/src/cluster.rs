@@ -134,15 +134,7 @@ impl Cluster {
     where
         T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {
-        let unreadable = Failure::Corrupt("rows of another form than this version's");
-        let result = self.send(statement, values).await?;
-        let Ok(rows) = result.into_rows_result() else {
-            return Err(unreadable);
-        };
-        let Ok(rows) = rows.rows::<T>() else {
-            return Err(unreadable);
-        };
-        rows.collect::<Result<_, _>>().map_err(|_| unreadable)
+        self.send(statement, values).await.and_then(rows_of)
     }
 
     /// The only row that a reading statement gives.
@@ -218,14 +210,14 @@ impl Cluster {
         let mut asking = self.prepared[statement as usize].clone();
         let target = NodeIdentifier::Node(node);
         asking.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
-        let told = self.session.execute_unpaged(&asking, ()).await;
-        let told = told.map_err(|error| Failure::of(statement, &error))?;
-        let unreadable = Failure::Corrupt("a node's clock");
-        let Ok(rows) = told.into_rows_result() else {
-            return Err(unreadable);
-        };
-        let (time,): (i64,) = rows.first_row().map_err(|_| unreadable)?;
-        Ok(time)
+        self.count(statement);
+        let session = Arc::clone(&self.session);
+        let sending = async move { session.execute_unpaged(&asking, ()).await };
+        let told = self.carry_out(statement, sending).await?;
+        match rows_of::<(i64,)>(told)?.pop() {
+            Some((time,)) => Ok(time),
+            None => Err(Failure::Corrupt("a node's clock")),
+        }
     }
 
     /// How often each statement was sent since the store was opened.
@@ -279,6 +271,21 @@ impl Cluster {
         let sent = self.interception.send(statement, sending).await;
         sent.map_err(|error| Failure::of(statement, &error))
     }
+}
+
+/// Reads the rows of an answer.
+fn rows_of<T>(result: QueryResult) -> Result<Vec<T>, Failure>
+where
+    T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+{
+    let unreadable = Failure::Corrupt("rows of another form than this version's");
+    let Ok(rows) = result.into_rows_result() else {
+        return Err(unreadable);
+    };
+    let Ok(rows) = rows.rows::<T>() else {
+        return Err(unreadable);
+    };
+    rows.collect::<Result<_, _>>().map_err(|_| unreadable)
 }
 
 /// Reads the answer to a conditional write.

@@ -29,41 +29,28 @@ pub(crate) async fn readiness(core: &Core) -> Readiness {
     }
     let is_in_place = core.keys.is_in_place();
     if !is_in_place {
-        let ring = core.keys.path().display();
-        let text = format!(
-            "the key ring's file {ring} is missing, damaged, an older one or another ring: put it back"
-        );
-        readiness.add(Condition::KeysMissing, text);
+        readiness.add(Condition::KeysMissing, core.keys.out_of_place());
     }
     let reading = tokio::time::timeout(READ_PATIENCE, look_at_rows(core));
     let (nodes, rows) = tokio::join!(look_at_nodes(core), reading);
     readiness.conditions.extend(nodes.reports);
-    let is_same = match rows {
-        Ok(Ok(told)) => {
-            readiness.conditions.extend(told);
-            true
-        }
-        Ok(Err(report)) => {
-            readiness.conditions.push(report);
-            false
-        }
-        Err(_) => {
-            readiness.add(Condition::StoreNotWriting, TOO_LATE);
-            false
-        }
-    };
+    let rows = rows.unwrap_or_else(|_| Err(too_late()));
+    let is_same = rows.is_ok();
+    readiness.conditions.extend(rows.unwrap_or_else(Some));
     // What is written here is the word of this server's clock and ring, and stays: so it waits until both were found to be right.
     if is_in_place && is_same && nodes.confirm_the_clock {
-        match tokio::time::timeout(WRITE_PATIENCE, bring_keys(core)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => readiness.conditions.push(of_failure(failure)),
-            Err(_) => readiness.add(Condition::StoreNotWriting, TOO_LATE),
-        }
+        let brought = tokio::time::timeout(WRITE_PATIENCE, bring_keys(core)).await;
+        let brought = brought.map(|brought| brought.map_err(of_failure));
+        let brought = brought.unwrap_or_else(|_| Err(too_late()));
+        readiness.conditions.extend(brought.err());
     }
     readiness
 }
 
-const TOO_LATE: &str = "the cluster does not answer in time";
+fn too_late() -> ConditionReport {
+    let text = "the cluster does not answer in time";
+    ConditionReport::new(Condition::StoreNotWriting, text)
+}
 
 /// The schema, and the keys of the days from which codes live, which are those of all servers or none. Fails by what stops this server.
 async fn look_at_rows(core: &Core) -> Result<Option<ConditionReport>, ConditionReport> {
@@ -73,28 +60,27 @@ async fn look_at_rows(core: &Core) -> Result<Option<ConditionReport>, ConditionR
     }
     let told = match checked {
         Ok(()) => None,
-        // Migrations only add: what this program needs is there still.
-        Err(error @ MigrationError::Newer { .. }) => Some(ConditionReport::new(
-            Condition::SchemaNewer,
-            error.to_string(),
-        )),
-        Err(error @ (MigrationError::Older { .. } | MigrationError::Differs { .. })) => {
-            return Err(ConditionReport::new(
-                Condition::SchemaDiffers,
-                error.to_string(),
-            ));
-        }
-        Err(MigrationError::Statement(_)) => {
-            return Err(ConditionReport::new(
-                Condition::StoreNotWriting,
-                "the cluster does not tell its schema's version",
-            ));
-        }
         Err(error) => {
-            return Err(ConditionReport::new(
-                Condition::StoreNotWriting,
-                error.to_string(),
-            ));
+            let condition = match error {
+                // Migrations only add: what this program needs is there still.
+                MigrationError::Newer { .. } => Condition::SchemaNewer,
+                MigrationError::Older { .. } | MigrationError::Differs { .. } => {
+                    Condition::SchemaDiffers
+                }
+                _ => Condition::StoreNotWriting,
+            };
+            let text = match error {
+                // Without the nodes' own words.
+                MigrationError::Statement(_) => {
+                    "the cluster does not tell its schema's version".to_owned()
+                }
+                error => error.to_string(),
+            };
+            let report = ConditionReport::new(condition, text);
+            if condition != Condition::SchemaNewer {
+                return Err(report);
+            }
+            Some(report)
         }
     };
     compare_keys(core).await.map_err(of_failure)?;

@@ -4,12 +4,14 @@
 //! dead. Every statement may be repeated, so whoever comes after one that died takes the lock over and begins the migration again. A migration is
 //! noted once all of its statements are done and all nodes agree on the schema.
 
+mod error;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use scylla::client::session::Session;
-use scylla::errors::{DbError, ExecutionError, RequestAttemptError, SchemaAgreementError};
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
@@ -17,10 +19,11 @@ use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 use serde::Deserialize;
 use sistema_ts_model::{Clock as _, SystemClock, Timestamp};
-use thiserror::Error;
 
 use crate::settings::CqlSettings;
 use crate::tables::{Keyspace, with_keyspaces};
+
+pub use error::MigrationError;
 
 /// The migrations in their order: the n-th leads to version n.
 pub const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.cql")];
@@ -89,72 +92,6 @@ impl Options {
                 text.replace(name, options)
             })
     }
-}
-
-/// Why the schema is not, or could not be brought to, this version.
-#[derive(Debug, Error)]
-pub enum MigrationError {
-    /// A statement was refused, or not answered.
-    #[error("a statement of the schema has failed: {0}")]
-    Statement(#[from] Box<ExecutionError>),
-    /// This role may not do it.
-    #[error(
-        "the role {role:?} may not do this to the schema: {statement}. `sistema-ts migrate` signs in as the role for migrations; `sistema-ts roles` gives roles their rights"
-    )]
-    Unauthorized {
-        /// Who signed in.
-        role: String,
-        /// The statement's beginning.
-        statement: String,
-    },
-    /// The nodes do not agree on the schema.
-    #[error("the nodes do not agree on the schema: {0}")]
-    Agreement(#[from] Box<SchemaAgreementError>),
-    /// What this program or the cluster holds cannot be read.
-    #[error("{0} cannot be read")]
-    Unreadable(&'static str),
-    /// There are no tables, or older ones.
-    #[error(
-        "the cluster's schema has version {found}, and this program needs version {known}: run `sistema-ts migrate`"
-    )]
-    Older {
-        /// The schema's version; 0 if there is none.
-        found: i32,
-        /// This program's.
-        known: i32,
-    },
-    /// A newer program has been here.
-    #[error(
-        "the cluster's schema has version {found}, which a newer program has made; this one knows version {known}: start the newer program"
-    )]
-    Newer {
-        /// The schema's version.
-        found: i32,
-        /// This program's.
-        known: i32,
-    },
-    /// A migration was applied from another file than this program's.
-    #[error(
-        "migration {version} of the cluster's schema is not the one that this program has: they are of different builds, and the tables may differ"
-    )]
-    Differs {
-        /// Which.
-        version: i32,
-    },
-    /// Somebody else applies migrations, or has died over it.
-    #[error(
-        "the schema is being migrated by {holder}: if that process is known to be dead, `sistema-ts migrate --take-over`"
-    )]
-    Locked {
-        /// Machine, process, and since when.
-        holder: String,
-    },
-    /// Somebody else has taken the lock over.
-    #[error("the schema is being migrated by {holder}, who has taken over from this process")]
-    TakenOver {
-        /// Machine, process, and since when.
-        holder: String,
-    },
 }
 
 /// Versions before and after.

@@ -175,10 +175,7 @@ impl Shared {
         match self.ring_lost.load(Ordering::Acquire) {
             false => Ok(()),
             true => Err(StoreError::Unavailable {
-                reason: format!(
-                    "the key ring's file {} is missing, damaged, an older one or another ring: put it back",
-                    self.keys.path().display()
-                ),
+                reason: self.keys.out_of_place(),
             }),
         }
     }

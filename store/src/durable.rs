@@ -62,12 +62,38 @@ pub fn destroy(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
+    overwrite(&mut file)?;
+    std::fs::remove_file(path)?;
+    sync_folder(path)
+}
+
+/// Overwrites the bytes of a small file that nothing was written to yet, durably.
+pub(crate) fn overwrite(file: &mut File) -> std::io::Result<()> {
     let length = file.metadata()?.len().min(LONGEST);
     // At most a mebibyte.
     file.write_all(&vec![0; length as usize])?;
+    file.sync_all()
+}
+
+/// Makes the names in a file's folder durable.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a file of these bytes, its owner's alone, where there is none. Its name is not durable yet.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::remove_file(path)?;
-    File::open(folder_of(path))?.sync_all()
+    Ok(file)
 }
 
 /// The lines of the file at `path` between its header and its check; `None` if there is no such file. `kind` stands in the header.
@@ -129,15 +155,9 @@ pub fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
     let new = with_suffix(path, ".new");
     let written = (|| {
         remove_if_there(&new)?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let file = write_new(&new, bytes)?;
         std::fs::rename(&new, path)?;
-        File::open(folder_of(path))?.sync_all()?;
+        sync_folder(path)?;
         Ok(file)
     })();
     if written.is_err() {
@@ -156,27 +176,13 @@ pub fn put_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let new = with_suffix(path, ".new");
     let written = (|| {
         remove_if_there(&new)?;
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        write_new(&new, bytes)?;
         // Unlike a renaming, it replaces nothing.
         std::fs::hard_link(&new, path)
     })();
     remove_if_there(&new)?;
     written?;
-    File::open(folder_of(path))?.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    sync_folder(path)
 }
 
 fn check_of(bytes: &[u8]) -> String {

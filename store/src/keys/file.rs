@@ -11,9 +11,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{digest, hkdf, rand};
@@ -215,7 +215,7 @@ const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// `patience`: who has the lock may have been stopped.
 pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, KeyError> {
     let began = Instant::now();
-    let lock = beside(path, ".lock");
+    let lock = durable::with_suffix(path, ".lock");
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -240,29 +240,23 @@ pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, KeyError> {
 }
 
 pub(super) fn create(path: &Path, state: &RingParts) -> Result<(), KeyError> {
-    let mut file = match new_file(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(KeyError::RingExists {
-                path: path.to_owned(),
-            });
-        }
-        Err(error) => return Err(io_error(path, "written", error)),
-    };
-    file.write_all(state.to_text().as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| sync_folder(path))
-        .map_err(|error| io_error(path, "written", error))
+    let created = durable::write_new(path, state.to_text().as_bytes());
+    created_as_new(path, created.and_then(|_| durable::sync_folder(path)))
 }
 
 /// The same of a ring that was made elsewhere: after a crash there is none, or the whole of it.
 pub(super) fn put(path: &Path, state: &RingParts) -> Result<(), KeyError> {
-    match durable::put_bytes(path, state.to_text().as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(KeyError::RingExists {
+    created_as_new(path, durable::put_bytes(path, state.to_text().as_bytes()))
+}
+
+/// What came of making a ring's file where there was to be none.
+fn created_as_new(path: &Path, created: std::io::Result<()>) -> Result<(), KeyError> {
+    created.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => KeyError::RingExists {
             path: path.to_owned(),
-        }),
-        other => other.map_err(|error| io_error(path, "written", error)),
-    }
+        },
+        _ => io_error(path, "written", error),
+    })
 }
 
 pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {
@@ -292,45 +286,11 @@ pub(super) fn load(path: &Path) -> Result<RingParts, KeyError> {
 pub(super) fn replace(path: &Path, state: &RingParts) -> Result<(), KeyError> {
     let result = (|| {
         let real = std::fs::canonicalize(path)?;
-        let fresh = beside(&real, ".new");
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = new_file(&fresh)?;
-        file.write_all(state.to_text().as_bytes())?;
-        file.sync_all()?;
         let mut old = OpenOptions::new().write(true).open(&real)?;
-        std::fs::rename(&fresh, &real)?;
-        sync_folder(&real)?;
-        let length = old.metadata()?.len().min(LONGEST_FILE);
-        old.rewind()?;
-        old.write_all(&vec![0; length as usize])?;
-        old.sync_all()
+        durable::replace_bytes(&real, state.to_text().as_bytes())?;
+        durable::overwrite(&mut old)
     })();
     result.map_err(|error| io_error(path, "written", error))
-}
-
-fn new_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
 }
 
 fn io_error(path: &Path, action: &'static str, source: std::io::Error) -> KeyError {

@@ -73,6 +73,15 @@ impl KeyRing {
         is_there() || is_there()
     }
 
+    /// What is told of a ring that is not in its place.
+    #[must_use]
+    pub fn out_of_place(&self) -> String {
+        format!(
+            "the key ring's file {} is missing, damaged, an older one or another ring: put it back",
+            self.path.display()
+        )
+    }
+
     /// The oldest day whose key can still be derived.
     pub fn oldest(&self) -> NaiveDate {
         self.lock().oldest()
