@@ -103,6 +103,8 @@ pub struct Migrated {
     pub to: i32,
 }
 
+/// So often is the lock asked for that was released just before it was looked at.
+const MOST_TRIES: usize = 8;
 /// The version that this program needs.
 const KNOWN: i32 = MIGRATIONS.len() as i32;
 
@@ -328,26 +330,29 @@ impl Cluster<'_> {
     async fn lock(&self, take_over: bool) -> Result<Lock, MigrationError> {
         let token = rand::random::<i64>();
         let holder = holder(SystemClock.now());
-        let statement = "INSERT INTO {tests}.migration_lock (name, holder, turn) VALUES ('schema', ?, ?) IF NOT EXISTS";
-        let mut asked = self
-            .send(statement, (&holder, token), Consistency::LocalQuorum)
-            .await;
-        let mut held = self.holder().await?;
-        if let (true, Some((_, seen))) = (take_over, &held)
-            && *seen != token
-        {
-            let statement = "UPDATE {tests}.migration_lock SET holder = ?, turn = ? WHERE name = 'schema' IF turn = ?";
-            let values = (&holder, token, *seen);
-            asked = self.send(statement, values, Consistency::LocalQuorum).await;
-            held = self.holder().await?;
+        for _ in 0..MOST_TRIES {
+            let statement = "INSERT INTO {tests}.migration_lock (name, holder, turn) VALUES ('schema', ?, ?) IF NOT EXISTS";
+            let mut asked = self
+                .send(statement, (&holder, token), Consistency::LocalQuorum)
+                .await;
+            let mut held = self.holder().await?;
+            if let (true, Some((_, seen))) = (take_over, &held)
+                && *seen != token
+            {
+                let statement = "UPDATE {tests}.migration_lock SET holder = ?, turn = ? WHERE name = 'schema' IF turn = ?";
+                let values = (&holder, token, *seen);
+                asked = self.send(statement, values, Consistency::LocalQuorum).await;
+                held = self.holder().await?;
+            }
+            match (held, asked) {
+                (Some((_, seen)), _) if seen == token => return Ok(Lock { token }),
+                (Some((holder, _)), _) => return Err(MigrationError::Locked { holder }),
+                (None, Err(unanswered)) => return Err(unanswered),
+                // Whoever held it has released it between the two.
+                (None, Ok(_)) => {}
+            }
         }
-        match held {
-            Some((_, seen)) if seen == token => Ok(Lock { token }),
-            Some((holder, _)) => Err(MigrationError::Locked { holder }),
-            None => Err(asked
-                .err()
-                .unwrap_or(MigrationError::Unreadable("the lock"))),
-        }
+        Err(MigrationError::Unreadable("the lock"))
     }
 
     /// Who holds the lock, and by which token: what was decided, also where the answer was lost.
